@@ -1,0 +1,72 @@
+/* base/config.h - the configuration file: INI, short, every key known.
+ *
+ * One table in config.c lists each key with its section, type, default and explanation;
+ * parsing, `bode config --explain` and the man page's list come from it. All errors are
+ * reported at once, with line numbers; an unknown key is an error. A struct config is
+ * constant once parsed; threads share it. */
+#pragma once
+
+#include <stdio.h>
+
+#include "base/attributes.h"
+#include "base/slice.h"
+
+enum config_service {
+	SERVICE_SMTP,	     /* port 25: mail from strangers */
+	SERVICE_SUBMISSION,  /* 587, STARTTLS */
+	SERVICE_SUBMISSIONS, /* 465, implicit TLS */
+	SERVICE_IMAP,
+	SERVICE_IMAPS,
+	SERVICE_POP3,
+	SERVICE_POP3S,
+	SERVICE_COUNT,
+};
+/* "smtp", "submission", ...: as in [listen]. */
+const char *config_service_name(enum config_service service);
+
+struct config_listen {
+	enum config_service service;
+	char *address; /* "127.0.0.1", "::1": without brackets */
+	uint16_t port;
+};
+
+enum config_plaintext { PLAINTEXT_NEVER, PLAINTEXT_LOOPBACK };
+
+struct config {
+	/* [server] */
+	char *hostname;
+	char *state_dir;
+	char *user_front; /* NULL: stay who you are */
+	char *user_back;
+	unsigned loops;	    /* session loops in front and in back; default: one per core */
+	unsigned log_level; /* enum log_level */
+	/* [listen] */
+	struct config_listen *listens;
+	size_t listen_count;
+	/* [tls] */
+	char *certificate; /* PEM file; NULL: self-signed, in state_dir */
+	char *key;
+	/* [auth] */
+	enum config_plaintext plaintext;
+	/* [limits] */
+	uint64_t message_size_octets; /* default 50 MiB */
+	unsigned recipients;	      /* of one message */
+	unsigned connections;	      /* of all clients together */
+	unsigned connections_per_address;
+	unsigned protocol_errors;   /* of one connection before it is closed */
+	unsigned failed_logins;	    /* of one connection before it is closed */
+	unsigned idle_imap_seconds; /* RFC 9051 section 5.4: at least 30 minutes */
+	unsigned idle_pop3_seconds; /* RFC 1939 section 3: at least 10 minutes */
+	unsigned idle_smtp_seconds; /* RFC 5321 section 4.5.3.2.7: at least 5 minutes */
+	char **exempt; /* networks "10.0.0.0/8", "::1": no rate or connection limit, no penalty delay */
+	size_t exempt_count;
+};
+
+/* Parses text that came from `file_name` (for messages only). On any error writes one
+ * line each, "FILE:LINE: what is wrong and what to do", to `errors` and returns NULL. */
+struct config *config_parse(const char *file_name, struct slice text, FILE *errors) MUST_USE;
+/* Reads the file first. NULL as above, also where it cannot be read. */
+struct config *config_read(const char *file_name, FILE *errors) MUST_USE;
+void config_free(struct config *config);
+/* Every key with its default and meaning, for people. */
+void config_explain(FILE *out);

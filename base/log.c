@@ -1,0 +1,125 @@
+/* base/log.c - formats a line and writes it in one call. */
+#define _GNU_SOURCE
+#include "base/log.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+enum { LINE_OCTETS = 2048, TEXT_OCTETS = 256 };
+
+static enum log_level least_level = LOG_INFO;
+static char process_name[16];
+
+struct line {
+	char text[LINE_OCTETS];
+	size_t len;
+};
+
+void log_set_level(enum log_level least)
+{
+	least_level = least;
+}
+
+void log_set_process(const char *name)
+{
+	snprintf(process_name, sizeof(process_name), "%s", name);
+}
+
+const char *log_errno_name(int number)
+{
+	const char *name = strerrorname_np(number);
+	return name ? name : "unknown";
+}
+
+static void add_char(struct line *line, char c)
+{
+	if (line->len < sizeof(line->text) - 1) /* the last octet is the line feed's */
+		line->text[line->len++] = c;
+}
+
+static void add_text(struct line *line, const char *text)
+{
+	while (*text)
+		add_char(line, *text++);
+}
+
+/* Quoted where anything but plain word characters occurs; control characters, quotes,
+ * backslashes and octets above ASCII become \xNN, so a line holds only what we mean. */
+static void add_escaped(struct line *line, struct slice value)
+{
+	bool quote = value.len == 0;
+	size_t len = value.len < TEXT_OCTETS ? value.len : TEXT_OCTETS;
+	for (size_t i = 0; i < len; i++)
+		if (value.ptr[i] <= ' ' || value.ptr[i] == '=' || value.ptr[i] == '"')
+			quote = true;
+	if (quote)
+		add_char(line, '"');
+	for (size_t i = 0; i < len; i++) {
+		uint8_t c = value.ptr[i];
+		if (c >= ' ' && c < 0x7f && c != '"' && c != '\\') {
+			add_char(line, (char)c);
+		} else {
+			static const char digits[] = "0123456789abcdef";
+			add_text(line, "\\x");
+			add_char(line, digits[c >> 4]);
+			add_char(line, digits[c & 15]);
+		}
+	}
+	if (len < value.len)
+		add_text(line, "...");
+	if (quote)
+		add_char(line, '"');
+}
+
+void log_write(enum log_level level, const struct log *about, const struct log_field *fields,
+	       size_t count)
+{
+	static const char *const level_names[] = { "error", "warning", "info", "debug" };
+	if (level > least_level)
+		return;
+	struct line line = { .len = 0 };
+	int64_t now_ms = clock_unix_ms();
+	time_t seconds = now_ms / 1000;
+	struct tm tm;
+	char stamp[48];
+	gmtime_r(&seconds, &tm);
+	size_t len = strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(stamp + len, sizeof(stamp) - len, ".%03dZ ", (int)(now_ms % 1000));
+	add_text(&line, stamp);
+	add_text(&line, level_names[level]);
+	if (process_name[0]) {
+		add_text(&line, " process=");
+		add_text(&line, process_name);
+	}
+	if (about && about->conn[0]) {
+		add_text(&line, " conn=");
+		add_escaped(&line, slice_cstr(about->conn));
+	}
+	for (size_t i = 0; i < count; i++) {
+		char number[24];
+		add_char(&line, ' ');
+		add_text(&line, fields[i].key);
+		add_char(&line, '=');
+		switch (fields[i].kind) {
+		case LOG_FIELD_TEXT:
+		case LOG_FIELD_WORD: add_escaped(&line, fields[i].text); break;
+		case LOG_FIELD_NUMBER:
+			snprintf(number, sizeof(number), "%lld", (long long)fields[i].number);
+			add_text(&line, number);
+			break;
+		case LOG_FIELD_HEX:
+			snprintf(number, sizeof(number), "%llx",
+				 (unsigned long long)fields[i].number);
+			add_text(&line, number);
+			break;
+		}
+	}
+	line.text[line.len++] = '\n';
+	/* A log that cannot be written must not stop the mail. */
+	ssize_t written = write(STDERR_FILENO, line.text, line.len);
+	(void)written;
+}

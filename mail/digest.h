@@ -1,0 +1,16 @@
+/* mail/digest.h - what a client asks without the body, as one record: the envelope, the
+ * structure with the offsets of every part. Made at arrival, stored beside the blob.
+ *
+ * A version octet, then the envelope, then the structure, so that who wants the envelope
+ * reads only that. Decoding trusts nothing: false where the record is damaged. Decoded
+ * slices point into the record; arrays are in the arena. Any thread. */
+#pragma once
+
+#include "base/buffer.h"
+#include "mail/mime.h"
+
+void digest_encode(const struct mime_part *root, struct buffer *record);
+bool digest_decode_envelope(struct slice record, struct arena *arena,
+			    struct mime_envelope *envelope_out);
+/* The whole tree, its envelopes included. */
+bool digest_decode(struct slice record, struct arena *arena, struct mime_part **root_out);

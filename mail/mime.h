@@ -1,0 +1,70 @@
+/* mail/mime.h - the structure of a message, found in one pass while it arrives.
+ *
+ * RFC 2045, 2046, 2183, 2231 and 5322; broken mail as RFC 7103 advises: never an error, at
+ * worst a part is taken as plain text or as octets. Works on pieces of any size, in memory
+ * that does not grow with the message, only with its number of parts and the length of its
+ * headers, both bounded (MIME_MAX_...): what lies beyond a bound is kept inside its parent as
+ * octets. Any thread. */
+#pragma once
+
+#include "base/arena.h"
+#include "mail/address.h"
+
+enum {
+	MIME_MAX_PARTS = 10000,
+	MIME_MAX_DEPTH = 100,
+	MIME_MAX_HEADER_OCTETS =
+		256 * 1024, /* of one header that is looked at; what follows is only skipped */
+};
+
+struct mime_parameter {
+	struct slice
+		name; /* lower case; RFC 2231 continuations joined, name without "*" and number */
+	struct slice
+		value; /* unquoted; RFC 2231's percent encoding kept in the name "name*" as stored */
+};
+
+/* Where a slice's ptr is NULL the field was absent: IMAP says NIL then, and "" otherwise. */
+struct mime_envelope {
+	struct slice date, subject; /* unfolded, else as stored (RFC 9051 section 7.5.2) */
+	struct header_address *from, *sender, *reply_to, *to, *cc, *bcc;
+	size_t from_count, sender_count, reply_to_count, to_count, cc_count, bcc_count;
+	struct slice in_reply_to, message_id;
+	/* sender and reply_to already hold from's addresses where the field is absent or empty. */
+};
+
+struct mime_part {
+	/* Offsets from the start of the whole message, in octets. */
+	uint64_t header_start; /* of the part's MIME header; of the message header for the root */
+	uint64_t body_start;   /* behind the empty line */
+	uint64_t body_end;     /* before the CRLF that belongs to the next boundary */
+	uint64_t lines;	       /* of the body */
+	struct slice type, subtype; /* lower case; "text" "plain" where none is given */
+	struct mime_parameter *parameters;
+	size_t parameter_count;
+	struct slice id, description, encoding, md5, language,
+		location;	  /* encoding: lower case, "7bit" where none */
+	struct slice disposition; /* lower case; ptr NULL: none */
+	struct mime_parameter *disposition_parameters;
+	size_t disposition_parameter_count;
+	/* multipart/...: children, at least one (an empty multipart counts as one empty text/plain).
+	 * message/rfc822 and message/global: one child, the message in it, with its envelope. */
+	struct mime_part *first_child, *next_sibling;
+	struct mime_envelope
+		*envelope; /* of a message: the root, and the child of a message/rfc822 */
+};
+bool mime_is_multipart(const struct mime_part *part);
+bool mime_is_message(const struct mime_part *part); /* message/rfc822 or message/global, parsed */
+/* The part of a section number "1.2.3" (RFC 9051 section 6.4.5.1), digits only, from the root;
+ * NULL where there is none. */
+const struct mime_part *mime_find_part(const struct mime_part *root, const uint32_t *numbers,
+				       size_t count);
+
+struct mime_parser;
+/* The result and everything in it lives in `arena`. */
+struct mime_parser *mime_parser_new(struct arena *arena);
+void mime_parser_feed(struct mime_parser *parser, struct slice octets);
+/* The end of the message. Frees the parser and gives the root. */
+struct mime_part *mime_parser_finish(struct mime_parser **parser);
+/* Gives up. Accepts NULL, leaves NULL. */
+void mime_parser_free(struct mime_parser **parser);

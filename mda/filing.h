@@ -1,0 +1,23 @@
+/* mda/filing.h - files one message into the mailboxes of its recipients: one blob, one
+ * transaction, all or nothing. Runs in the back and in the admin's process. */
+#pragma once
+
+#include "mda/recipient.h"
+#include "storage/blob.h"
+
+struct filing;
+
+/* `filed` is called once, on `loop`, after filing_commit(). ERR_OK: on disk in every mailbox.
+ * ERR_QUOTA and the others: in none. */
+struct filing *filing_new(struct store *store, struct loop *loop,
+			  void (*filed)(void *user, enum err outcome, uint64_t blob_id),
+			  void (*room)(void *user), void *user);
+/* A recipient, normalised or not; errors as recipient_resolve(). */
+enum err filing_add_recipient(struct filing *filing, struct read *read,
+			      const struct address *address) MUST_USE;
+/* As intake_feed(). */
+bool filing_feed(struct filing *filing, struct slice octets);
+void filing_commit(struct filing *filing);
+/* Instead of commit, or after filed(). During a commit, filed() is suppressed and the memory
+ * freed when the job has come home. Accepts NULL, leaves NULL. */
+void filing_free(struct filing **filing);

@@ -1,0 +1,41 @@
+/* runtime/link.h - the front's way to ask the back: questions out, answers back, per loop.
+ *
+ * When the back dies every open question is answered with no payload (ERR_UNAVAILABLE), and
+ * so is every new one until the supervisor has brought a new channel. */
+#pragma once
+
+#include "base/err.h"
+#include "runtime/channel.h"
+#include "runtime/messages.h"
+
+struct link;
+
+/* Embedded in what asks; untouched by the asker until answered() was called. */
+struct question {
+	/* `err` is ERR_OK with a payload, or ERR_UNAVAILABLE. */
+	void (*answered)(struct question *question, enum err err, struct slice payload);
+	/* Only for transactions: octets that the back has dealt with. May be NULL. */
+	void (*credit)(struct question *question, uint32_t octets);
+	uint32_t conversation;	      /* link's */
+	struct question *next, *prev; /* link's */
+};
+
+struct link *link_new(struct loop *loop);
+void link_free(struct link **link);
+/* A new channel from the supervisor; replaces one that died. */
+void link_connect(struct link *link, int fd);
+bool link_is_up(const struct link *link);
+
+/* Sends `type` and calls question->answered() once, in a later turn of the loop. */
+void link_ask(struct link *link, struct question *question, enum message_type type,
+	      struct slice payload);
+/* Says something that has no answer; `fd` as in channel_send(). False: the back is away (fd is closed). */
+bool link_tell(struct link *link, enum message_type type, struct slice payload, int fd);
+
+/* A transaction is one long conversation: open, content, then commit or abandon. After open,
+ * answered() comes at the latest with MESSAGE_FILED; earlier if the back dies. */
+void link_transaction_open(struct link *link, struct question *question, struct slice payload);
+void link_transaction_content(struct link *link, struct question *question, struct slice octets);
+void link_transaction_commit(struct link *link, struct question *question);
+/* answered() will not be called any more. */
+void link_transaction_abandon(struct link *link, struct question *question);

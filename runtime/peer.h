@@ -1,0 +1,26 @@
+/* runtime/peer.h - who is at the other end: addresses and networks. */
+#pragma once
+
+#include "base/slice.h"
+
+enum { PEER_TEXT_MAX = 46 }; /* INET6_ADDRSTRLEN */
+
+/* An IPv4 address is kept as such, an IPv4-mapped IPv6 one (::ffff:a.b.c.d) becomes IPv4. */
+struct peer {
+	uint8_t address[16]; /* network order; the first 4 octets for IPv4 */
+	uint8_t family;	     /* 4 or 6; 0: a local socket */
+	uint16_t port;
+};
+
+/* "192.0.2.7", "2001:db8::7", "local". */
+void peer_format(const struct peer *peer, char text_out[PEER_TEXT_MAX]);
+bool peer_is_loopback(const struct peer *peer);
+
+/* "10.0.0.0/8", "::1", "192.0.2.7": an address alone is a network of one. */
+struct network {
+	uint8_t address[16];
+	uint8_t family;
+	uint8_t prefix_bits;
+};
+bool network_parse(struct slice text, struct network *network_out);
+bool network_contains(const struct network *network, const struct peer *peer);

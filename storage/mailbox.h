@@ -1,0 +1,93 @@
+/* storage/mailbox.h - mailboxes of an account: names, UIDVALIDITY, counts, special use.
+ *
+ * Names are UTF-8 with '/' between levels; INBOX is spelled in capitals. Reads on any
+ * thread; writes in a job. Every write gives the account's next MODSEQ. */
+#pragma once
+
+#include "base/arena.h"
+#include "storage/store.h"
+
+enum { MAILBOX_NAME_MAX_OCTETS = 400, MAILBOX_KEYWORDS_MAX = 64, KEYWORD_MAX_OCTETS = 64 };
+#define MAILBOX_SEPARATOR '/'
+
+enum special_use { /* RFC 6154 */
+		   USE_NONE,
+		   USE_ARCHIVE,
+		   USE_DRAFTS,
+		   USE_FLAGGED,
+		   USE_JUNK,
+		   USE_SENT,
+		   USE_TRASH,
+		   USE_IMPORTANT, /* RFC 8457 */
+};
+
+struct mailbox {
+	uint64_t mailbox_id;
+	uint32_t account_id;
+	uint32_t uidvalidity;
+	uint32_t uidnext;
+	uint64_t highest_modseq;
+	uint64_t pruned_modseq; /* the change log is complete only for MODSEQs above this */
+	uint32_t messages, unseen, deleted;
+	uint64_t size_octets;	  /* of all messages (STATUS SIZE) */
+	uint32_t recent_from_uid; /* messages from this UID on were seen by no session yet */
+	uint64_t created_unix;
+	enum special_use special_use;
+	struct slice name;
+	struct slice keywords
+		[MAILBOX_KEYWORDS_MAX]; /* bit i of message_entry.keywords; ptr NULL: free */
+	size_t keyword_count;		/* one past the last in use */
+};
+
+/* Slices live in `arena`. ERR_NOT_FOUND, ERR_DAMAGED. */
+enum err mailbox_find(struct read *read, uint32_t account_id, struct slice name,
+		      struct arena *arena, struct mailbox *mailbox_out) MUST_USE;
+/* ERR_GONE when it was deleted. */
+enum err mailbox_get(struct read *read, uint64_t mailbox_id, struct arena *arena,
+		     struct mailbox *mailbox_out) MUST_USE;
+
+/* A row of an account's list: mailboxes, and names that are only subscribed (RFC 9051
+ * section 6.3.7: a subscription may outlive its mailbox; mailbox_id is 0 then). */
+struct mailbox_row {
+	struct slice name;
+	uint64_t mailbox_id;
+	bool subscribed;
+	enum special_use special_use;
+};
+/* In order of name; `after` empty to start. False at the end. `row_out->name` points into the
+ * map: copy what outlives the read. */
+bool mailbox_next(struct read *read, uint32_t account_id, struct slice after,
+		  struct mailbox_row *row_out);
+bool mailbox_is_subscribed(struct read *read, uint32_t account_id, struct slice name);
+
+/* ERR_EXISTS; ERR_LIMIT (too many, or too long); ERR_BAD_INPUT (empty level, bad name). Makes
+ * superiors that are missing (RFC 9051 section 6.3.4). */
+enum err mailbox_create(struct write *write, uint32_t account_id, struct slice name,
+			enum special_use use, uint64_t *mailbox_id_out) MUST_USE;
+/* With its messages; its name stays free, its UIDVALIDITY is never used again for that name. ERR_NOT_FOUND. */
+enum err mailbox_delete(struct write *write, uint32_t account_id, struct slice name) MUST_USE;
+/* With its inferiors. Renaming INBOX moves its messages into a new mailbox and leaves INBOX
+ * and its inferiors (RFC 9051 section 6.3.6). ERR_NOT_FOUND, ERR_EXISTS, ERR_LIMIT, ERR_BAD_INPUT. */
+enum err mailbox_rename(struct write *write, uint32_t account_id, struct slice from,
+			struct slice to) MUST_USE;
+enum err mailbox_subscribe(struct write *write, uint32_t account_id, struct slice name,
+			   bool subscribed) MUST_USE;
+/* Messages from uidnext on are \Recent to the next session: called by a session that may write. */
+enum err mailbox_claim_recent(struct write *write, uint64_t mailbox_id,
+			      uint32_t *recent_from_uid_out) MUST_USE;
+
+/* Every change of a mailbox is published after its commit. changed() is called on `loop`, once
+ * for any number of changes since the last call; it reads what happened from the change log
+ * (storage/message.h). The memory is the watcher's until watch_end() has returned. */
+struct watch {
+	void (*changed)(struct watch *watch);
+	struct loop *loop;
+	uint64_t mailbox_id; /* 0: every mailbox of account_id, and its list */
+	uint32_t account_id;
+	void *priv; /* store's */
+};
+void watch_begin(struct store *store, struct watch *watch);
+/* On the watch's own loop; no changed() comes afterwards. */
+void watch_end(struct store *store, struct watch *watch);
+/* Another process (the admin's) has written: tells all watches of the account. Any thread. */
+void watch_notify_account(struct store *store, uint32_t account_id);

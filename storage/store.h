@@ -1,0 +1,60 @@
+/* storage/store.h - the store as a whole: opening, reading, the writer and its jobs.
+ *
+ * One LMDB environment in STATE_DIR/store. Reads run on any thread in short read
+ * transactions, closed before the caller returns to its loop. Writes are jobs: the writer
+ * thread runs all that wait in one transaction, syncs once, then reports each result on the
+ * loop of who asked. Sessions never see LMDB. */
+#pragma once
+
+#include "base/attributes.h"
+#include "base/err.h"
+#include "runtime/loop.h"
+
+struct store;
+struct read;  /* a read transaction */
+struct write; /* the batch being written; only inside job->run() */
+
+enum store_mode {
+	STORE_SERVE,  /* with a writer thread; at most one process at a time: ERR_BUSY */
+	STORE_ADMIN,  /* beside a running server: store_write_now() only */
+	STORE_CREATE, /* as STORE_ADMIN, and made where it is not there yet */
+};
+/* Opens STATE_DIR/store. Errors are logged with their cause, `why_out` gets one sentence for
+ * people ("the store in X was written by a newer Bode (version 3, this one reads 1): ...").
+ * ERR_NOT_FOUND, ERR_VERSION, ERR_BUSY, ERR_DISK, ERR_DENIED; nothing is changed then. */
+enum err store_open(const char *state_dir, enum store_mode mode, struct store **store_out,
+		    const char **why_out) MUST_USE;
+/* The writer's start is separate: threads come after the sandbox. */
+void store_start_writer(struct store *store);
+/* Runs what waits, then closes. Accepts NULL, leaves NULL. */
+void store_close(struct store **store);
+
+/* Reading: what the store held at this moment. Slices returned by read functions point into
+ * the map and end with read_end(). Not to be held while waiting for anything. */
+struct read *read_begin(struct store *store);
+void read_end(struct read **read); /* accepts NULL, leaves NULL */
+
+/* A job is embedded in the asker's structure; its memory stays the asker's and untouched until
+ * done() is called. run() may be called more than once: when a batch fails, its jobs are run
+ * again one by one, each time from the start, so run() sets all its results anew. A job that
+ * is refused decides that before its first write and leaves no trace. */
+struct job {
+	enum err (*run)(struct write *write, struct job *job);
+	void (*done)(struct job *job); /* on `loop`; job->outcome is final: ERR_OK is on disk */
+	struct loop *loop;
+	enum err outcome;
+	struct task task; /* store's */
+	struct job *next; /* store's */
+};
+/* Hands the job to the writer. Any thread. */
+void store_submit(struct store *store, struct job *job);
+/* Runs the job alone, on the calling thread, and syncs; done() is not called. For the admin
+ * process and tests; with a server running beside, waits for its batch. */
+enum err store_write_now(struct store *store, struct job *job) MUST_USE;
+/* A write may read what it wrote: gives the read functions the batch's own view. */
+struct read *write_read(struct write *write);
+
+struct store_counters {
+	uint64_t jobs, batches, failed_batches; /* one sync pair each */
+};
+void store_counters(struct store *store, struct store_counters *counters_out);
