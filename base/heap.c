@@ -1,5 +1,4 @@
 /* base/heap.c - allocation that does not fail. */
-#define _GNU_SOURCE
 #include "base/heap.h"
 
 #include <stdio.h>

@@ -1,5 +1,4 @@
 /* base/log.c - formats a line and writes it in one call. */
-#define _GNU_SOURCE
 #include "base/log.h"
 
 #include <stdio.h>

@@ -1,5 +1,4 @@
 /* base/slice.c - comparing and searching slices. */
-#define _GNU_SOURCE
 #include "base/slice.h"
 
 bool slice_eq(struct slice a, struct slice b)
