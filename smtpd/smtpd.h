@@ -1,0 +1,22 @@
+/* smtpd/smtpd.h - all that outsiders see of receiving and submission. */
+#pragma once
+
+#include "auth/token.h"
+#include "runtime/channel.h"
+#include "runtime/front.h"
+
+/* In the front: a connection to smtp, submission or submissions (a front_start). */
+void smtpd_start(struct front *front, struct stream *stream, enum config_service service);
+
+/* In the back: the other half, per channel from a front's loop. Answers
+ * MESSAGE_RECIPIENT, _TRANSACTION, _CONTENT, _COMMIT and _ABANDON over `channel`. */
+struct back; /* storage/back.h; a front never sees inside */
+struct smtpd_back;
+struct smtpd_back *smtpd_back_new(struct back *back, struct channel *channel,
+				  struct token_table *tokens);
+/* False: the message breaks the rules of runtime/messages.h; the caller ends the channel. */
+bool smtpd_back_message(struct smtpd_back *smtpd, uint16_t type, uint32_t conversation,
+			struct slice payload);
+/* The channel is gone: open transactions are abandoned; a commit under way finishes in
+ * silence. Accepts NULL, leaves NULL. */
+void smtpd_back_free(struct smtpd_back **smtpd);
