@@ -1,0 +1,23 @@
+/* base/config_value_priv.h - one value of the configuration, from its text.
+ *
+ * Each returns NULL, or what is wrong and what to do, in a few words for the operator; the
+ * caller puts file, line and key in front. Results are untouched on failure. */
+#pragma once
+
+#include "base/config.h"
+
+/* A whole number from `min` to `max`. */
+const char *value_take_number(struct slice text, uint64_t min, uint64_t max, uint64_t *number_out);
+/* "52428800", "50 MiB", "4KiB", "1 GiB". */
+const char *value_take_size(struct slice text, uint64_t min, uint64_t max, uint64_t *octets_out);
+/* "1800", "1800 s", "30 min", "2 h". */
+const char *value_take_duration(struct slice text, uint64_t min, uint64_t max,
+				uint64_t *seconds_out);
+/* A host name as DNS has it: LDH labels, A-labels for what is not ASCII. */
+const char *value_check_hostname(struct slice text);
+/* "192.0.2.1:25" or "[2001:db8::1]:25"; *address_out is the caller's to free. */
+const char *value_take_listen(struct slice text, char **address_out, uint16_t *port_out);
+/* "192.0.2.0/24", "2001:db8::/32", "::1". */
+const char *value_check_network(struct slice text);
+/* The next word of a list separated by blanks; false at its end. */
+bool value_next_word(struct slice *rest, struct slice *word_out);
