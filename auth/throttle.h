@@ -1,5 +1,6 @@
 /* auth/throttle.h - guessing costs time: failures per address (IPv6 by /64) and per login.
- * One bounded table; any thread. */
+ * One bounded table; any thread. An attempt asks for its delay, is checked, and reports how it
+ * ended. Where `address` is empty nothing is counted. Call password_start() first. */
 #pragma once
 
 #include "base/slice.h"
