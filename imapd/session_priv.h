@@ -1,0 +1,131 @@
+/* imapd/session_priv.h - the session of a signed-in IMAP client, in the back.
+ *
+ * One command at a time. Framing (framing_priv.h) makes each command one contiguous slice,
+ * the dispatcher (commands.c) finds its row and calls the handler with a cursor behind the
+ * verb and its space. Argument slices, the tag and everything in `command_arena` live until
+ * the command's tagged reply has been queued.
+ *
+ * A handler ends its command by returning imap_ok(), imap_no(), imap_bad() or imap_refuse(),
+ * which first tell the client what changed in the selected mailbox, then send the tagged
+ * reply. A command that cannot finish in one go (output is full, a job is out, it needs more
+ * input) sets s->running to a function that is called again, with the input, until one of
+ * those four has been returned:
+ *
+ *   static enum step go_on(struct imap_session *s, struct cursor *in)
+ *   {
+ *           while (more to say) {
+ *                   if (session_out_is_full(&s->session))
+ *                           return STEP_WAIT;       // called again when it has drained
+ *                   say one thing;                  // on &s->session.out
+ *           }
+ *           return imap_ok(s, "FETCH completed");
+ *   }
+ *   ...
+ *   s->work = arena_alloc(&s->command_arena, sizeof(struct my_work));
+ *   s->work_fini = my_work_fini;                     // if it holds more than arena memory
+ *   s->running = go_on;
+ *   return STEP_AGAIN;
+ *
+ * No read transaction is held across a return. All calls on the session's loop. */
+#pragma once
+
+#include "base/arena.h"
+#include "imapd/framing_priv.h"
+#include "runtime/messages.h"
+#include "runtime/session.h"
+#include "storage/back.h"
+
+struct imap_session;
+struct imap_view; /* view_priv.h */
+
+/* RFC 9051 section 3; bits, so that a row of the table can name several. */
+enum imap_state {
+	IMAP_NOT_AUTHENTICATED = 1, /* only in the front, imapd/login.c */
+	IMAP_AUTHENTICATED = 2,
+	IMAP_SELECTED = 4,
+	IMAP_CLOSED = 8, /* LOGOUT has been answered */
+};
+
+/* RFC 9051 section 6.3.1: what the client has ENABLEd. */
+enum imap_enabled {
+	IMAP_ENABLED_REV2 = 1, /* UTF-8 mailbox names, ESEARCH for SEARCH, no \Recent */
+};
+
+/* A row of the one list of verbs (commands.c). */
+struct imap_command {
+	const char *verb; /* "UID FETCH" for the forms with UIDs */
+	unsigned allowed_in;
+	enum {
+		TELL_ALL, /* what changed is told before the tagged reply, EXPUNGE included */
+		TELL_NO_EXPUNGE, /* FETCH, STORE, SEARCH with sequence numbers: RFC 9051 section 7.5.1 */
+		TELL_NOTHING, /* the mailbox is being left */
+	} tell;
+	/* `args` stands behind the verb's space, or at the end where there was none. */
+	enum step (*run)(struct imap_session *s, struct cursor *args, bool uid);
+	bool uid;
+};
+
+struct imap_session {
+	struct session session; /* first: runtime/session.h */
+	struct back *back;
+	uint32_t account_id;
+	uint8_t state;	 /* enum imap_state; imap_set_state() changes it */
+	uint8_t enabled; /* enum imap_enabled */
+	uint16_t errors; /* commands in a row that made no sense */
+
+	struct framing framing; /* the command being received or run */
+	struct buffer typed;	/* what the client typed before the hand-over, still to be fed */
+
+	/* The command being run; all of it ends with its tagged reply. */
+	const struct imap_command *command;
+	struct slice tag;
+	struct arena command_arena;
+	enum step (*running)(struct imap_session *s, struct cursor *in); /* NULL: none */
+	void *work;							 /* the command's own */
+	void (*work_fini)(struct imap_session *s); /* frees what `work` holds; may be NULL */
+	struct {
+		const char *condition; /* "OK", "NO", "BAD" */
+		const char *text;      /* with its response code; static or in command_arena */
+	} reply;
+
+	struct job job; /* the store write of this session that is out; imap_write() */
+	enum step (*job_then)(struct imap_session *s, enum err outcome);
+
+	struct imap_view *view; /* the selected mailbox; NULL in IMAP_AUTHENTICATED */
+	struct slice login;	/* for the log; the session's own */
+};
+
+static inline bool imap_is_rev2(const struct imap_session *s)
+{
+	return s->enabled & IMAP_ENABLED_REV2;
+}
+
+/* The tagged reply. `text` begins with the response code, if any: "[READ-ONLY] done"; it is
+ * static or in the command arena. All return what the handler is to return. */
+enum step imap_ok(struct imap_session *s, const char *text);
+enum step imap_no(struct imap_session *s, const char *text);
+/* Counts towards the limit of protocol errors. */
+enum step imap_bad(struct imap_session *s, const char *text);
+/* NO with the response code (RFC 5530, 9208) and words for this outcome of the store. */
+enum step imap_refuse(struct imap_session *s, enum err err);
+
+/* Hands a write to the writer: run() gets &s->job, from which imap_session_of_job() leads
+ * back; it reads and writes s->work only. Then then() is called on the loop with the outcome
+ * and goes on with the command. Returns what the handler is to return. */
+enum step imap_write(struct imap_session *s, enum err (*run)(struct write *write, struct job *job),
+		     enum step (*then)(struct imap_session *s, enum err outcome));
+static inline struct imap_session *imap_session_of_job(struct job *job)
+{
+	return CONTAINER_OF(job, struct imap_session, job);
+}
+
+void imap_set_state(struct imap_session *s, enum imap_state state);
+
+/* The core for a stream, a test or a fuzzer to drive: session->class->feed() and so on. The
+ * first feed() answers the sign-in command of `message`. Slices of `message` are copied. */
+struct session *imap_session_new(struct back *back, const struct session_message *message,
+				 uint32_t account_id);
+enum { IMAP_COMMAND_MAX_OCTETS = 64 * 1024 }; /* with its literals, APPEND's message excepted */
+
+/* commands.c: finds the row for the framed command and runs its handler. */
+enum step imap_dispatch(struct imap_session *s);

@@ -1,0 +1,79 @@
+/* imapd/view_priv.h - the selected mailbox as this client knows it.
+ *
+ * `uids` is what the client has been told of: the rank of a UID is its sequence number
+ * (ranges_rank(), ranges_at_rank()). It changes only while the client is told so, in
+ * view_tell(), at the end of a command that allows it (RFC 9051 section 7.5.1) or in IDLE. So
+ * throughout a command sequence numbers stand still; a message in `uids` may have been
+ * expunged by another session: the store says ERR_NOT_FOUND for it (RFC 2180 section 4).
+ * Owned by the session, on its loop; a job may read it, since the loop leaves it alone then. */
+#pragma once
+
+#include "imapd/grammar_priv.h"
+#include "imapd/session_priv.h"
+#include "storage/message.h"
+
+struct imap_view {
+	struct imap_session *s;
+	uint64_t mailbox_id;
+	uint32_t uidvalidity;
+	bool is_read_only; /* EXAMINE: nothing changes, \Seen neither */
+	bool is_gone;	   /* deleted by somebody; no message is left */
+	struct ranges uids;
+	/* What the store has told us and the client does not know yet. */
+	uint64_t modseq;	/* everything up to here is in uids or in the two sets below */
+	struct ranges vanished; /* members of uids */
+	struct ranges changed;	/* members of uids whose flags are to be told */
+	bool tell_exists;
+	uint64_t keywords_hash;	    /* of the keyword names last told with FLAGS */
+	uint32_t recent_from_uid;   /* \Recent from here on (RFC 3501); UINT32_MAX: none */
+	uint32_t uidnext;	    /* as of modseq */
+	struct ranges saved_result; /* "$": UIDs; of SEARCH (SAVE), RFC 9051 section 6.4.4.1 */
+	struct watch watch;
+};
+
+static inline uint32_t view_count(const struct imap_view *view)
+{
+	return (uint32_t)ranges_total(&view->uids);
+}
+static inline bool view_is_recent(const struct imap_view *view, uint32_t uid)
+{
+	return !imap_is_rev2(view->s) && uid >= view->recent_from_uid;
+}
+
+/* The UIDs that a sequence-set names: members of the view. In `uid` form what is not there is
+ * left out (RFC 9051 section 6.4.9); with sequence numbers false where one is beyond the
+ * mailbox: BAD. "$" gives what is left of the saved result. `uids_out` starts empty. */
+bool view_resolve(const struct imap_view *view, const struct sequence_set *set, bool uid,
+		  struct ranges *uids_out);
+
+/* Reads the change log: moves `modseq`, collects in `vanished`, `changed` and `tell_exists`.
+ * ERR_OK also where the mailbox is gone (is_gone is set then). */
+enum err view_sync(struct imap_view *view, struct read *read);
+/* Tells the client, on s->session.out: FLAGS, EXPUNGE (where allowed), EXISTS, RECENT, FETCH.
+ * False: the output is full; call again when it has drained. Without expunges it keeps them. */
+bool view_tell(struct imap_view *view, bool with_expunges);
+/* FETCH tells the flags of a message itself: not to be told once more. */
+static inline void view_flags_told(struct imap_view *view, uint32_t uid)
+{
+	ranges_remove(&view->changed, uid, uid);
+}
+static inline bool view_flags_are_news(const struct imap_view *view, uint32_t uid)
+{
+	return ranges_contains(&view->changed, uid);
+}
+
+/* Sets \Seen on `uids` (which stays the caller's and lives until then()), by one job; what
+ * changed by that is in view->changed afterwards, so that FETCH can tell it with the rest.
+ * Not for a read-only view. Returns what the handler is to return. */
+enum step imap_mark_seen(struct imap_session *s, const struct ranges *uids,
+			 enum step (*then)(struct imap_session *s, enum err outcome));
+
+/* "(\Seen \Recent $Label)". `mailbox` gives the keywords' names. */
+void respond_flags(struct buffer *out, const struct mailbox *mailbox,
+		   const struct message_entry *entry, bool is_recent);
+/* The bit of a keyword in this mailbox, in any case; -1: it has none, no message carries it. */
+int keyword_bit(const struct mailbox *mailbox, struct slice keyword);
+
+/* The two big families, in fetch.c and search.c. */
+enum step imap_fetch(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_search(struct imap_session *s, struct cursor *args, bool uid);
