@@ -1,0 +1,32 @@
+"""What the built program must and must not be linked with, and how it is hardened."""
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BODE = os.environ.get("BODE", str(ROOT / "build-test" / "bode"))
+
+
+@pytest.fixture(scope="module")
+def libraries():
+    if not os.path.exists(BODE):
+        pytest.skip("the program is not built")
+    return subprocess.run(["ldd", BODE], check=True, capture_output=True, text=True).stdout
+
+
+def test_no_openssl_beside_boringssl(libraries):
+    # Debian's OpenSSL has a version in its name; BoringSSL's libcrypto.so.0 has not that one.
+    assert "libcrypto.so.3" not in libraries
+    assert "libssl.so.3" not in libraries
+    assert "libcrypto.so" in libraries
+
+
+def test_position_independent_with_full_relro():
+    if not os.path.exists(BODE):
+        pytest.skip("the program is not built")
+    headers = subprocess.run(["readelf", "-hldW", BODE], check=True, capture_output=True,
+                             text=True).stdout
+    assert "DYN (Position-Independent Executable" in headers
+    assert "GNU_RELRO" in headers
