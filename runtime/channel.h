@@ -33,6 +33,9 @@ void *channel_user(const struct channel *channel);
  * drained(). The frame is taken in either case. */
 bool channel_send(struct channel *channel, uint16_t type, uint32_t conversation,
 		  struct slice payload, int fd);
+/* For the back's end: reads nothing while more than 1 MiB is queued, so that a front that asks
+ * and never listens cannot grow the back. One end only, or both could wait for each other. */
+void channel_throttle(struct channel *channel);
 /* Writes what is queued now, as far as the socket takes it. */
 void channel_flush(struct channel *channel);
 void channel_free(struct channel **channel);

@@ -10,8 +10,9 @@ struct loop;
 struct timer;
 
 /* `index` numbers the loops of one process from 0. Not running yet: loop_run() does that on
- * the calling thread until loop_stop(). Open handles keep it running; loop_free() wants
- * them closed. */
+ * the calling thread until loop_stop(), also while it has nothing to do. loop_free() wants
+ * streams, channels and timers closed (one that still waits for its peer's goodbye is cut
+ * off) and every job home. */
 struct loop *loop_new(unsigned index);
 void loop_run(struct loop *loop);
 /* Handles what is ready, waiting at most `wait_ms` for the first event. For tests. */

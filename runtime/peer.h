@@ -3,6 +3,8 @@
 
 #include "base/slice.h"
 
+struct sockaddr;
+
 enum { PEER_TEXT_MAX = 46 }; /* INET6_ADDRSTRLEN */
 
 /* An IPv4 address is kept as such, an IPv4-mapped IPv6 one (::ffff:a.b.c.d) becomes IPv4. */
@@ -12,6 +14,8 @@ struct peer {
 	uint16_t port;
 };
 
+/* Anything but an internet address gives a local socket. */
+void peer_from_sockaddr(const struct sockaddr *address, struct peer *peer_out);
 /* "192.0.2.7", "2001:db8::7", "local". */
 void peer_format(const struct peer *peer, char text_out[PEER_TEXT_MAX]);
 bool peer_is_loopback(const struct peer *peer);

@@ -10,5 +10,6 @@
 /* Takes both. `client` may hold unread input: it goes to the back first. `back_fd` is the
  * front's end of the socket pair. */
 void relay_start(struct stream *client, int back_fd);
-/* Ends every relay of the loop without a goodbye: the back has said it. Returns their number. */
 unsigned relay_count(struct loop *loop);
+/* Ends every relay of the loop without a goodbye: the back has said it. */
+void relay_end_all(struct loop *loop);

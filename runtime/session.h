@@ -86,6 +86,10 @@ void session_job_end(struct session *session);
 /* From the session's own loop: notify(news) in this turn or, while a job is out, after it. */
 void session_wake_news(struct session *session, enum news news);
 
+/* For a driver without a stream, after woken() and with each input: gives the news that wait to
+ * notify() and the input to feed(), unless a job is out (then STEP_WAIT). Returns the last wish. */
+enum step session_drive(struct session *session, struct cursor *in);
+
 /* NEWS_SHUTDOWN to every session of this loop. Returns how many there are. */
 unsigned session_shutdown_all(struct loop *loop);
 unsigned session_count(struct loop *loop);

@@ -65,6 +65,10 @@ const char *stream_tls_cipher(const struct stream *stream);
  * in either case. After the peer is gone they are dropped. */
 bool stream_write(struct stream *stream, struct slice octets);
 size_t stream_queued(const struct stream *stream);
+/* Calls drained() once the queue is empty, though no stream_write() returned false. */
+void stream_want_drained(struct stream *stream);
+/* After what is queued the peer reads the end (close_notify, FIN); reading goes on. */
+void stream_end_output(struct stream *stream);
 /* No more input callbacks until stream_resume(), which also offers again what was left (in a
  * later turn of the loop). */
 void stream_pause(struct stream *stream);
