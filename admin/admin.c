@@ -1,9 +1,187 @@
-/* admin/admin.c - finds the subcommand. */
+/* admin/admin.c - the table of subcommands, and what all of them share: options, the
+ * configuration, the store.
+ *
+ * Runs in the admin's process; `serve` turns into the supervisor. */
 #include "admin/admin.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "admin/admin_priv.h"
+#include "auth/password.h"
+#include "base/heap.h"
+#include "runtime/sandbox.h"
+
+#define DEFAULT_CONFIG "/etc/bode/bode.conf"
+
+static const struct admin_command commands[] = {
+	{ "serve", "", "run the server until SIGTERM", admin_serve },
+	{ "setup", "[--hostname NAME] [--domain NAME] [--user ADDRESS] [--password-stdin]",
+	  "write a configuration, make the first domain and user", admin_setup },
+	{ "domain add", "DOMAIN", "accept mail for a domain", admin_domain_add },
+	{ "domain remove", "DOMAIN", "stop accepting mail for a domain", admin_domain_remove },
+	{ "domain list", "[--json]", "list the domains", admin_domain_list },
+	{ "user add", "ADDRESS [--password-stdin] [--quota SIZE]", "make a user and the mailboxes",
+	  admin_user_add },
+	{ "user remove", "ADDRESS [--yes]", "remove a user with all mail", admin_user_remove },
+	{ "user list", "[--json]", "list the users", admin_user_list },
+	{ "user password", "ADDRESS [--password-stdin]", "set a new password",
+	  admin_user_password },
+	{ "alias add", "ADDRESS TARGET...", "send an address's mail to other addresses",
+	  admin_alias_add },
+	{ "alias remove", "ADDRESS [TARGET...]", "remove an alias, or some of its targets",
+	  admin_alias_remove },
+	{ "alias list", "[--json]", "list the aliases", admin_alias_list },
+	{ "deliver", "ADDRESS [--from ADDRESS]", "file a message from standard input",
+	  admin_deliver },
+	{ "config check", "", "check the configuration file", admin_config_check },
+	{ "config", "--explain", "explain every key of the configuration", admin_config_explain },
+	{ "version", "", "print the version", admin_version },
+};
+
+int admin_fail(const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	fputs("bode: ", stderr);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+	va_end(args);
+	return EXIT_FAILURE;
+}
+
+int admin_usage(const struct admin *admin, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	fputs("bode: ", stderr);
+	vfprintf(stderr, format, args);
+	fprintf(stderr, "; usage: bode %s %s\n", admin->command->name, admin->command->arguments);
+	va_end(args);
+	return ADMIN_WRONG_USAGE;
+}
+
+static void print_help(FILE *out)
+{
+	fputs("usage: bode [--config FILE] COMMAND\n\n", out);
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		fprintf(out, "  %-14s %s\n                   %s\n", commands[i].name,
+			commands[i].summary, commands[i].arguments);
+	fputs("\nThe configuration is " DEFAULT_CONFIG " where --config names no other.\n"
+	      "Exit status: 0, 1 (failed), 2 (wrong usage).\n",
+	      out);
+}
+
+/* The row whose words begin argv; the longest wins ("config check" before "config"). */
+static const struct admin_command *find_command(int argc, char **argv, int *words_out)
+{
+	const struct admin_command *found = NULL;
+	*words_out = 0;
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		const char *name = commands[i].name;
+		const char *space = strchr(name, ' ');
+		size_t first = space ? (size_t)(space - name) : strlen(name);
+		if (argc < 1 || strlen(argv[0]) != first || strncmp(argv[0], name, first) != 0)
+			continue;
+		if (!space && *words_out < 1) {
+			found = &commands[i];
+			*words_out = 1;
+		} else if (space && argc > 1 && strcmp(argv[1], space + 1) == 0) {
+			found = &commands[i];
+			*words_out = 2;
+		}
+	}
+	return found;
+}
+
+bool admin_read_config(struct admin *admin)
+{
+	if (!admin->config)
+		admin->config = config_read(admin->config_path, stderr);
+	return admin->config != NULL;
+}
+
+/* The store's files belong to the back's user: root would leave files behind that the server
+ * cannot open. */
+bool admin_become_back(struct admin *admin)
+{
+	struct sandbox_user user;
+	if (geteuid() != 0 || !admin->config->user_back)
+		return true;
+	if (sandbox_find_user(admin->config->user_back, &user) != ERR_OK) {
+		admin_fail("there is no user \"%s\" on this machine ([server] user_back)",
+			   admin->config->user_back);
+		return false;
+	}
+	if (setgroups(0, NULL) != 0 || setresgid(user.gid, user.gid, user.gid) != 0 ||
+	    setresuid(user.uid, user.uid, user.uid) != 0) {
+		admin_fail("cannot become user \"%s\": %s", admin->config->user_back,
+			   strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+bool admin_open_store(struct admin *admin)
+{
+	const char *why = NULL;
+	if (admin->store)
+		return true;
+	if (!admin_read_config(admin) || !admin_become_back(admin))
+		return false;
+	/* The sentence says it all; the log's line would say it again. */
+	log_set_level(LOG_ERROR);
+	if (store_open(admin->config->state_dir, STORE_CREATE, &admin->store, &why) != ERR_OK) {
+		admin_fail("%s", why ? why : "the store cannot be opened");
+		return false;
+	}
+	return true;
+}
 
 int admin_main(int argc, char **argv)
 {
-	(void)argc;
-	(void)argv;
-	return 2;
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'v' },
+		{ 0 },
+	};
+	struct admin admin = { .config_path = DEFAULT_CONFIG };
+	int option, words, status;
+
+	while ((option = getopt_long(argc, argv, "+c:h", options, NULL)) != -1) {
+		switch (option) {
+		case 'c': admin.config_path = optarg; break;
+		case 'h': print_help(stdout); return EXIT_SUCCESS;
+		case 'v': return admin_version(&admin, 0, NULL);
+		default: print_help(stderr); return ADMIN_WRONG_USAGE;
+		}
+	}
+	argc -= optind;
+	argv += optind;
+	if (argc == 1 && strcmp(argv[0], "help") == 0) {
+		print_help(stdout);
+		return EXIT_SUCCESS;
+	}
+	admin.command = find_command(argc, argv, &words);
+	if (!admin.command) {
+		if (argc > 0)
+			fprintf(stderr, "bode: there is no command \"%s%s%s\"; these are:\n\n",
+				argv[0], argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
+		print_help(stderr);
+		return ADMIN_WRONG_USAGE;
+	}
+	password_start();
+	optind = 0; /* glibc: start over for the command's own options */
+	/* The command's last word stands where getopt expects the program's name. */
+	status = admin.command->run(&admin, argc - words + 1, argv + words - 1);
+	store_close(&admin.store);
+	config_free(admin.config);
+	arena_fini(&admin.arena);
+	return status;
 }

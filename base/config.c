@@ -503,3 +503,8 @@ void config_explain(FILE *out)
 			fprintf(out, "# Default: %s.\n#%s =\n", key->default_in_words, key->name);
 	}
 }
+
+bool config_parse_size(struct slice text, uint64_t *octets_out)
+{
+	return value_take_size(text, 0, UINT64_MAX, octets_out) == NULL;
+}

@@ -68,5 +68,7 @@ struct config *config_parse(const char *file_name, struct slice text, FILE *erro
 /* Reads the file first. NULL as above, also where it cannot be read. */
 struct config *config_read(const char *file_name, FILE *errors) MUST_USE;
 void config_free(struct config *config);
+/* A size as the configuration writes it: "50 MiB", "10GB", "4096". */
+bool config_parse_size(struct slice text, uint64_t *octets_out);
 /* Every key with its default and meaning, for people. */
 void config_explain(FILE *out);

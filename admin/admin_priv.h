@@ -1,0 +1,92 @@
+/* admin/admin_priv.h - what the subcommands share. One thread. */
+#pragma once
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/config.h"
+#include "base/log.h"
+#include "mail/address.h"
+#include "storage/account.h"
+
+enum { ADMIN_WRONG_USAGE = 2 };
+
+struct admin;
+struct admin_command {
+	const char *name;      /* one word or two */
+	const char *arguments; /* for help */
+	const char *summary;
+	/* argv[0] is the command's last word. Returns the exit status. */
+	int (*run)(struct admin *admin, int argc, char **argv);
+};
+
+struct admin {
+	const char *config_path;
+	const struct admin_command *command;
+	struct config *config; /* admin_read_config() */
+	struct store *store;   /* admin_open_store() */
+	struct arena arena;    /* until the program ends */
+};
+
+int admin_serve(struct admin *admin, int argc, char **argv);
+int admin_setup(struct admin *admin, int argc, char **argv);
+int admin_domain_add(struct admin *admin, int argc, char **argv);
+int admin_domain_remove(struct admin *admin, int argc, char **argv);
+int admin_domain_list(struct admin *admin, int argc, char **argv);
+int admin_user_add(struct admin *admin, int argc, char **argv);
+int admin_user_remove(struct admin *admin, int argc, char **argv);
+int admin_user_list(struct admin *admin, int argc, char **argv);
+int admin_user_password(struct admin *admin, int argc, char **argv);
+int admin_alias_add(struct admin *admin, int argc, char **argv);
+int admin_alias_remove(struct admin *admin, int argc, char **argv);
+int admin_alias_list(struct admin *admin, int argc, char **argv);
+int admin_deliver(struct admin *admin, int argc, char **argv);
+int admin_config_check(struct admin *admin, int argc, char **argv);
+int admin_config_explain(struct admin *admin, int argc, char **argv);
+int admin_version(struct admin *admin, int argc, char **argv);
+
+/* "bode: ..." on standard error; returns EXIT_FAILURE. One line that says what to do. */
+int admin_fail(const char *format, ...) PRINTF_LIKE(1, 2);
+/* The same with the command's usage behind it; returns ADMIN_WRONG_USAGE. */
+int admin_usage(const struct admin *admin, const char *format, ...) PRINTF_LIKE(2, 3);
+/* What a failing store means to a person; returns EXIT_FAILURE. */
+int admin_fail_store(enum err err, const char *doing);
+
+/* Each says what is wrong and returns false where it cannot. */
+bool admin_read_config(struct admin *admin);
+bool admin_become_back(struct admin *admin);
+bool admin_open_store(struct admin *admin);
+
+/* Options of one command: fills what the command asks for. Positional arguments are left in
+ * argv[optind..argc). False: wrong usage, said already. */
+struct admin_options {
+	bool json, password_stdin, yes;
+	const char *hostname, *domain, *user, *state_dir, *quota, *from;
+};
+enum admin_option {
+	OPTION_JSON = 1,
+	OPTION_PASSWORD_STDIN = 2,
+	OPTION_YES = 4,
+	OPTION_HOSTNAME = 8,
+	OPTION_DOMAIN = 16,
+	OPTION_USER = 32,
+	OPTION_STATE_DIR = 64,
+	OPTION_QUOTA = 128,
+	OPTION_FROM = 256,
+};
+/* `allowed` is a set of enum admin_option; `least` and `most` count positional arguments. */
+bool admin_parse_options(const struct admin *admin, int argc, char **argv, unsigned allowed,
+			 int least, int most, struct admin_options *options_out);
+
+/* "local@domain" in normal form. False: said what is wrong. */
+bool admin_parse_address(struct admin *admin, const char *text, struct address *address_out);
+bool admin_parse_domain(struct admin *admin, const char *text, struct slice *domain_out);
+/* Octets of "10 GiB", "500MB", "1000". False: said. */
+bool admin_parse_size(const char *text, uint64_t *octets_out);
+/* "1.5 GiB" for people; `out` has room for 16. */
+void admin_format_size(uint64_t octets, char out[16]);
+
+/* Runs a job alone and syncs. */
+enum err admin_write(struct admin *admin, struct job *job);

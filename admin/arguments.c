@@ -1,0 +1,104 @@
+/* admin/arguments.c - options, addresses and sizes as people type them. */
+#include <string.h>
+
+#include "admin/admin_priv.h"
+
+static const struct {
+	struct option option;
+	enum admin_option bit;
+} known[] = {
+	{ { "json", no_argument, NULL, 'j' }, OPTION_JSON },
+	{ { "password-stdin", no_argument, NULL, 'p' }, OPTION_PASSWORD_STDIN },
+	{ { "yes", no_argument, NULL, 'y' }, OPTION_YES },
+	{ { "hostname", required_argument, NULL, 'n' }, OPTION_HOSTNAME },
+	{ { "domain", required_argument, NULL, 'd' }, OPTION_DOMAIN },
+	{ { "user", required_argument, NULL, 'u' }, OPTION_USER },
+	{ { "state-dir", required_argument, NULL, 's' }, OPTION_STATE_DIR },
+	{ { "quota", required_argument, NULL, 'q' }, OPTION_QUOTA },
+	{ { "from", required_argument, NULL, 'f' }, OPTION_FROM },
+};
+
+bool admin_parse_options(const struct admin *admin, int argc, char **argv, unsigned allowed,
+			 int least, int most, struct admin_options *options_out)
+{
+	struct option options[ARRAY_LEN(known) + 1] = { 0 };
+	size_t count = 0;
+	int option;
+
+	*options_out = (struct admin_options){ 0 };
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (allowed & known[i].bit)
+			options[count++] = known[i].option;
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (option) {
+		case 'j': options_out->json = true; break;
+		case 'p': options_out->password_stdin = true; break;
+		case 'y': options_out->yes = true; break;
+		case 'n': options_out->hostname = optarg; break;
+		case 'd': options_out->domain = optarg; break;
+		case 'u': options_out->user = optarg; break;
+		case 's': options_out->state_dir = optarg; break;
+		case 'q': options_out->quota = optarg; break;
+		case 'f': options_out->from = optarg; break;
+		default:
+			admin_usage(admin, "\"%s\" is not understood", argv[optind - 1]);
+			return false;
+		}
+	}
+	if (argc - optind < least) {
+		admin_usage(admin, "too few arguments");
+		return false;
+	}
+	if (argc - optind > most) {
+		admin_usage(admin, "too many arguments");
+		return false;
+	}
+	return true;
+}
+
+bool admin_parse_address(struct admin *admin, const char *text, struct address *address_out)
+{
+	struct address address;
+	struct slice domain;
+	if (!address_parse(slice_cstr(text), &admin->arena, &address) ||
+	    !domain_normalise(address.domain, &admin->arena, &domain)) {
+		admin_fail("\"%s\" is no mail address; write it as name@domain", text);
+		return false;
+	}
+	address_out->local = local_normalise(address.local, &admin->arena);
+	address_out->domain = domain;
+	return true;
+}
+
+bool admin_parse_domain(struct admin *admin, const char *text, struct slice *domain_out)
+{
+	if (!domain_normalise(slice_cstr(text), &admin->arena, domain_out)) {
+		admin_fail("\"%s\" is no domain name; write it as example.org", text);
+		return false;
+	}
+	return true;
+}
+
+bool admin_parse_size(const char *text, uint64_t *octets_out)
+{
+	if (!config_parse_size(slice_cstr(text), octets_out)) {
+		admin_fail("\"%s\" is no size; write it as 500 MiB or 10 GiB", text);
+		return false;
+	}
+	return true;
+}
+
+void admin_format_size(uint64_t octets, char out[16])
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+	double value = (double)octets;
+	size_t unit = 0;
+	while (value >= 1024 && unit + 1 < ARRAY_LEN(units)) {
+		value /= 1024;
+		unit++;
+	}
+	if (value > 9999)
+		value = 9999;
+	snprintf(out, 16, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+}
