@@ -103,14 +103,14 @@ static bool make_state_dir(struct admin *admin)
 {
 	struct sandbox_user user = { 0 };
 	const char *dir = admin->config->state_dir;
+	const char *owner = admin->config->user_back;
 	if (mkdir(dir, 0700) == 0) {
-		if (geteuid() != 0 || !admin->config->user_back)
+		if (geteuid() != 0 || !owner)
 			return true;
-		if (sandbox_find_user(admin->config->user_back, &user) == ERR_OK &&
+		if (sandbox_find_user(owner, &user) == ERR_OK &&
 		    chown(dir, user.uid, user.gid) == 0)
 			return true;
-		admin_fail("%s cannot be given to user \"%s\"; is there such a user?", dir,
-			   admin->config->user_back);
+		admin_fail("%s cannot be given to user \"%s\" of [server] user_back", dir, owner);
 		rmdir(dir);
 		return false;
 	}
