@@ -5,7 +5,7 @@
 #                     (ONCE=1 stops after the show; PORT_BASE=N other ports)
 #   make test         everything, under sanitizers; closes with "N passed, N failed, N skipped"
 #   make fuzz         the fuzz targets, for as long as you like (SECONDS_EACH=N, TARGET=NAME)
-#   make bench        figures on the release build, beside Postfix and Dovecot (NAME=ROW, QUICK=1)
+#   make bench        figures on the release build (NAME=ROW, QUICK=1, PEERS=bode,postfix-dovecot)
 #   make install      DESTDIR, PREFIX (default /usr/local)
 #   make format       lays out the sources;  make check-style  checks the house's rules
 .PHONY: all run test fuzz bench install format check-style clean
@@ -36,8 +36,8 @@ fuzz:
 	@$(PYTHON) tests/run --fuzz $(if $(TARGET),--target $(TARGET)) --seconds-each $(or $(SECONDS_EACH),600)
 
 bench: all
-	@tools/packages build bench
-	@tests/bench/bench $(if $(QUICK),--quick) $(NAME)
+	@tools/packages build bench $(if $(findstring postfix,$(PEERS)),peers)
+	@tests/bench/bench $(if $(QUICK),--quick) $(if $(PEERS),--peers $(PEERS)) $(NAME)
 
 install: all
 	@DESTDIR=$(DESTDIR) meson install -C build --no-rebuild
