@@ -7,16 +7,18 @@
 
 struct filing;
 
-/* `filed` is called once, on `loop`, after filing_commit(). ERR_OK: on disk in every mailbox.
- * ERR_QUOTA and the others: in none. */
+/* `filed` is called once, on `loop`, in a later turn than filing_commit(). ERR_OK: on disk in
+ * every mailbox. ERR_QUOTA (the account's), ERR_GONE (an account was removed meanwhile) and the
+ * others: in none. `room` follows a filing_feed() that returned false. */
 struct filing *filing_new(struct store *store, struct loop *loop,
 			  void (*filed)(void *user, enum err outcome, uint64_t blob_id),
 			  void (*room)(void *user), void *user);
-/* A recipient, normalised or not; errors as recipient_resolve(). */
+/* A recipient, normalised or not; errors as recipient_resolve(). At least one before the commit. */
 enum err filing_add_recipient(struct filing *filing, struct read *read,
 			      const struct address *address) MUST_USE;
 /* As intake_feed(). */
 bool filing_feed(struct filing *filing, struct slice octets);
+uint64_t filing_size_octets(const struct filing *filing);
 void filing_commit(struct filing *filing);
 /* Instead of commit, or after filed(). During a commit, filed() is suppressed and the memory
  * freed when the job has come home. Accepts NULL, leaves NULL. */

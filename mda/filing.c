@@ -1,0 +1,235 @@
+/* mda/filing.c - one message into the INBOX of each of its recipients: one intake, one job
+ * (RFC 5321 section 6.1: whoever is told "250" is told the truth). Runs in the back and in the
+ * admin's process.
+ *
+ * All or nothing: the job looks at every account before it writes anything, so that a mailbox
+ * that is full or gone refuses the message for all, and the client, told so, still has it.
+ *
+ * Left out: a choice of mailbox (that is a filter's business), and notices of failure. */
+#include "mda/filing.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/heap.h"
+#include "base/log.h"
+#include "storage/message.h"
+
+struct filing {
+	struct store *store;
+	struct loop *loop;
+	void (*filed)(void *user, enum err outcome, uint64_t blob_id);
+	void (*room)(void *user);
+	void *user;
+
+	struct arena arena; /* the accounts and their mailboxes */
+	struct recipient_accounts accounts;
+	uint64_t *inbox_ids; /* of each account, from the commit on */
+	struct intake *intake;
+	int64_t arrived_unix;
+	uint64_t blob_id;
+
+	struct job job;
+	struct task failed; /* carries an outcome that no job was needed for */
+	bool is_refused;    /* the intake has asked to wait for room */
+	bool is_committing; /* filing_commit() was called */
+	bool is_away;	    /* the job or the task is out: the memory stays */
+	bool is_abandoned;
+};
+
+static void submit(struct filing *filing);
+
+static void intake_has_room(void *user)
+{
+	struct filing *filing = user;
+
+	filing->is_refused = false;
+	if (filing->is_committing)
+		submit(filing);
+	else if (filing->room)
+		filing->room(filing->user);
+}
+
+struct filing *filing_new(struct store *store, struct loop *loop,
+			  void (*filed)(void *user, enum err outcome, uint64_t blob_id),
+			  void (*room)(void *user), void *user)
+{
+	struct filing *filing = heap_alloc(sizeof(*filing));
+
+	filing->store = store;
+	filing->loop = loop;
+	filing->filed = filed;
+	filing->room = room;
+	filing->user = user;
+	filing->arrived_unix = clock_unix();
+	filing->intake = intake_new(store, loop, intake_has_room, filing);
+	return filing;
+}
+
+enum err filing_add_recipient(struct filing *filing, struct read *read,
+			      const struct address *address)
+{
+	assert(!filing->is_committing);
+	return recipient_resolve(read, address, &filing->arena, &filing->accounts);
+}
+
+bool filing_feed(struct filing *filing, struct slice octets)
+{
+	assert(!filing->is_committing);
+	if (intake_feed(filing->intake, octets))
+		return true;
+	filing->is_refused = true;
+	return false;
+}
+
+uint64_t filing_size_octets(const struct filing *filing)
+{
+	return intake_size_octets(filing->intake);
+}
+
+static void destroy(struct filing *filing)
+{
+	intake_free(&filing->intake);
+	arena_fini(&filing->arena);
+	free(filing);
+}
+
+static void finish(struct filing *filing, enum err outcome)
+{
+	filing->is_away = false;
+	if (filing->is_abandoned)
+		destroy(filing);
+	else
+		filing->filed(filing->user, outcome, outcome == ERR_OK ? filing->blob_id : 0);
+}
+
+static bool is_over_quota(const struct account *account, uint64_t size_octets)
+{
+	return (account->quota_octets &&
+		account->used_octets + size_octets > account->quota_octets) ||
+	       (account->quota_messages && account->used_messages >= account->quota_messages);
+}
+
+/* Everything that may refuse the message, before the first write (storage/store.h). */
+static enum err check_accounts(struct write *write, const struct filing *filing)
+{
+	struct arena arena = { 0 };
+	struct account account;
+	enum err err = ERR_OK;
+
+	for (size_t i = 0; err == ERR_OK && i < filing->accounts.count; i++) {
+		err = account_get(write_read(write), filing->accounts.account_ids[i], &arena,
+				  &account);
+		if (err == ERR_NOT_FOUND)
+			err = ERR_GONE;
+		else if (err == ERR_OK && is_over_quota(&account, filing_size_octets(filing)))
+			err = ERR_QUOTA;
+		arena_reset(&arena);
+	}
+	arena_fini(&arena);
+	return err;
+}
+
+static enum err run_job(struct write *write, struct job *job)
+{
+	struct filing *filing = CONTAINER_OF(job, struct filing, job);
+	enum err err = check_accounts(write, filing);
+
+	if (err != ERR_OK)
+		return err;
+	if ((err = intake_commit(write, filing->intake, &filing->blob_id)) != ERR_OK)
+		return err;
+	struct message_entry entry = {
+		.blob_id = filing->blob_id,
+		.internal_unix = filing->arrived_unix,
+		.size_octets = filing_size_octets(filing),
+	};
+	for (size_t i = 0; err == ERR_OK && i < filing->accounts.count; i++) {
+		uint32_t uid;
+		err = message_append(write, filing->inbox_ids[i], &entry, NULL, 0, &uid);
+		if (err == ERR_OK || err_is_store_failure(err))
+			continue;
+		/* The accounts were fit a moment ago, so the store contradicts itself. What is
+		 * written of this message must not stay: let the batch be rolled back. */
+		log_error(NULL, EVENT("filing-refused"),
+			  NUM("account", filing->accounts.account_ids[i]),
+			  WORD("why", err_word(err)));
+		return ERR_DISK;
+	}
+	return err;
+}
+
+static void job_done(struct job *job)
+{
+	finish(CONTAINER_OF(job, struct filing, job), job->outcome);
+}
+
+static void task_failed(struct task *task)
+{
+	struct filing *filing = CONTAINER_OF(task, struct filing, failed);
+	finish(filing, filing->job.outcome);
+}
+
+/* Where each account's INBOX is: looked up here, so that the writer need not. An INBOX keeps
+ * its id as long as its account lives (RFC 9051 section 6.3.6 renames its messages away). */
+static enum err find_inboxes(struct filing *filing)
+{
+	struct read *read = read_begin(filing->store);
+	struct arena arena = { 0 };
+	struct mailbox mailbox;
+	enum err err = ERR_OK;
+
+	filing->inbox_ids = arena_alloc_array(&filing->arena, filing->accounts.count,
+					      sizeof(*filing->inbox_ids));
+	for (size_t i = 0; err == ERR_OK && i < filing->accounts.count; i++) {
+		err = mailbox_find(read, filing->accounts.account_ids[i], SLICE("INBOX"), &arena,
+				   &mailbox);
+		if (err == ERR_OK)
+			filing->inbox_ids[i] = mailbox.mailbox_id;
+		arena_reset(&arena);
+	}
+	arena_fini(&arena);
+	read_end(&read);
+	return err == ERR_NOT_FOUND ? ERR_GONE : err;
+}
+
+static void submit(struct filing *filing)
+{
+	enum err err = find_inboxes(filing);
+
+	if (err == ERR_OK)
+		err = intake_finish(filing->intake);
+	filing->is_away = true;
+	if (err == ERR_OK) {
+		filing->job.run = run_job;
+		filing->job.done = job_done;
+		filing->job.loop = filing->loop;
+		store_submit(filing->store, &filing->job);
+	} else {
+		filing->job.outcome = err;
+		filing->failed.run = task_failed;
+		loop_post(filing->loop, &filing->failed);
+	}
+}
+
+void filing_commit(struct filing *filing)
+{
+	assert(!filing->is_committing && filing->accounts.count > 0);
+	filing->is_committing = true;
+	if (!filing->is_refused)
+		submit(filing);
+}
+
+void filing_free(struct filing **filing)
+{
+	struct filing *f = *filing;
+
+	*filing = NULL;
+	if (!f)
+		return;
+	if (f->is_away)
+		f->is_abandoned = true;
+	else
+		destroy(f);
+}
