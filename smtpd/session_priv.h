@@ -1,0 +1,131 @@
+/* smtpd/session_priv.h - an SMTP session: its state, and what the files of this room give each
+ * other. Runs in the front, on one loop. */
+#pragma once
+
+#include "auth/sasl.h"
+#include "base/arena.h"
+#include "runtime/front.h"
+#include "runtime/session.h"
+#include "smtpd/content_priv.h"
+#include "smtpd/line_priv.h"
+#include "smtpd/reply_priv.h"
+
+/* Bits, so that the command table can say where a verb is allowed. */
+enum smtp_state {
+	SMTP_NEW = 1,	    /* connected; our greeting comes first */
+	SMTP_FRESH = 2,	    /* greeted; or after STARTTLS, starting over */
+	SMTP_READY = 4,	    /* the client has said who it is; no transaction */
+	SMTP_MAIL = 8,	    /* a reverse-path, no recipient yet */
+	SMTP_RCPT = 16,	    /* at least one recipient */
+	SMTP_DATA = 32,	    /* message content */
+	SMTP_SASL = 64,	    /* within AUTH: a response is due */
+	SMTP_SECURING = 128, /* STARTTLS was answered; waits for the handshake */
+	SMTP_CLOSED = 256,
+	SMTP_ANY = SMTP_FRESH | SMTP_READY | SMTP_MAIL | SMTP_RCPT,
+};
+
+enum {
+	/* RFC 5321 section 4.5.3.1.4 asks for 512 and more for each extension's parameters. */
+	COMMAND_MAX_OCTETS = 2048,
+	SASL_LINE_MAX_OCTETS = 12288, /* RFC 4954 section 4 */
+	/* So that the envelope fits into one message to the back; 100 of the longest paths, which
+	 * section 4.5.3.1.8 asks for, fill less than half of it. */
+	RECIPIENTS_MAX_OCTETS = 64 * 1024,
+};
+
+/* From MAIL until its final reply. */
+struct smtp_transaction {
+	struct arena arena;
+	struct slice reverse_path; /* without angle brackets; empty: the null sender */
+	struct buffer recipients;  /* blocks, as MESSAGE_TRANSACTION has them */
+	uint32_t recipient_count;
+	uint64_t size_max_octets; /* the limit as of MAIL */
+
+	/* While content flows. */
+	struct smtp_content content;
+	struct buffer gathered;	     /* small runs on their way to the back */
+	uint32_t window_octets;	     /* what the back will take before its next credit */
+	enum smtp_reply_name refusal; /* REPLY_NONE, or what the end of the data will get */
+	bool is_begun;		     /* the first octet of content has come */
+	bool is_open;		     /* the back holds it: answered() will be called */
+};
+
+struct smtp_session {
+	struct session session; /* first: the binder sees only this */
+	struct front *front;
+	enum config_service service;
+	enum smtp_state state;
+	struct client_info client;
+	const char *closed_why; /* for the log */
+	char *client_name;	/* what EHLO or HELO said; NULL before */
+	bool is_extended;	/* it said EHLO */
+	struct smtp_line line;
+	unsigned errors; /* since the last message that was accepted */
+	unsigned failed_logins;
+	uint32_t transactions; /* begun on this connection: the trace header's id */
+	uint32_t accepted;     /* messages */
+	struct token token;    /* set: signed in */
+
+	struct arena command_arena;
+	struct smtp_transaction transaction;
+	struct sasl sasl;
+	struct arena secret_arena; /* of the SASL exchange; wiped after it */
+
+	/* The job: a question to the back, or waiting for its credit. */
+	struct question question;
+	enum step (*resume)(struct smtp_session *s); /* goes on when the job has come home */
+	struct buffer asked_path;		     /* the forward-path of RCPT */
+	enum recipient_verdict verdict;
+	enum err outcome; /* of AUTH or of the transaction */
+	uint64_t message_id;
+};
+
+static inline struct smtp_session *smtp_of(struct session *session)
+{
+	return CONTAINER_OF(session, struct smtp_session, session);
+}
+
+/* session.c */
+struct smtp_session *smtp_session_new(struct front *front, enum config_service service,
+				      const struct peer *peer, bool secure);
+void smtp_set_state(struct smtp_session *s, enum smtp_state state);
+/* Forgets the transaction, here and in the back; the session is ready for the next. */
+void smtp_reset(struct smtp_session *s);
+/* The last reply is queued: closes after it. `why` is a word for the log. */
+enum step smtp_close(struct smtp_session *s, const char *why);
+/* A job is out: `resume` goes on after session_job_end(). */
+enum step smtp_wait(struct smtp_session *s, enum step (*resume)(struct smtp_session *s));
+/* Is mail submitted here, by users, rather than received from strangers? */
+bool smtp_is_submission(const struct smtp_session *s);
+bool smtp_is_signed_in(const struct smtp_session *s);
+
+/* commands.c */
+enum step smtp_dispatch(struct smtp_session *s, struct slice line);
+
+/* One file per verb family; `args` is what follows the verb and its space, without trailing
+ * blanks. */
+enum step smtp_greet(struct smtp_session *s); /* hello.c */
+enum step smtp_helo(struct smtp_session *s, struct cursor *args);
+enum step smtp_ehlo(struct smtp_session *s, struct cursor *args);
+enum step smtp_mail(struct smtp_session *s, struct cursor *args); /* mail.c */
+enum step smtp_rcpt(struct smtp_session *s, struct cursor *args);
+enum step smtp_data(struct smtp_session *s, struct cursor *args); /* data.c */
+enum step smtp_take_content(struct smtp_session *s, struct cursor *in);
+void smtp_transaction_abandon(struct smtp_session *s);
+enum step smtp_starttls(struct smtp_session *s, struct cursor *args); /* starttls.c */
+enum step smtp_secured(struct smtp_session *s);
+bool smtp_may_start_tls(const struct smtp_session *s);
+enum step smtp_auth(struct smtp_session *s, struct cursor *args); /* auth.c */
+enum step smtp_take_sasl(struct smtp_session *s, struct cursor *in);
+void smtp_sign_out(struct smtp_session *s);
+/* Is AUTH offered on this service, and may a password travel on this connection? */
+bool smtp_may_sign_in(const struct smtp_session *s);
+
+/* Parameters of MAIL and RCPT (parameters.c). */
+struct mail_parameters {
+	uint64_t size_octets; /* declared; 0: not */
+};
+/* Takes them to the end of the line. REPLY_NONE, or the reply that refuses them. */
+enum smtp_reply_name take_mail_parameters(struct cursor *args, struct arena *arena,
+					  struct mail_parameters *parameters_out);
+enum smtp_reply_name take_rcpt_parameters(struct cursor *args);
