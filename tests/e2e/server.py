@@ -1,0 +1,205 @@
+"""A Bode of one's own: the real three processes, sandboxed, on free loopback ports.
+
+    server = Server(folder); server.add_user("alice@example.org"); server.start(); ...; server.stop()
+"""
+import contextlib
+import imaplib
+import os
+import pathlib
+import poplib
+import re
+import signal
+import smtplib
+import socket
+import ssl
+import subprocess
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BODE = os.environ.get("BODE", str(ROOT / "build-test" / "bode"))
+CORPORA = pathlib.Path(os.environ.get("BODE_CORPORA", ROOT.parent / "shared" / "corpora"))
+SERVICES = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s")
+PASSWORD = "correct horse"
+WAIT_SECONDS = 60  # for anything that should take no time; sanitizers and busy machines are slow
+
+
+def free_ports(count):
+    """Ports that nobody has now. Bound all at once, so that they differ."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def wait_until(condition, what, seconds=WAIT_SECONDS):
+    deadline = time.monotonic() + seconds
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} s in vain for {what}")
+        time.sleep(0.02)
+
+
+class Server:
+    def __init__(self, folder, settings=""):
+        self.folder = pathlib.Path(folder)
+        self.state, self.config = self.folder / "state", self.folder / "bode.conf"
+        self.log_path = self.folder / "log"
+        self.ports = dict(zip(SERVICES, free_ports(len(SERVICES))))
+        self.process = None
+        self.state.mkdir(mode=0o700)
+        self.write_config(settings)
+        self.bode("domain", "add", "example.org")
+
+    def write_config(self, settings=""):
+        listens = "\n".join(f"{name} = 127.0.0.1:{port}" for name, port in self.ports.items())
+        # A section of `settings` may repeat none of these.
+        self.config.write_text(f"[server]\nhostname = localhost\nstate_dir = {self.state}\n"
+                               f"loops = 2\n[listen]\n{listens}\n{settings}\n")
+
+    def bode(self, *words, typed="", status=0):
+        """Runs an admin command; returns what it printed (standard error where it must fail)."""
+        done = subprocess.run([BODE, "--config", self.config, *words], capture_output=True,
+                              input=typed if isinstance(typed, bytes) else typed.encode(),
+                              timeout=WAIT_SECONDS)
+        out, problems = done.stdout.decode(), done.stderr.decode()
+        assert done.returncode == status, f"bode {words}: {done.returncode}\n{out}{problems}"
+        return problems if status else out
+
+    def add_user(self, address, password=PASSWORD):
+        self.bode("user", "add", address, "--password-stdin", typed=password + "\n")
+
+    # ---- life ----
+
+    def start(self):
+        # What a sandboxed process may not do ends it here; in production it is logged.
+        environment = {**os.environ, "BODE_SANDBOX": "kill",
+                       "ASAN_OPTIONS": "detect_leaks=0:" + os.environ.get("ASAN_OPTIONS", "")}
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen([BODE, "--config", self.config, "serve"], stderr=log,
+                                            stdout=log, env=environment)
+        self.wait_ready()
+        return self
+
+    def wait_ready(self):
+        def greets():
+            assert self.process.poll() is None, f"the server ended:\n{self.log()}"
+            try:
+                with socket.create_connection(("127.0.0.1", self.ports["smtp"]), 5) as client:
+                    return client.recv(100).startswith(b"220")
+            except OSError:
+                return False
+        wait_until(greets, "the greeting")
+
+    def stop(self, seconds=15):
+        """SIGTERM; returns the exit status."""
+        if self.process is None or self.process.poll() is not None:
+            return self.process and self.process.returncode
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"no end within {seconds} s of SIGTERM:\n{self.log()}")
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def check_log(self):
+        """What must stand in no log, whatever the test did."""
+        for word in ("AddressSanitizer", "runtime error:", "Assertion", "LeakSanitizer"):
+            assert word not in self.log(), self.log()[-8000:]
+
+    def children(self):
+        """{"front": pid, "back": pid} of the processes that run now."""
+        found = {}
+        for pid in subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True,
+                                  text=True).stdout.split():
+            try:
+                words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            for role in ("front", "back"):
+                if role.encode() in words:
+                    found[role] = int(pid)
+        return found
+
+    # ---- clients: Python's own ----
+
+    def certificate(self):
+        for path in self.state.glob("*.pem"):
+            if "BEGIN CERTIFICATE" in path.read_text(errors="replace"):
+                return path
+        raise AssertionError("no certificate was made")
+
+    def tls(self):
+        context = ssl.create_default_context()
+        context.load_verify_locations(self.certificate())
+        return context
+
+    def smtp(self):
+        return smtplib.SMTP("127.0.0.1", self.ports["smtp"], timeout=WAIT_SECONDS)
+
+    def submission(self, user, password=PASSWORD):
+        client = smtplib.SMTP("localhost", self.ports["submission"], timeout=WAIT_SECONDS)
+        client.starttls(context=self.tls())
+        client.login(user, password)
+        return client
+
+    def imap(self, user, password=PASSWORD, mailbox="INBOX"):
+        client = imaplib.IMAP4_SSL("localhost", self.ports["imaps"], ssl_context=self.tls(),
+                                   timeout=WAIT_SECONDS)
+        client.login(user, password)
+        if mailbox:
+            assert client.select(mailbox)[0] == "OK"
+        return client
+
+    def pop3(self, user, password=PASSWORD):
+        poplib._MAXLINE = 100_000_000  # its limit of 2,048 is shorter than lines of real mail
+        client = poplib.POP3_SSL("localhost", self.ports["pop3s"], context=self.tls(),
+                                 timeout=WAIT_SECONDS)
+        client.user(user)
+        client.pass_(password)
+        return client
+
+    def deliver(self, recipient, message, sender="someone@elsewhere.example"):
+        """By SMTP, with every octet as it is (CRLF line ends are the caller's)."""
+        with self.smtp() as client:
+            client.ehlo("client.example")
+            for command in (f"MAIL FROM:<{sender}>", f"RCPT TO:<{recipient}>"):
+                code, text = client.docmd(command)
+                assert code == 250, (command, code, text)
+            code, text = client.docmd("DATA")
+            assert code == 354, (code, text)
+            stuffed = re.sub(rb"(?m)^\.", b"..", message)
+            client.send(stuffed + (b"" if stuffed.endswith(b"\r\n") else b"\r\n") + b".\r\n")
+            return client.getreply()
+
+
+def fetch_all(imap):
+    """Every message of the selected mailbox, by UID."""
+    found = {}
+    status, data = imap.uid("FETCH", "1:*", "(UID BODY.PEEK[])")
+    assert status == "OK"
+    for item in data:
+        if isinstance(item, tuple):
+            uid = int(re.search(rb"UID (\d+)", item[0]).group(1))
+            found[uid] = item[1]
+    return found
+
+
+def retrieve_raw(pop, number):
+    """RETR with every octet kept: poplib strips line ends of its own idea."""
+    pop._putcmd(f"RETR {number}")
+    assert pop._getresp().startswith(b"+OK")
+    message = b""
+    while True:
+        line = pop.file.readline()
+        assert line, "the connection ended inside a message"
+        if line == b".\r\n":
+            return message
+        message += line[1:] if line.startswith(b"..") else line
