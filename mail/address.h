@@ -11,39 +11,49 @@
 /* local-part@domain, both without the quoting that SMTP may want. */
 struct address {
 	struct slice local; /* unquoted: "john smith" is the ten octets john smith */
-	struct slice
-		domain; /* as written; "[192.0.2.1]" with its brackets for an address literal */
+	/* as written; "[192.0.2.1]" with its brackets for an address literal */
+	struct slice domain;
 };
+
+/* RFC 5321 section 4.5.3.1, in octets as written: the local part with its quotes, the path
+ * with its angle brackets and source route. */
+enum { ADDRESS_MAX_LOCAL = 64, ADDRESS_MAX_DOMAIN = 255, ADDRESS_MAX_PATH = 256 };
 
 /* Path = "<" [ A-d-l ":" ] Mailbox ">"; a source route is parsed and dropped (RFC 5321
  * appendix C). The reverse path may also be empty "<>": then both slices are empty.
- * `arena` holds what had to be unquoted. Limits: local part 64, domain 255, path 256 octets
- * (section 4.5.3.1). Take nothing on failure. */
+ * `arena` holds what had to be unquoted; the rest points into the input. Take nothing on
+ * failure. ASCII only: SMTPUTF8 (RFC 6531) is not offered. */
 bool take_reverse_path(struct cursor *c, struct arena *arena, struct address *address_out);
 /* The forward path; also "<Postmaster>" without a domain (section 4.5.1): domain is empty. */
 bool take_forward_path(struct cursor *c, struct arena *arena, struct address *address_out);
-/* Mailbox = Local-part "@" ( Domain / address-literal ), alone. For the command line and SASL. */
+/* Mailbox = Local-part "@" ( Domain / address-literal ), alone. For the command line and SASL;
+ * so the domain may also be written in UTF-8, which domain_normalise() turns into A-labels. */
 bool address_parse(struct slice text, struct arena *arena, struct address *address_out);
 /* Domain or address literal, as EHLO has it (section 4.1.1.1). */
 bool take_domain_or_literal(struct cursor *c, struct slice *domain_out);
-/* "local@domain" with the local part quoted where it must be. */
+/* "local@domain" with the local part quoted where it must be; only the local part where the
+ * domain is empty; "" for the empty reverse path. */
 struct slice address_format(const struct address *address, struct arena *arena);
 
 /* A domain's one form for comparing and for keys: A-labels, lower case, no final dot
- * (RFC 5890, by libidn2). False where it is none. */
+ * (RFC 5890, by libidn2). False where it is none: an address literal is none either. */
 bool domain_normalise(struct slice domain, struct arena *arena, struct slice *domain_out);
 /* The local part's form for our own lookups: ASCII lower case. RFC 5321 section 2.4 leaves it
  * to the receiving host; nobody wants two mailboxes Bob and bob. */
 struct slice local_normalise(struct slice local, struct arena *arena);
 
 /* One entry of an address list in the shape of an IMAP ENVELOPE (RFC 9051 section 7.5.2):
- * an empty group name ends a group. The slices are as stored, not decoded (RFC 2047). */
+ * an empty group name ends a group. The slices are as stored, not decoded (RFC 2047), but
+ * without quotes, comments and folding: they hold no NUL, CR or LF. */
 struct header_address {
 	struct slice name;    /* display name, unquoted; ptr NULL: none */
 	struct slice route;   /* source route; ptr NULL: none */
 	struct slice mailbox; /* local part, or the group's name; ptr NULL: end of group */
-	struct slice host;    /* ptr NULL: start or end of a group */
+	struct slice host;    /* ptr NULL: start or end of a group; empty: no domain was given */
 };
-/* Parses the value of a From, To, ... field. Never fails; *count_out may be 0. */
+/* A list ends there; what follows is left out. A group that was open is closed all the same. */
+enum { ADDRESS_LIST_MAX = 10000 };
+/* Parses the value of a From, To, ... field. Never fails; *count_out may be 0. Every group
+ * that starts also ends. All of it lives in `arena`. */
 struct header_address *address_list_parse(struct slice value, struct arena *arena,
 					  size_t *count_out);
