@@ -80,3 +80,6 @@ void stream_set_idle_ms(struct stream *stream, uint64_t idle_ms);
 void stream_close(struct stream *stream);
 /* Frees it now; what is queued is lost. */
 void stream_abort(struct stream *stream);
+/* Called once, right before the stream is freed, whoever owns it then: for what counts
+ * connections. */
+void stream_set_freed(struct stream *stream, void (*freed)(void *user), void *user);
