@@ -1,0 +1,91 @@
+/* runtime/sign_in.c - from a password to the back's session. Runs in the front. */
+#include "runtime/sign_in.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/random.h"
+#include "runtime/relay.h"
+
+void sign_in_init(struct sign_in *sign_in, struct session *session, struct front *front,
+		  enum mail_protocol protocol, struct stream *stream)
+{
+	*sign_in = (struct sign_in){ .session = session, .front = front, .protocol = protocol };
+	while (sign_in->client.conn_id == 0)
+		sign_in->client.conn_id = random_u32();
+	if (stream) {
+		sign_in->client.peer = *stream_peer(stream);
+		sign_in->client.secure = stream_is_secure(stream);
+	}
+}
+
+bool sign_in_is_allowed(const struct sign_in *sign_in)
+{
+	return sign_in->client.secure || (sign_in->front->config->plaintext == PLAINTEXT_LOOPBACK &&
+					  peer_is_loopback(&sign_in->client.peer));
+}
+
+static void answered(struct question *question, enum err err, struct slice payload)
+{
+	struct sign_in *sign_in = CONTAINER_OF(question, struct sign_in, question);
+	struct authenticated_message answer = { .outcome = ERR_UNAVAILABLE };
+	if (err == ERR_OK && !authenticated_decode(payload, &answer))
+		answer = (struct authenticated_message){ .outcome = ERR_UNAVAILABLE };
+	sign_in->outcome = answer.outcome;
+	if (answer.outcome == ERR_OK)
+		sign_in->token = answer.token;
+	if (answer.outcome == ERR_OK && !sign_in->session->stream) {
+		/* The client has left meanwhile: nobody will spend this token. */
+		struct buffer forget = { 0 };
+		forget_token_encode(&answer.token, &forget);
+		link_tell(sign_in->front->link, MESSAGE_FORGET_TOKEN, buffer_slice(&forget), -1);
+		buffer_free(&forget);
+	}
+	session_job_end(sign_in->session); /* may free the session, and this in it */
+}
+
+void sign_in_ask(struct sign_in *sign_in, struct slice authorize_as, struct slice login,
+		 struct slice password)
+{
+	struct authenticate_message m = { .client = sign_in->client,
+					  .protocol = sign_in->protocol,
+					  .authorize_as = authorize_as,
+					  .login = login,
+					  .password = password };
+	struct buffer payload = { 0 };
+	authenticate_encode(&m, &payload);
+	sign_in->question = (struct question){ .answered = answered };
+	session_job_begin(sign_in->session);
+	link_ask(sign_in->front->link, &sign_in->question, MESSAGE_AUTHENTICATE,
+		 buffer_slice(&payload));
+	buffer_wipe(&payload);
+}
+
+bool sign_in_hand_over(struct sign_in *sign_in, struct slice tag)
+{
+	struct session_message m = { .client = sign_in->client,
+				     .protocol = sign_in->protocol,
+				     .token = sign_in->token,
+				     .tag = tag };
+	struct buffer payload = { 0 };
+	int pair[2];
+
+	sign_in->token = (struct token){ { 0 } };
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0) {
+		log_error(&sign_in->session->log, EVENT("socketpair-failed"), ERRNO(errno));
+		return false;
+	}
+	session_message_encode(&m, &payload);
+	bool told =
+		link_tell(sign_in->front->link, MESSAGE_SESSION, buffer_slice(&payload), pair[1]);
+	buffer_free(&payload);
+	if (!told) {
+		close(pair[0]);
+		return false;
+	}
+	struct stream *stream = session_detach_stream(sign_in->session);
+	stream_set_idle_ms(stream, 0); /* the back's session knows what idling is */
+	relay_start(stream, pair[0]);
+	return true;
+}

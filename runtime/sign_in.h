@@ -1,0 +1,33 @@
+/* runtime/sign_in.h - what the logins of IMAP and POP3 share, in the front: ask the back about
+ * a password, then hand the client over to the session that the back opens for it. */
+#pragma once
+
+#include "runtime/front.h"
+#include "runtime/session.h"
+
+/* Embedded in a login session. */
+struct sign_in {
+	struct session *session;
+	struct front *front;
+	enum mail_protocol protocol;
+	struct client_info client; /* the login keeps `secure` true to the stream */
+	enum err outcome;	   /* of sign_in_ask(), once the job has come home */
+	struct token token;	   /* set while the outcome is ERR_OK */
+	struct question question;
+};
+
+/* Chooses the connection's number, which names it in the logs of both processes. Before
+ * session_init(), which is given client.conn_id. */
+void sign_in_init(struct sign_in *sign_in, struct session *session, struct front *front,
+		  enum mail_protocol protocol, struct stream *stream);
+/* May a password travel on this connection? */
+bool sign_in_is_allowed(const struct sign_in *sign_in);
+
+/* A job of the session: the core returns STEP_WAIT and finds `outcome` at its next feed().
+ * ERR_OK, ERR_DENIED, ERR_BUSY (throttled), or a failure of ours. The slices may go away. */
+void sign_in_ask(struct sign_in *sign_in, struct slice authorize_as, struct slice login,
+		 struct slice password);
+/* After ERR_OK: the back answers the sign-in command (IMAP: `tag`) on the client's stream and
+ * takes over; input not yet taken goes there first. True: the core returns STEP_CLOSE at once.
+ * False: the back is away; the client is still ours and has had no answer. */
+bool sign_in_hand_over(struct sign_in *sign_in, struct slice tag);
