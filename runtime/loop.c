@@ -11,6 +11,7 @@
 #include "base/heap.h"
 #include "runtime/deadline_priv.h"
 #include "runtime/loop_priv.h"
+#include "runtime/stream_priv.h"
 
 struct timer {
 	uv_timer_t uv;
@@ -141,6 +142,7 @@ void loop_free(struct loop *loop)
 {
 	if (!loop)
 		return;
+	stream_abort_closing(loop);
 	tasks_run(&loop->later);
 	deadlines_fini(loop);
 	uv_close((uv_handle_t *)&loop->wake, NULL);
@@ -150,6 +152,7 @@ void loop_free(struct loop *loop)
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	int left_open = uv_loop_close(&loop->uv);
 	assert(left_open == 0);
+	stream_tls_loop_fini(loop);
 	free(loop->plain);
 	pthread_mutex_destroy(&loop->lock);
 	free(loop);

@@ -50,6 +50,7 @@ struct session {
 	struct stream *stream; /* NULL in tests, and after the client has left */
 	struct buffer out;     /* what the core wants sent */
 	struct log log;
+	uint32_t conn_id; /* as in log.conn; for messages to the back */
 	bool wants_tls; /* set by the core with its last plaintext reply: start TLS after it */
 	bool job_out;
 	bool closing; /* no more input is fed */
@@ -59,7 +60,7 @@ struct session {
 	struct session *newer, *older; /* all sessions of the loop */
 	struct tls_context *tls;
 	enum news pending_news;
-	bool out_waits, has_news;
+	bool out_waits, has_news, in_core, ended, listed;
 };
 
 enum { SESSION_OUT_HIGH_OCTETS = 64 * 1024 };
@@ -77,7 +78,7 @@ void session_init(struct session *session, const struct session_class *class, st
  * queue its greeting. `tls` is what STARTTLS will use; held. May be NULL. */
 void session_start(struct session *session, struct stream *stream, struct tls_context *tls);
 /* The session lets go of its stream without closing it (the login hands it to the relay) and
- * is freed. Unread input is kept by the stream. Only from within feed() or a job's end; the
+ * is freed. Unread input is kept by the stream, which is paused until its next owner resumes it. Only from within feed() or a job's end; the
  * core must return STEP_CLOSE right after. */
 struct stream *session_detach_stream(struct session *session);
 
