@@ -31,7 +31,8 @@ static const struct reply replies[REPLY_COUNT] = {
 	[REPLY_START_TLS] = { "220", "2.0.0", "Ready to start TLS" },
 	[REPLY_SIGNED_IN] = { "235", "2.7.0", "Authentication successful" },
 	[REPLY_CANNOT_VERIFY] = { "252", "2.1.5",
-				  "Cannot VRFY user, but will accept message and attempt delivery" },
+				  "Cannot VRFY user, but will accept message and attempt "
+				  "delivery" },
 
 	[REPLY_UNKNOWN_COMMAND] = { "500", "5.5.1", "Command not recognized", COUNTS },
 	[REPLY_NOT_IMPLEMENTED] = { "502", "5.5.1", "Command not implemented", COUNTS },
@@ -83,8 +84,8 @@ static const struct reply replies[REPLY_COUNT] = {
 
 	[REPLY_TOO_MANY_ERRORS] = { "421", "4.7.0", "Too many errors, closing connection",
 				    NAMES_HOST },
-	[REPLY_TOO_MANY_SIGN_INS] = { "421", "4.7.0", "Too many failed attempts, closing connection",
-				      NAMES_HOST },
+	[REPLY_TOO_MANY_SIGN_INS] = { "421", "4.7.0",
+				      "Too many failed attempts, closing connection", NAMES_HOST },
 	[REPLY_TIMEOUT] = { "421", "4.4.2", "Timeout, closing connection", NAMES_HOST },
 	[REPLY_SHUTDOWN] = { "421", "4.3.2", "Service shutting down, closing connection",
 			     NAMES_HOST },

@@ -12,13 +12,13 @@
 
 /* Bits, so that the command table can say where a verb is allowed. */
 enum smtp_state {
-	SMTP_NEW = 1,	    /* connected; our greeting comes first */
-	SMTP_FRESH = 2,	    /* greeted; or after STARTTLS, starting over */
-	SMTP_READY = 4,	    /* the client has said who it is; no transaction */
-	SMTP_MAIL = 8,	    /* a reverse-path, no recipient yet */
-	SMTP_RCPT = 16,	    /* at least one recipient */
-	SMTP_DATA = 32,	    /* message content */
-	SMTP_SASL = 64,	    /* within AUTH: a response is due */
+	SMTP_NEW = 1,	     /* connected; our greeting comes first */
+	SMTP_FRESH = 2,	     /* greeted; or after STARTTLS, starting over */
+	SMTP_READY = 4,	     /* the client has said who it is; no transaction */
+	SMTP_MAIL = 8,	     /* a reverse-path, no recipient yet */
+	SMTP_RCPT = 16,	     /* at least one recipient */
+	SMTP_DATA = 32,	     /* message content */
+	SMTP_SASL = 64,	     /* within AUTH: a response is due */
 	SMTP_SECURING = 128, /* STARTTLS was answered; waits for the handshake */
 	SMTP_CLOSED = 256,
 	SMTP_ANY = SMTP_FRESH | SMTP_READY | SMTP_MAIL | SMTP_RCPT,
@@ -43,11 +43,13 @@ struct smtp_transaction {
 
 	/* While content flows. */
 	struct smtp_content content;
-	struct buffer gathered;	     /* small runs on their way to the back */
-	uint32_t window_octets;	     /* what the back will take before its next credit */
+	struct buffer gathered;	      /* small runs on their way to the back */
+	uint32_t window_octets;	      /* what the back will take before its next credit */
 	enum smtp_reply_name refusal; /* REPLY_NONE, or what the end of the data will get */
-	bool is_begun;		     /* the first octet of content has come */
-	bool is_open;		     /* the back holds it: answered() will be called */
+	bool is_begun;		      /* the first octet of content has come */
+	bool is_open;		      /* the back holds it: answered() will be called */
+	bool is_committing;	      /* the last octet has gone, answered() is the verdict */
+	bool waits_for_credit;	      /* the job that is out */
 };
 
 struct smtp_session {

@@ -1,0 +1,387 @@
+/* smtpd/back.c - the other half of SMTP: recipients judged, messages filed (RFC 5321 section
+ * 6.1). Runs in the back, per channel from a front's loop.
+ *
+ * Nothing of what the front says is taken on trust: each message's bounds are checked by its
+ * decoder, what it says of a sign-in counts only with a token, the recipients of a transaction
+ * are looked up again, the window and the size are counted here too, and the number of open
+ * transactions has an end. A front that breaks the rules loses its channel. */
+#include "smtpd/smtpd.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/heap.h"
+#include "base/log.h"
+#include "base/octets.h"
+#include "mda/filing.h"
+#include "storage/back.h"
+
+enum {
+	BUCKETS = 256,
+	/* A credit a chunk: small messages need none, large ones never wait for one. */
+	CREDIT_OCTETS = 64 * 1024,
+	/* The front counts the message as it came; what it puts on top is not the client's. */
+	TRACE_MAX_OCTETS = 4096,
+};
+
+struct transaction {
+	struct transaction *next;
+	struct smtpd_back *smtpd;
+	uint32_t conversation;
+	struct log log;
+	struct arena arena; /* the envelope, for the log */
+	struct slice reverse_path, recipients;
+	uint32_t recipient_count;
+	char login[256]; /* empty: mail from a stranger */
+	struct filing *filing;
+	uint64_t size_max_octets;
+	uint32_t uncredited_octets;
+	bool is_full; /* filing has asked to wait */
+	bool is_committing;
+};
+
+struct smtpd_back {
+	struct back *back;
+	struct channel *channel;
+	struct token_table *tokens;
+	struct arena arena; /* of one message */
+	struct transaction *buckets[BUCKETS];
+	unsigned open_count;
+};
+
+struct smtpd_back *smtpd_back_new(struct back *back, struct channel *channel,
+				  struct token_table *tokens)
+{
+	struct smtpd_back *smtpd = heap_alloc(sizeof(*smtpd));
+
+	smtpd->back = back;
+	smtpd->channel = channel;
+	smtpd->tokens = tokens;
+	return smtpd;
+}
+
+/* Where the transaction hangs, or would. */
+static struct transaction **slot_of(struct smtpd_back *smtpd, uint32_t conversation)
+{
+	struct transaction **slot = &smtpd->buckets[conversation % BUCKETS];
+	while (*slot && (*slot)->conversation != conversation)
+		slot = &(*slot)->next;
+	return slot;
+}
+
+static void transaction_free(struct transaction *t)
+{
+	struct transaction **slot = slot_of(t->smtpd, t->conversation);
+
+	if (*slot == t) {
+		*slot = t->next;
+		t->smtpd->open_count--;
+	}
+	filing_free(&t->filing);
+	arena_fini(&t->arena);
+	free(t);
+}
+
+void smtpd_back_free(struct smtpd_back **smtpd)
+{
+	struct smtpd_back *b = *smtpd;
+
+	*smtpd = NULL;
+	if (!b)
+		return;
+	for (size_t i = 0; i < BUCKETS; i++)
+		while (b->buckets[i])
+			transaction_free(b->buckets[i]);
+	arena_fini(&b->arena);
+	free(b);
+}
+
+static void send_filed(struct smtpd_back *smtpd, uint32_t conversation, enum err outcome,
+		       uint64_t message_id)
+{
+	struct filed_message message = { .outcome = outcome, .message_id = message_id };
+	struct buffer payload = { 0 };
+
+	filed_encode(&message, &payload);
+	channel_send(smtpd->channel, MESSAGE_FILED, conversation, buffer_slice(&payload), -1);
+	buffer_free(&payload);
+}
+
+/* Answers before the commit was asked for: there is no sense in sending more. */
+static void transaction_fail(struct transaction *t, enum err outcome)
+{
+	log_info(&t->log, EVENT("transaction-refused"), WORD("why", err_word(outcome)));
+	send_filed(t->smtpd, t->conversation, outcome, 0);
+	transaction_free(t);
+}
+
+/* --- addresses --- */
+
+/* A path without its brackets; "postmaster" may stand alone (RFC 5321 section 4.5.1). */
+static bool parse_path(struct slice path, struct arena *arena, struct address *address_out)
+{
+	if (slice_eq_nocase(path, SLICE("postmaster"))) {
+		*address_out = (struct address){ .local = path };
+		return true;
+	}
+	return address_parse(path, arena, address_out);
+}
+
+/* ERR_OK: nobody is signed in, or somebody who may send as `reverse_path`: the null sender
+ * (receipts have it, RFC 3798 section 2.1), an address that leads to the account, or one of a
+ * domain that is not ours, which nobody here has more right to than another. ERR_DENIED:
+ * somebody else's. */
+static enum err check_sender(struct read *read, struct slice reverse_path, uint32_t account_id,
+			     struct arena *arena)
+{
+	struct recipient_accounts accounts = { 0 };
+	struct address address;
+
+	if (account_id == 0 || reverse_path.len == 0)
+		return ERR_OK;
+	if (!address_parse(reverse_path, arena, &address))
+		return ERR_DENIED;
+	enum err err = recipient_resolve(read, &address, arena, &accounts);
+	if (err == ERR_OK)
+		return recipient_accounts_contain(&accounts, account_id) ? ERR_OK : ERR_DENIED;
+	if (err == ERR_DENIED)
+		return ERR_OK;
+	return err == ERR_NOT_FOUND ? ERR_DENIED : err;
+}
+
+static bool has_full_mailbox(struct read *read, const struct recipient_accounts *accounts,
+			     struct arena *arena)
+{
+	struct account account;
+
+	for (size_t i = 0; i < accounts->count; i++) {
+		if (account_get(read, accounts->account_ids[i], arena, &account) != ERR_OK)
+			continue;
+		if ((account.quota_octets && account.used_octets >= account.quota_octets) ||
+		    (account.quota_messages && account.used_messages >= account.quota_messages))
+			return true;
+	}
+	return false;
+}
+
+/* ERR_OK with the owner, or with no account where no token was given; ERR_DENIED: a token
+ * that is not, or no longer, one of a submission. */
+static enum err find_owner(struct smtpd_back *smtpd, const struct token *token,
+			   struct token_owner *owner_out)
+{
+	*owner_out = (struct token_owner){ .account_id = 0 };
+	if (!token_is_set(token))
+		return ERR_OK;
+	if (!token_find(smtpd->tokens, token, owner_out) || owner_out->protocol != PROTOCOL_SMTP)
+		return ERR_DENIED;
+	return ERR_OK;
+}
+
+static enum recipient_verdict judge(struct smtpd_back *smtpd, struct read *read,
+				    const struct recipient_message *message)
+{
+	struct arena *arena = &smtpd->arena;
+	struct recipient_accounts accounts = { 0 };
+	struct token_owner owner;
+	struct address address;
+
+	if (find_owner(smtpd, &message->token, &owner) != ERR_OK)
+		return RECIPIENT_TEMPORARY;
+	switch (check_sender(read, message->reverse_path, owner.account_id, arena)) {
+	case ERR_OK: break;
+	case ERR_DENIED: return RECIPIENT_SENDER_DENIED;
+	default: return RECIPIENT_TEMPORARY;
+	}
+	if (!parse_path(message->forward_path, arena, &address))
+		return RECIPIENT_UNKNOWN;
+	switch (recipient_resolve(read, &address, arena, &accounts)) {
+	case ERR_OK:
+		return has_full_mailbox(read, &accounts, arena) ? RECIPIENT_OVER_QUOTA
+								: RECIPIENT_OK;
+	case ERR_NOT_FOUND: return RECIPIENT_UNKNOWN;
+	case ERR_DENIED: return owner.account_id ? RECIPIENT_NO_RELAY : RECIPIENT_RELAY_DENIED;
+	default: return RECIPIENT_TEMPORARY;
+	}
+}
+
+static bool on_recipient(struct smtpd_back *smtpd, uint32_t conversation, struct slice payload)
+{
+	struct recipient_message message;
+	struct buffer answer = { 0 };
+
+	if (!recipient_decode(payload, &message))
+		return false;
+	struct read *read = read_begin(smtpd->back->store);
+	enum recipient_verdict verdict = judge(smtpd, read, &message);
+	read_end(&read);
+	recipient_verdict_encode(verdict, &answer);
+	channel_send(smtpd->channel, MESSAGE_RECIPIENT_VERDICT, conversation, buffer_slice(&answer),
+		     -1);
+	buffer_free(&answer);
+	return true;
+}
+
+/* --- transactions --- */
+
+static void on_filed(void *user, enum err outcome, uint64_t blob_id)
+{
+	struct transaction *t = user;
+	struct slice blocks = t->recipients, forward_path;
+
+	if (outcome == ERR_OK) {
+		/* "by" is who signed in; a dash: a stranger. */
+		log_info(&t->log, HEX("msg", blob_id), EVENT("accepted"),
+			 NUM("size_octets", filing_size_octets(t->filing)),
+			 NUM("rcpts", t->recipient_count), TEXT("from", t->reverse_path),
+			 CSTR("by", t->login[0] ? t->login : "-"));
+		while (transaction_next_recipient(&blocks, &forward_path))
+			log_info(&t->log, HEX("msg", blob_id), EVENT("filed"),
+				 TEXT("to", forward_path));
+	} else {
+		log_info(&t->log, EVENT("not-filed"), WORD("why", err_word(outcome)),
+			 NUM("size_octets", filing_size_octets(t->filing)),
+			 NUM("rcpts", t->recipient_count));
+	}
+	send_filed(t->smtpd, t->conversation, outcome, blob_id);
+	transaction_free(t);
+}
+
+static void give_credit(struct transaction *t)
+{
+	uint8_t payload[4];
+
+	put_be32(payload, t->uncredited_octets);
+	t->uncredited_octets = 0;
+	channel_send(t->smtpd->channel, MESSAGE_CREDIT, t->conversation,
+		     slice_of(payload, sizeof(payload)), -1);
+}
+
+static void on_room(void *user)
+{
+	struct transaction *t = user;
+
+	t->is_full = false;
+	if (t->uncredited_octets > 0)
+		give_credit(t);
+}
+
+/* Who it is from and for: ERR_OK, or why it cannot be. */
+static enum err check_envelope(struct transaction *t, const struct transaction_message *message)
+{
+	struct arena *arena = &t->smtpd->arena;
+	struct token_owner owner;
+	enum err err = find_owner(t->smtpd, &message->token, &owner);
+
+	if (err != ERR_OK)
+		return err;
+	snprintf(t->login, sizeof(t->login), "%s", owner.login);
+	struct read *read = read_begin(t->smtpd->back->store);
+	err = check_sender(read, message->reverse_path, owner.account_id, arena);
+	struct slice blocks = t->recipients, forward_path;
+	while (err == ERR_OK && transaction_next_recipient(&blocks, &forward_path)) {
+		struct address address;
+		err = ERR_NOT_FOUND;
+		if (parse_path(forward_path, arena, &address))
+			err = filing_add_recipient(t->filing, read, &address);
+		/* It was there when RCPT asked, so it went away since, domain and all: the
+		 * client may try again, and RCPT will say what is. */
+		if (err == ERR_DENIED)
+			err = ERR_NOT_FOUND;
+	}
+	read_end(&read);
+	return err;
+}
+
+/* Each recipient a block, as many as announced, at least one. */
+static bool is_well_formed(const struct transaction_message *message)
+{
+	struct slice blocks = message->recipients, forward_path;
+	uint32_t count = 0;
+
+	while (transaction_next_recipient(&blocks, &forward_path))
+		count++;
+	return blocks.len == 0 && count == message->recipient_count && count > 0;
+}
+
+static bool on_transaction(struct smtpd_back *smtpd, uint32_t conversation, struct slice payload)
+{
+	struct transaction_message message;
+	struct transaction **slot = slot_of(smtpd, conversation);
+	const struct config *config = smtpd->back->config;
+
+	if (*slot || !transaction_decode(payload, &message) || !is_well_formed(&message))
+		return false;
+	/* A transaction belongs to a connection, and those have their limit. */
+	if (smtpd->open_count >= config->connections) {
+		send_filed(smtpd, conversation, ERR_BUSY, 0);
+		return true;
+	}
+	struct transaction *t = *slot = heap_alloc(sizeof(*t));
+	smtpd->open_count++;
+	t->smtpd = smtpd;
+	t->conversation = conversation;
+	snprintf(t->log.conn, sizeof(t->log.conn), "smtp-%x", (unsigned)message.client.conn_id);
+	t->reverse_path = arena_copy(&t->arena, message.reverse_path);
+	t->recipients = arena_copy(&t->arena, message.recipients);
+	t->recipient_count = message.recipient_count;
+	t->size_max_octets = config->message_size_octets + TRACE_MAX_OCTETS;
+	t->filing = filing_new(smtpd->back->store, smtpd->back->loop, on_filed, on_room, t);
+	enum err err = check_envelope(t, &message);
+	if (err != ERR_OK)
+		transaction_fail(t, err);
+	return true;
+}
+
+static bool on_content(struct transaction *t, struct slice octets)
+{
+	if (t->is_committing || octets.len > CONTENT_FRAME_OCTETS ||
+	    octets.len > CONTENT_WINDOW_OCTETS - t->uncredited_octets)
+		return false;
+	if (octets.len > t->size_max_octets - filing_size_octets(t->filing)) {
+		transaction_fail(t, ERR_LIMIT);
+		return true;
+	}
+	t->uncredited_octets += (uint32_t)octets.len;
+	if (!filing_feed(t->filing, octets))
+		t->is_full = true;
+	if (!t->is_full && t->uncredited_octets >= CREDIT_OCTETS)
+		give_credit(t);
+	return true;
+}
+
+static bool on_commit(struct transaction *t)
+{
+	if (t->is_committing)
+		return false;
+	t->is_committing = true;
+	filing_commit(t->filing);
+	return true;
+}
+
+bool smtpd_back_message(struct smtpd_back *smtpd, uint16_t type, uint32_t conversation,
+			struct slice payload)
+{
+	/* One that was answered early may still be spoken to: the front has not heard yet. */
+	struct transaction *t = *slot_of(smtpd, conversation);
+	bool is_good = true;
+
+	switch (type) {
+	case MESSAGE_RECIPIENT: is_good = on_recipient(smtpd, conversation, payload); break;
+	case MESSAGE_TRANSACTION: is_good = on_transaction(smtpd, conversation, payload); break;
+	case MESSAGE_CONTENT:
+		if (t)
+			is_good = on_content(t, payload);
+		break;
+	case MESSAGE_COMMIT:
+		if (t)
+			is_good = on_commit(t);
+		break;
+	case MESSAGE_ABANDON:
+		if (t)
+			transaction_free(t);
+		break;
+	default: is_good = false; break;
+	}
+	arena_reset(&smtpd->arena);
+	return is_good;
+}

@@ -1,0 +1,120 @@
+/* smtpd/mail.c - MAIL and RCPT: the envelope (RFC 5321 sections 3.3, 4.1.1.2 and 4.1.1.3).
+ * Runs in the front; whether a recipient exists, and whether this client may send to it, is
+ * the back's to say.
+ *
+ * Source routes are taken and dropped (appendix C). A blank behind the colon is no part of
+ * the grammar (section 3.3), but clients that send one are many and what they mean is plain. */
+#include "mail/address.h"
+#include "smtpd/session_priv.h"
+
+/* Ready for an answer: the address as the back and the trace header have it. */
+static struct slice path_text(const struct address *address, struct arena *arena)
+{
+	if (address->domain.len == 0) /* the null sender, or <Postmaster> alone */
+		return arena_copy(arena, address->local);
+	return address_format(address, arena);
+}
+
+enum step smtp_mail(struct smtp_session *s, struct cursor *args)
+{
+	struct mail_parameters parameters;
+	struct address address;
+	uint64_t size_max_octets = s->front->config->message_size_octets;
+	enum smtp_reply_name refusal;
+
+	if (!take_word_nocase(args, SLICE("FROM:"))) {
+		refusal = REPLY_BAD_REVERSE_PATH;
+		goto refuse;
+	}
+	skip_blanks(args);
+	if (!take_reverse_path(args, &s->command_arena, &address)) {
+		refusal = REPLY_BAD_REVERSE_PATH;
+		goto refuse;
+	}
+	refusal = take_mail_parameters(args, &s->command_arena, &parameters);
+	if (refusal == REPLY_NONE && parameters.size_octets > size_max_octets)
+		refusal = REPLY_TOO_LARGE;
+	if (refusal != REPLY_NONE)
+		goto refuse;
+
+	s->transaction.reverse_path = path_text(&address, &s->transaction.arena);
+	s->transaction.size_max_octets = size_max_octets;
+	smtp_set_state(s, SMTP_MAIL);
+	smtp_reply(s, REPLY_MAIL_OK);
+	return STEP_AGAIN;
+
+refuse:
+	smtp_reply(s, refusal);
+	return STEP_AGAIN;
+}
+
+/* The back has answered, or is away. */
+static enum step rcpt_answered(struct smtp_session *s)
+{
+	struct slice forward_path = buffer_slice(&s->asked_path);
+	enum smtp_reply_name reply = smtp_reply_of_verdict(s->verdict);
+
+	if (s->verdict == RECIPIENT_OK) {
+		transaction_encode_recipient(forward_path, &s->transaction.recipients);
+		s->transaction.recipient_count++;
+		smtp_set_state(s, SMTP_RCPT);
+	} else {
+		log_info(&s->session.log, EVENT("rcpt-refused"), TEXT("to", forward_path),
+			 TEXT("from", s->transaction.reverse_path),
+			 NUM("code", smtp_reply_code(reply)));
+	}
+	buffer_free(&s->asked_path);
+	smtp_reply(s, reply);
+	return STEP_AGAIN;
+}
+
+static void on_verdict(struct question *question, enum err err, struct slice payload)
+{
+	struct smtp_session *s = CONTAINER_OF(question, struct smtp_session, question);
+
+	if (err != ERR_OK || !recipient_verdict_decode(payload, &s->verdict))
+		s->verdict = RECIPIENT_TEMPORARY;
+	session_job_end(&s->session);
+}
+
+static bool has_room_for(const struct smtp_session *s, struct slice forward_path)
+{
+	return s->transaction.recipient_count < s->front->config->recipients &&
+	       s->transaction.recipients.len + 4 + forward_path.len <= RECIPIENTS_MAX_OCTETS;
+}
+
+enum step smtp_rcpt(struct smtp_session *s, struct cursor *args)
+{
+	struct address address;
+	enum smtp_reply_name refusal = REPLY_BAD_FORWARD_PATH;
+
+	if (!take_word_nocase(args, SLICE("TO:")))
+		goto refuse;
+	skip_blanks(args);
+	if (!take_forward_path(args, &s->command_arena, &address))
+		goto refuse;
+	if ((refusal = take_rcpt_parameters(args)) != REPLY_NONE)
+		goto refuse;
+	struct slice forward_path = path_text(&address, &s->command_arena);
+	if (!has_room_for(s, forward_path)) {
+		refusal = REPLY_TOO_MANY_RECIPIENTS;
+		goto refuse;
+	}
+
+	struct recipient_message message = {
+		.token = s->token,
+		.reverse_path = s->transaction.reverse_path,
+		.forward_path = forward_path,
+	};
+	struct buffer payload = { 0 };
+	recipient_encode(&message, &payload);
+	buffer_add(&s->asked_path, forward_path);
+	s->question = (struct question){ .answered = on_verdict };
+	link_ask(s->front->link, &s->question, MESSAGE_RECIPIENT, buffer_slice(&payload));
+	buffer_free(&payload);
+	return smtp_wait(s, rcpt_answered);
+
+refuse:
+	smtp_reply(s, refusal);
+	return STEP_AGAIN;
+}

@@ -1,0 +1,25 @@
+/* smtpd/trace.h - the trace header fields that whoever takes a message puts on top of it (RFC
+ * 5321 section 4.4). Values only; any thread. */
+#pragma once
+
+#include "base/buffer.h"
+#include "runtime/peer.h"
+
+struct trace {
+	struct slice reverse_path; /* without angle brackets; empty: the null sender */
+	struct slice client_name;  /* what EHLO or HELO said; empty: it did not come over SMTP */
+	const struct peer *peer;   /* of the client; NULL likewise */
+	struct slice hostname;	   /* ours */
+	const char *protocol;	   /* "ESMTPS": trace_protocol() */
+	const char *tls_version;   /* NULL: no TLS */
+	const char *tls_cipher;
+	struct slice id;	   /* an atom; empty: none */
+	struct slice forward_path; /* only where the message has one recipient (section 7.2) */
+	int64_t arrived_unix;
+};
+
+/* Appends Return-Path and Received. All slices must be of printable ASCII, as the grammars of
+ * RFC 5321 leave them. */
+void trace_format(const struct trace *trace, struct buffer *out);
+/* The keyword after "with": SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA (RFC 3848). */
+const char *trace_protocol(bool is_extended, bool is_secure, bool is_signed_in);
