@@ -6,7 +6,7 @@
 #include "imapd/bodystructure_priv.h"
 
 #include "imapd/envelope_priv.h"
-#include "imapd/wire_priv.h"
+#include "imapd/respond_priv.h"
 
 /* body-fld-param */
 static void put_parameters(struct buffer *out, const struct mime_parameter *parameters,
@@ -18,9 +18,9 @@ static void put_parameters(struct buffer *out, const struct mime_parameter *para
 	}
 	for (size_t i = 0; i < count; i++) {
 		buffer_add_byte(out, i == 0 ? '(' : ' ');
-		wire_string(out, parameters[i].name, utf8);
+		respond_string(out, parameters[i].name, utf8);
 		buffer_add_byte(out, ' ');
-		wire_string(out, parameters[i].value, utf8);
+		respond_string(out, parameters[i].value, utf8);
 	}
 	buffer_add_byte(out, ')');
 }
@@ -33,7 +33,7 @@ static void put_disposition(struct buffer *out, const struct mime_part *part, bo
 		return;
 	}
 	buffer_add_byte(out, '(');
-	wire_string(out, part->disposition, utf8);
+	respond_string(out, part->disposition, utf8);
 	buffer_add_byte(out, ' ');
 	put_parameters(out, part->disposition_parameters, part->disposition_parameter_count, utf8);
 	buffer_add_byte(out, ')');
@@ -43,7 +43,7 @@ static void put_disposition(struct buffer *out, const struct mime_part *part, bo
 static void put_language(struct buffer *out, struct slice language, bool utf8)
 {
 	if (slice_find_byte(language, 0, ',') == language.len) {
-		wire_nstring(out, language, utf8);
+		respond_nstring(out, language, utf8);
 		return;
 	}
 	size_t from = 0, count = 0;
@@ -52,7 +52,7 @@ static void put_language(struct buffer *out, struct slice language, bool utf8)
 		struct slice tag = slice_trim(slice_sub(language, from, comma - from));
 		if (tag.len) {
 			buffer_add_byte(out, count++ == 0 ? '(' : ' ');
-			wire_string(out, tag, utf8);
+			respond_string(out, tag, utf8);
 		}
 		from = comma + 1;
 	}
@@ -67,7 +67,7 @@ static void put_extension(struct buffer *out, const struct mime_part *part, bool
 	buffer_add_byte(out, ' ');
 	put_language(out, part->language, utf8);
 	buffer_add_byte(out, ' ');
-	wire_nstring(out, part->location, utf8);
+	respond_nstring(out, part->location, utf8);
 }
 
 /* body-type-mpart: the parts follow one another without a space. */
@@ -77,7 +77,7 @@ static void put_multipart(struct buffer *out, const struct mime_part *part,
 	for (const struct mime_part *child = part->first_child; child; child = child->next_sibling)
 		bodystructure_render(out, child, form, utf8);
 	buffer_add_byte(out, ' ');
-	wire_string(out, part->subtype, utf8);
+	respond_string(out, part->subtype, utf8);
 	if (form == FORM_BODY)
 		return;
 	buffer_add_byte(out, ' ');
@@ -97,17 +97,17 @@ static bool is_opaque(const struct mime_part *part)
 static void put_type_and_fields(struct buffer *out, const struct mime_part *part, bool opaque,
 				bool utf8)
 {
-	wire_string(out, opaque ? SLICE("application") : part->type, utf8);
+	respond_string(out, opaque ? SLICE("application") : part->type, utf8);
 	buffer_add_byte(out, ' ');
-	wire_string(out, opaque ? SLICE("octet-stream") : part->subtype, utf8);
+	respond_string(out, opaque ? SLICE("octet-stream") : part->subtype, utf8);
 	buffer_add_byte(out, ' ');
 	put_parameters(out, part->parameters, part->parameter_count, utf8);
 	buffer_add_byte(out, ' ');
-	wire_nstring(out, part->id, utf8);
+	respond_nstring(out, part->id, utf8);
 	buffer_add_byte(out, ' ');
-	wire_nstring(out, part->description, utf8);
+	respond_nstring(out, part->description, utf8);
 	buffer_add_byte(out, ' ');
-	wire_string(out, part->encoding, utf8);
+	respond_string(out, part->encoding, utf8);
 	buffer_add_byte(out, ' ');
 	buffer_add_u64(out, part->body_end - part->body_start);
 }
@@ -132,7 +132,7 @@ static void put_single(struct buffer *out, const struct mime_part *part,
 	if (form == FORM_BODY)
 		return;
 	buffer_add_byte(out, ' ');
-	wire_nstring(out, part->md5, utf8);
+	respond_nstring(out, part->md5, utf8);
 	put_extension(out, part, utf8);
 }
 

@@ -9,6 +9,6 @@ enum bodystructure_form {
 	FORM_BODYSTRUCTURE, /* with it */
 };
 
-/* Appends the rule body of RFC 9051 section 9; `utf8` as in wire_priv.h. */
+/* Appends the rule body of RFC 9051 section 9; `utf8` as in respond_priv.h. */
 void bodystructure_render(struct buffer *out, const struct mime_part *root,
 			  enum bodystructure_form form, bool utf8);

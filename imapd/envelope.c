@@ -3,18 +3,18 @@
  * words and all: decoding is the client's business. Runs in both. */
 #include "imapd/envelope_priv.h"
 
-#include "imapd/wire_priv.h"
+#include "imapd/respond_priv.h"
 
 static void put_address(struct buffer *out, const struct header_address *address, bool utf8)
 {
 	buffer_add_byte(out, '(');
-	wire_nstring(out, address->name, utf8);
+	respond_nstring(out, address->name, utf8);
 	buffer_add_byte(out, ' ');
-	wire_nstring(out, address->route, utf8);
+	respond_nstring(out, address->route, utf8);
 	buffer_add_byte(out, ' ');
-	wire_nstring(out, address->mailbox, utf8);
+	respond_nstring(out, address->mailbox, utf8);
 	buffer_add_byte(out, ' ');
-	wire_nstring(out, address->host, utf8);
+	respond_nstring(out, address->host, utf8);
 	buffer_add_byte(out, ')');
 }
 
@@ -47,16 +47,16 @@ void envelope_render(struct buffer *out, const struct mime_envelope *envelope, b
 	};
 
 	buffer_add_byte(out, '(');
-	wire_nstring(out, envelope->date, utf8);
+	respond_nstring(out, envelope->date, utf8);
 	buffer_add_byte(out, ' ');
-	wire_nstring(out, envelope->subject, utf8);
+	respond_nstring(out, envelope->subject, utf8);
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
 		buffer_add_byte(out, ' ');
 		put_addresses(out, lists[i].addresses, lists[i].count, utf8);
 	}
 	buffer_add_byte(out, ' ');
-	wire_nstring(out, envelope->in_reply_to, utf8);
+	respond_nstring(out, envelope->in_reply_to, utf8);
 	buffer_add_byte(out, ' ');
-	wire_nstring(out, envelope->message_id, utf8);
+	respond_nstring(out, envelope->message_id, utf8);
 	buffer_add_byte(out, ')');
 }

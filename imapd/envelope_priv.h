@@ -4,5 +4,5 @@
 #include "base/buffer.h"
 #include "mail/mime.h"
 
-/* Appends the parenthesized list of RFC 9051 section 7.5.2; `utf8` as in wire_priv.h. */
+/* Appends the parenthesized list of RFC 9051 section 7.5.2; `utf8` as in respond_priv.h. */
 void envelope_render(struct buffer *out, const struct mime_envelope *envelope, bool utf8);

@@ -1,0 +1,42 @@
+/* imapd/fetch_items_priv.h - what a FETCH asks for: the list of its data items. */
+#pragma once
+
+#include "imapd/grammar_priv.h"
+
+enum fetch_kind {
+	FETCH_UID,
+	FETCH_FLAGS,
+	FETCH_INTERNALDATE,
+	FETCH_SIZE,
+	FETCH_ENVELOPE,
+	FETCH_BODY,
+	FETCH_BODYSTRUCTURE,
+	FETCH_SECTION, /* BODY[...] and the RFC822 forms of RFC 3501 */
+	FETCH_BINARY,
+	FETCH_BINARY_SIZE,
+};
+
+struct fetch_item {
+	enum fetch_kind kind;
+	const char *name;   /* as the answer begins: "BODY", "RFC822.HEADER" */
+	bool names_section; /* the answer goes on with the section */
+	struct section section;
+	bool is_partial;
+	struct partial partial;
+};
+
+struct fetch_items {
+	struct fetch_item *items;
+	size_t count;
+	bool has_flags, has_uid;
+	bool needs_envelope; /* of the digest, only that */
+	bool needs_structure;
+	bool sets_seen;
+	size_t body_count; /* items that read the blob itself */
+};
+
+/* "ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")", up to the end of
+ * the command. In the `uid` form UID is always among the items (RFC 9051 section 6.4.9). An
+ * item without an argument that is asked for twice is answered once. */
+bool take_fetch_items(struct cursor *c, struct arena *arena, bool uid,
+		      struct fetch_items *items_out);

@@ -1,0 +1,366 @@
+/* imapd/search_keys.c - the grammar of SEARCH behind its result options.
+ *
+ * The rules search-program and search-key of RFC 9051 section 9, with NEW, OLD and RECENT of
+ * RFC 3501 section 6.4.4. Strings come out as folded UTF-8. The children of an AND and of an
+ * OR are sorted by what they cost, so that FLAGGED spares looking for TEXT. Runs in the back. */
+#include "imapd/search_keys_priv.h"
+
+#include "imapd/view_priv.h"
+#include "imapd/walk_priv.h"
+#include "mail/text.h"
+
+enum argument { NOTHING, STRING, FIELD_AND_STRING, KEYWORD, DATE, SIZE, SEQUENCE };
+
+struct key_row {
+	const char *word;
+	enum search_kind kind;
+	enum argument argument;
+	bool is_negated;
+	int value; /* of the flag, the field, or when */
+};
+
+static const struct key_row key_rows[] = {
+	{ "ALL", SEARCH_ALL },
+	{ "ANSWERED", SEARCH_FLAG, NOTHING, false, FLAG_ANSWERED },
+	{ "DELETED", SEARCH_FLAG, NOTHING, false, FLAG_DELETED },
+	{ "DRAFT", SEARCH_FLAG, NOTHING, false, FLAG_DRAFT },
+	{ "FLAGGED", SEARCH_FLAG, NOTHING, false, FLAG_FLAGGED },
+	{ "SEEN", SEARCH_FLAG, NOTHING, false, FLAG_SEEN },
+	{ "UNANSWERED", SEARCH_FLAG, NOTHING, true, FLAG_ANSWERED },
+	{ "UNDELETED", SEARCH_FLAG, NOTHING, true, FLAG_DELETED },
+	{ "UNDRAFT", SEARCH_FLAG, NOTHING, true, FLAG_DRAFT },
+	{ "UNFLAGGED", SEARCH_FLAG, NOTHING, true, FLAG_FLAGGED },
+	{ "UNSEEN", SEARCH_FLAG, NOTHING, true, FLAG_SEEN },
+	{ "KEYWORD", SEARCH_KEYWORD, KEYWORD, false },
+	{ "UNKEYWORD", SEARCH_KEYWORD, KEYWORD, true },
+	{ "LARGER", SEARCH_LARGER, SIZE },
+	{ "SMALLER", SEARCH_SMALLER, SIZE },
+	{ "BEFORE", SEARCH_DATE, DATE, false, WHEN_BEFORE },
+	{ "ON", SEARCH_DATE, DATE, false, WHEN_ON },
+	{ "SINCE", SEARCH_DATE, DATE, false, WHEN_SINCE },
+	{ "SENTBEFORE", SEARCH_SENT, DATE, false, WHEN_BEFORE },
+	{ "SENTON", SEARCH_SENT, DATE, false, WHEN_ON },
+	{ "SENTSINCE", SEARCH_SENT, DATE, false, WHEN_SINCE },
+	{ "SUBJECT", SEARCH_ENVELOPE, STRING, false, FIELD_SUBJECT },
+	{ "FROM", SEARCH_ENVELOPE, STRING, false, FIELD_FROM },
+	{ "TO", SEARCH_ENVELOPE, STRING, false, FIELD_TO },
+	{ "CC", SEARCH_ENVELOPE, STRING, false, FIELD_CC },
+	{ "BCC", SEARCH_ENVELOPE, STRING, false, FIELD_BCC },
+	{ "HEADER", SEARCH_HEADER, FIELD_AND_STRING },
+	{ "BODY", SEARCH_BODY, STRING },
+	{ "TEXT", SEARCH_TEXT, STRING },
+	{ "UID", SEARCH_UIDS, SEQUENCE },
+};
+
+struct parsing {
+	struct arena *arena;
+	struct search_program *program;
+	struct slice charset; /* empty: none given */
+	unsigned depth, keys, strings;
+	enum search_parsed failure; /* why a take_ function said false */
+};
+
+static bool take_search_key(struct cursor *c, struct parsing *p, struct search_key **key_out);
+
+static bool fail(struct parsing *p, enum search_parsed why)
+{
+	p->failure = why;
+	return false;
+}
+
+static enum search_cost cost_of(enum search_kind kind)
+{
+	switch (kind) {
+	case SEARCH_SENT:
+	case SEARCH_ENVELOPE: return COST_DIGEST;
+	case SEARCH_HEADER:
+	case SEARCH_BODY:
+	case SEARCH_TEXT: return COST_BODY;
+	default: return COST_ENTRY;
+	}
+}
+
+static struct search_key *key_new(struct parsing *p, enum search_kind kind)
+{
+	struct search_key *key = arena_alloc(p->arena, sizeof(*key));
+	key->kind = kind;
+	key->cost = cost_of(kind);
+	if (kind == SEARCH_UIDS) {
+		key->next_numbers = p->program->numbers;
+		p->program->numbers = key;
+	}
+	return key;
+}
+
+static struct search_key *key_not(struct parsing *p, struct search_key *child)
+{
+	struct search_key *key = key_new(p, SEARCH_NOT);
+	key->first_child = child;
+	key->cost = child->cost;
+	return key;
+}
+
+/* Behind those that cost no more. */
+static void key_add_child(struct search_key *key, struct search_key *child)
+{
+	struct search_key **at = &key->first_child;
+	while (*at && (*at)->cost <= child->cost)
+		at = &(*at)->next;
+	child->next = *at;
+	*at = child;
+	if (child->cost > key->cost)
+		key->cost = child->cost;
+}
+
+/* astring, in the charset of the program; folded. */
+static bool take_needle(struct cursor *c, struct parsing *p, struct slice *needle_out)
+{
+	struct buffer utf8 = { 0 }, folded = { 0 };
+	struct slice text;
+
+	if (!take_astring(c, p->arena, &text))
+		return false;
+	if (++p->strings > SEARCH_STRINGS_MAX)
+		return fail(p, SEARCH_TOO_COMPLEX);
+	bool is_ours = p->charset.len == 0 || slice_eq_nocase(p->charset, SLICE("UTF-8")) ||
+		       slice_eq_nocase(p->charset, SLICE("US-ASCII"));
+	if (!is_ours) {
+		text_decode_charset(p->charset, text, &utf8);
+		text = buffer_slice(&utf8);
+	}
+	bool ok = text_is_utf8(text);
+	if (ok) {
+		text_fold(text, &folded);
+		*needle_out = arena_copy(p->arena, buffer_slice(&folded));
+	}
+	buffer_free(&utf8);
+	buffer_free(&folded);
+	return ok;
+}
+
+/* HEADER SP header-fld-name SP astring; where the digest holds that field, it is asked. */
+static bool take_header_argument(struct cursor *c, struct parsing *p, struct search_key *key)
+{
+	static const struct {
+		const char *name;
+		enum search_field field;
+	} in_digest[] = {
+		{ "Subject", FIELD_SUBJECT },
+		{ "Message-ID", FIELD_MESSAGE_ID },
+		{ "In-Reply-To", FIELD_IN_REPLY_TO },
+	};
+	if (!take_astring(c, p->arena, &key->text.header_name) || !take_space(c) ||
+	    !take_needle(c, p, &key->text.needle))
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(in_digest); i++) {
+		if (slice_eq_nocase(key->text.header_name, slice_cstr(in_digest[i].name))) {
+			key->kind = SEARCH_ENVELOPE;
+			key->cost = COST_DIGEST;
+			key->text.field = in_digest[i].field;
+		}
+	}
+	return true;
+}
+
+static bool take_key_argument(struct cursor *c, struct parsing *p, const struct key_row *row,
+			      struct search_key *key)
+{
+	if (row->argument == NOTHING) {
+		key->flag = (uint8_t)row->value;
+		return true;
+	}
+	if (!take_space(c))
+		return false;
+	switch (row->argument) {
+	case STRING:
+		key->text.field = (enum search_field)row->value;
+		if (!take_needle(c, p, &key->text.needle))
+			return false;
+		if (row->kind == SEARCH_BODY || row->kind == SEARCH_TEXT) {
+			key->text.text_index = p->program->text_count;
+			p->program->texts[p->program->text_count++] = key;
+		}
+		return true;
+	case FIELD_AND_STRING: return take_header_argument(c, p, key);
+	case KEYWORD: return take_atom(c, &key->keyword.name);
+	case DATE:
+		key->date.when = (enum search_when)row->value;
+		return take_date(c, &key->date.day);
+	case SIZE: return take_number64(c, &key->size_octets);
+	case SEQUENCE:
+		key->numbers.uid = true;
+		return take_sequence_set(c, p->arena, &key->numbers.set);
+	case NOTHING: break;
+	}
+	return false;
+}
+
+/* *(SP search-key) behind the first. */
+static bool take_search_keys(struct cursor *c, struct parsing *p, struct search_key **key_out)
+{
+	struct search_key *all = key_new(p, SEARCH_AND), *key;
+	do {
+		if (!take_search_key(c, p, &key))
+			return false;
+		key_add_child(all, key);
+	} while (take_byte(c, ' '));
+	*key_out = all;
+	return true;
+}
+
+static bool take_nested_key(struct cursor *c, struct parsing *p, struct search_key **key_out)
+{
+	struct search_key *first, *second;
+
+	if (take_byte(c, '('))
+		return take_search_keys(c, p, key_out) && take_byte(c, ')');
+	if (take_keyword(c, "NOT")) {
+		if (!take_space(c) || !take_search_key(c, p, &first))
+			return false;
+		*key_out = key_not(p, first);
+		return true;
+	}
+	if (!take_keyword(c, "OR") || !take_space(c) || !take_search_key(c, p, &first) ||
+	    !take_space(c) || !take_search_key(c, p, &second))
+		return false;
+	*key_out = key_new(p, SEARCH_OR);
+	key_add_child(*key_out, first);
+	key_add_child(*key_out, second);
+	return true;
+}
+
+/* NEW, OLD and RECENT of RFC 3501. */
+static bool take_recent_key(struct cursor *c, struct parsing *p, struct search_key **key_out)
+{
+	bool is_new = take_keyword(c, "NEW"), is_old = !is_new && take_keyword(c, "OLD");
+	if (!is_new && !is_old && !take_keyword(c, "RECENT"))
+		return false;
+	struct search_key *recent = key_new(p, SEARCH_UIDS);
+	recent->numbers.is_recent = true;
+	*key_out = recent;
+	if (is_old)
+		*key_out = key_not(p, recent);
+	if (is_new) {
+		struct search_key *seen = key_new(p, SEARCH_FLAG);
+		seen->flag = FLAG_SEEN;
+		*key_out = key_new(p, SEARCH_AND);
+		key_add_child(*key_out, recent);
+		key_add_child(*key_out, key_not(p, seen));
+	}
+	return true;
+}
+
+static bool take_word_key(struct cursor *c, struct parsing *p, struct search_key **key_out)
+{
+	for (size_t i = 0; i < ARRAY_LEN(key_rows); i++) {
+		const struct key_row *row = &key_rows[i];
+		if (!take_keyword(c, row->word))
+			continue;
+		struct search_key *key = key_new(p, row->kind);
+		if (!take_key_argument(c, p, row, key))
+			return false;
+		*key_out = row->is_negated ? key_not(p, key) : key;
+		return true;
+	}
+	return take_recent_key(c, p, key_out);
+}
+
+static bool starts_sequence_set(const struct cursor *c)
+{
+	return c->at != c->end && (ascii_is_digit(*c->at) || *c->at == '*' || *c->at == '$');
+}
+
+static bool starts_nested_key(const struct cursor *c)
+{
+	struct cursor ahead = *c;
+	return next_is(c, '(') || take_keyword(&ahead, "NOT") || take_keyword(&ahead, "OR");
+}
+
+static bool take_search_key(struct cursor *c, struct parsing *p, struct search_key **key_out)
+{
+	bool ok;
+
+	if (++p->keys > SEARCH_KEYS_MAX || p->depth == SEARCH_DEPTH_MAX)
+		return fail(p, SEARCH_TOO_COMPLEX);
+	if (starts_sequence_set(c)) {
+		*key_out = key_new(p, SEARCH_UIDS);
+		return take_sequence_set(c, p->arena, &(*key_out)->numbers.set);
+	}
+	if (!starts_nested_key(c))
+		return take_word_key(c, p, key_out);
+	p->depth++;
+	ok = take_nested_key(c, p, key_out);
+	p->depth--;
+	return ok;
+}
+
+/* charset = atom / quoted; astring is what clients send and RFC 3501 has. */
+static bool take_charset(struct cursor *c, struct parsing *p)
+{
+	if (!take_keyword(c, "CHARSET"))
+		return true;
+	if (!take_space(c) || !take_astring(c, p->arena, &p->charset) || !take_space(c))
+		return false;
+	return text_charset_is_known(p->charset) || fail(p, SEARCH_NO_CHARSET);
+}
+
+enum search_parsed take_search_program(struct cursor *c, struct arena *arena,
+				       struct search_program *program_out)
+{
+	struct parsing p = { .arena = arena, .program = program_out, .failure = SEARCH_MALFORMED };
+	struct cursor ahead = *c;
+
+	*program_out = (struct search_program){ 0 };
+	if (!take_charset(&ahead, &p) || !take_search_keys(&ahead, &p, &program_out->root))
+		return p.failure;
+	if (!at_end(&ahead))
+		return SEARCH_MALFORMED;
+	*c = ahead;
+	return SEARCH_PARSED;
+}
+
+/* A sequence number beyond the mailbox is the client's mistake in FETCH; here it matches nothing,
+ * so that SEARCH 1:* works in an empty mailbox too. */
+static void bind_numbers(struct search_key *key, const struct imap_view *view)
+{
+	struct ranges named = { 0 }, *uids = &key->numbers.uids;
+	uint32_t count = view_count(view);
+
+	ranges_clear(uids);
+	if (key->numbers.is_recent) {
+		if (view->recent_from_uid != UINT32_MAX)
+			ranges_add(&named, view->recent_from_uid, UINT32_MAX);
+		ranges_intersect(&view->uids, &named, uids);
+	} else if (key->numbers.uid || key->numbers.set.is_saved_result) {
+		if (!view_resolve(view, &key->numbers.set, true, uids))
+			ranges_clear(uids);
+	} else if (count > 0) {
+		sequence_set_numbers(&key->numbers.set, count, &named);
+		ranks_to_members(&view->uids, &named, uids);
+	}
+	ranges_free(&named);
+}
+
+static void bind_keywords(struct search_key *key, const struct mailbox *mailbox)
+{
+	if (key->kind == SEARCH_KEYWORD) {
+		int bit = keyword_bit(mailbox, key->keyword.name);
+		key->keyword.bit = bit < 0 ? 0 : (uint64_t)1 << bit;
+	}
+	for (struct search_key *child = key->first_child; child; child = child->next)
+		bind_keywords(child, mailbox);
+}
+
+void search_program_bind(struct search_program *program, const struct imap_view *view,
+			 const struct mailbox *mailbox)
+{
+	for (struct search_key *key = program->numbers; key; key = key->next_numbers)
+		bind_numbers(key, view);
+	bind_keywords(program->root, mailbox);
+}
+
+void search_program_fini(struct search_program *program)
+{
+	for (struct search_key *key = program->numbers; key; key = key->next_numbers)
+		ranges_free(&key->numbers.uids);
+}

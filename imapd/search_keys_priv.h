@@ -1,0 +1,108 @@
+/* imapd/search_keys_priv.h - what a SEARCH asks for, as a tree of keys.
+ *
+ * Parsed into the command's arena, bound to the selected mailbox (sequence numbers become
+ * UIDs, keywords become bits), then only read, so that a worker thread may use it. */
+#pragma once
+
+#include "imapd/grammar_priv.h"
+
+struct imap_view;
+struct mailbox;
+
+enum search_kind {
+	SEARCH_ALL,
+	SEARCH_UIDS, /* sequence-set, UID sequence-set, RECENT */
+	SEARCH_FLAG, /* ANSWERED and its like */
+	SEARCH_KEYWORD,
+	SEARCH_LARGER,
+	SEARCH_SMALLER,
+	SEARCH_DATE,	 /* BEFORE, ON, SINCE: the internal date */
+	SEARCH_SENT,	 /* SENTBEFORE, SENTON, SENTSINCE: the Date field */
+	SEARCH_ENVELOPE, /* SUBJECT, FROM, ...: a field that the digest holds */
+	SEARCH_HEADER,
+	SEARCH_BODY,
+	SEARCH_TEXT,
+	SEARCH_AND, /* of its children; the parenthesized list and the whole program */
+	SEARCH_OR,
+	SEARCH_NOT, /* of its one child */
+};
+
+/* What a key needs to know of a message, the cheapest first. */
+enum search_cost {
+	COST_ENTRY,  /* flags, dates, sizes: 20 ns */
+	COST_DIGEST, /* the envelope: 2 us */
+	COST_BODY,   /* the message itself: from 50 us on */
+};
+
+enum search_when { WHEN_BEFORE, WHEN_ON, WHEN_SINCE };
+
+enum search_field {
+	FIELD_SUBJECT,
+	FIELD_FROM,
+	FIELD_TO,
+	FIELD_CC,
+	FIELD_BCC,
+	FIELD_MESSAGE_ID,
+	FIELD_IN_REPLY_TO,
+};
+
+struct search_key {
+	enum search_kind kind;
+	enum search_cost cost; /* the greatest of its own and its children's */
+	union {
+		struct {
+			struct sequence_set set;
+			bool uid, is_recent;
+			struct ranges uids; /* once bound; in no arena: search_program_fini() */
+		} numbers;
+		uint8_t flag; /* enum message_flag */
+		struct {
+			struct slice name;
+			uint64_t bit; /* once bound; 0: no message has it */
+		} keyword;
+		uint64_t size_octets;
+		struct {
+			enum search_when when;
+			int32_t day; /* since 1970-01-01 */
+		} date;
+		struct {
+			enum search_field field;
+			struct slice header_name; /* SEARCH_HEADER */
+			struct slice needle;	  /* UTF-8, folded (mail/text.h) */
+			size_t text_index;	  /* SEARCH_BODY, SEARCH_TEXT: of program->texts */
+		} text;
+	};
+	struct search_key *first_child, *next;
+	struct search_key *next_numbers; /* all SEARCH_UIDS of the program */
+};
+
+enum {
+	SEARCH_DEPTH_MAX = 50,	  /* of NOT, OR and parentheses */
+	SEARCH_KEYS_MAX = 1000,	  /* all kinds */
+	SEARCH_STRINGS_MAX = 100, /* those with a string */
+};
+
+struct search_program {
+	struct search_key *root; /* SEARCH_AND */
+	/* BODY and TEXT keys, for one look at each message. */
+	struct search_key *texts[SEARCH_STRINGS_MAX];
+	size_t text_count;
+	struct search_key *numbers;
+};
+
+enum search_parsed {
+	SEARCH_PARSED,
+	SEARCH_MALFORMED,   /* BAD */
+	SEARCH_NO_CHARSET,  /* NO [BADCHARSET] */
+	SEARCH_TOO_COMPLEX, /* NO [LIMIT] */
+};
+/* search-program = ["CHARSET" SP charset SP] search-key *(SP search-key), to the end of the
+ * command. */
+enum search_parsed take_search_program(struct cursor *c, struct arena *arena,
+				       struct search_program *program_out);
+/* Binds the tree to the mailbox; `mailbox` gives its keywords. Sequence numbers beyond its end
+ * match nothing. */
+void search_program_bind(struct search_program *program, const struct imap_view *view,
+			 const struct mailbox *mailbox);
+/* Accepts a program that is all zero. */
+void search_program_fini(struct search_program *program);

@@ -1,0 +1,240 @@
+/* imapd/search_match.c - whether one message matches a search.
+ *
+ * RFC 9051 section 6.4.4: substrings, compared without case (RFC 5051 in effect, by
+ * mail/text.h), after encoded words, transfer encodings and charsets have been undone. FROM
+ * and its like look into the envelope: `Name <local@domain>` of each address. BODY looks into
+ * every text part, into other leaves of type message (delivery reports) and the headers of
+ * messages inside; TEXT also into the header and the MIME headers. Other parts are left out,
+ * as the RFC allows. HTML is searched as it is written. Runs in the back. */
+#include "imapd/search_match_priv.h"
+
+#include "imapd/search_text_priv.h"
+#include "mail/date.h"
+#include "mail/digest.h"
+#include "mail/header.h"
+
+enum { ENTRY_COST = 50, DIGEST_COST = 2048 };
+
+static enum err match_key(struct matcher *m, const struct search_key *key, bool *yes);
+
+static enum err load_structure(struct matcher *m)
+{
+	struct slice record;
+	enum err err;
+
+	if (m->has_structure)
+		return ERR_OK;
+	m->spent += DIGEST_COST;
+	if ((err = m->source->digest(m->source, &m->arena, &record)) != ERR_OK)
+		return err;
+	if (!digest_decode(record, &m->arena, &m->root))
+		return ERR_DAMAGED;
+	m->has_structure = true;
+	return ERR_OK;
+}
+
+static enum err load_envelope(struct matcher *m)
+{
+	struct slice record;
+	enum err err;
+
+	if (m->has_envelope)
+		return ERR_OK;
+	m->spent += DIGEST_COST;
+	if ((err = m->source->digest(m->source, &m->arena, &record)) != ERR_OK)
+		return err;
+	if (!digest_decode_envelope(record, &m->arena, &m->envelope))
+		return ERR_DAMAGED;
+	m->has_envelope = true;
+	return ERR_OK;
+}
+
+static enum err load_header(struct matcher *m)
+{
+	enum err err;
+	if (m->has_header)
+		return ERR_OK;
+	if ((err = load_structure(m)) != ERR_OK)
+		return err;
+	err = text_read_header(m, m->root, &m->header);
+	m->has_header = err == ERR_OK;
+	return err;
+}
+
+static bool compare_day(const struct search_key *key, int32_t day)
+{
+	switch (key->date.when) {
+	case WHEN_BEFORE: return day < key->date.day;
+	case WHEN_ON: return day == key->date.day;
+	case WHEN_SINCE: return day >= key->date.day;
+	}
+	return false;
+}
+
+/* A message without a Date that can be read was sent on no day. */
+static enum err match_sent(struct matcher *m, const struct search_key *key, bool *yes)
+{
+	int32_t day;
+	enum err err = load_envelope(m);
+	if (err == ERR_OK)
+		*yes = m->envelope.date.ptr && date_parse_day(m->envelope.date, &day) &&
+		       compare_day(key, day);
+	return err;
+}
+
+static void add_addresses(struct buffer *utf8, const struct header_address *addresses, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct header_address *address = &addresses[i];
+		if (address->name.len) {
+			text_decode_header(address->name, utf8);
+			buffer_add_byte(utf8, ' ');
+		}
+		if (address->host.ptr) {
+			buffer_add_byte(utf8, '<');
+			buffer_add(utf8, address->mailbox);
+			buffer_add_byte(utf8, '@');
+			buffer_add(utf8, address->host);
+			buffer_add(utf8, SLICE(">, "));
+		} else if (address->mailbox.ptr) { /* the name of a group */
+			text_decode_header(address->mailbox, utf8);
+			buffer_add(utf8, SLICE(": "));
+		}
+	}
+}
+
+static bool add_text(struct buffer *utf8, struct slice value)
+{
+	if (value.ptr)
+		text_decode_header(value, utf8);
+	return value.ptr != NULL;
+}
+
+/* False where the message has no such field. */
+static bool add_field(const struct mime_envelope *e, enum search_field field, struct buffer *utf8)
+{
+	switch (field) {
+	case FIELD_SUBJECT: return add_text(utf8, e->subject);
+	case FIELD_MESSAGE_ID: return add_text(utf8, e->message_id);
+	case FIELD_IN_REPLY_TO: return add_text(utf8, e->in_reply_to);
+	case FIELD_FROM: add_addresses(utf8, e->from, e->from_count); return e->from_count > 0;
+	case FIELD_TO: add_addresses(utf8, e->to, e->to_count); return e->to_count > 0;
+	case FIELD_CC: add_addresses(utf8, e->cc, e->cc_count); return e->cc_count > 0;
+	case FIELD_BCC: add_addresses(utf8, e->bcc, e->bcc_count); return e->bcc_count > 0;
+	}
+	return false;
+}
+
+static enum err match_envelope(struct matcher *m, const struct search_key *key, bool *yes)
+{
+	enum err err = load_envelope(m);
+	if (err != ERR_OK)
+		return err;
+	buffer_clear(&m->utf8);
+	*yes = add_field(&m->envelope, key->text.field, &m->utf8) &&
+	       text_contains(m, buffer_slice(&m->utf8), key->text.needle);
+	return ERR_OK;
+}
+
+static enum err match_header(struct matcher *m, const struct search_key *key, bool *yes)
+{
+	struct header_field field;
+	enum err err = load_header(m);
+	if (err != ERR_OK)
+		return err;
+	struct cursor c = cursor_of(buffer_slice(&m->header));
+	while (!*yes && take_header_field(&c, &field)) {
+		if (!slice_eq_nocase(field.name, key->text.header_name))
+			continue;
+		buffer_clear(&m->utf8);
+		text_decode_header(field.value, &m->utf8);
+		*yes = text_contains(m, buffer_slice(&m->utf8), key->text.needle);
+	}
+	return ERR_OK;
+}
+
+static enum err match_text(struct matcher *m, const struct search_key *key, bool *yes)
+{
+	enum err err;
+	if (!m->has_texts) {
+		if ((err = load_structure(m)) != ERR_OK || (err = text_look(m)) != ERR_OK)
+			return err;
+		m->has_texts = true;
+	}
+	*yes = m->found[key->text.text_index];
+	return ERR_OK;
+}
+
+/* Stops at the first child that decides. */
+static enum err match_children(struct matcher *m, const struct search_key *key, bool *yes)
+{
+	bool decisive = key->kind == SEARCH_OR;
+	for (const struct search_key *child = key->first_child; child; child = child->next) {
+		enum err err = match_key(m, child, yes);
+		if (err != ERR_OK || *yes == decisive)
+			return err;
+	}
+	*yes = !decisive;
+	return ERR_OK;
+}
+
+static enum err match_key(struct matcher *m, const struct search_key *key, bool *yes)
+{
+	const struct message_entry *entry = m->entry;
+	enum err err = ERR_OK;
+
+	*yes = false;
+	switch (key->kind) {
+	case SEARCH_ALL: *yes = true; break;
+	case SEARCH_UIDS: *yes = ranges_contains(&key->numbers.uids, entry->uid); break;
+	case SEARCH_FLAG: *yes = (entry->flags & key->flag) != 0; break;
+	case SEARCH_KEYWORD: *yes = (entry->keywords & key->keyword.bit) != 0; break;
+	case SEARCH_LARGER: *yes = entry->size_octets > key->size_octets; break;
+	case SEARCH_SMALLER: *yes = entry->size_octets < key->size_octets; break;
+	case SEARCH_DATE: *yes = compare_day(key, date_day(entry->internal_unix)); break;
+	case SEARCH_SENT: return match_sent(m, key, yes);
+	case SEARCH_ENVELOPE: return match_envelope(m, key, yes);
+	case SEARCH_HEADER: return match_header(m, key, yes);
+	case SEARCH_BODY:
+	case SEARCH_TEXT: return match_text(m, key, yes);
+	case SEARCH_AND:
+	case SEARCH_OR: return match_children(m, key, yes);
+	case SEARCH_NOT:
+		err = match_key(m, key->first_child, yes);
+		*yes = !*yes;
+		break;
+	}
+	return err;
+}
+
+void matcher_init(struct matcher *matcher, const struct search_program *program)
+{
+	*matcher = (struct matcher){ .program = program };
+	for (size_t i = 0; i < program->text_count; i++)
+		if (program->texts[i]->text.needle.len > matcher->overlap_octets)
+			matcher->overlap_octets = program->texts[i]->text.needle.len;
+}
+
+enum err matcher_match(struct matcher *matcher, const struct message_entry *entry,
+		       struct content_source *source, bool *matches_out)
+{
+	matcher->entry = entry;
+	matcher->source = source;
+	matcher->spent += ENTRY_COST;
+	enum err err = match_key(matcher, matcher->program->root, matches_out);
+	if (matcher->program->root->cost > COST_ENTRY) {
+		matcher->has_envelope = matcher->has_structure = false;
+		matcher->has_header = matcher->has_texts = false;
+		arena_reset(&matcher->arena);
+	}
+	return err;
+}
+
+void matcher_fini(struct matcher *matcher)
+{
+	arena_fini(&matcher->arena);
+	buffer_free(&matcher->header);
+	buffer_free(&matcher->raw);
+	buffer_free(&matcher->utf8);
+	buffer_free(&matcher->window);
+}

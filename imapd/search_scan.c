@@ -1,0 +1,111 @@
+/* imapd/search_scan.c - a search over one mailbox, message by message.
+ *
+ * Read transactions are short even where a message is large: between two of its pieces one
+ * may end and another begin, since a blob never changes. A message that is gone or damaged
+ * does not match; the store has logged the damage. Runs in the back, on a loop or a worker. */
+#include "imapd/search_scan_priv.h"
+
+enum {
+	LIGHT_SLICE_OCTETS = 1024 * 1024,     /* on the loop: about a millisecond */
+	HEAVY_SLICE_OCTETS = 8 * 1024 * 1024, /* on a worker: some ten milliseconds */
+	READ_OCTETS_MAX = 4 * 1024 * 1024,    /* of bodies in one read transaction */
+};
+
+static enum err scan_read(struct content_source *source, uint64_t offset, uint64_t len,
+			  struct buffer *out)
+{
+	struct search_scan *scan = CONTAINER_OF(source, struct search_scan, source);
+	if (scan->read_octets > READ_OCTETS_MAX) {
+		walk_end(&scan->walk);
+		read_end(&scan->read);
+		scan->read = read_begin(scan->store);
+		scan->walk = walk_begin(scan->read, scan->mailbox_id);
+		scan->read_octets = 0;
+		content_blob_set(&scan->blob, scan->read, scan->blob.blob_id);
+	}
+	scan->read_octets += len;
+	return scan->blob.source.read(&scan->blob.source, offset, len, out);
+}
+
+static enum err scan_digest(struct content_source *source, struct arena *arena,
+			    struct slice *record_out)
+{
+	struct search_scan *scan = CONTAINER_OF(source, struct search_scan, source);
+	return scan->blob.source.digest(&scan->blob.source, arena, record_out);
+}
+
+/* The view's UIDs, less what a sequence set at the top leaves out. */
+static void choose_candidates(struct search_scan *scan, const struct ranges *uids)
+{
+	const struct search_key *key = scan->program->root->first_child;
+	ranges_copy(uids, &scan->candidates);
+	for (; key; key = key->next) {
+		struct ranges both = { 0 };
+		if (key->kind != SEARCH_UIDS)
+			continue;
+		ranges_intersect(&scan->candidates, &key->numbers.uids, &both);
+		ranges_free(&scan->candidates);
+		scan->candidates = both;
+	}
+}
+
+void search_scan_init(struct search_scan *scan, struct store *store, uint64_t mailbox_id,
+		      const struct search_program *program, const struct ranges *uids)
+{
+	*scan = (struct search_scan){ .store = store,
+				      .mailbox_id = mailbox_id,
+				      .program = program,
+				      .next_uid = 1,
+				      .source = { scan_read, scan_digest } };
+	choose_candidates(scan, uids);
+	matcher_init(&scan->matcher, program);
+}
+
+bool search_scan_is_heavy(const struct search_scan *scan)
+{
+	return scan->program->root->cost > COST_ENTRY;
+}
+
+static void scan_one(struct search_scan *scan)
+{
+	struct message_entry entry = scan->walk.entry; /* the walk may begin anew meanwhile */
+	bool matches = false;
+
+	content_blob_set(&scan->blob, scan->read, entry.blob_id);
+	enum err err = matcher_match(&scan->matcher, &entry, &scan->source, &matches);
+	if (err == ERR_OK && matches) {
+		ranges_add(&scan->found, entry.uid, entry.uid);
+		scan->is_over = scan->first_only;
+	}
+	if (entry.uid == UINT32_MAX)
+		scan->is_over = true;
+	else
+		scan->next_uid = entry.uid + 1;
+}
+
+void search_scan_slice(struct search_scan *scan)
+{
+	uint64_t budget = search_scan_is_heavy(scan) ? HEAVY_SLICE_OCTETS : LIGHT_SLICE_OCTETS;
+	bool missing = false;
+
+	scan->read = read_begin(scan->store);
+	scan->walk = walk_begin(scan->read, scan->mailbox_id);
+	scan->read_octets = 0;
+	scan->matcher.spent = 0;
+	while (!scan->is_over && scan->matcher.spent < budget) {
+		if (walk_next(&scan->walk, &scan->candidates, scan->next_uid, &missing))
+			scan_one(scan);
+		else
+			scan->is_over = true;
+	}
+	walk_end(&scan->walk);
+	read_end(&scan->read);
+}
+
+void search_scan_fini(struct search_scan *scan)
+{
+	ranges_free(&scan->candidates);
+	ranges_free(&scan->found);
+	content_blob_fini(&scan->blob);
+	matcher_fini(&scan->matcher);
+}

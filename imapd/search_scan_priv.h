@@ -1,0 +1,35 @@
+/* imapd/search_scan_priv.h - a search over one mailbox, in slices. A scan of the messages
+ * answers today; an index can answer behind the same calls. */
+#pragma once
+
+#include "imapd/search_match_priv.h"
+#include "imapd/walk_priv.h"
+
+struct search_scan {
+	struct store *store;
+	uint64_t mailbox_id;
+	const struct search_program *program;
+	struct ranges candidates; /* UIDs that are worth a look */
+	bool first_only;	  /* stop at the first match: RETURN (MIN) */
+
+	struct ranges found; /* UIDs, so far */
+	uint32_t next_uid;
+	bool is_over;
+	struct matcher matcher;
+
+	/* Of the slice. */
+	struct read *read;
+	struct message_walk walk;
+	struct content_source source;
+	struct content_blob blob;
+	uint64_t read_octets; /* since the read transaction began */
+};
+
+/* `program` is bound and stays the caller's; `uids` are the messages of the view. */
+void search_scan_init(struct search_scan *scan, struct store *store, uint64_t mailbox_id,
+		      const struct search_program *program, const struct ranges *uids);
+/* True where a slice may take longer than a loop can wait: it runs on the worker pool then. */
+bool search_scan_is_heavy(const struct search_scan *scan);
+/* Looks at the next messages; scan->is_over after the last. One thread at a time. */
+void search_scan_slice(struct search_scan *scan);
+void search_scan_fini(struct search_scan *scan);
