@@ -139,7 +139,7 @@ enum step smtp_take_sasl(struct smtp_session *s, struct cursor *in)
 {
 	struct slice line;
 
-	switch (smtp_line_take(&s->line, in, SASL_LINE_MAX_OCTETS, &line)) {
+	switch (line_take(&s->line, in, SASL_LINE_MAX_OCTETS, &line)) {
 	case LINE_PARTIAL: return STEP_INPUT;
 	case LINE_TAKEN: break;
 	case LINE_TOO_LONG: return fail_exchange(s, REPLY_SASL_LINE_TOO_LONG);

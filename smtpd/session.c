@@ -90,7 +90,7 @@ static enum step take_command(struct smtp_session *s, struct cursor *in)
 				    ? SASL_LINE_MAX_OCTETS
 				    : COMMAND_MAX_OCTETS;
 
-	switch (smtp_line_take(&s->line, in, max_octets, &line)) {
+	switch (line_take(&s->line, in, max_octets, &line)) {
 	case LINE_PARTIAL: return STEP_INPUT;
 	case LINE_TAKEN: return smtp_dispatch(s, line);
 	case LINE_TOO_LONG: smtp_reply(s, REPLY_LINE_TOO_LONG); break;
@@ -129,6 +129,26 @@ static enum step advance(struct smtp_session *s, struct cursor *in)
 	return STEP_CLOSE;
 }
 
+/* While more commands of a group wait to be read, their replies need not go out one by one
+ * (RFC 2920 section 3.2): they are held while a question is out. */
+static void hold_replies(struct smtp_session *s)
+{
+	assert(s->held_out.len == 0);
+	struct buffer empty = s->held_out;
+	s->held_out = s->session.out;
+	s->session.out = empty;
+}
+
+static void release_replies(struct smtp_session *s)
+{
+	if (s->held_out.len == 0)
+		return;
+	buffer_add(&s->held_out, buffer_slice(&s->session.out));
+	buffer_free(&s->session.out);
+	s->session.out = s->held_out;
+	s->held_out = (struct buffer){ 0 };
+}
+
 /* Consumes what it can of `in`, queues replies, says what to wait for. */
 static enum step feed(struct session *session, struct cursor *in)
 {
@@ -136,11 +156,14 @@ static enum step feed(struct session *session, struct cursor *in)
 	enum step step;
 
 	assert(!session->job_out);
+	release_replies(s);
 	do {
 		step = advance(s, in);
 		arena_reset(&s->command_arena);
 	} while (step == STEP_AGAIN);
 	arena_fini(&s->command_arena);
+	if (session->job_out && !at_end(in))
+		hold_replies(s);
 	return step;
 }
 
@@ -150,6 +173,7 @@ static enum step notify(struct session *session, enum news news)
 {
 	struct smtp_session *s = smtp_of(session);
 
+	release_replies(s);
 	if (s->state == SMTP_CLOSED)
 		return STEP_CLOSE;
 	if (s->resume && go_on_after_job(s) == STEP_CLOSE)
@@ -165,8 +189,8 @@ static enum step notify(struct session *session, enum news news)
 		if (may_speak)
 			smtp_reply(s, REPLY_SHUTDOWN);
 		return smtp_close(s, "shutdown");
-	case NEWS_ENDED: return smtp_close(s, "client-left");
 	case NEWS_SECURED: return smtp_secured(s);
+	case NEWS_ENDED: /* what it said before is still served; then the binder closes */
 	case NEWS_CHANGED: break;
 	}
 	return STEP_INPUT;
@@ -181,8 +205,8 @@ static void free_session(struct session *session)
 	log_info(&session->log, EVENT("closed"), WORD("why", s->closed_why),
 		 NUM("accepted", s->accepted));
 	arena_fini(&s->command_arena);
+	buffer_free(&s->held_out);
 	buffer_free(&s->asked_path);
-	buffer_free(&session->out);
 	free(s->client_name);
 	free(s);
 }

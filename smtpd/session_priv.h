@@ -4,10 +4,10 @@
 
 #include "auth/sasl.h"
 #include "base/arena.h"
+#include "base/line.h"
 #include "runtime/front.h"
 #include "runtime/session.h"
 #include "smtpd/content_priv.h"
-#include "smtpd/line_priv.h"
 #include "smtpd/reply_priv.h"
 
 /* Bits, so that the command table can say where a verb is allowed. */
@@ -61,7 +61,7 @@ struct smtp_session {
 	const char *closed_why; /* for the log */
 	char *client_name;	/* what EHLO or HELO said; NULL before */
 	bool is_extended;	/* it said EHLO */
-	struct smtp_line line;
+	struct line_reader line;
 	unsigned errors; /* since the last message that was accepted */
 	unsigned failed_logins;
 	uint32_t transactions; /* begun on this connection: the trace header's id */
@@ -76,6 +76,7 @@ struct smtp_session {
 	/* The job: a question to the back, or waiting for its credit. */
 	struct question question;
 	enum step (*resume)(struct smtp_session *s); /* goes on when the job has come home */
+	struct buffer held_out;			     /* replies that wait for the rest of a group */
 	struct buffer asked_path;		     /* the forward-path of RCPT */
 	enum recipient_verdict verdict;
 	enum err outcome; /* of AUTH or of the transaction */

@@ -9,7 +9,7 @@
 
 bool smtp_may_start_tls(const struct smtp_session *s)
 {
-	return !s->client.secure && s->front->tls != NULL;
+	return !s->client.secure && s->session.tls != NULL;
 }
 
 enum step smtp_starttls(struct smtp_session *s, struct cursor *args)
@@ -32,7 +32,7 @@ enum step smtp_secured(struct smtp_session *s)
 	free(s->client_name);
 	s->client_name = NULL;
 	s->is_extended = false;
-	s->line = (struct smtp_line){ .is_skipping = false };
+	s->line = (struct line_reader){ .is_skipping = false };
 	s->client.secure = true;
 	smtp_set_state(s, SMTP_FRESH);
 	return STEP_INPUT;
