@@ -98,7 +98,7 @@ static bool take_comment(struct list_parser *p)
 	return true;
 }
 
-static void skip_cfws(struct list_parser *p)
+static void take_gap(struct list_parser *p)
 {
 	for (;;) {
 		const uint8_t *start = p->c.at;
@@ -178,7 +178,7 @@ static bool take_encoded_word(struct list_parser *p)
 static void take_words(struct list_parser *p, const char *stops)
 {
 	for (;;) {
-		skip_cfws(p);
+		take_gap(p);
 		if (at_end(&p->c) || (*p->c.at != '\0' && strchr(stops, *p->c.at)))
 			return;
 		if (take_quoted(p) || take_bracketed(p) || take_encoded_word(p))
@@ -292,7 +292,7 @@ static void take_angle_address(struct list_parser *p)
 	if (entry.name.len == 0)
 		entry.name = SLICE_NONE;
 	do /* "<<<a@b>>>": RFC 7103 section 7.1.2 */
-		skip_cfws(p);
+		take_gap(p);
 	while (take_byte(&p->c, '<'));
 	start_words(p);
 	entry.route = take_route(p);

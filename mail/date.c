@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/attributes.h"
+#include "mail/header.h"
 
 static const char month_names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 static const char day_names[] = "ThuFriSatSunMonTueWed"; /* 1970-01-01 was a Thursday */
@@ -84,24 +85,6 @@ static bool take_digits(struct cursor *c, int least, int most, int *number_out)
 	*number_out = number;
 	c->at = at;
 	return true;
-}
-
-/* [CFWS]: white space and comments, which nest (RFC 5322 section 3.2.2). An unclosed comment
- * reaches to the end. */
-static void skip_cfws(struct cursor *c)
-{
-	size_t depth = 0;
-	for (; c->at != c->end; c->at++) {
-		uint8_t octet = *c->at;
-		if (octet == '(')
-			depth++;
-		else if (octet == ')' && depth)
-			depth--;
-		else if (octet == '\\' && depth && c->end - c->at > 1)
-			c->at++;
-		else if (!depth && octet != ' ' && octet != '\t' && octet != '\r' && octet != '\n')
-			return;
-	}
 }
 
 /* year of RFC 5322 section 3.3, and the two- and three-digit ones of section 4.3 */

@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "mail/mime.h"
 
+/* Appends the record of a structure that the parser made. */
 void digest_encode(const struct mime_part *root, struct buffer *record);
 bool digest_decode_envelope(struct slice record, struct arena *arena,
 			    struct mime_envelope *envelope_out);

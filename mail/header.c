@@ -146,3 +146,19 @@ size_t header_end(struct slice message)
 	}
 	return other ? (size_t)(other - message.ptr) : message.len;
 }
+
+void skip_cfws(struct cursor *c)
+{
+	size_t depth = 0;
+	for (; c->at != c->end; c->at++) {
+		uint8_t octet = *c->at;
+		if (octet == '(')
+			depth++;
+		else if (octet == ')' && depth)
+			depth--;
+		else if (octet == '\\' && depth && c->end - c->at > 1)
+			c->at++;
+		else if (!depth && octet != ' ' && octet != '\t' && octet != '\r' && octet != '\n')
+			return;
+	}
+}

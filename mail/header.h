@@ -32,3 +32,6 @@ enum header_line {
 	HEADER_LINE_OTHER,  /* can be none of these */
 };
 enum header_line header_line_kind(struct slice line);
+/* [CFWS] of RFC 5322 section 3.2.2: blanks, line ends and comments, which nest. An unclosed
+ * comment reaches to the end. */
+void skip_cfws(struct cursor *c);
