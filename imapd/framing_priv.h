@@ -48,6 +48,8 @@ static inline struct slice framing_command(const struct framing *f)
 {
 	return buffer_slice(&f->text);
 }
+/* After FRAMED_LITERAL: whether the command with it stays within the limit. */
+bool framing_literal_fits(const struct framing *f, size_t limit_octets);
 /* After FRAMED_LITERAL: its octets become part of the command. The caller sends the "+". */
 void framing_accept(struct framing *f);
 /* After FRAMED_LITERAL: the command is refused. True: the client waits for the verdict, so

@@ -51,18 +51,21 @@ enum imap_enabled {
 	IMAP_ENABLED_REV2 = 1, /* UTF-8 mailbox names, ESEARCH for SEARCH, no \Recent */
 };
 
+/* What a command lets the client be told of the selected mailbox, before its tagged reply. */
+enum imap_tell {
+	TELL_ALL,
+	TELL_NO_EXPUNGE, /* FETCH, STORE, SEARCH by sequence number: RFC 9051 section 7.5.1 */
+	TELL_NOTHING,	 /* the mailbox is being left or entered */
+};
+
 /* A row of the one list of verbs (commands.c). */
 struct imap_command {
-	const char *verb; /* "UID FETCH" for the forms with UIDs */
-	unsigned allowed_in;
-	enum {
-		TELL_ALL, /* what changed is told before the tagged reply, EXPUNGE included */
-		TELL_NO_EXPUNGE, /* FETCH, STORE, SEARCH with sequence numbers: RFC 9051 section 7.5.1 */
-		TELL_NOTHING, /* the mailbox is being left */
-	} tell;
+	const char *verb;
+	bool uid;	     /* the form behind "UID" */
+	unsigned allowed_in; /* enum imap_state */
+	enum imap_tell tell;
 	/* `args` stands behind the verb's space, or at the end where there was none. */
 	enum step (*run)(struct imap_session *s, struct cursor *args, bool uid);
-	bool uid;
 };
 
 struct imap_session {
@@ -86,13 +89,15 @@ struct imap_session {
 	struct {
 		const char *condition; /* "OK", "NO", "BAD" */
 		const char *text;      /* with its response code; static or in command_arena */
+		bool is_synced;	       /* the view has been brought up to date for it */
 	} reply;
 
 	struct job job; /* the store write of this session that is out; imap_write() */
 	enum step (*job_then)(struct imap_session *s, enum err outcome);
 
+	void *job_data; /* what its run() works on */
+
 	struct imap_view *view; /* the selected mailbox; NULL in IMAP_AUTHENTICATED */
-	struct slice login;	/* for the log; the session's own */
 };
 
 static inline bool imap_is_rev2(const struct imap_session *s)
@@ -110,10 +115,10 @@ enum step imap_bad(struct imap_session *s, const char *text);
 enum step imap_refuse(struct imap_session *s, enum err err);
 
 /* Hands a write to the writer: run() gets &s->job, from which imap_session_of_job() leads
- * back; it reads and writes s->work only. Then then() is called on the loop with the outcome
- * and goes on with the command. Returns what the handler is to return. */
+ * back, and works on `data` (s->job_data) only. Then then() is called on the loop with the
+ * outcome and goes on with the command. Returns what the handler is to return. */
 enum step imap_write(struct imap_session *s, enum err (*run)(struct write *write, struct job *job),
-		     enum step (*then)(struct imap_session *s, enum err outcome));
+		     void *data, enum step (*then)(struct imap_session *s, enum err outcome));
 static inline struct imap_session *imap_session_of_job(struct job *job)
 {
 	return CONTAINER_OF(job, struct imap_session, job);
@@ -129,3 +134,47 @@ enum { IMAP_COMMAND_MAX_OCTETS = 64 * 1024 }; /* with its literals, APPEND's mes
 
 /* commands.c: finds the row for the framed command and runs its handler. */
 enum step imap_dispatch(struct imap_session *s);
+const struct imap_command *imap_command_of(struct slice verb); /* without UID; NULL: none */
+
+/* session.c, for the verbs that meet the loop itself */
+/* Asks for the octets of a synchronizing literal. */
+void imap_ask_for_literal(struct imap_session *s);
+/* FRAMED_LITERAL is not wanted: the tagged reply comes now, or after its octets. */
+enum step imap_refuse_literal(struct imap_session *s, const char *condition, const char *text);
+/* The untagged goodbye; nothing more is said. */
+enum step imap_bye(struct imap_session *s, const char *text);
+
+/* append.c: true when the framed literal is the message of an APPEND, whose handler has then
+ * decided what becomes of it: *step_out. */
+bool imap_append_meets_literal(struct imap_session *s, enum step *step_out);
+/* idle.c: something changed while IDLE runs. */
+bool imap_is_idle(const struct imap_session *s);
+enum step imap_idle_news(struct imap_session *s);
+/* select.c: forgets the selected mailbox; IMAP_AUTHENTICATED afterwards. */
+void imap_leave_mailbox(struct imap_session *s);
+
+/* The handlers, one file a family; imap_fetch() and imap_search() are in view_priv.h. */
+enum step imap_capability(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_noop(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_logout(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_id(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_enable(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_select(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_examine(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_close(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_unselect(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_create(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_delete(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_rename(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_subscribe(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_unsubscribe(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_list(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_lsub(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_namespace(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_status(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_append(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_idle(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_expunge(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_store(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_copy(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_move(struct imap_session *s, struct cursor *args, bool uid);

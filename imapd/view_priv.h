@@ -46,9 +46,19 @@ static inline bool view_is_recent(const struct imap_view *view, uint32_t uid)
 bool view_resolve(const struct imap_view *view, const struct sequence_set *set, bool uid,
 		  struct ranges *uids_out);
 
+/* A new view of what the store holds now, watching it. `mailbox` is of the same read. */
+struct imap_view *view_new(struct imap_session *s, struct read *read, const struct mailbox *mailbox,
+			   bool is_read_only);
+void view_free(struct imap_view **view);
+
 /* Reads the change log: moves `modseq`, collects in `vanished`, `changed` and `tell_exists`.
  * ERR_OK also where the mailbox is gone (is_gone is set then). */
 enum err view_sync(struct imap_view *view, struct read *read);
+/* What a change log said (message_changes()) since view->modseq. The caller moves modseq. */
+void view_note(struct imap_view *view, const struct ranges *changed, const struct ranges *vanished);
+/* The flags of these members are to be told, whether or not they changed. */
+void view_note_flags(struct imap_view *view, const struct ranges *uids);
+uint32_t view_recent_count(const struct imap_view *view);
 /* Tells the client, on s->session.out: FLAGS, EXPUNGE (where allowed), EXISTS, RECENT, FETCH.
  * False: the output is full; call again when it has drained. Without expunges it keeps them. */
 bool view_tell(struct imap_view *view, bool with_expunges);
@@ -71,6 +81,12 @@ enum step imap_mark_seen(struct imap_session *s, const struct ranges *uids,
 /* "(\Seen \Recent $Label)". `mailbox` gives the keywords' names. */
 void respond_flags(struct buffer *out, const struct mailbox *mailbox,
 		   const struct message_entry *entry, bool is_recent);
+/* Every flag that the mailbox knows, as FLAGS and PERMANENTFLAGS name them; `more` ("\\*") or
+ * NULL comes last. */
+void respond_known_flags(struct buffer *out, const struct mailbox *mailbox, const char *more);
+uint64_t keywords_hash(const struct mailbox *mailbox);
+/* ERR_LIMIT where there are more keywords, or longer ones, than a mailbox can hold. */
+enum err flag_list_check(const struct flag_list *list);
 /* The bit of a keyword in this mailbox, in any case; -1: it has none, no message carries it. */
 int keyword_bit(const struct mailbox *mailbox, struct slice keyword);
 

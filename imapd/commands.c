@@ -1,0 +1,149 @@
+/* imapd/commands.c - the one list of verbs, and the dispatcher that alone judges whether a
+ * verb is known and in its place. In the back.
+ *
+ * RFC 9051 section 6, RFC 3501 section 6 (CHECK, LSUB), RFC 2971 (ID). */
+#include "imapd/grammar_priv.h"
+#include "imapd/id_priv.h"
+#include "imapd/respond_priv.h"
+#include "imapd/view_priv.h"
+
+#define IMAP_ANY (IMAP_AUTHENTICATED | IMAP_SELECTED)
+
+static const struct imap_command commands[] = {
+	/* verb		UID?   allowed in		tells		 handler */
+	{ "CAPABILITY", false, IMAP_ANY, TELL_ALL, imap_capability },
+	{ "NOOP", false, IMAP_ANY, TELL_ALL, imap_noop },
+	{ "LOGOUT", false, IMAP_ANY, TELL_NOTHING, imap_logout },
+	{ "ID", false, IMAP_ANY, TELL_ALL, imap_id },
+	{ "STARTTLS", false, IMAP_NOT_AUTHENTICATED, TELL_NOTHING, NULL },
+	{ "AUTHENTICATE", false, IMAP_NOT_AUTHENTICATED, TELL_NOTHING, NULL },
+	{ "LOGIN", false, IMAP_NOT_AUTHENTICATED, TELL_NOTHING, NULL },
+	{ "ENABLE", false, IMAP_AUTHENTICATED, TELL_ALL, imap_enable },
+	{ "SELECT", false, IMAP_ANY, TELL_NOTHING, imap_select },
+	{ "EXAMINE", false, IMAP_ANY, TELL_NOTHING, imap_examine },
+	{ "CREATE", false, IMAP_ANY, TELL_ALL, imap_create },
+	{ "DELETE", false, IMAP_ANY, TELL_ALL, imap_delete },
+	{ "RENAME", false, IMAP_ANY, TELL_ALL, imap_rename },
+	{ "SUBSCRIBE", false, IMAP_ANY, TELL_ALL, imap_subscribe },
+	{ "UNSUBSCRIBE", false, IMAP_ANY, TELL_ALL, imap_unsubscribe },
+	{ "LIST", false, IMAP_ANY, TELL_ALL, imap_list },
+	{ "LSUB", false, IMAP_ANY, TELL_ALL, imap_lsub },
+	{ "NAMESPACE", false, IMAP_ANY, TELL_ALL, imap_namespace },
+	{ "STATUS", false, IMAP_ANY, TELL_ALL, imap_status },
+	{ "APPEND", false, IMAP_ANY, TELL_ALL, imap_append },
+	{ "IDLE", false, IMAP_ANY, TELL_ALL, imap_idle },
+	{ "CHECK", false, IMAP_SELECTED, TELL_ALL, imap_noop },
+	{ "CLOSE", false, IMAP_SELECTED, TELL_NOTHING, imap_close },
+	{ "UNSELECT", false, IMAP_SELECTED, TELL_NOTHING, imap_unselect },
+	{ "EXPUNGE", false, IMAP_SELECTED, TELL_ALL, imap_expunge },
+	{ "SEARCH", false, IMAP_SELECTED, TELL_NO_EXPUNGE, imap_search },
+	{ "FETCH", false, IMAP_SELECTED, TELL_NO_EXPUNGE, imap_fetch },
+	{ "STORE", false, IMAP_SELECTED, TELL_NO_EXPUNGE, imap_store },
+	{ "COPY", false, IMAP_SELECTED, TELL_ALL, imap_copy },
+	{ "MOVE", false, IMAP_SELECTED, TELL_ALL, imap_move },
+	{ "EXPUNGE", true, IMAP_SELECTED, TELL_ALL, imap_expunge },
+	{ "SEARCH", true, IMAP_SELECTED, TELL_ALL, imap_search },
+	{ "FETCH", true, IMAP_SELECTED, TELL_ALL, imap_fetch },
+	{ "STORE", true, IMAP_SELECTED, TELL_ALL, imap_store },
+	{ "COPY", true, IMAP_SELECTED, TELL_ALL, imap_copy },
+	{ "MOVE", true, IMAP_SELECTED, TELL_ALL, imap_move },
+};
+
+static const struct imap_command *find_command(struct slice verb, bool uid)
+{
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (commands[i].uid == uid && slice_eq_nocase(verb, slice_cstr(commands[i].verb)))
+			return &commands[i];
+	return NULL;
+}
+
+const struct imap_command *imap_command_of(struct slice verb)
+{
+	return find_command(verb, false);
+}
+
+/* The row of a verb, to be run with `c` behind it. NULL: *why_out says what is wrong. */
+static const struct imap_command *take_verb(struct imap_session *s, struct cursor *c,
+					    const char **why_out)
+{
+	struct slice verb;
+	bool uid = false;
+	if (!take_atom(c, &verb)) {
+		*why_out = "A command is missing";
+		return NULL;
+	}
+	if (slice_eq_nocase(verb, SLICE("UID"))) {
+		uid = true;
+		if (!take_space(c) || !take_atom(c, &verb)) {
+			*why_out = "UID needs a command";
+			return NULL;
+		}
+	}
+	const struct imap_command *command = find_command(verb, uid);
+	if (!command)
+		*why_out = "Unknown command";
+	else if (command->allowed_in & s->state)
+		return command;
+	else if (command->allowed_in == IMAP_NOT_AUTHENTICATED)
+		*why_out = "Already signed in";
+	else if (command->allowed_in == IMAP_SELECTED)
+		*why_out = "No mailbox is selected";
+	else
+		*why_out = "Not while a mailbox is selected";
+	return NULL;
+}
+
+enum step imap_dispatch(struct imap_session *s)
+{
+	struct cursor c = cursor_of(framing_command(&s->framing));
+	const char *why;
+	if (!take_tag(&c, &s->tag)) {
+		s->tag = SLICE("*");
+		return imap_bad(s, "A command begins with a tag");
+	}
+	if (!take_space(&c))
+		return imap_bad(s, "A command is missing");
+	s->command = take_verb(s, &c, &why);
+	if (!s->command)
+		return imap_bad(s, why);
+	if (!at_end(&c) && !take_space(&c)) {
+		s->command = NULL;
+		return imap_bad(s, "Unknown command");
+	}
+	return s->command->run(s, &c, s->command->uid);
+}
+
+enum step imap_capability(struct imap_session *s, struct cursor *args, bool uid)
+{
+	if (!at_end(args))
+		return imap_bad(s, "CAPABILITY has no arguments");
+	buffer_add_format(&s->session.out, "* CAPABILITY %s\r\n",
+			  capability_text(CAPABILITY_SIGNED_IN));
+	return imap_ok(s, "CAPABILITY completed");
+}
+
+/* Also CHECK: every change is on disk before it is acknowledged. */
+enum step imap_noop(struct imap_session *s, struct cursor *args, bool uid)
+{
+	if (!at_end(args))
+		return imap_bad(s, "No arguments, please");
+	return imap_ok(s, "Completed");
+}
+
+enum step imap_id(struct imap_session *s, struct cursor *args, bool uid)
+{
+	if (!take_id_parameters(args, &s->command_arena) || !at_end(args))
+		return imap_bad(s, "ID needs NIL or a list of names and values");
+	buffer_add_cstr(&s->session.out, IMAP_ID_LINE);
+	return imap_ok(s, "ID completed");
+}
+
+enum step imap_logout(struct imap_session *s, struct cursor *args, bool uid)
+{
+	if (!at_end(args))
+		return imap_bad(s, "LOGOUT has no arguments");
+	respond_line(&s->session.out, SLICE("*"), "BYE", "Goodbye");
+	respond_line(&s->session.out, s->tag, "OK", "LOGOUT completed");
+	imap_set_state(s, IMAP_CLOSED);
+	return STEP_CLOSE;
+}

@@ -1,0 +1,74 @@
+/* imapd/idle.c - IDLE: what changes is told as it happens. In the back.
+ *
+ * RFC 9051 section 6.3.13, RFC 2177. While it runs the session owns its tag and nothing else;
+ * the store's watch on the selected mailbox wakes it (view.c). */
+#include <stdlib.h>
+
+#include "base/heap.h"
+#include "imapd/view_priv.h"
+
+static void idle_fini(struct imap_session *s)
+{
+	free(s->work);
+}
+
+static enum step idle_go_on(struct imap_session *s, struct cursor *in)
+{
+	if (s->view && !view_tell(s->view, true))
+		return STEP_WAIT;
+	/* framing holds the client's line; the tag is in s->work. */
+	switch (framing_next(&s->framing, in, IMAP_COMMAND_MAX_OCTETS)) {
+	case FRAMED_NOTHING:
+		if (s->framing.text.len == 0)
+			framing_reset(&s->framing);
+		return STEP_INPUT;
+	case FRAMED_COMMAND:
+		if (slice_eq_nocase(framing_command(&s->framing), SLICE("DONE")))
+			return imap_ok(s, "IDLE completed");
+		return imap_bad(s, "DONE ends IDLE");
+	case FRAMED_LITERAL:
+		if (!framing_refuse(&s->framing))
+			return STEP_AGAIN;
+		return imap_bad(s, "DONE ends IDLE");
+	case FRAMED_REFUSED: return imap_bad(s, "DONE ends IDLE");
+	}
+	return STEP_CLOSE;
+}
+
+bool imap_is_idle(const struct imap_session *s)
+{
+	return s->running == idle_go_on;
+}
+
+static void sync_view(struct imap_session *s)
+{
+	if (!s->view)
+		return;
+	struct read *read = read_begin(s->back->store);
+	if (view_sync(s->view, read) != ERR_OK)
+		log_warning(&s->session.log, EVENT("view-not-synced"));
+	read_end(&read);
+}
+
+enum step imap_idle_news(struct imap_session *s)
+{
+	struct cursor nothing = cursor_of(SLICE_NONE);
+	sync_view(s);
+	return idle_go_on(s, &nothing);
+}
+
+enum step imap_idle(struct imap_session *s, struct cursor *args, bool uid)
+{
+	if (!at_end(args))
+		return imap_bad(s, "IDLE has no arguments");
+	uint8_t *tag = heap_copy(s->tag.ptr, s->tag.len);
+	s->tag = slice_of(tag, s->tag.len);
+	s->work = tag;
+	s->work_fini = idle_fini;
+	framing_reset(&s->framing);
+	arena_fini(&s->command_arena);
+	buffer_add_cstr(&s->session.out, "+ idling\r\n");
+	sync_view(s);
+	s->running = idle_go_on;
+	return STEP_AGAIN;
+}

@@ -1,0 +1,419 @@
+/* imapd/list.c - LIST, LSUB, NAMESPACE. In the back.
+ *
+ * RFC 9051 sections 6.3.9, 6.3.10 and 7.3.1; RFC 3501 section 6.3.9 (LSUB); RFC 5258 (several
+ * patterns), 5819 (STATUS), 6154 (SPECIAL-USE). The names are walked in order; a walk that
+ * fills the output goes on behind the last name when it has drained. A superior that is no
+ * mailbox itself is met at the first name below it. Left out: REMOTE and CREATE's OLDNAME,
+ * there being no other server and no other form of a name. */
+#include "imapd/list_priv.h"
+
+#include "imapd/grammar_priv.h"
+#include "imapd/respond_priv.h"
+
+enum { PATTERNS_MAX = 32 }; /* what is beyond is ignored, as section 6.3.9 allows */
+
+struct list_work {
+	bool is_lsub, is_extended;
+	struct slice patterns[PATTERNS_MAX];
+	size_t pattern_count;
+	bool has_percent; /* LSUB: a pattern with "%" shows superiors */
+	/* selection options */
+	bool only_subscribed, only_special_use, recursive;
+	/* return options */
+	bool tells_subscribed;
+	unsigned status_items;
+	struct buffer after; /* the name last walked */
+};
+
+/* One name that may be listed. */
+struct list_name {
+	struct slice name;
+	uint64_t mailbox_id; /* 0: no such mailbox */
+	bool subscribed;
+	enum special_use special_use;
+};
+
+static void list_fini(struct imap_session *s)
+{
+	struct list_work *work = s->work;
+	buffer_free(&work->after);
+}
+
+static const char *special_use_name(enum special_use use)
+{
+	switch (use) {
+	case USE_NONE: return NULL;
+	case USE_ARCHIVE: return "\\Archive";
+	case USE_DRAFTS: return "\\Drafts";
+	case USE_FLAGGED: return "\\Flagged";
+	case USE_JUNK: return "\\Junk";
+	case USE_SENT: return "\\Sent";
+	case USE_TRASH: return "\\Trash";
+	case USE_IMPORTANT: return "\\Important";
+	}
+	return NULL;
+}
+
+/* ---- what is below a name ---- */
+
+static bool meets_selection(const struct list_work *work, const struct mailbox_row *row)
+{
+	if (work->only_subscribed && !row->subscribed)
+		return false;
+	if (work->only_special_use && row->special_use == USE_NONE)
+		return false;
+	return work->only_subscribed || row->mailbox_id != 0;
+}
+
+static bool is_mailbox(const struct list_work *work, const struct mailbox_row *row)
+{
+	return row->mailbox_id != 0;
+}
+
+static bool is_any_row(const struct list_work *work, const struct mailbox_row *row)
+{
+	return true;
+}
+
+/* The first row below `name` that is as wanted. */
+static bool find_inferior(struct imap_session *s, struct read *read, struct slice name,
+			  bool (*is_wanted)(const struct list_work *, const struct mailbox_row *),
+			  struct mailbox_row *row_out)
+{
+	struct buffer prefix = { 0 };
+	buffer_add(&prefix, name);
+	buffer_add_byte(&prefix, MAILBOX_SEPARATOR);
+	struct slice after = buffer_slice(&prefix);
+	bool is_found = false;
+	while (!is_found && mailbox_next(read, s->account_id, after, row_out) &&
+	       row_out->name.len > prefix.len &&
+	       memcmp(row_out->name.ptr, prefix.data, prefix.len) == 0) {
+		is_found = is_wanted(s->work, row_out);
+		after = row_out->name;
+	}
+	buffer_free(&prefix);
+	return is_found;
+}
+
+static bool has_inferior(struct imap_session *s, struct read *read, struct slice name,
+			 bool (*is_wanted)(const struct list_work *, const struct mailbox_row *))
+{
+	struct mailbox_row row;
+	return find_inferior(s, read, name, is_wanted, &row);
+}
+
+/* ---- the line ---- */
+
+static void add_attribute(struct buffer *out, const char *attribute)
+{
+	if (out->data[out->len - 1] != '(')
+		buffer_add_byte(out, ' ');
+	buffer_add_cstr(out, attribute);
+}
+
+static void add_name(struct buffer *out, struct slice name, bool utf8)
+{
+	buffer_add_cstr(out, ") \"/\" ");
+	respond_mailbox(out, name, utf8);
+}
+
+static void respond_lsub(struct imap_session *s, const struct list_name *name)
+{
+	struct buffer *out = &s->session.out;
+	buffer_add_cstr(out, "* LSUB (");
+	if (!name->subscribed || name->mailbox_id == 0)
+		add_attribute(out, "\\Noselect");
+	add_name(out, name->name, imap_is_rev2(s));
+	buffer_add_cstr(out, "\r\n");
+}
+
+static void respond_list(struct imap_session *s, const struct list_name *name, bool has_children,
+			 bool below_meets)
+{
+	const struct list_work *work = s->work;
+	struct buffer *out = &s->session.out;
+	const char *use = special_use_name(name->special_use);
+	buffer_add_cstr(out, "* LIST (");
+	if (name->mailbox_id == 0) /* \NonExistent is RFC 5258's */
+		add_attribute(out, work->is_extended || imap_is_rev2(s) ? "\\NonExistent"
+									: "\\Noselect");
+	add_attribute(out, has_children ? "\\HasChildren" : "\\HasNoChildren");
+	if (work->tells_subscribed && name->subscribed)
+		add_attribute(out, "\\Subscribed");
+	if (use)
+		add_attribute(out, use);
+	add_name(out, name->name, imap_is_rev2(s));
+	if (below_meets && (work->only_subscribed || work->only_special_use)) {
+		buffer_add_cstr(out, " (\"CHILDINFO\" (");
+		buffer_add_cstr(out, work->only_subscribed ? "\"SUBSCRIBED\"" : "");
+		buffer_add_cstr(out, work->only_subscribed && work->only_special_use ? " " : "");
+		buffer_add_cstr(out, work->only_special_use ? "\"SPECIAL-USE\"" : "");
+		buffer_add_cstr(out, "))");
+	}
+	buffer_add_cstr(out, "\r\n");
+}
+
+static void respond_list_status(struct imap_session *s, struct read *read, uint64_t mailbox_id)
+{
+	const struct list_work *work = s->work;
+	struct arena arena = { 0 };
+	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
+	if (mailbox_get(read, mailbox_id, &arena, mailbox) == ERR_OK)
+		respond_status(&s->session.out, read, mailbox, work->status_items, imap_is_rev2(s));
+	arena_fini(&arena);
+}
+
+void list_respond_selected(struct imap_session *s, struct read *read, const struct mailbox *mailbox)
+{
+	struct buffer *out = &s->session.out;
+	const char *use = special_use_name(mailbox->special_use);
+	buffer_add_cstr(out, "* LIST (");
+	if (use)
+		add_attribute(out, use);
+	add_name(out, mailbox->name, imap_is_rev2(s));
+	buffer_add_cstr(out, "\r\n");
+}
+
+/* ---- the walk ---- */
+
+static bool matches_any(const struct list_work *work, struct slice name)
+{
+	for (size_t i = 0; i < work->pattern_count; i++)
+		if (pattern_matches(work->patterns[i], name))
+			return true;
+	return false;
+}
+
+/* RFC 9051 section 6.3.9.3: a name is listed because it meets the selection, or because
+ * something below it does and was asked for. */
+static void consider(struct imap_session *s, struct read *read, const struct list_name *name)
+{
+	const struct list_work *work = s->work;
+	if (!matches_any(work, name->name))
+		return;
+	struct mailbox_row row = { name->name, name->mailbox_id, name->subscribed,
+				   name->special_use };
+	bool meets = meets_selection(work, &row);
+	if (work->is_lsub) {
+		if (meets ||
+		    (work->has_percent && has_inferior(s, read, name->name, meets_selection)))
+			respond_lsub(s, name);
+		return;
+	}
+	bool selects = work->only_subscribed || work->only_special_use;
+	bool has_children = has_inferior(s, read, name->name, is_mailbox);
+	bool below_meets = work->recursive && has_inferior(s, read, name->name, meets_selection);
+	if (!meets && !below_meets && (selects || !has_children))
+		return;
+	respond_list(s, name, has_children, below_meets);
+	if (work->status_items && name->mailbox_id != 0)
+		respond_list_status(s, read, name->mailbox_id);
+}
+
+/* Superiors of `name` that have no row of their own, where this is the first row below them. */
+static void consider_superiors(struct imap_session *s, struct read *read, struct slice name)
+{
+	for (size_t at = slice_find_byte(name, 0, MAILBOX_SEPARATOR); at < name.len;
+	     at = slice_find_byte(name, at + 1, MAILBOX_SEPARATOR)) {
+		struct slice superior = slice_sub(name, 0, at);
+		struct mailbox_row first;
+		struct arena arena = { 0 };
+		if (!find_inferior(s, read, superior, is_any_row, &first) ||
+		    !slice_eq(first.name, name))
+			continue;
+		struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
+		bool has_row = mailbox_find(read, s->account_id, superior, &arena, mailbox) !=
+				       ERR_NOT_FOUND ||
+			       mailbox_is_subscribed(read, s->account_id, superior);
+		arena_fini(&arena);
+		if (!has_row)
+			consider(s, read, &(struct list_name){ .name = superior });
+	}
+}
+
+static enum step walk(struct imap_session *s, struct cursor *in)
+{
+	struct list_work *work = s->work;
+	struct mailbox_row row;
+	struct read *read = read_begin(s->back->store);
+	struct slice after = buffer_slice(&work->after);
+	bool has_more = true;
+	while (!session_out_is_full(&s->session)) {
+		has_more = mailbox_next(read, s->account_id, after, &row);
+		if (!has_more)
+			break;
+		consider_superiors(s, read, row.name);
+		consider(s, read,
+			 &(struct list_name){ row.name, row.mailbox_id, row.subscribed,
+					      row.special_use });
+		after = row.name;
+	}
+	if (has_more) {
+		struct buffer copy = { 0 };
+		buffer_add(&copy, after);
+		buffer_free(&work->after);
+		work->after = copy;
+	}
+	read_end(&read);
+	if (has_more)
+		return STEP_WAIT;
+	return imap_ok(s, work->is_lsub ? "LSUB completed" : "LIST completed");
+}
+
+/* ---- the arguments ---- */
+
+/* list-select-opts; REMOTE adds nothing where there is no other server */
+static bool take_selection_options(struct cursor *at, struct list_work *work)
+{
+	struct cursor c = *at;
+	if (!take_byte(&c, '('))
+		return false;
+	while (!next_is(&c, ')')) {
+		if (take_keyword(&c, "SUBSCRIBED"))
+			work->only_subscribed = work->tells_subscribed = true;
+		else if (take_keyword(&c, "SPECIAL-USE"))
+			work->only_special_use = true;
+		else if (take_keyword(&c, "RECURSIVEMATCH"))
+			work->recursive = true;
+		else if (!take_keyword(&c, "REMOTE"))
+			return false;
+		if (!take_space(&c))
+			break;
+	}
+	if (!take_byte(&c, ')'))
+		return false;
+	*at = c;
+	return !work->recursive || work->only_subscribed || work->only_special_use;
+}
+
+/* "RETURN" SP "(" [return-option *(SP return-option)] ")" */
+static bool take_return_options(struct cursor *at, struct list_work *work)
+{
+	struct cursor c = *at;
+	if (!take_keyword(&c, "RETURN") || !take_space(&c) || !take_byte(&c, '('))
+		return false;
+	while (!next_is(&c, ')')) {
+		if (take_keyword(&c, "SUBSCRIBED"))
+			work->tells_subscribed = true;
+		else if (take_keyword(&c, "STATUS")) {
+			if (!take_space(&c) || !take_status_items(&c, &work->status_items))
+				return false;
+		} else if (!take_keyword(&c, "CHILDREN") && !take_keyword(&c, "SPECIAL-USE"))
+			return false; /* the last two are told in any case */
+		if (!take_space(&c))
+			break;
+	}
+	if (!take_byte(&c, ')'))
+		return false;
+	*at = c;
+	return true;
+}
+
+/* The reference and the pattern make the canonical pattern, in the store's form. What cannot
+ * be a name of ours matches nothing. */
+static void add_pattern(struct imap_session *s, struct list_work *work, struct slice reference,
+			struct slice pattern)
+{
+	struct slice name;
+	if (work->pattern_count == PATTERNS_MAX || reference.len + pattern.len > PATTERN_MAX_OCTETS)
+		return;
+	struct buffer wire = { 0 };
+	buffer_add(&wire, reference);
+	buffer_add(&wire, pattern);
+	if (mailbox_name_from_wire(buffer_slice(&wire), &s->command_arena, imap_is_rev2(s),
+				   &name) &&
+	    name.len <= PATTERN_MAX_OCTETS) {
+		uint8_t *copy = (uint8_t *)arena_string(&s->command_arena, name);
+		size_t len = pattern_simplify(copy, name.len);
+		work->patterns[work->pattern_count++] = slice_of(copy, len);
+		work->has_percent |= slice_find_byte(name, 0, '%') < name.len;
+	}
+	buffer_free(&wire);
+}
+
+/* list-mailbox / patterns (RFC 5258: several) */
+static bool take_patterns(struct imap_session *s, struct cursor *c, struct list_work *work,
+			  struct slice reference, bool *is_empty_out)
+{
+	struct arena *arena = &s->command_arena;
+	struct slice pattern;
+	*is_empty_out = false;
+	if (!take_byte(c, '(')) {
+		if (!take_list_mailbox(c, arena, &pattern))
+			return false;
+		*is_empty_out = pattern.len == 0;
+		if (pattern.len > 0)
+			add_pattern(s, work, reference, pattern);
+		return true;
+	}
+	work->is_extended = true;
+	do {
+		if (!take_list_mailbox(c, arena, &pattern))
+			return false;
+		if (pattern.len > 0)
+			add_pattern(s, work, reference, pattern);
+	} while (take_space(c));
+	return take_byte(c, ')');
+}
+
+static struct list_work *list_begin(struct imap_session *s)
+{
+	struct list_work *work = arena_alloc(&s->command_arena, sizeof(*work));
+	s->work = work;
+	s->work_fini = list_fini;
+	return work;
+}
+
+static enum step list_start(struct imap_session *s)
+{
+	s->running = walk;
+	return STEP_AGAIN;
+}
+
+enum step imap_list(struct imap_session *s, struct cursor *args, bool uid)
+{
+	struct list_work *work = list_begin(s);
+	struct slice reference;
+	bool is_empty;
+	if (next_is(args, '(')) {
+		work->is_extended = true;
+		if (!take_selection_options(args, work) || !take_space(args))
+			return imap_bad(s, "Unknown selection option, or one that needs another");
+	}
+	if (!take_astring(args, &s->command_arena, &reference) || !take_space(args) ||
+	    !take_patterns(s, args, work, reference, &is_empty))
+		return imap_bad(s, "A reference and a pattern, please");
+	if (take_space(args)) {
+		work->is_extended = true;
+		if (!take_return_options(args, work))
+			return imap_bad(s, "Unknown return option");
+	}
+	if (!at_end(args))
+		return imap_bad(s, "Too many arguments");
+	if (is_empty && !work->is_extended) { /* asks for the separator */
+		buffer_add_cstr(&s->session.out, "* LIST (\\Noselect) \"/\" \"\"\r\n");
+		return imap_ok(s, "LIST completed");
+	}
+	return list_start(s);
+}
+
+enum step imap_lsub(struct imap_session *s, struct cursor *args, bool uid)
+{
+	struct list_work *work = list_begin(s);
+	struct slice reference, pattern;
+	if (!take_astring(args, &s->command_arena, &reference) || !take_space(args) ||
+	    !take_list_mailbox(args, &s->command_arena, &pattern) || !at_end(args))
+		return imap_bad(s, "A reference and a pattern, please");
+	work->is_lsub = true;
+	work->only_subscribed = true;
+	add_pattern(s, work, reference, pattern);
+	return list_start(s);
+}
+
+enum step imap_namespace(struct imap_session *s, struct cursor *args, bool uid)
+{
+	if (!at_end(args))
+		return imap_bad(s, "NAMESPACE has no arguments");
+	buffer_add_cstr(&s->session.out, "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+	return imap_ok(s, "NAMESPACE completed");
+}

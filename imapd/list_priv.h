@@ -1,0 +1,34 @@
+/* imapd/list_priv.h - what LIST, STATUS and SELECT share: patterns, LIST and STATUS lines. */
+#pragma once
+
+#include "imapd/session_priv.h"
+#include "storage/mailbox.h"
+
+enum { PATTERN_MAX_OCTETS = 1024 };
+
+/* A canonical LIST pattern: "*" matches anything, "%" anything but the separator; INBOX in any
+ * case. Patterns longer than PATTERN_MAX_OCTETS match nothing. Time is bounded by the product
+ * of both lengths. */
+bool pattern_matches(struct slice pattern, struct slice name);
+/* Runs of wildcards become one: the same matches for less work. In place. */
+size_t pattern_simplify(uint8_t *pattern, size_t len);
+
+/* The LIST line of the mailbox just selected (RFC 9051 section 6.3.2). */
+void list_respond_selected(struct imap_session *s, struct read *read,
+			   const struct mailbox *mailbox);
+
+/* status-att, as bits */
+enum status_item {
+	STATUS_MESSAGES = 1,
+	STATUS_UIDNEXT = 2,
+	STATUS_UIDVALIDITY = 4,
+	STATUS_UNSEEN = 8,
+	STATUS_DELETED = 16,
+	STATUS_SIZE = 32,
+	STATUS_RECENT = 64, /* RFC 3501 */
+};
+/* "(" status-att *(SP status-att) ")" */
+bool take_status_items(struct cursor *c, unsigned *items_out);
+/* The whole STATUS line. */
+void respond_status(struct buffer *out, struct read *read, const struct mailbox *mailbox,
+		    unsigned items, bool utf8);

@@ -1,0 +1,137 @@
+/* imapd/respond.c - strings, names, number sets, status lines, capabilities. In both.
+ *
+ * RFC 9051 sections 4.3, 5.1, 7.1 and 7.2.2; RFC 5530 for the response codes. */
+#include "imapd/respond_priv.h"
+
+#include "imapd/grammar_priv.h"
+#include "mail/text.h"
+
+enum { QUOTED_MAX_OCTETS = 1000 }; /* longer ones are literals, so that no line grows large */
+
+static bool can_be_quoted(struct slice text, bool utf8)
+{
+	if (text.len > QUOTED_MAX_OCTETS)
+		return false;
+	bool has_high = false;
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.ptr[i] == 0 || text.ptr[i] == '\r' || text.ptr[i] == '\n')
+			return false;
+		has_high |= text.ptr[i] > 127;
+	}
+	return !has_high || (utf8 && text_is_utf8(text));
+}
+
+void respond_literal_header(struct buffer *out, uint64_t size_octets)
+{
+	buffer_add_byte(out, '{');
+	buffer_add_u64(out, size_octets);
+	buffer_add_cstr(out, "}\r\n");
+}
+
+void respond_string(struct buffer *out, struct slice text, bool utf8)
+{
+	if (!can_be_quoted(text, utf8)) {
+		respond_literal_header(out, text.len);
+		uint8_t *octets = buffer_reserve(out, text.len);
+		for (size_t i = 0; i < text.len; i++)
+			octets[i] = text.ptr[i] ? text.ptr[i] : 0x80;
+		out->len += text.len;
+		return;
+	}
+	buffer_add_byte(out, '"');
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.ptr[i] == '"' || text.ptr[i] == '\\')
+			buffer_add_byte(out, '\\');
+		buffer_add_byte(out, text.ptr[i]);
+	}
+	buffer_add_byte(out, '"');
+}
+
+void respond_nstring(struct buffer *out, struct slice text, bool utf8)
+{
+	if (text.ptr)
+		respond_string(out, text, utf8);
+	else
+		buffer_add_cstr(out, "NIL");
+}
+
+static bool can_be_atom(struct slice name)
+{
+	for (size_t i = 0; i < name.len; i++)
+		if (!is_astring_char(name.ptr[i]))
+			return false;
+	return name.len > 0 && !slice_eq_nocase(name, SLICE("NIL"));
+}
+
+void respond_mailbox(struct buffer *out, struct slice name, bool utf8)
+{
+	struct buffer encoded = { 0 };
+	if (!utf8 && mutf7_encode(name, &encoded))
+		name = buffer_slice(&encoded);
+	if (can_be_atom(name))
+		buffer_add(out, name);
+	else
+		respond_string(out, name, utf8);
+	buffer_free(&encoded);
+}
+
+void respond_ranges(struct buffer *out, const struct ranges *set)
+{
+	for (uint32_t i = 0; i < set->count; i++) {
+		if (i > 0)
+			buffer_add_byte(out, ',');
+		buffer_add_u64(out, set->runs[i].first);
+		if (set->runs[i].last == set->runs[i].first)
+			continue;
+		buffer_add_byte(out, ':');
+		buffer_add_u64(out, set->runs[i].last);
+	}
+}
+
+void respond_line(struct buffer *out, struct slice tag, const char *condition, const char *text)
+{
+	buffer_add(out, tag);
+	buffer_add_byte(out, ' ');
+	buffer_add_cstr(out, condition);
+	buffer_add_byte(out, ' ');
+	buffer_add_cstr(out, text);
+	buffer_add_cstr(out, "\r\n");
+}
+
+const char *respond_refusal(enum err err)
+{
+	switch (err) {
+	case ERR_NOT_FOUND: return "[NONEXISTENT] No such mailbox";
+	case ERR_EXISTS: return "[ALREADYEXISTS] That name is taken";
+	case ERR_BAD_INPUT: return "[CANNOT] That is no name for a mailbox";
+	case ERR_DENIED: return "[NOPERM] Not allowed";
+	case ERR_BUSY: return "[INUSE] In use; try again later";
+	case ERR_LIMIT: return "[LIMIT] A limit of this server is reached";
+	case ERR_QUOTA: return "[OVERQUOTA] The account is full";
+	case ERR_GONE: return "[NONEXISTENT] The mailbox has been deleted";
+	case ERR_DAMAGED: return "[CORRUPTION] Stored data is damaged";
+	case ERR_UNAVAILABLE:
+	case ERR_CANCELLED:
+	case ERR_FULL:
+	case ERR_DISK:
+	case ERR_VERSION: return "[UNAVAILABLE] The store cannot do that now; try again later";
+	case ERR_OK: break;
+	}
+	return "[SERVERBUG] Not done";
+}
+
+#define BOTH_REVISIONS "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE "
+#define SIGN_IN "AUTH=PLAIN AUTH=LOGIN"
+
+const char *capability_text(enum capability_situation situation)
+{
+	switch (situation) {
+	case CAPABILITY_LOGIN_DISABLED: return BOTH_REVISIONS "STARTTLS LOGINDISABLED";
+	case CAPABILITY_LOGIN_CLEARTEXT: return BOTH_REVISIONS "STARTTLS " SIGN_IN;
+	case CAPABILITY_LOGIN: return BOTH_REVISIONS SIGN_IN;
+	case CAPABILITY_SIGNED_IN: break;
+	}
+	/* What IMAP4rev2 has folded in is named too, for clients that know only IMAP4rev1. */
+	return BOTH_REVISIONS "IDLE NAMESPACE UIDPLUS UNSELECT MOVE SPECIAL-USE CHILDREN "
+			      "LIST-EXTENDED LIST-STATUS ESEARCH SEARCHRES STATUS=SIZE BINARY";
+}

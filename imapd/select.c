@@ -1,0 +1,193 @@
+/* imapd/select.c - SELECT, EXAMINE, CLOSE, UNSELECT. In the back.
+ *
+ * RFC 9051 sections 6.3.2, 6.3.3, 6.4.1, 6.4.2; RFC 3501 sections 6.3.1 and 6.3.2 for clients
+ * that have not enabled IMAP4rev2: RECENT and UNSEEN; RFC 3691 (UNSELECT). Messages that came
+ * since the last session may call \Recent are claimed by a writable SELECT; those that arrive
+ * while it lasts are \Recent here and for the next session too, which RFC 3501 section 2.3.2
+ * allows. Left out: parameters of SELECT (CONDSTORE, QRESYNC). */
+#include "imapd/list_priv.h"
+#include "imapd/respond_priv.h"
+#include "imapd/view_priv.h"
+
+struct select_work {
+	struct slice name;
+	uint64_t mailbox_id;
+	bool is_read_only;
+	uint32_t recent_from_uid; /* by mailbox_claim_recent() */
+	bool has_claimed;
+};
+
+void imap_leave_mailbox(struct imap_session *s)
+{
+	view_free(&s->view);
+	if (s->state == IMAP_SELECTED)
+		imap_set_state(s, IMAP_AUTHENTICATED);
+}
+
+/* The sequence number of the first message without \Seen; 0: none. */
+static uint32_t first_unseen(struct read *read, const struct mailbox *mailbox)
+{
+	struct message_entry entry;
+	uint32_t seqnum = 0, found = 0;
+	if (mailbox->unseen == 0)
+		return 0;
+	struct message_cursor *cursor = message_cursor_open(read, mailbox->mailbox_id, 1);
+	while (!found && message_cursor_next(cursor, &entry)) {
+		seqnum++;
+		if (!(entry.flags & FLAG_SEEN))
+			found = seqnum;
+	}
+	message_cursor_close(&cursor);
+	return found;
+}
+
+static bool has_room_for_keywords(const struct mailbox *mailbox)
+{
+	for (size_t i = 0; i < mailbox->keyword_count; i++)
+		if (!mailbox->keywords[i].ptr)
+			return true;
+	return mailbox->keyword_count < MAILBOX_KEYWORDS_MAX;
+}
+
+static void tell_permanent_flags(struct imap_session *s, const struct mailbox *mailbox)
+{
+	struct buffer *out = &s->session.out;
+	buffer_add_cstr(out, "* OK [PERMANENTFLAGS ");
+	if (s->view->is_read_only)
+		buffer_add_cstr(out, "()");
+	else
+		respond_known_flags(out, mailbox, has_room_for_keywords(mailbox) ? "\\*" : NULL);
+	buffer_add_cstr(out, "] Flags that can be kept\r\n");
+}
+
+static void tell_mailbox(struct imap_session *s, struct read *read, const struct mailbox *mailbox)
+{
+	struct buffer *out = &s->session.out;
+	buffer_add_cstr(out, "* FLAGS ");
+	respond_known_flags(out, mailbox, NULL);
+	buffer_add_cstr(out, "\r\n");
+	buffer_add_format(out, "* %u EXISTS\r\n", view_count(s->view));
+	if (!imap_is_rev2(s)) {
+		buffer_add_format(out, "* %u RECENT\r\n", view_recent_count(s->view));
+		uint32_t unseen = first_unseen(read, mailbox);
+		if (unseen > 0)
+			buffer_add_format(out, "* OK [UNSEEN %u] First unseen message\r\n", unseen);
+	}
+	tell_permanent_flags(s, mailbox);
+	buffer_add_format(out, "* OK [UIDVALIDITY %u] UIDs are valid\r\n", mailbox->uidvalidity);
+	buffer_add_format(out, "* OK [UIDNEXT %u] Next UID\r\n", mailbox->uidnext);
+	if (imap_is_rev2(s)) /* RFC 9051 section 6.3.2: REQUIRED */
+		list_respond_selected(s, read, mailbox);
+}
+
+static enum step open_mailbox(struct imap_session *s)
+{
+	const struct select_work *work = s->work;
+	struct mailbox *mailbox = arena_alloc(&s->command_arena, sizeof(*mailbox));
+	struct read *read = read_begin(s->back->store);
+	enum err err = mailbox_get(read, work->mailbox_id, &s->command_arena, mailbox);
+	if (err == ERR_OK) {
+		if (work->has_claimed)
+			mailbox->recent_from_uid = work->recent_from_uid;
+		s->view = view_new(s, read, mailbox, work->is_read_only);
+		tell_mailbox(s, read, mailbox);
+	}
+	read_end(&read);
+	if (err != ERR_OK)
+		return imap_refuse(s, err);
+	imap_set_state(s, IMAP_SELECTED);
+	return imap_ok(s, work->is_read_only ? "[READ-ONLY] EXAMINE completed"
+					     : "[READ-WRITE] SELECT completed");
+}
+
+static enum err run_claim(struct write *write, struct job *job)
+{
+	struct select_work *work = imap_session_of_job(job)->job_data;
+	return mailbox_claim_recent(write, work->mailbox_id, &work->recent_from_uid);
+}
+
+static enum step after_claim(struct imap_session *s, enum err outcome)
+{
+	struct select_work *work = s->work;
+	/* A store that cannot write can still be read. */
+	work->has_claimed = outcome == ERR_OK;
+	return open_mailbox(s);
+}
+
+static enum step open_by_name(struct imap_session *s, struct cursor *args, bool is_read_only)
+{
+	struct select_work *work = arena_alloc(&s->command_arena, sizeof(*work));
+	if (!take_mailbox(args, &s->command_arena, imap_is_rev2(s), &work->name) || !at_end(args))
+		return imap_bad(s, "A mailbox name, please");
+	if (s->view) {
+		imap_leave_mailbox(s);
+		respond_line(&s->session.out, SLICE("*"), "OK",
+			     "[CLOSED] The previous mailbox is closed");
+	}
+	struct mailbox *mailbox = arena_alloc(&s->command_arena, sizeof(*mailbox));
+	struct read *read = read_begin(s->back->store);
+	enum err err = mailbox_find(read, s->account_id, work->name, &s->command_arena, mailbox);
+	read_end(&read);
+	if (err != ERR_OK)
+		return imap_refuse(s, err);
+	work->mailbox_id = mailbox->mailbox_id;
+	work->is_read_only = is_read_only;
+	s->work = work;
+	/* A write, hence a sync of the disk, only where there is something to claim. */
+	if (!is_read_only && !imap_is_rev2(s) && mailbox->recent_from_uid < mailbox->uidnext)
+		return imap_write(s, run_claim, work, after_claim);
+	return open_mailbox(s);
+}
+
+enum step imap_select(struct imap_session *s, struct cursor *args, bool uid)
+{
+	return open_by_name(s, args, false);
+}
+
+enum step imap_examine(struct imap_session *s, struct cursor *args, bool uid)
+{
+	return open_by_name(s, args, true);
+}
+
+static enum err run_close(struct write *write, struct job *job)
+{
+	const struct imap_view *view = imap_session_of_job(job)->job_data;
+	struct ranges expunged = { 0 };
+	enum err err = message_expunge(write, view->mailbox_id, &view->uids, true, &expunged);
+	ranges_free(&expunged);
+	return err;
+}
+
+static enum step after_close(struct imap_session *s, enum err outcome)
+{
+	if (outcome != ERR_OK && outcome != ERR_GONE)
+		return imap_refuse(s, outcome); /* still selected, nothing expunged */
+	imap_leave_mailbox(s);
+	return imap_ok(s, "CLOSE completed");
+}
+
+enum step imap_close(struct imap_session *s, struct cursor *args, bool uid)
+{
+	if (!at_end(args))
+		return imap_bad(s, "CLOSE has no arguments");
+	if (s->view->is_read_only || s->view->is_gone)
+		return after_close(s, ERR_OK);
+	struct arena arena = { 0 };
+	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
+	struct read *read = read_begin(s->back->store);
+	enum err err = mailbox_get(read, s->view->mailbox_id, &arena, mailbox);
+	bool has_deleted = err == ERR_OK && mailbox->deleted > 0;
+	read_end(&read);
+	arena_fini(&arena);
+	if (!has_deleted)
+		return after_close(s, ERR_OK);
+	return imap_write(s, run_close, s->view, after_close);
+}
+
+enum step imap_unselect(struct imap_session *s, struct cursor *args, bool uid)
+{
+	if (!at_end(args))
+		return imap_bad(s, "UNSELECT has no arguments");
+	imap_leave_mailbox(s);
+	return imap_ok(s, "UNSELECT completed");
+}

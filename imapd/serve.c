@@ -1,0 +1,16 @@
+/* imapd/serve.c - binds a session to its stream. In the back. */
+#include "imapd/imapd.h"
+
+#include "imapd/session_priv.h"
+
+void imapd_session_start(struct back *back, int fd, const struct session_message *message,
+			 uint32_t account_id)
+{
+	struct session *session = imap_session_new(back, message, account_id);
+	struct stream *stream = stream_new(back->loop, fd, NULL, NULL);
+	stream_set_peer(stream, &message->client.peer);
+	stream_set_idle_ms(stream, (uint64_t)back->config->idle_imap_seconds * 1000);
+	log_info(&session->log, EVENT("imap-session"), NUM("account", account_id),
+		 WORD("tls", message->client.secure ? "yes" : "no"));
+	session_start(session, stream, NULL);
+}

@@ -1,0 +1,270 @@
+/* imapd/session.c - the core of a signed-in session: its feed loop, and how a command ends.
+ * In the back.
+ *
+ * RFC 9051 sections 2.2, 3, 5.4 (autologout), 5.5 (one command at a time: pipelined ones wait
+ * their turn) and 7.1. Input is framed here, commands are looked up in commands.c; what is
+ * told of the selected mailbox before a tagged reply comes from view.c. */
+#include "imapd/session_priv.h"
+
+#include <stdlib.h>
+
+#include "base/heap.h"
+#include "imapd/respond_priv.h"
+#include "imapd/view_priv.h"
+
+void imap_set_state(struct imap_session *s, enum imap_state state)
+{
+	if (s->state == state)
+		return;
+	log_debug(&s->session.log, EVENT("imap-state"), NUM("old", s->state), NUM("new", state));
+	s->state = (uint8_t)state;
+}
+
+enum step imap_bye(struct imap_session *s, const char *text)
+{
+	respond_line(&s->session.out, SLICE("*"), "BYE", text);
+	imap_set_state(s, IMAP_CLOSED);
+	s->running = NULL;
+	return STEP_CLOSE;
+}
+
+static void end_command(struct imap_session *s)
+{
+	if (s->work_fini)
+		s->work_fini(s);
+	s->work_fini = NULL;
+	s->work = NULL;
+	s->job_data = NULL;
+	s->running = NULL;
+	s->command = NULL;
+	s->tag = SLICE_NONE;
+	memset(&s->reply, 0, sizeof(s->reply));
+	arena_reset(&s->command_arena);
+}
+
+/* Output may fill up while much has changed, so this is called until all has been told. */
+static enum step conclude(struct imap_session *s, struct cursor *in)
+{
+	enum imap_tell tell = s->command ? s->command->tell : TELL_NOTHING;
+	if (s->view && tell != TELL_NOTHING) {
+		if (!s->reply.is_synced) {
+			struct read *read = read_begin(s->back->store);
+			/* A store that cannot be read says so to the next command that needs it. */
+			if (view_sync(s->view, read) != ERR_OK)
+				log_warning(&s->session.log, EVENT("view-not-synced"));
+			read_end(&read);
+			s->reply.is_synced = true;
+		}
+		if (!view_tell(s->view, tell == TELL_ALL))
+			return STEP_WAIT;
+	}
+	respond_line(&s->session.out, s->tag, s->reply.condition, s->reply.text);
+	end_command(s);
+	if (s->errors > s->back->config->protocol_errors)
+		return imap_bye(s, "Too many errors");
+	return STEP_AGAIN;
+}
+
+static enum step reply(struct imap_session *s, const char *condition, const char *text)
+{
+	s->reply.condition = condition;
+	s->reply.text = text;
+	s->reply.is_synced = false;
+	s->running = conclude;
+	return STEP_AGAIN;
+}
+
+enum step imap_ok(struct imap_session *s, const char *text)
+{
+	s->errors = 0;
+	return reply(s, "OK", text);
+}
+
+enum step imap_no(struct imap_session *s, const char *text)
+{
+	return reply(s, "NO", text);
+}
+
+enum step imap_bad(struct imap_session *s, const char *text)
+{
+	s->errors++;
+	return reply(s, "BAD", text);
+}
+
+enum step imap_refuse(struct imap_session *s, enum err err)
+{
+	log_info(&s->session.log, EVENT("refused"),
+		 CSTR("command", s->command ? s->command->verb : "?"), WORD("why", err_word(err)));
+	return imap_no(s, respond_refusal(err));
+}
+
+/* ---- jobs ---- */
+
+static void job_done(struct job *job)
+{
+	session_job_end(&imap_session_of_job(job)->session);
+}
+
+static enum step after_job(struct imap_session *s, struct cursor *in)
+{
+	s->running = NULL;
+	return s->job_then(s, s->job.outcome);
+}
+
+enum step imap_write(struct imap_session *s, enum err (*run)(struct write *write, struct job *job),
+		     void *data, enum step (*then)(struct imap_session *s, enum err outcome))
+{
+	s->job = (struct job){ .run = run, .done = job_done, .loop = s->session.loop };
+	s->job_data = data;
+	s->job_then = then;
+	s->running = after_job;
+	session_job_begin(&s->session);
+	store_submit(s->back->store, &s->job);
+	return STEP_WAIT;
+}
+
+/* ---- framing ---- */
+
+void imap_ask_for_literal(struct imap_session *s)
+{
+	if (s->framing.literal.client_waits)
+		buffer_add_cstr(&s->session.out, "+ OK\r\n");
+}
+
+enum step imap_refuse_literal(struct imap_session *s, const char *condition, const char *text)
+{
+	s->reply.condition = condition;
+	s->reply.text = text;
+	if (!framing_refuse(&s->framing))
+		return STEP_AGAIN; /* FRAMED_REFUSED comes when its octets have been skipped */
+	s->tag = framing_tag(&s->framing);
+	s->errors++;
+	return reply(s, condition, text);
+}
+
+static enum step meet_literal(struct imap_session *s)
+{
+	enum step step;
+	if (imap_append_meets_literal(s, &step))
+		return step;
+	if (s->framing.literal.is_literal8)
+		return imap_refuse_literal(s, "BAD", "A literal8 is only for APPEND");
+	if (!framing_literal_fits(&s->framing, IMAP_COMMAND_MAX_OCTETS))
+		return imap_refuse_literal(s, "BAD", "[TOOBIG] The command is too long");
+	imap_ask_for_literal(s);
+	framing_accept(&s->framing);
+	return STEP_AGAIN;
+}
+
+static enum step end_refused(struct imap_session *s)
+{
+	s->tag = framing_tag(&s->framing);
+	switch (s->framing.why) {
+	case FRAMING_TOO_LONG: return imap_bad(s, "[TOOBIG] The command is too long");
+	case FRAMING_BARE_LINE_FEED: return imap_bad(s, "Lines end in CRLF");
+	default: s->errors++; return reply(s, s->reply.condition, s->reply.text);
+	}
+}
+
+static enum step take_command(struct imap_session *s, struct cursor *in)
+{
+	switch (framing_next(&s->framing, in, IMAP_COMMAND_MAX_OCTETS)) {
+	case FRAMED_NOTHING: return STEP_INPUT;
+	case FRAMED_COMMAND: return imap_dispatch(s);
+	case FRAMED_LITERAL: return meet_literal(s);
+	case FRAMED_REFUSED: return end_refused(s);
+	}
+	return STEP_CLOSE;
+}
+
+static enum step go_on(struct imap_session *s, struct cursor *in)
+{
+	enum step step = STEP_AGAIN;
+	while (step == STEP_AGAIN) {
+		if (session_out_is_full(&s->session))
+			return STEP_WAIT;
+		if (s->state == IMAP_CLOSED)
+			step = STEP_CLOSE;
+		else if (s->running)
+			step = s->running(s, in);
+		else
+			step = take_command(s, in);
+	}
+	/* An idle session owns neither input nor arena. */
+	if (step == STEP_INPUT && !s->running) {
+		arena_fini(&s->command_arena);
+		if (s->framing.text.len == 0 || s->framing.is_whole)
+			framing_reset(&s->framing);
+	}
+	return step;
+}
+
+static enum step feed(struct session *session, struct cursor *in)
+{
+	struct imap_session *s = CONTAINER_OF(session, struct imap_session, session);
+	if (s->typed.len > 0) {
+		struct cursor typed = cursor_of(buffer_slice(&s->typed));
+		enum step step = go_on(s, &typed);
+		buffer_drop_front(&s->typed, s->typed.len - cursor_left(&typed));
+		if (step != STEP_INPUT)
+			return step;
+		buffer_free(&s->typed);
+	}
+	return go_on(s, in);
+}
+
+static enum step notify(struct session *session, enum news news)
+{
+	struct imap_session *s = CONTAINER_OF(session, struct imap_session, session);
+	bool may_speak = !s->running || imap_is_idle(s); /* not in the middle of a response */
+	switch (news) {
+	case NEWS_TIMEOUT: return may_speak ? imap_bye(s, "Idle for too long") : STEP_CLOSE;
+	case NEWS_SHUTDOWN:
+		return may_speak ? imap_bye(s, "[UNAVAILABLE] The server is stopping") : STEP_CLOSE;
+	case NEWS_ENDED: return STEP_CLOSE;
+	case NEWS_CHANGED: return imap_is_idle(s) ? imap_idle_news(s) : STEP_INPUT;
+	case NEWS_SECURED: break;
+	}
+	return STEP_INPUT;
+}
+
+static void session_free(struct session *session)
+{
+	struct imap_session *s = CONTAINER_OF(session, struct imap_session, session);
+	end_command(s);
+	view_free(&s->view);
+	framing_reset(&s->framing);
+	buffer_free(&s->typed);
+	buffer_free(&s->session.out);
+	arena_fini(&s->command_arena);
+	free(s);
+}
+
+static const struct session_class imap_class = {
+	.name = "imap",
+	.feed = feed,
+	.notify = notify,
+	.free = session_free,
+};
+
+/* The client has been waiting for the answer to LOGIN or AUTHENTICATE since the front took it
+ * (RFC 9051 sections 6.2.2 and 6.2.3). */
+static enum step answer_sign_in(struct imap_session *s, struct cursor *in)
+{
+	return imap_ok(s, arena_format(&s->command_arena, "[CAPABILITY %s] Signed in",
+				       capability_text(CAPABILITY_SIGNED_IN)));
+}
+
+struct session *imap_session_new(struct back *back, const struct session_message *message,
+				 uint32_t account_id)
+{
+	struct imap_session *s = heap_alloc(sizeof(*s));
+	session_init(&s->session, &imap_class, back->loop, message->client.conn_id);
+	s->back = back;
+	s->account_id = account_id;
+	s->state = IMAP_AUTHENTICATED;
+	s->tag = arena_copy(&s->command_arena, message->tag);
+	buffer_add(&s->typed, message->typed);
+	s->running = answer_sign_in;
+	return &s->session;
+}

@@ -1,0 +1,169 @@
+/* imapd/store.c - STORE, and the \Seen that FETCH sets. In the back.
+ *
+ * RFC 9051 section 6.4.6 and 6.4.9. The job looks into the change log just before it writes,
+ * so the view then stands exactly at our own change: what others changed before is told even
+ * to a .SILENT client, what we changed only to one who asked. Left out: UNCHANGEDSINCE
+ * (CONDSTORE). */
+#include "imapd/grammar_priv.h"
+#include "imapd/view_priv.h"
+
+struct store_work {
+	uint64_t mailbox_id;
+	uint64_t since_modseq;
+	struct ranges uids;
+	struct store_flags change;
+	/* results, set anew by each run */
+	struct ranges others_changed, others_vanished, changed;
+	bool knows_others; /* false: the log did not reach back to since_modseq */
+	uint64_t modseq;
+};
+
+static void clear_results(struct store_work *work)
+{
+	ranges_free(&work->others_changed);
+	ranges_free(&work->others_vanished);
+	ranges_free(&work->changed);
+	work->knows_others = false;
+}
+
+static enum err run_store(struct write *write, struct job *job)
+{
+	struct store_work *work = imap_session_of_job(job)->job_data;
+	clear_results(work);
+	work->knows_others =
+		message_changes(write_read(write), work->mailbox_id, work->since_modseq,
+				&work->others_changed, &work->others_vanished) == ERR_OK;
+	return message_store(write, work->mailbox_id, &work->uids, &work->change, &work->changed,
+			     &work->modseq);
+}
+
+/* Moves the view past our own change. Where the log was cut it stays, and the next sync tells
+ * our change like any other. */
+static void move_view(struct imap_view *view, const struct store_work *work)
+{
+	if (!work->knows_others || work->changed.count == 0)
+		return;
+	view_note(view, &work->others_changed, &work->others_vanished);
+	if (work->modseq > view->modseq)
+		view->modseq = work->modseq;
+}
+
+static struct store_work *store_begin(struct imap_session *s)
+{
+	struct store_work *work = arena_alloc(&s->command_arena, sizeof(*work));
+	work->mailbox_id = s->view->mailbox_id;
+	work->since_modseq = s->view->modseq;
+	return work;
+}
+
+/* ---- STORE ---- */
+
+struct store_command {
+	struct store_work *store;
+	bool is_silent, uid;
+};
+
+static void store_fini(struct imap_session *s)
+{
+	struct store_command *command = s->work;
+	ranges_free(&command->store->uids);
+	clear_results(command->store);
+}
+
+static enum step after_store(struct imap_session *s, enum err outcome)
+{
+	struct store_command *command = s->work;
+	struct ranges missing = { 0 };
+	if (outcome != ERR_OK)
+		return imap_refuse(s, outcome);
+	move_view(s->view, command->store);
+	if (!command->is_silent)
+		view_note_flags(s->view, &command->store->uids);
+	ranges_intersect(&command->store->uids, &s->view->vanished, &missing);
+	bool all_there = missing.count == 0;
+	ranges_free(&missing);
+	/* RFC 2180 section 4.2: the client may not know yet that it named what is no more. */
+	if (!all_there && !command->uid)
+		return imap_no(s, "[EXPUNGEISSUED] Some of the messages are no longer there");
+	return imap_ok(s, "STORE completed");
+}
+
+/* store-att-flags = (["+" / "-"] "FLAGS" [".SILENT"]) SP (flag-list / (flag *(SP flag))) */
+static bool take_store_att_flags(struct cursor *at, struct arena *arena,
+				 struct store_command *command, struct flag_list *list_out)
+{
+	struct cursor c = *at;
+	struct store_flags *change = &command->store->change;
+	if (take_byte(&c, '+'))
+		change->change = FLAGS_ADD;
+	else if (take_byte(&c, '-'))
+		change->change = FLAGS_REMOVE;
+	else
+		change->change = FLAGS_SET;
+	command->is_silent = take_keyword(&c, "FLAGS.SILENT");
+	if (!command->is_silent && !take_keyword(&c, "FLAGS"))
+		return false;
+	if (!take_space(&c) || !take_flags(&c, arena, list_out))
+		return false;
+	change->flags = list_out->flags;
+	change->keywords = list_out->keywords;
+	change->keyword_count = list_out->keyword_count;
+	*at = c;
+	return true;
+}
+
+enum step imap_store(struct imap_session *s, struct cursor *args, bool uid)
+{
+	struct arena *arena = &s->command_arena;
+	struct store_command *command = arena_alloc(arena, sizeof(*command));
+	struct sequence_set set;
+	struct flag_list list;
+
+	command->store = store_begin(s);
+	command->uid = uid;
+	s->work = command;
+	s->work_fini = store_fini;
+	if (!take_sequence_set(args, arena, &set) || !take_space(args) ||
+	    !take_store_att_flags(args, arena, command, &list) || !at_end(args))
+		return imap_bad(s, "STORE needs messages, what to do, and known flags");
+	if (!view_resolve(s->view, &set, uid, &command->store->uids))
+		return imap_bad(s, "No such message");
+	if (s->view->is_read_only)
+		return imap_no(s, "[NOPERM] The mailbox is selected read-only");
+	if (flag_list_check(&list) != ERR_OK)
+		return imap_refuse(s, ERR_LIMIT);
+	if (command->store->uids.count == 0 || s->view->is_gone)
+		return imap_ok(s, "No such message, so nothing stored");
+	return imap_write(s, run_store, command->store, after_store);
+}
+
+/* ---- \Seen ---- */
+
+struct mark_seen {
+	struct store_work store;
+	enum step (*then)(struct imap_session *s, enum err outcome);
+};
+
+static enum step after_mark_seen(struct imap_session *s, enum err outcome)
+{
+	struct mark_seen *mark = CONTAINER_OF(s->job_data, struct mark_seen, store);
+	if (outcome == ERR_OK) {
+		move_view(s->view, &mark->store);
+		view_note_flags(s->view, &mark->store.changed);
+	}
+	ranges_free(&mark->store.uids);
+	clear_results(&mark->store);
+	return mark->then(s, outcome);
+}
+
+enum step imap_mark_seen(struct imap_session *s, const struct ranges *uids,
+			 enum step (*then)(struct imap_session *s, enum err outcome))
+{
+	struct mark_seen *mark = arena_alloc(&s->command_arena, sizeof(*mark));
+	mark->store.mailbox_id = s->view->mailbox_id;
+	mark->store.since_modseq = s->view->modseq;
+	mark->store.change = (struct store_flags){ .change = FLAGS_ADD, .flags = FLAG_SEEN };
+	ranges_copy(uids, &mark->store.uids);
+	mark->then = then;
+	return imap_write(s, run_store, &mark->store, after_mark_seen);
+}

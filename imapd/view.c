@@ -1,0 +1,377 @@
+/* imapd/view.c - the selected mailbox as this client knows it. In the back.
+ *
+ * RFC 9051 sections 2.3.1.2 (sequence numbers), 5.2, 5.5, 7.4 and 7.5; RFC 2180 for mailboxes
+ * that several sessions change. What the store knows and the client does not is kept as two
+ * sets of UIDs, so an idle session on any number of messages costs bytes. A mailbox that
+ * somebody deletes is told as emptied (RFC 2180 section 3.2). Left out: VANISHED (QRESYNC).
+ *
+ * Sets of many runs are merged and walked in one pass; nothing here looks up a rank per
+ * message. */
+#include "imapd/view_priv.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/heap.h"
+
+/* a without b, into an empty set. */
+static void ranges_subtract(const struct ranges *a, const struct ranges *b, struct ranges *set_out)
+{
+	uint32_t j = 0;
+	for (uint32_t i = 0; i < a->count; i++) {
+		uint64_t first = a->runs[i].first, last = a->runs[i].last;
+		while (j < b->count && b->runs[j].last < first)
+			j++;
+		for (uint32_t k = j; first <= last; k++) {
+			if (k == b->count || b->runs[k].first > last) {
+				ranges_add(set_out, (uint32_t)first, (uint32_t)last);
+				break;
+			}
+			if (b->runs[k].first > first)
+				ranges_add(set_out, (uint32_t)first, b->runs[k].first - 1);
+			first = (uint64_t)b->runs[k].last + 1;
+			j = k;
+		}
+	}
+}
+
+/* *set without b, in place */
+static void ranges_drop(struct ranges *set, const struct ranges *b)
+{
+	struct ranges left = { 0 };
+	if (set->count == 0 || b->count == 0)
+		return;
+	ranges_subtract(set, b, &left);
+	ranges_free(set);
+	*set = left;
+}
+
+static void ranges_join(struct ranges *set, const struct ranges *more)
+{
+	for (uint32_t i = 0; i < more->count; i++)
+		ranges_add(set, more->runs[i].first, more->runs[i].last);
+}
+
+static uint64_t count_up_to(const struct ranges *set, uint32_t number)
+{
+	uint64_t count = 0;
+	for (uint32_t i = 0; i < set->count && set->runs[i].first <= number; i++) {
+		uint32_t last = set->runs[i].last < number ? set->runs[i].last : number;
+		count += (uint64_t)last - set->runs[i].first + 1;
+	}
+	return count;
+}
+
+uint32_t view_recent_count(const struct imap_view *view)
+{
+	if (view->recent_from_uid == 0)
+		return view_count(view);
+	return (uint32_t)(ranges_total(&view->uids) -
+			  count_up_to(&view->uids, view->recent_from_uid - 1));
+}
+
+/* ---- life ---- */
+
+static void mailbox_changed(struct watch *watch)
+{
+	struct imap_view *view = CONTAINER_OF(watch, struct imap_view, watch);
+	/* Outside IDLE the next command's end looks by itself. */
+	if (imap_is_idle(view->s))
+		session_wake_news(&view->s->session, NEWS_CHANGED);
+}
+
+struct imap_view *view_new(struct imap_session *s, struct read *read, const struct mailbox *mailbox,
+			   bool is_read_only)
+{
+	struct imap_view *view = heap_alloc(sizeof(*view));
+	view->s = s;
+	view->mailbox_id = mailbox->mailbox_id;
+	view->uidvalidity = mailbox->uidvalidity;
+	view->is_read_only = is_read_only;
+	view->modseq = mailbox->highest_modseq;
+	view->uidnext = mailbox->uidnext;
+	view->recent_from_uid = mailbox->recent_from_uid;
+	view->keywords_hash = keywords_hash(mailbox);
+	message_uids(read, mailbox->mailbox_id, 1, &view->uids);
+	view->watch.changed = mailbox_changed;
+	view->watch.loop = s->session.loop;
+	view->watch.mailbox_id = mailbox->mailbox_id;
+	view->watch.account_id = s->account_id;
+	watch_begin(s->back->store, &view->watch);
+	return view;
+}
+
+void view_free(struct imap_view **view_ptr)
+{
+	struct imap_view *view = *view_ptr;
+	if (!view)
+		return;
+	watch_end(view->s->back->store, &view->watch);
+	ranges_free(&view->uids);
+	ranges_free(&view->vanished);
+	ranges_free(&view->changed);
+	ranges_free(&view->saved_result);
+	free(view);
+	*view_ptr = NULL;
+}
+
+/* ---- what a client's set names ---- */
+
+/* The members of `uids` that have these ranks. */
+static void uids_of_ranks(const struct ranges *uids, const struct ranges *ranks,
+			  struct ranges *uids_out)
+{
+	uint32_t at = 0;
+	uint64_t before = 0; /* members in the runs before `at` */
+	for (uint32_t i = 0; i < ranks->count; i++) {
+		uint64_t first = ranks->runs[i].first;
+		while (first <= ranks->runs[i].last && at < uids->count) {
+			struct range run = uids->runs[at];
+			uint64_t through = before + run.last - run.first + 1;
+			if (first > through) {
+				before = through;
+				at++;
+				continue;
+			}
+			uint64_t last =
+				ranks->runs[i].last < through ? ranks->runs[i].last : through;
+			ranges_add(uids_out, (uint32_t)(run.first + (first - before - 1)),
+				   (uint32_t)(run.first + (last - before - 1)));
+			first = last + 1;
+		}
+	}
+}
+
+bool view_resolve(const struct imap_view *view, const struct sequence_set *set, bool uid,
+		  struct ranges *uids_out)
+{
+	if (set->is_saved_result) {
+		ranges_intersect(&view->saved_result, &view->uids, uids_out);
+		return true;
+	}
+	uint32_t count = view_count(view);
+	struct ranges numbers = { 0 };
+	bool is_good = true;
+	if (uid) {
+		sequence_set_numbers(set, ranges_last(&view->uids), &numbers);
+		ranges_intersect(&numbers, &view->uids, uids_out);
+	} else {
+		sequence_set_numbers(set, count, &numbers);
+		is_good = count > 0 && ranges_last(&numbers) <= count;
+		if (is_good)
+			uids_of_ranks(&view->uids, &numbers, uids_out);
+	}
+	ranges_free(&numbers);
+	return is_good;
+}
+
+/* ---- from the store into the view ---- */
+
+void view_note_flags(struct imap_view *view, const struct ranges *uids)
+{
+	struct ranges known = { 0 };
+	ranges_intersect(uids, &view->uids, &known);
+	ranges_join(&view->changed, &known);
+	ranges_drop(&view->changed, &view->vanished);
+	ranges_free(&known);
+}
+
+void view_note(struct imap_view *view, const struct ranges *changed, const struct ranges *vanished)
+{
+	struct ranges gone = { 0 }, arrived = { 0 };
+
+	ranges_intersect(vanished, &view->uids, &gone);
+	ranges_join(&view->vanished, &gone);
+	view_note_flags(view, changed);
+	ranges_subtract(changed, vanished, &arrived);
+	if (view->uidnext > 1)
+		ranges_remove(&arrived, 0, view->uidnext - 1);
+	if (arrived.count > 0) {
+		ranges_join(&view->uids, &arrived);
+		view->tell_exists = true;
+	}
+	if (ranges_last(changed) >= view->uidnext)
+		view->uidnext = ranges_last(changed) + 1;
+	if (ranges_last(vanished) >= view->uidnext)
+		view->uidnext = ranges_last(vanished) + 1;
+	ranges_free(&gone);
+	ranges_free(&arrived);
+}
+
+/* The change log no longer reaches back to us: compares with all that is there. */
+static void compare_with_store(struct imap_view *view, struct read *read)
+{
+	struct ranges now = { 0 }, gone = { 0 }, changed = { 0 };
+	struct message_entry entry;
+	message_uids(read, view->mailbox_id, 1, &now);
+	ranges_subtract(&view->uids, &now, &gone);
+	struct message_cursor *cursor = message_cursor_open(read, view->mailbox_id, 1);
+	while (message_cursor_next(cursor, &entry))
+		if (entry.modseq > view->modseq)
+			ranges_add(&changed, entry.uid, entry.uid);
+	message_cursor_close(&cursor);
+	view_note(view, &changed, &gone);
+	ranges_free(&now);
+	ranges_free(&gone);
+	ranges_free(&changed);
+}
+
+static void lose_mailbox(struct imap_view *view)
+{
+	view->is_gone = true;
+	ranges_copy(&view->uids, &view->vanished);
+	ranges_free(&view->changed);
+}
+
+enum err view_sync(struct imap_view *view, struct read *read)
+{
+	struct arena arena = { 0 };
+	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
+	struct ranges changed = { 0 }, vanished = { 0 };
+	enum err err = ERR_OK;
+
+	if (view->is_gone)
+		goto out;
+	err = mailbox_get(read, view->mailbox_id, &arena, mailbox);
+	if (err == ERR_GONE || err == ERR_NOT_FOUND) {
+		lose_mailbox(view);
+		err = ERR_OK;
+		goto out;
+	}
+	if (err != ERR_OK || mailbox->highest_modseq <= view->modseq)
+		goto out;
+	err = message_changes(read, view->mailbox_id, view->modseq, &changed, &vanished);
+	if (err == ERR_OK) {
+		view_note(view, &changed, &vanished);
+	} else if (err == ERR_GONE) {
+		compare_with_store(view, read);
+		err = ERR_OK;
+	} else {
+		goto out;
+	}
+	view->modseq = mailbox->highest_modseq;
+	if (mailbox->uidnext > view->uidnext)
+		view->uidnext = mailbox->uidnext;
+out:
+	ranges_free(&changed);
+	ranges_free(&vanished);
+	arena_fini(&arena);
+	return err;
+}
+
+/* ---- from the view to the client ---- */
+
+/* From the highest on, so that no number shifts before it is told: each is the message's rank
+ * in `uids` as it stands. False: the output is full. */
+static bool tell_expunges(struct imap_view *view)
+{
+	struct session *session = &view->s->session;
+	struct ranges told = { 0 };
+	uint64_t rank = ranges_total(&view->uids); /* of the last member of run `at` - 1 */
+	uint32_t at = view->uids.count;
+	bool is_full = false;
+
+	for (uint32_t i = view->vanished.count; i-- > 0 && !is_full;) {
+		struct range run = view->vanished.runs[i];
+		while (at > 0 && view->uids.runs[at - 1].first > run.last) {
+			at--;
+			rank -= (uint64_t)view->uids.runs[at].last - view->uids.runs[at].first + 1;
+		}
+		assert(at > 0 && view->uids.runs[at - 1].first <= run.first &&
+		       run.last <= view->uids.runs[at - 1].last);
+		uint64_t top = rank - (view->uids.runs[at - 1].last - run.last);
+		uint64_t uid = run.last;
+		while (uid >= run.first && !is_full) {
+			buffer_add_format(&session->out, "* %llu EXPUNGE\r\n",
+					  (unsigned long long)(top - (run.last - uid)));
+			uid--;
+			is_full = session_out_is_full(session);
+		}
+		ranges_add(&told, (uint32_t)(uid + 1), run.last);
+	}
+	ranges_drop(&view->uids, &told);
+	ranges_drop(&view->vanished, &told);
+	ranges_free(&told);
+	return view->vanished.count == 0;
+}
+
+static void tell_exists(struct imap_view *view)
+{
+	struct buffer *out = &view->s->session.out;
+	buffer_add_format(out, "* %u EXISTS\r\n", view_count(view));
+	if (!imap_is_rev2(view->s))
+		buffer_add_format(out, "* %u RECENT\r\n", view_recent_count(view));
+	view->tell_exists = false;
+}
+
+/* Keywords that came with the changes are named first (RFC 9051 section 7.3.5). */
+static void tell_keywords(struct imap_view *view, const struct mailbox *mailbox)
+{
+	struct buffer *out = &view->s->session.out;
+	uint64_t hash = keywords_hash(mailbox);
+	if (hash == view->keywords_hash)
+		return;
+	buffer_add_cstr(out, "* FLAGS ");
+	respond_known_flags(out, mailbox, NULL);
+	buffer_add_cstr(out, "\r\n");
+	view->keywords_hash = hash;
+}
+
+/* Every unsolicited FETCH bears its UID (RFC 9051 section 7.5.2). */
+static bool tell_flags(struct imap_view *view, struct read *read, const struct mailbox *mailbox)
+{
+	struct buffer *out = &view->s->session.out;
+	uint32_t uid = 0, at = 0;
+	uint64_t before = 0; /* members of uids in the runs before `at` */
+
+	while (ranges_next(&view->changed, uid + 1, &uid)) {
+		struct message_entry entry;
+		if (session_out_is_full(&view->s->session)) {
+			ranges_remove(&view->changed, 1, uid - 1);
+			return false;
+		}
+		while (view->uids.runs[at].last < uid) {
+			before +=
+				(uint64_t)view->uids.runs[at].last - view->uids.runs[at].first + 1;
+			at++;
+			assert(at < view->uids.count);
+		}
+		if (message_get(read, view->mailbox_id, uid, &entry) == ERR_OK) {
+			buffer_add_format(out, "* %llu FETCH (UID %u FLAGS ",
+					  (unsigned long long)(before +
+							       (uid - view->uids.runs[at].first) +
+							       1),
+					  uid);
+			respond_flags(out, mailbox, &entry, view_is_recent(view, uid));
+			buffer_add_cstr(out, ")\r\n");
+		}
+		if (uid == UINT32_MAX)
+			break;
+	}
+	ranges_free(&view->changed);
+	return true;
+}
+
+bool view_tell(struct imap_view *view, bool with_expunges)
+{
+	if (with_expunges && view->vanished.count > 0 && !tell_expunges(view))
+		return false;
+	if (view->tell_exists)
+		tell_exists(view);
+	if (view->changed.count == 0)
+		return true;
+
+	struct arena arena = { 0 };
+	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
+	struct read *read = read_begin(view->s->back->store);
+	bool is_done = true;
+	if (mailbox_get(read, view->mailbox_id, &arena, mailbox) == ERR_OK) {
+		tell_keywords(view, mailbox);
+		is_done = tell_flags(view, read, mailbox);
+	} else {
+		ranges_free(&view->changed);
+	}
+	read_end(&read);
+	arena_fini(&arena);
+	return is_done;
+}
