@@ -372,8 +372,8 @@ static const struct session_class login_class = {
 struct session *imap_login_new(struct front *front, struct stream *stream)
 {
 	struct imap_login *l = heap_alloc(sizeof(*l));
+	session_init(&l->session, &login_class, front->loop, 0);
 	sign_in_init(&l->sign_in, &l->session, front, PROTOCOL_IMAP, stream);
-	session_init(&l->session, &login_class, front->loop, l->sign_in.client.conn_id);
 	l->front = front;
 	l->state = LOGIN_GREETING;
 	return &l->session;

@@ -5,15 +5,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/random.h"
 #include "runtime/relay.h"
 
 void sign_in_init(struct sign_in *sign_in, struct session *session, struct front *front,
 		  enum mail_protocol protocol, struct stream *stream)
 {
 	*sign_in = (struct sign_in){ .session = session, .front = front, .protocol = protocol };
-	while (sign_in->client.conn_id == 0)
-		sign_in->client.conn_id = random_u32();
+	sign_in->client.conn_id = session->conn_id;
 	if (stream) {
 		sign_in->client.peer = *stream_peer(stream);
 		sign_in->client.secure = stream_is_secure(stream);

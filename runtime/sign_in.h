@@ -16,8 +16,8 @@ struct sign_in {
 	struct question question;
 };
 
-/* Chooses the connection's number, which names it in the logs of both processes. Before
- * session_init(), which is given client.conn_id. */
+/* After session_init(), whose conn_id names the connection in the logs of both processes.
+ * `stream` NULL: a test drives the session, from a local client without TLS. */
 void sign_in_init(struct sign_in *sign_in, struct session *session, struct front *front,
 		  enum mail_protocol protocol, struct stream *stream);
 /* May a password travel on this connection? */
