@@ -12,7 +12,7 @@
 
 struct channel;
 
-enum { CHANNEL_PAYLOAD_MAX_OCTETS = 72 * 1024 };
+enum { CHANNEL_PAYLOAD_MAX_OCTETS = 1024 * 1024 };
 
 struct channel_events {
 	/* `payload` is valid during the call. `fd` is -1 or the callee's from now on. */

@@ -119,6 +119,9 @@ bool transaction_next_recipient(struct slice *recipients, struct slice *forward_
  * count of octets that the back has dealt with. So a transaction never holds more memory. */
 enum { CONTENT_WINDOW_OCTETS = 256 * 1024, CONTENT_FRAME_OCTETS = 64 * 1024 };
 
+void credit_encode(uint32_t octets, struct buffer *out);
+bool credit_decode(struct slice payload, uint32_t *octets_out);
+
 struct filed_message {
 	enum err outcome;    /* ERR_OK: on disk, for every recipient (RFC 5321 section 6.1) */
 	uint64_t message_id; /* the blob's id: msg= in the log and in the 250 reply */

@@ -1,0 +1,247 @@
+/* runtime/messages.c - the messages between front and back as octets, big-endian.
+ *
+ * Decoders accept exactly what the encoders write: every length meets its limit, every
+ * enumeration its last value, and nothing may follow. */
+#include "runtime/messages.h"
+
+#include "base/octets.h"
+
+enum {
+	AUTHORIZE_AS_MAX_OCTETS = 255,
+	LOGIN_MAX_OCTETS = 255,
+	PASSWORD_MAX_OCTETS = 1024,
+	TAG_MAX_OCTETS = 256,
+	TYPED_MAX_OCTETS = 64 * 1024,
+	PATH_MAX_OCTETS = 1000,
+};
+
+/* ---- parts ---- */
+
+static bool take_limited(struct cursor *c, size_t max_octets, struct slice *octets_out)
+{
+	return take_block(c, octets_out) && octets_out->len <= max_octets;
+}
+
+static bool take_bool(struct cursor *c, bool *value_out)
+{
+	uint8_t number;
+	if (!take_u8(c, &number) || number > 1)
+		return false;
+	*value_out = number == 1;
+	return true;
+}
+
+static bool take_outcome(struct cursor *c, enum err *err_out)
+{
+	uint8_t number;
+	if (!take_u8(c, &number) || number > ERR_VERSION)
+		return false;
+	*err_out = (enum err)number;
+	return true;
+}
+
+static bool take_protocol(struct cursor *c, enum mail_protocol *protocol_out)
+{
+	uint8_t number;
+	if (!take_u8(c, &number) || number > PROTOCOL_POP3)
+		return false;
+	*protocol_out = (enum mail_protocol)number;
+	return true;
+}
+
+bool token_is_set(const struct token *token)
+{
+	static const struct token none;
+	return memcmp(token, &none, sizeof(none)) != 0;
+}
+
+static void add_token(struct buffer *out, const struct token *token)
+{
+	buffer_add(out, slice_of(token->octets, TOKEN_OCTETS));
+}
+
+static bool take_token(struct cursor *c, struct token *token_out)
+{
+	struct slice octets;
+	if (!take_octets(c, TOKEN_OCTETS, &octets))
+		return false;
+	memcpy(token_out->octets, octets.ptr, TOKEN_OCTETS);
+	return true;
+}
+
+static void add_client(struct buffer *out, const struct client_info *client)
+{
+	buffer_add_byte(out, client->peer.family);
+	buffer_add(out, slice_of(client->peer.address, sizeof(client->peer.address)));
+	buffer_add_be16(out, client->peer.port);
+	buffer_add_byte(out, client->secure);
+	buffer_add_be32(out, client->conn_id);
+}
+
+static bool take_client(struct cursor *c, struct client_info *client_out)
+{
+	struct slice address;
+	struct peer *peer = &client_out->peer;
+	if (!take_u8(c, &peer->family) ||
+	    (peer->family != 0 && peer->family != 4 && peer->family != 6))
+		return false;
+	if (!take_octets(c, sizeof(peer->address), &address))
+		return false;
+	memcpy(peer->address, address.ptr, address.len);
+	return take_be16(c, &peer->port) && take_bool(c, &client_out->secure) &&
+	       take_be32(c, &client_out->conn_id);
+}
+
+/* ---- sign-in ---- */
+
+void authenticate_encode(const struct authenticate_message *m, struct buffer *out)
+{
+	add_client(out, &m->client);
+	buffer_add_byte(out, (uint8_t)m->protocol);
+	buffer_add_block(out, m->authorize_as);
+	buffer_add_block(out, m->login);
+	buffer_add_block(out, m->password);
+}
+
+bool authenticate_decode(struct slice payload, struct authenticate_message *m_out)
+{
+	struct cursor c = cursor_of(payload);
+	return take_client(&c, &m_out->client) && take_protocol(&c, &m_out->protocol) &&
+	       take_limited(&c, AUTHORIZE_AS_MAX_OCTETS, &m_out->authorize_as) &&
+	       take_limited(&c, LOGIN_MAX_OCTETS, &m_out->login) &&
+	       take_limited(&c, PASSWORD_MAX_OCTETS, &m_out->password) && at_end(&c);
+}
+
+void authenticated_encode(const struct authenticated_message *m, struct buffer *out)
+{
+	buffer_add_byte(out, (uint8_t)m->outcome);
+	add_token(out, &m->token);
+}
+
+bool authenticated_decode(struct slice payload, struct authenticated_message *m_out)
+{
+	struct cursor c = cursor_of(payload);
+	return take_outcome(&c, &m_out->outcome) && take_token(&c, &m_out->token) && at_end(&c);
+}
+
+void session_message_encode(const struct session_message *m, struct buffer *out)
+{
+	add_client(out, &m->client);
+	buffer_add_byte(out, (uint8_t)m->protocol);
+	add_token(out, &m->token);
+	buffer_add_block(out, m->tag);
+	buffer_add_block(out, m->typed);
+}
+
+bool session_message_decode(struct slice payload, struct session_message *m_out)
+{
+	struct cursor c = cursor_of(payload);
+	return take_client(&c, &m_out->client) && take_protocol(&c, &m_out->protocol) &&
+	       take_token(&c, &m_out->token) && take_limited(&c, TAG_MAX_OCTETS, &m_out->tag) &&
+	       take_limited(&c, TYPED_MAX_OCTETS, &m_out->typed) && at_end(&c);
+}
+
+void forget_token_encode(const struct token *token, struct buffer *out)
+{
+	add_token(out, token);
+}
+
+bool forget_token_decode(struct slice payload, struct token *token_out)
+{
+	struct cursor c = cursor_of(payload);
+	return take_token(&c, token_out) && at_end(&c);
+}
+
+/* ---- mail ---- */
+
+void recipient_encode(const struct recipient_message *m, struct buffer *out)
+{
+	add_token(out, &m->token);
+	buffer_add_block(out, m->reverse_path);
+	buffer_add_block(out, m->forward_path);
+}
+
+bool recipient_decode(struct slice payload, struct recipient_message *m_out)
+{
+	struct cursor c = cursor_of(payload);
+	return take_token(&c, &m_out->token) &&
+	       take_limited(&c, PATH_MAX_OCTETS, &m_out->reverse_path) &&
+	       take_limited(&c, PATH_MAX_OCTETS, &m_out->forward_path) && at_end(&c);
+}
+
+void recipient_verdict_encode(enum recipient_verdict verdict, struct buffer *out)
+{
+	buffer_add_byte(out, (uint8_t)verdict);
+}
+
+bool recipient_verdict_decode(struct slice payload, enum recipient_verdict *verdict_out)
+{
+	struct cursor c = cursor_of(payload);
+	uint8_t number;
+	if (!take_u8(&c, &number) || number >= RECIPIENT_VERDICT_COUNT || !at_end(&c))
+		return false;
+	*verdict_out = (enum recipient_verdict)number;
+	return true;
+}
+
+void transaction_encode(const struct transaction_message *m, struct buffer *out)
+{
+	add_client(out, &m->client);
+	add_token(out, &m->token);
+	buffer_add_block(out, m->reverse_path);
+	buffer_add_be32(out, m->recipient_count);
+}
+
+void transaction_encode_recipient(struct slice forward_path, struct buffer *out)
+{
+	buffer_add_block(out, forward_path);
+}
+
+bool transaction_next_recipient(struct slice *recipients, struct slice *forward_path_out)
+{
+	struct cursor c = cursor_of(*recipients);
+	if (!take_limited(&c, PATH_MAX_OCTETS, forward_path_out))
+		return false;
+	*recipients = cursor_rest(&c);
+	return true;
+}
+
+bool transaction_decode(struct slice payload, struct transaction_message *m_out)
+{
+	struct cursor c = cursor_of(payload);
+	struct slice forward_path;
+	if (!take_client(&c, &m_out->client) || !take_token(&c, &m_out->token) ||
+	    !take_limited(&c, PATH_MAX_OCTETS, &m_out->reverse_path) ||
+	    !take_be32(&c, &m_out->recipient_count) || m_out->recipient_count == 0)
+		return false;
+	m_out->recipients = cursor_rest(&c);
+	/* Walked once here, so that who walks them later need not doubt. */
+	struct slice rest = m_out->recipients;
+	for (uint32_t i = 0; i < m_out->recipient_count; i++)
+		if (!transaction_next_recipient(&rest, &forward_path))
+			return false;
+	return rest.len == 0;
+}
+
+void credit_encode(uint32_t octets, struct buffer *out)
+{
+	buffer_add_be32(out, octets);
+}
+
+bool credit_decode(struct slice payload, uint32_t *octets_out)
+{
+	struct cursor c = cursor_of(payload);
+	return take_be32(&c, octets_out) && at_end(&c);
+}
+
+void filed_encode(const struct filed_message *m, struct buffer *out)
+{
+	buffer_add_byte(out, (uint8_t)m->outcome);
+	buffer_add_be64(out, m->message_id);
+}
+
+bool filed_decode(struct slice payload, struct filed_message *m_out)
+{
+	struct cursor c = cursor_of(payload);
+	return take_outcome(&c, &m_out->outcome) && take_be64(&c, &m_out->message_id) && at_end(&c);
+}

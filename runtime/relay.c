@@ -1,0 +1,151 @@
+/* runtime/relay.c - joins a client's stream with the socket pair of its session in the back.
+ *
+ * Octets go straight from the buffer that one side's read was lent into the other's socket; only
+ * what that does not take is copied, and then the first side is not read until it has gone. */
+#include "runtime/relay.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/heap.h"
+#include "runtime/stream_priv.h"
+
+/* A client that takes nothing for so long is gone, though TCP may not know it (a closed window
+ * is kept open for ever). The back cannot see it: its socket pair is full. */
+enum { STALL_MS = 10 * 60 * 1000 };
+
+struct relay {
+	struct loop *loop;
+	struct stream *client;
+	struct stream *back;
+	struct relay *newer, *older;
+};
+
+static void list_add(struct relay *relay)
+{
+	struct loop *loop = relay->loop;
+	relay->older = loop->newest_relay;
+	if (relay->older)
+		relay->older->newer = relay;
+	loop->newest_relay = relay;
+	loop->relay_count++;
+}
+
+/* Both sides get what is queued for them, then the relay is gone. */
+static void end(struct relay *relay)
+{
+	if (relay->newer)
+		relay->newer->older = relay->older;
+	else
+		relay->loop->newest_relay = relay->older;
+	if (relay->older)
+		relay->older->newer = relay->newer;
+	relay->loop->relay_count--;
+	stream_close(relay->client);
+	stream_close(relay->back);
+	free(relay);
+}
+
+/* ---- client to back ---- */
+
+static void client_input(struct stream *client, struct cursor *in)
+{
+	struct relay *relay = stream_user(client);
+	stream_write(relay->back, cursor_rest(in));
+	in->at = in->end;
+	if (stream_queued(relay->back) > 0) {
+		stream_pause(client);
+		stream_want_drained(relay->back);
+	}
+}
+
+static void back_drained(struct stream *back)
+{
+	struct relay *relay = stream_user(back);
+	stream_resume(relay->client);
+}
+
+static void client_ended(struct stream *client, enum stream_end how)
+{
+	struct relay *relay = stream_user(client);
+	if (how == STREAM_EOF)
+		stream_end_output(relay->back); /* it may still have something to say */
+	else
+		end(relay);
+}
+
+/* ---- back to client ---- */
+
+static void back_input(struct stream *back, struct cursor *in)
+{
+	struct relay *relay = stream_user(back);
+	stream_write(relay->client, cursor_rest(in));
+	in->at = in->end;
+	if (stream_queued(relay->client) > 0) {
+		stream_pause(back);
+		stream_want_drained(relay->client);
+		stream_set_idle_ms(relay->client, STALL_MS);
+	}
+}
+
+static void client_drained(struct stream *client)
+{
+	struct relay *relay = stream_user(client);
+	stream_set_idle_ms(client, 0);
+	stream_resume(relay->back);
+}
+
+static void client_timeout(struct stream *client)
+{
+	struct relay *relay = stream_user(client);
+	if (stream_queued(client) > 0)
+		end(relay);
+}
+
+static void back_ended(struct stream *back, enum stream_end how)
+{
+	end(stream_user(back));
+}
+
+static void no_event(struct stream *stream)
+{
+}
+
+static const struct stream_events client_events = {
+	.input = client_input,
+	.drained = client_drained,
+	.secured = no_event,
+	.timeout = client_timeout,
+	.ended = client_ended,
+};
+
+static const struct stream_events back_events = {
+	.input = back_input,
+	.drained = back_drained,
+	.secured = no_event,
+	.timeout = no_event,
+	.ended = back_ended,
+};
+
+void relay_start(struct stream *client, int back_fd)
+{
+	struct relay *relay = heap_alloc(sizeof(*relay));
+	relay->loop = stream_loop(client);
+	relay->client = client;
+	relay->back = stream_new(relay->loop, back_fd, &back_events, relay);
+	list_add(relay);
+	stream_set_idle_ms(client, 0); /* the back's session keeps the time */
+	stream_set_events(client, &client_events, relay);
+	stream_resume(client);
+}
+
+unsigned relay_count(struct loop *loop)
+{
+	return loop->relay_count;
+}
+
+void relay_end_all(struct loop *loop)
+{
+	while (loop->newest_relay)
+		end(loop->newest_relay);
+}
