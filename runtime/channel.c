@@ -150,6 +150,8 @@ static void note_sent(struct channel *channel, size_t sent)
 		channel->marks[i].fd = -1;
 		passed += channel->marks[i].at < channel->total;
 	}
+	if (passed == 0)
+		return;
 	channel->mark_count -= passed;
 	memmove(channel->marks, channel->marks + passed, channel->mark_count * sizeof(struct mark));
 }
@@ -259,6 +261,7 @@ bool channel_send(struct channel *channel, uint16_t type, uint32_t conversation,
 	if (queued(channel) <= HIGH_WATER_OCTETS)
 		return true;
 	channel->wants_drained = true;
+	update_poll(channel);
 	return false;
 }
 

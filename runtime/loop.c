@@ -143,7 +143,10 @@ void loop_free(struct loop *loop)
 	if (!loop)
 		return;
 	stream_abort_closing(loop);
-	tasks_run(&loop->later);
+	while (loop->later.first || loop->flushes.first) {
+		tasks_run(&loop->later); /* some free what was closed */
+		tasks_run(&loop->flushes);
+	}
 	deadlines_fini(loop);
 	uv_close((uv_handle_t *)&loop->wake, NULL);
 	uv_close((uv_handle_t *)&loop->prepare, NULL);

@@ -1,0 +1,292 @@
+/* tests/unit/runtime/messages.c - every message comes back as it went; cut at any length, with
+ * anything behind it, or with a value outside its bounds it is refused. */
+#include "tests/unit/unit.h"
+
+#include <stdlib.h>
+
+#include "base/heap.h"
+#include "runtime/messages.h"
+
+static const struct client_info client = {
+	.peer = { .address = { 192, 0, 2, 7 }, .family = 4, .port = 54321 },
+	.secure = true,
+	.conn_id = 0x4f2a,
+};
+static const struct token token = { { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 } };
+
+static void assert_client(const struct client_info *got)
+{
+	assert_int_equal(got->peer.family, 4);
+	assert_memory_equal(got->peer.address, client.peer.address, 16);
+	assert_int_equal(got->peer.port, 54321);
+	assert_true(got->secure);
+	assert_int_equal(got->conn_id, 0x4f2a);
+}
+
+static bool decode_authenticate(struct slice payload)
+{
+	struct authenticate_message m;
+	return authenticate_decode(payload, &m);
+}
+static bool decode_authenticated(struct slice payload)
+{
+	struct authenticated_message m;
+	return authenticated_decode(payload, &m);
+}
+static bool decode_session(struct slice payload)
+{
+	struct session_message m;
+	return session_message_decode(payload, &m);
+}
+static bool decode_forget(struct slice payload)
+{
+	struct token t;
+	return forget_token_decode(payload, &t);
+}
+static bool decode_recipient(struct slice payload)
+{
+	struct recipient_message m;
+	return recipient_decode(payload, &m);
+}
+static bool decode_verdict(struct slice payload)
+{
+	enum recipient_verdict v;
+	return recipient_verdict_decode(payload, &v);
+}
+static bool decode_transaction(struct slice payload)
+{
+	struct transaction_message m;
+	return transaction_decode(payload, &m);
+}
+static bool decode_credit(struct slice payload)
+{
+	uint32_t octets;
+	return credit_decode(payload, &octets);
+}
+static bool decode_filed(struct slice payload)
+{
+	struct filed_message m;
+	return filed_decode(payload, &m);
+}
+
+/* Each prefix in memory of its own, so that a read past its end is caught. */
+static void assert_exact(struct buffer *payload, bool (*decode)(struct slice))
+{
+	assert_true(decode(buffer_slice(payload)));
+	for (size_t len = 0; len < payload->len; len++) {
+		uint8_t *part = heap_copy(payload->data, len);
+		assert_false(decode(slice_of(part, len)));
+		free(part);
+	}
+	buffer_add_byte(payload, 0);
+	assert_false(decode(buffer_slice(payload)));
+	payload->len--;
+}
+
+static void test_authenticate(void **state)
+{
+	struct buffer b = { 0 };
+	struct authenticate_message m = { client, PROTOCOL_IMAP, SLICE("boss"), SLICE("alice"),
+					  SLICE("pass\0word") },
+				    got;
+	authenticate_encode(&m, &b);
+	assert_exact(&b, decode_authenticate);
+	assert_true(authenticate_decode(buffer_slice(&b), &got));
+	assert_client(&got.client);
+	assert_int_equal(got.protocol, PROTOCOL_IMAP);
+	assert_slice(got.authorize_as, "boss");
+	assert_slice(got.login, "alice");
+	assert_true(slice_eq(got.password, SLICE("pass\0word")));
+	buffer_free(&b);
+}
+
+static void test_authenticate_limits(void **state)
+{
+	static const uint8_t octets[2000];
+	static const struct {
+		size_t authorize_as, login, password;
+		bool good;
+	} rows[] = {
+		{ 255, 255, 1024, true },
+		{ 256, 1, 1, false },
+		{ 1, 256, 1, false },
+		{ 1, 1, 1025, false },
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct buffer b = { 0 };
+		struct authenticate_message m = { client, PROTOCOL_SMTP,
+						  slice_of(octets, rows[i].authorize_as),
+						  slice_of(octets, rows[i].login),
+						  slice_of(octets, rows[i].password) };
+		authenticate_encode(&m, &b);
+		assert_int_equal(decode_authenticate(buffer_slice(&b)), rows[i].good);
+		buffer_free(&b);
+	}
+}
+
+static void test_client_values(void **state)
+{
+	struct buffer b = { 0 };
+	struct authenticate_message m = { client, PROTOCOL_POP3, SLICE(""), SLICE("a"),
+					  SLICE("b") };
+	authenticate_encode(&m, &b);
+	static const struct {
+		size_t at;
+		uint8_t good, bad;
+	} rows[] = { { 0, 4, 5 }, { 0, 6, 1 }, { 0, 0, 255 }, { 19, 1, 2 }, { 24, 2, 3 } };
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		b.data[rows[i].at] = rows[i].bad;
+		assert_false(decode_authenticate(buffer_slice(&b)));
+		b.data[rows[i].at] = rows[i].good;
+		assert_true(decode_authenticate(buffer_slice(&b)));
+	}
+	buffer_free(&b);
+}
+
+static void test_authenticated(void **state)
+{
+	struct buffer b = { 0 };
+	struct authenticated_message m = { ERR_DENIED, token }, got;
+	authenticated_encode(&m, &b);
+	assert_exact(&b, decode_authenticated);
+	assert_true(authenticated_decode(buffer_slice(&b), &got));
+	assert_int_equal(got.outcome, ERR_DENIED);
+	assert_memory_equal(&got.token, &token, sizeof(token));
+	assert_true(token_is_set(&got.token));
+	b.data[0] = ERR_VERSION + 1;
+	assert_false(decode_authenticated(buffer_slice(&b)));
+	buffer_free(&b);
+	assert_false(token_is_set(&(struct token){ { 0 } }));
+}
+
+static void test_session(void **state)
+{
+	struct buffer b = { 0 };
+	struct session_message m = { client, PROTOCOL_IMAP, token, SLICE("a1"),
+				     SLICE("a2 SELECT INBOX\r\n") },
+			       got;
+	session_message_encode(&m, &b);
+	assert_exact(&b, decode_session);
+	assert_true(session_message_decode(buffer_slice(&b), &got));
+	assert_client(&got.client);
+	assert_memory_equal(&got.token, &token, sizeof(token));
+	assert_slice(got.tag, "a1");
+	assert_slice(got.typed, "a2 SELECT INBOX\r\n");
+	buffer_clear(&b);
+	uint8_t *typed = heap_alloc(64 * 1024 + 1);
+	m.typed = slice_of(typed, 64 * 1024);
+	session_message_encode(&m, &b);
+	assert_true(decode_session(buffer_slice(&b)));
+	buffer_clear(&b);
+	m.typed.len++;
+	session_message_encode(&m, &b);
+	assert_false(decode_session(buffer_slice(&b)));
+	free(typed);
+	buffer_free(&b);
+}
+
+static void test_forget_token(void **state)
+{
+	struct buffer b = { 0 };
+	struct token got;
+	forget_token_encode(&token, &b);
+	assert_exact(&b, decode_forget);
+	assert_true(forget_token_decode(buffer_slice(&b), &got));
+	assert_memory_equal(&got, &token, sizeof(token));
+	buffer_free(&b);
+}
+
+static void test_recipient(void **state)
+{
+	struct buffer b = { 0 };
+	struct recipient_message m = { token, SLICE(""), SLICE("bob@example.org") }, got;
+	recipient_encode(&m, &b);
+	assert_exact(&b, decode_recipient);
+	assert_true(recipient_decode(buffer_slice(&b), &got));
+	assert_int_equal(got.reverse_path.len, 0);
+	assert_slice(got.forward_path, "bob@example.org");
+	buffer_clear(&b);
+	static const uint8_t path[1001];
+	m.forward_path = slice_of(path, 1001);
+	recipient_encode(&m, &b);
+	assert_false(decode_recipient(buffer_slice(&b)));
+	buffer_free(&b);
+}
+
+static void test_verdict(void **state)
+{
+	struct buffer b = { 0 };
+	for (unsigned v = 0; v < RECIPIENT_VERDICT_COUNT + 1; v++) {
+		enum recipient_verdict got = RECIPIENT_VERDICT_COUNT;
+		buffer_clear(&b);
+		recipient_verdict_encode((enum recipient_verdict)v, &b);
+		bool good = recipient_verdict_decode(buffer_slice(&b), &got);
+		assert_int_equal(good, v < RECIPIENT_VERDICT_COUNT);
+		if (good) {
+			assert_int_equal(got, v);
+			assert_exact(&b, decode_verdict);
+		}
+	}
+	buffer_free(&b);
+}
+
+static void test_transaction(void **state)
+{
+	static const char *const paths[] = { "bob@example.org", "carol@example.org", "x" };
+	struct buffer b = { 0 };
+	struct transaction_message m = { client, token, SLICE("alice@example.org"), 3, SLICE_NONE },
+				   got;
+	transaction_encode(&m, &b);
+	for (size_t i = 0; i < 3; i++)
+		transaction_encode_recipient(slice_cstr(paths[i]), &b);
+	assert_exact(&b, decode_transaction);
+	assert_true(transaction_decode(buffer_slice(&b), &got));
+	assert_client(&got.client);
+	assert_slice(got.reverse_path, "alice@example.org");
+	assert_int_equal(got.recipient_count, 3);
+	struct slice path, rest = got.recipients;
+	for (size_t i = 0; i < 3; i++) {
+		assert_true(transaction_next_recipient(&rest, &path));
+		assert_slice(path, paths[i]);
+	}
+	assert_false(transaction_next_recipient(&rest, &path));
+	buffer_clear(&b);
+	m.recipient_count = 0;
+	transaction_encode(&m, &b);
+	assert_false(decode_transaction(buffer_slice(&b)));
+	buffer_clear(&b);
+	m.recipient_count = UINT32_MAX; /* a count that nothing backs */
+	transaction_encode(&m, &b);
+	assert_false(decode_transaction(buffer_slice(&b)));
+	buffer_free(&b);
+}
+
+static void test_credit_and_filed(void **state)
+{
+	struct buffer b = { 0 };
+	uint32_t octets;
+	struct filed_message m = { ERR_FULL, 0x18c0000000000001 }, got;
+	credit_encode(65536, &b);
+	assert_exact(&b, decode_credit);
+	assert_true(credit_decode(buffer_slice(&b), &octets));
+	assert_int_equal(octets, 65536);
+	buffer_clear(&b);
+	filed_encode(&m, &b);
+	assert_exact(&b, decode_filed);
+	assert_true(filed_decode(buffer_slice(&b), &got));
+	assert_int_equal(got.outcome, ERR_FULL);
+	assert_int_equal(got.message_id, 0x18c0000000000001);
+	buffer_free(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_authenticate),  cmocka_unit_test(test_authenticate_limits),
+		cmocka_unit_test(test_client_values), cmocka_unit_test(test_authenticated),
+		cmocka_unit_test(test_session),	      cmocka_unit_test(test_forget_token),
+		cmocka_unit_test(test_recipient),     cmocka_unit_test(test_verdict),
+		cmocka_unit_test(test_transaction),   cmocka_unit_test(test_credit_and_filed),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
