@@ -1,0 +1,177 @@
+/* storage/compress.c - chunks and digests as zstd frames with a checksum of what was put in
+ * (RFC 8878 section 3.1.1), and how their records are cut for LMDB's pages.
+ *
+ * Each record names the dictionary it was made with. There is none yet: 0.
+ * Runs in the back, and in the admin's process. */
+#include "storage/compress_priv.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/heap.h"
+
+enum {
+	ZSTD_LEVEL = 1,
+	NO_DICTIONARY = 0,
+	DIGEST_RAW_MAX_OCTETS = 256 << 20, /* more is damage */
+};
+
+/* Some hundred kilobytes each, so they are shared: no more than there are threads. */
+struct compressor {
+	struct compressor *next;
+	ZSTD_CCtx *zstd;
+};
+
+static struct compressor *compressor_take(struct store *store)
+{
+	pthread_mutex_lock(&store->lock);
+	struct compressor *compressor = store->idle_compressors;
+	if (compressor)
+		store->idle_compressors = compressor->next;
+	pthread_mutex_unlock(&store->lock);
+	if (compressor)
+		return compressor;
+	compressor = heap_alloc(sizeof(*compressor));
+	compressor->zstd = ZSTD_createCCtx();
+	if (!compressor->zstd)
+		abort(); /* no memory */
+	ZSTD_CCtx_setParameter(compressor->zstd, ZSTD_c_compressionLevel, ZSTD_LEVEL);
+	ZSTD_CCtx_setParameter(compressor->zstd, ZSTD_c_checksumFlag, 1);
+	return compressor;
+}
+
+static void compressor_give(struct store *store, struct compressor *compressor)
+{
+	pthread_mutex_lock(&store->lock);
+	compressor->next = store->idle_compressors;
+	store->idle_compressors = compressor;
+	pthread_mutex_unlock(&store->lock);
+}
+
+void compressors_free(struct store *store)
+{
+	while (store->idle_compressors) {
+		struct compressor *compressor = store->idle_compressors;
+		store->idle_compressors = compressor->next;
+		ZSTD_freeCCtx(compressor->zstd);
+		free(compressor);
+	}
+}
+
+static void add_frame(struct store *store, struct slice raw, struct buffer *record)
+{
+	struct compressor *compressor = compressor_take(store);
+	size_t bound = ZSTD_compressBound(raw.len);
+	uint8_t *at = buffer_reserve(record, bound);
+	size_t len = ZSTD_compress2(compressor->zstd, at, bound, raw.ptr, raw.len);
+	compressor_give(store, compressor);
+	assert(!ZSTD_isError(len));
+	record->len += len;
+}
+
+void chunk_compress(struct store *store, struct slice raw, struct buffer *record)
+{
+	assert(raw.len > 0 && raw.len <= BLOB_CHUNK_OCTETS);
+	buffer_add_byte(record, RECORD_VERSION);
+	buffer_add_be16(record, NO_DICTIONARY);
+	buffer_add_be32(record, (uint32_t)raw.len);
+	add_frame(store, raw, record);
+}
+
+void digest_compress(struct store *store, struct slice raw, uint64_t size_octets,
+		     struct buffer *record)
+{
+	assert(raw.len <= DIGEST_RAW_MAX_OCTETS);
+	buffer_add_byte(record, RECORD_VERSION);
+	buffer_add_be16(record, NO_DICTIONARY);
+	buffer_add_be32(record, (uint32_t)raw.len);
+	put_be40(buffer_reserve(record, 5), size_octets);
+	record->len += 5;
+	add_frame(store, raw, record);
+}
+
+static bool frame_decompress(struct read *read, struct slice frame, void *out, size_t raw_octets)
+{
+	if (!read->decompressor && !(read->decompressor = ZSTD_createDCtx()))
+		abort(); /* no memory */
+	return ZSTD_decompressDCtx(read->decompressor, out, raw_octets, frame.ptr, frame.len) ==
+	       raw_octets;
+}
+
+static bool take_frame_header(struct cursor *c, uint32_t max, uint32_t *raw_octets_out)
+{
+	uint16_t dictionary;
+	return take_byte(c, RECORD_VERSION) && take_be16(c, &dictionary) &&
+	       dictionary == NO_DICTIONARY && take_be32(c, raw_octets_out) &&
+	       *raw_octets_out <= max;
+}
+
+bool chunk_raw_octets(struct slice record, uint32_t *raw_octets_out)
+{
+	struct cursor c = cursor_of(record);
+	return take_frame_header(&c, BLOB_CHUNK_OCTETS, raw_octets_out);
+}
+
+bool chunk_decompress(struct read *read, struct slice record, struct buffer *out)
+{
+	struct cursor c = cursor_of(record);
+	uint32_t raw_octets;
+	if (!take_frame_header(&c, BLOB_CHUNK_OCTETS, &raw_octets) ||
+	    !frame_decompress(read, cursor_rest(&c), buffer_reserve(out, raw_octets), raw_octets))
+		return false;
+	out->len += raw_octets;
+	return true;
+}
+
+static bool take_digest_header(struct cursor *c, uint32_t *raw_octets_out,
+			       uint64_t *size_octets_out)
+{
+	struct slice size;
+	if (!take_frame_header(c, DIGEST_RAW_MAX_OCTETS, raw_octets_out) ||
+	    !take_octets(c, 5, &size))
+		return false;
+	*size_octets_out = get_be40(size.ptr);
+	return true;
+}
+
+bool digest_size(struct slice record, uint64_t *size_octets_out)
+{
+	struct cursor c = cursor_of(record);
+	uint32_t raw_octets;
+	return take_digest_header(&c, &raw_octets, size_octets_out);
+}
+
+bool digest_decompress(struct read *read, struct slice record, struct arena *arena,
+		       struct slice *raw_out)
+{
+	struct cursor c = cursor_of(record);
+	uint32_t raw_octets;
+	uint64_t size_octets;
+	if (!take_digest_header(&c, &raw_octets, &size_octets))
+		return false;
+	void *raw = arena_alloc(arena, raw_octets);
+	*raw_out = slice_of(raw, raw_octets);
+	return frame_decompress(read, cursor_rest(&c), raw, raw_octets);
+}
+
+/* A value that is more than half a leaf gets pages of its own, rounded up: a chunk would waste
+ * half a page on average. So as much as fills such pages exactly is one piece, and what is left
+ * over goes into leaves, in one or two pieces that share them with others. */
+size_t piece_octets(const struct store *store, size_t total, size_t at)
+{
+	enum { PAGE_HEADER = 16, NODE_HEADER = 8, NODE_POINTER = 2, PIECE_KEY = 12 };
+	size_t page = store->page_octets;
+	size_t node_max = (((page - PAGE_HEADER) / 2) & ~(size_t)1) - NODE_POINTER;
+	size_t leaf_max = node_max - NODE_HEADER - PIECE_KEY;
+	size_t pages = (total + PAGE_HEADER) / page;
+	size_t exact = pages ? pages * page - PAGE_HEADER : 0;
+	size_t tail = total - exact;
+	if (tail > 2 * leaf_max)
+		return total; /* nearly a page more: it may as well have it */
+	if (at < exact)
+		return exact;
+	size_t pieces = (tail + leaf_max - 1) / leaf_max;
+	size_t even = (tail + pieces - 1) / pieces;
+	size_t left = total - at;
+	return left < even ? left : even;
+}

@@ -1,0 +1,333 @@
+/* storage/layout.c - keys and records, encoded and decoded. The table of them all stands in
+ * storage/layout_priv.h. Runs in the back, and in the admin's process. */
+#include "storage/layout_priv.h"
+
+#include <assert.h>
+
+static void key_add(struct key *key, const void *octets, size_t len)
+{
+	assert(key->len + len <= sizeof(key->octets));
+	if (len)
+		memcpy(key->octets + key->len, octets, len);
+	key->len += len;
+}
+
+static void key_add_be32(struct key *key, uint32_t number)
+{
+	put_be32(key->octets + key->len, number);
+	key->len += 4;
+}
+
+static void key_add_be64(struct key *key, uint64_t number)
+{
+	put_be64(key->octets + key->len, number);
+	key->len += 8;
+}
+
+void key_be32(struct key *key, uint32_t number)
+{
+	key->len = 0;
+	key_add_be32(key, number);
+}
+
+void key_be64(struct key *key, uint64_t number)
+{
+	key->len = 0;
+	key_add_be64(key, number);
+}
+
+bool key_mailbox_name(struct key *key, uint32_t account_id, struct slice name)
+{
+	key->len = 0;
+	if (name.len > MAILBOX_NAME_MAX_OCTETS)
+		return false;
+	key_add_be32(key, account_id);
+	key_add(key, name.ptr, name.len);
+	return true;
+}
+
+bool key_address(struct key *key, struct slice local, struct slice domain)
+{
+	key->len = 0;
+	if (domain.len > DOMAIN_MAX_OCTETS || local.len > LOCAL_MAX_OCTETS)
+		return false;
+	key_add(key, domain.ptr, domain.len);
+	key_add(key, "", 1);
+	key_add(key, local.ptr, local.len);
+	return true;
+}
+
+void key_mailbox_row(struct key *key, uint64_t mailbox_id, enum mailbox_row_kind kind)
+{
+	key_be64(key, mailbox_id);
+	key->octets[key->len++] = (uint8_t)kind;
+}
+
+void key_change(struct key *key, uint64_t mailbox_id, uint64_t modseq)
+{
+	key_mailbox_row(key, mailbox_id, ROW_CHANGE);
+	key_add_be64(key, modseq);
+}
+
+void key_entry(struct key *key, uint64_t mailbox_id, uint32_t uid)
+{
+	key_mailbox_row(key, mailbox_id, ROW_ENTRY);
+	key_add_be32(key, uid);
+}
+
+void key_piece(struct key *key, uint64_t blob_id, uint32_t chunk, uint32_t piece)
+{
+	key_be64(key, blob_id);
+	key_add_be32(key, chunk << 8 | piece);
+}
+
+void key_garbage(struct key *key, enum garbage_kind kind, uint64_t id)
+{
+	key->len = 0;
+	key->octets[key->len++] = (uint8_t)kind;
+	key_add_be64(key, id);
+}
+
+bool key_is_row(struct slice key, uint64_t mailbox_id, enum mailbox_row_kind kind,
+		struct slice *rest_out)
+{
+	if (key.len < 9 || get_be64(key.ptr) != mailbox_id || key.ptr[8] != kind)
+		return false;
+	*rest_out = slice_sub(key, 9, key.len - 9);
+	return rest_out->len == (kind == ROW_ENTRY ? 4 : kind == ROW_CHANGE ? 8 : 0);
+}
+
+void put_be40(uint8_t *at, uint64_t number)
+{
+	if (number > 0xffffffffffu)
+		number = 0xffffffffffu;
+	at[0] = (uint8_t)(number >> 32);
+	put_be32(at + 1, (uint32_t)number);
+}
+
+uint64_t get_be40(const uint8_t *at)
+{
+	return (uint64_t)at[0] << 32 | get_be32(at + 1);
+}
+
+enum { SIGN_40 = 39 };
+
+void put_signed_be40(uint8_t *at, int64_t number)
+{
+	int64_t most = ((int64_t)1 << SIGN_40) - 1;
+	if (number > most)
+		number = most;
+	if (number < -most)
+		number = -most;
+	put_be40(at, (uint64_t)number & 0xffffffffffu);
+}
+
+int64_t get_signed_be40(const uint8_t *at)
+{
+	int64_t number = (int64_t)get_be40(at);
+	return number >> SIGN_40 ? number - ((int64_t)1 << (SIGN_40 + 1)) : number;
+}
+
+static bool take_version(struct cursor *c)
+{
+	return take_byte(c, RECORD_VERSION);
+}
+
+void head_encode(const struct head *head, struct buffer *out)
+{
+	buffer_add_byte(out, RECORD_VERSION);
+	buffer_add_be64(out, head->stamp);
+	buffer_add_be64(out, head->file_octets);
+	buffer_add_be32(out, head->next_account_id);
+	buffer_add_be64(out, head->next_mailbox_id);
+	buffer_add_be64(out, head->next_blob_id);
+	buffer_add_be32(out, head->last_uidvalidity);
+}
+
+bool head_decode(struct slice record, struct head *head_out)
+{
+	struct cursor c = cursor_of(record);
+	return take_version(&c) && take_be64(&c, &head_out->stamp) &&
+	       take_be64(&c, &head_out->file_octets) && take_be32(&c, &head_out->next_account_id) &&
+	       take_be64(&c, &head_out->next_mailbox_id) &&
+	       take_be64(&c, &head_out->next_blob_id) && take_be32(&c, &head_out->last_uidvalidity);
+}
+
+void account_encode(const struct account_row *row, struct buffer *out)
+{
+	const struct account *account = &row->account;
+	buffer_add_byte(out, RECORD_VERSION);
+	buffer_add_be64(out, account->modseq);
+	buffer_add_be64(out, account->quota_octets);
+	buffer_add_be64(out, account->quota_messages);
+	buffer_add_be64(out, account->used_octets);
+	buffer_add_be64(out, account->used_messages);
+	buffer_add_be32(out, row->mailboxes);
+	buffer_add_block(out, account->login);
+	buffer_add_block(out, account->password_hash);
+}
+
+bool account_decode(struct slice record, uint32_t account_id, struct account_row *row_out)
+{
+	struct cursor c = cursor_of(record);
+	struct account *account = &row_out->account;
+	account->account_id = account_id;
+	return take_version(&c) && take_be64(&c, &account->modseq) &&
+	       take_be64(&c, &account->quota_octets) && take_be64(&c, &account->quota_messages) &&
+	       take_be64(&c, &account->used_octets) && take_be64(&c, &account->used_messages) &&
+	       take_be32(&c, &row_out->mailboxes) && take_block(&c, &account->login) &&
+	       take_block(&c, &account->password_hash);
+}
+
+void mailbox_encode(const struct mailbox_record *row, struct buffer *out)
+{
+	const struct mailbox *mailbox = &row->mailbox;
+	buffer_add_byte(out, RECORD_VERSION);
+	buffer_add_be32(out, mailbox->account_id);
+	buffer_add_be32(out, mailbox->uidvalidity);
+	buffer_add_be32(out, mailbox->uidnext);
+	buffer_add_be32(out, mailbox->recent_from_uid);
+	buffer_add_be64(out, mailbox->highest_modseq);
+	buffer_add_be64(out, mailbox->pruned_modseq);
+	buffer_add_be32(out, mailbox->messages);
+	buffer_add_be32(out, mailbox->unseen);
+	buffer_add_be32(out, mailbox->deleted);
+	buffer_add_be64(out, mailbox->size_octets);
+	buffer_add_be64(out, mailbox->created_unix);
+	buffer_add_byte(out, (uint8_t)mailbox->special_use);
+	buffer_add_be32(out, row->log_rows);
+	buffer_add_be64(out, row->log_octets);
+	buffer_add_block(out, mailbox->name);
+	buffer_add_byte(out, (uint8_t)mailbox->keyword_count);
+	for (size_t i = 0; i < mailbox->keyword_count; i++)
+		buffer_add_block(out, mailbox->keywords[i]);
+}
+
+bool mailbox_decode(struct slice record, uint64_t mailbox_id, struct mailbox_record *row_out)
+{
+	struct cursor c = cursor_of(record);
+	struct mailbox *mailbox = &row_out->mailbox;
+	uint8_t special_use, keyword_count;
+	mailbox->mailbox_id = mailbox_id;
+	if (!take_version(&c) || !take_be32(&c, &mailbox->account_id) ||
+	    !take_be32(&c, &mailbox->uidvalidity) || !take_be32(&c, &mailbox->uidnext) ||
+	    !take_be32(&c, &mailbox->recent_from_uid) || !take_be64(&c, &mailbox->highest_modseq) ||
+	    !take_be64(&c, &mailbox->pruned_modseq) || !take_be32(&c, &mailbox->messages) ||
+	    !take_be32(&c, &mailbox->unseen) || !take_be32(&c, &mailbox->deleted) ||
+	    !take_be64(&c, &mailbox->size_octets) || !take_be64(&c, &mailbox->created_unix) ||
+	    !take_u8(&c, &special_use) || !take_be32(&c, &row_out->log_rows) ||
+	    !take_be64(&c, &row_out->log_octets) || !take_block(&c, &mailbox->name) ||
+	    !take_u8(&c, &keyword_count) || special_use > USE_IMPORTANT ||
+	    keyword_count > MAILBOX_KEYWORDS_MAX)
+		return false;
+	mailbox->special_use = (enum special_use)special_use;
+	mailbox->keyword_count = keyword_count;
+	for (size_t i = 0; i < keyword_count; i++) {
+		if (!take_block(&c, &mailbox->keywords[i]))
+			return false;
+		if (mailbox->keywords[i].len == 0)
+			mailbox->keywords[i] = SLICE_NONE;
+	}
+	for (size_t i = keyword_count; i < MAILBOX_KEYWORDS_MAX; i++)
+		mailbox->keywords[i] = SLICE_NONE;
+	return true;
+}
+
+void name_encode(const struct name_row *row, struct buffer *out)
+{
+	buffer_add_byte(out, RECORD_VERSION);
+	buffer_add_be64(out, row->mailbox_id);
+	buffer_add_byte(out, row->subscribed);
+	buffer_add_byte(out, (uint8_t)row->special_use);
+}
+
+bool name_decode(struct slice record, struct name_row *row_out)
+{
+	struct cursor c = cursor_of(record);
+	uint8_t subscribed, special_use;
+	if (!take_version(&c) || !take_be64(&c, &row_out->mailbox_id) ||
+	    !take_u8(&c, &subscribed) || !take_u8(&c, &special_use) || special_use > USE_IMPORTANT)
+		return false;
+	row_out->subscribed = subscribed;
+	row_out->special_use = (enum special_use)special_use;
+	return true;
+}
+
+void entry_encode(const struct message_entry *entry, uint8_t out[ENTRY_OCTETS])
+{
+	out[0] = RECORD_VERSION;
+	out[1] = entry->flags;
+	put_be64(out + 2, entry->blob_id);
+	put_be64(out + 10, entry->modseq);
+	put_signed_be40(out + 18, entry->internal_unix);
+	put_signed_be40(out + 23, entry->saved_unix);
+	put_be40(out + 28, entry->size_octets);
+	put_be64(out + 33, entry->keywords);
+	put_be64(out + 41, entry->thread_id);
+}
+
+bool entry_decode(struct slice record, uint32_t uid, struct message_entry *entry_out)
+{
+	const uint8_t *at = record.ptr;
+	if (record.len != ENTRY_OCTETS || at[0] != RECORD_VERSION)
+		return false;
+	*entry_out = (struct message_entry){
+		.uid = uid,
+		.flags = at[1],
+		.blob_id = get_be64(at + 2),
+		.modseq = get_be64(at + 10),
+		.internal_unix = get_signed_be40(at + 18),
+		.saved_unix = get_signed_be40(at + 23),
+		.size_octets = get_be40(at + 28),
+		.keywords = get_be64(at + 33),
+		.thread_id = get_be64(at + 41),
+	};
+	return true;
+}
+
+void garbage_encode(const struct garbage_row *row, struct buffer *out)
+{
+	number_encode((uint64_t)row->not_before_unix, out);
+}
+
+bool garbage_decode(struct slice record, struct garbage_row *row_out)
+{
+	uint64_t not_before;
+	if (!number_decode(record, &not_before))
+		return false;
+	row_out->not_before_unix = (int64_t)not_before;
+	return true;
+}
+
+void pending_encode(const struct pending_row *row, struct buffer *out)
+{
+	buffer_add_byte(out, RECORD_VERSION);
+	buffer_add_byte(out, (uint8_t)row->owner);
+	buffer_add_be64(out, (uint64_t)row->started_unix);
+	buffer_add_be32(out, row->chunks);
+}
+
+bool pending_decode(struct slice record, struct pending_row *row_out)
+{
+	struct cursor c = cursor_of(record);
+	uint8_t owner;
+	uint64_t started;
+	if (!take_version(&c) || !take_u8(&c, &owner) || !take_be64(&c, &started) ||
+	    !take_be32(&c, &row_out->chunks))
+		return false;
+	row_out->owner = (enum pending_owner)owner;
+	row_out->started_unix = (int64_t)started;
+	return true;
+}
+
+void number_encode(uint64_t number, struct buffer *out)
+{
+	buffer_add_byte(out, RECORD_VERSION);
+	buffer_add_be64(out, number);
+}
+
+bool number_decode(struct slice record, uint64_t *number_out)
+{
+	struct cursor c = cursor_of(record);
+	return take_version(&c) && take_be64(&c, number_out);
+}

@@ -1,0 +1,163 @@
+/* storage/layout_priv.h - how the store is laid out: databases, keys, records.
+ *
+ * Keys are big-endian, so that order means something; numbers in values are big-endian too.
+ * Every value starts with RECORD_VERSION. be32 and be64 are numbers, be40 a signed one of five
+ * octets (seconds) or an unsigned one (sizes); a block is be32 length and octets.
+ *
+ * database      key                              value behind the version octet
+ * ------------  -------------------------------  -------------------------------------------------
+ * (unnamed)     "!bode"                          be32 STORE_FORMAT, be64 created (Unix seconds)
+ * (unnamed)     "!head"                          be64 stamp of the last commit, be64 octets of the
+ *                                                file before it, be32 next account, be64 next
+ *                                                mailbox, be64 next blob, be32 last UIDVALIDITY
+ * domain        name                             be64 created
+ * account       account be32                     be64 MODSEQ, quota octets, quota messages, used
+ *                                                octets, used messages; be32 mailboxes; block
+ *                                                login, block password hash
+ * address       domain NUL local                 be32 account (0: alias), be32 count, blocks targets
+ * mailbox-name  account be32, name               be64 mailbox (0: only subscribed), u8 subscribed,
+ *                                                u8 special use
+ * mailbox       mailbox be64, ROW_RECORD         be32 account, UIDVALIDITY, UIDNEXT, recent from;
+ *                                                be64 highest and pruned MODSEQ; be32 messages,
+ *                                                unseen, deleted; be64 size, created; u8 special
+ *                                                use; be32 rows and be64 octets of the change log;
+ *                                                block name; u8 count, blocks keywords
+ * (same)        mailbox be64, ROW_CHANGE,        u8 enum change_kind; be32 first, be32 last UID of
+ *               MODSEQ be64                      each run
+ * (same)        mailbox be64, ROW_ENTRY,         u8 flags, be64 blob, be64 MODSEQ, be40 internal
+ *               UID be32                         date, be40 save date, be40 size, be64 keywords,
+ *                                                be64 thread
+ * blob          blob be64, be32 (chunk << 8 |    the chunk: u8 version, be16 dictionary, be32 raw
+ *               piece)                           octets, one zstd frame with its checksum; cut into
+ *                                                pieces (compress.c), so only piece 0 has a version
+ * digest        blob be64                        be16 dictionary, be32 raw octets, be40 size of the
+ *                                                message, one zstd frame with its checksum
+ * reference     blob be64                        be64 count; only where it is above 1
+ * garbage       u8 enum garbage_kind, be64 id    be64 not before (Unix seconds)
+ * pending       blob be64                        u8 enum pending_owner, be64 started, be32 chunks
+ *
+ * A mailbox's rows lie side by side, so that a commit that files one message in it dirties one
+ * leaf. The head is in the unnamed database, whose leaf every commit writes anyhow. A new kind
+ * of record gets a new version octet and is read beside the old one; STORE_FORMAT changes only
+ * when an older Bode must not touch the store any more. */
+#pragma once
+
+#include "base/buffer.h"
+#include "base/octets.h"
+#include "storage/account.h"
+#include "storage/message.h"
+
+enum { STORE_FORMAT = 1, RECORD_VERSION = 1 };
+
+enum database {
+	DB_MAIN, /* the unnamed one */
+	DB_DOMAIN,
+	DB_ACCOUNT,
+	DB_ADDRESS,
+	DB_MAILBOX_NAME,
+	DB_MAILBOX,
+	DB_BLOB,
+	DB_DIGEST,
+	DB_REFERENCE,
+	DB_GARBAGE,
+	DB_PENDING,
+	DB_COUNT,
+};
+
+enum mailbox_row_kind { ROW_RECORD = 0, ROW_CHANGE = 1, ROW_ENTRY = 2 };
+enum change_kind { CHANGE_TOUCHED = 1, CHANGE_VANISHED = 2 };
+enum garbage_kind { GARBAGE_MAILBOX = 1, GARBAGE_BLOB = 2 };
+enum pending_owner { PENDING_SERVER = 1, PENDING_ADMIN = 2 };
+
+enum {
+	KEY_MAX_OCTETS = 511, /* what LMDB was built for */
+	DOMAIN_MAX_OCTETS = 255,
+	LOCAL_MAX_OCTETS = 64,
+	RUN_OCTETS = 8, /* of a change record */
+	ENTRY_OCTETS = 1 + 1 + 8 + 8 + 5 + 5 + 5 + 8 + 8,
+	CHUNK_HEADER_OCTETS = 1 + 2 + 4,
+	DIGEST_HEADER_OCTETS = 1 + 2 + 4 + 5,
+};
+
+/* A key being built; key_slice() hands it on. */
+struct key {
+	uint8_t octets[KEY_MAX_OCTETS + 1];
+	size_t len;
+};
+static inline struct slice key_slice(const struct key *key)
+{
+	return slice_of(key->octets, key->len);
+}
+void key_be32(struct key *key, uint32_t number);
+void key_be64(struct key *key, uint64_t number);
+/* False: too long for a key; nothing is in it then. */
+bool key_mailbox_name(struct key *key, uint32_t account_id, struct slice name);
+bool key_address(struct key *key, struct slice local, struct slice domain);
+void key_mailbox_row(struct key *key, uint64_t mailbox_id, enum mailbox_row_kind kind);
+void key_change(struct key *key, uint64_t mailbox_id, uint64_t modseq);
+void key_entry(struct key *key, uint64_t mailbox_id, uint32_t uid);
+void key_piece(struct key *key, uint64_t blob_id, uint32_t chunk, uint32_t piece);
+void key_garbage(struct key *key, enum garbage_kind kind, uint64_t id);
+/* True where `key` is a row of that kind; what is behind the kind's octet goes to `rest_out`. */
+bool key_is_row(struct slice key, uint64_t mailbox_id, enum mailbox_row_kind kind,
+		struct slice *rest_out);
+
+/* What the next numbers are, and which commit wrote them. */
+struct head {
+	uint64_t stamp;	      /* random, of the batch that wrote it */
+	uint64_t file_octets; /* the file had at least this size then */
+	uint32_t next_account_id;
+	uint64_t next_mailbox_id;
+	uint64_t next_blob_id;
+	uint32_t last_uidvalidity;
+};
+
+/* The contract's structures and what of the record only storage/ knows. */
+struct account_row {
+	struct account account;
+	uint32_t mailboxes;
+};
+struct mailbox_record {
+	struct mailbox mailbox;
+	uint32_t log_rows; /* of the change log */
+	uint64_t log_octets;
+};
+struct name_row {
+	uint64_t mailbox_id;
+	bool subscribed;
+	enum special_use special_use;
+};
+struct garbage_row {
+	int64_t not_before_unix;
+};
+struct pending_row {
+	enum pending_owner owner;
+	int64_t started_unix;
+	uint32_t chunks;
+};
+
+/* Encoders write into an empty buffer. Decoders trust nothing: false where the record is
+ * damaged. Decoded slices point into the record. */
+void head_encode(const struct head *head, struct buffer *out);
+bool head_decode(struct slice record, struct head *head_out);
+void account_encode(const struct account_row *row, struct buffer *out);
+bool account_decode(struct slice record, uint32_t account_id, struct account_row *row_out);
+void mailbox_encode(const struct mailbox_record *row, struct buffer *out);
+bool mailbox_decode(struct slice record, uint64_t mailbox_id, struct mailbox_record *row_out);
+void name_encode(const struct name_row *row, struct buffer *out);
+bool name_decode(struct slice record, struct name_row *row_out);
+void entry_encode(const struct message_entry *entry, uint8_t out[ENTRY_OCTETS]);
+bool entry_decode(struct slice record, uint32_t uid, struct message_entry *entry_out);
+void garbage_encode(const struct garbage_row *row, struct buffer *out);
+bool garbage_decode(struct slice record, struct garbage_row *row_out);
+void pending_encode(const struct pending_row *row, struct buffer *out);
+bool pending_decode(struct slice record, struct pending_row *row_out);
+/* A record that is a version octet and one number. */
+void number_encode(uint64_t number, struct buffer *out);
+bool number_decode(struct slice record, uint64_t *number_out);
+
+/* Unsigned and signed numbers of five octets. What does not fit becomes the nearest that does. */
+void put_be40(uint8_t *at, uint64_t number);
+uint64_t get_be40(const uint8_t *at);
+void put_signed_be40(uint8_t *at, int64_t number);
+int64_t get_signed_be40(const uint8_t *at);

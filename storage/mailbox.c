@@ -1,0 +1,363 @@
+/* storage/mailbox.c - an account's mailboxes: the list of names, looking up, making and
+ * deleting, subscriptions (RFC 9051 sections 6.3.4, 6.3.5, 6.3.7). Renaming is in rename.c.
+ *
+ * A name's row says which mailbox has it and whether it is subscribed; a subscription may
+ * outlive its mailbox. Deleting takes the name and the record away at once; the messages go
+ * with the garbage. Runs in the back, and in the admin's process. */
+#include "storage/mailbox.h"
+
+#include "mail/text.h"
+#include "storage/garbage_priv.h"
+#include "storage/name_priv.h"
+
+enum { NAMES_MAX = 10000 }; /* of an account, subscriptions without a mailbox included */
+
+/* ---- reading ---- */
+
+enum err name_get(struct read *read, uint32_t account_id, struct slice name,
+		  struct name_row *row_out)
+{
+	struct key key;
+	struct slice value;
+	*row_out = (struct name_row){ 0 };
+	if (name.len == 0 || !key_mailbox_name(&key, account_id, name))
+		return ERR_NOT_FOUND;
+	enum err err = db_get(read, DB_MAILBOX_NAME, key_slice(&key), &value);
+	if (err == ERR_OK && !name_decode(value, row_out)) {
+		log_error(NULL, EVENT("store-damaged"), WORD("where", "mailbox-name"));
+		err = ERR_DAMAGED;
+	}
+	return err;
+}
+
+enum err mailbox_find(struct read *read, uint32_t account_id, struct slice name,
+		      struct arena *arena, struct mailbox *mailbox_out)
+{
+	struct name_row row;
+	struct mailbox_record record;
+	enum err err = name_get(read, account_id, name, &row);
+	if (err == ERR_OK && row.mailbox_id == 0)
+		err = ERR_NOT_FOUND;
+	if (err == ERR_OK)
+		err = mailbox_load(read, row.mailbox_id, arena, &record);
+	if (err == ERR_OK)
+		*mailbox_out = record.mailbox;
+	return err;
+}
+
+enum err mailbox_get(struct read *read, uint64_t mailbox_id, struct arena *arena,
+		     struct mailbox *mailbox_out)
+{
+	struct mailbox_record record;
+	enum err err = mailbox_load(read, mailbox_id, arena, &record);
+	if (err == ERR_OK)
+		*mailbox_out = record.mailbox;
+	return err == ERR_NOT_FOUND ? ERR_GONE : err;
+}
+
+bool mailbox_next(struct read *read, uint32_t account_id, struct slice after,
+		  struct mailbox_row *row_out)
+{
+	struct key key;
+	struct row row;
+	struct name_row name;
+	if (!key_mailbox_name(&key, account_id, after))
+		return false;
+	row_open(&row, read, DB_MAILBOX_NAME);
+	bool found = row_seek(&row, key_slice(&key));
+	if (found && slice_eq(row.key, key_slice(&key)))
+		found = row_next(&row);
+	while (found && row.key.len > 4 && get_be32(row.key.ptr) == account_id &&
+	       !name_decode(row.value, &name)) {
+		log_error(NULL, EVENT("store-damaged"), WORD("where", "mailbox-name"));
+		found = row_next(&row);
+	}
+	found = found && row.key.len > 4 && get_be32(row.key.ptr) == account_id;
+	if (found)
+		*row_out = (struct mailbox_row){
+			.name = slice_sub(row.key, 4, row.key.len - 4),
+			.mailbox_id = name.mailbox_id,
+			.subscribed = name.subscribed,
+			.special_use = name.special_use,
+		};
+	row_close(&row);
+	return found;
+}
+
+bool mailbox_is_subscribed(struct read *read, uint32_t account_id, struct slice name)
+{
+	struct name_row row;
+	return name_get(read, account_id, name, &row) == ERR_OK && row.subscribed;
+}
+
+/* ---- names ---- */
+
+enum err name_check(struct slice name)
+{
+	if (name.len > MAILBOX_NAME_MAX_OCTETS)
+		return ERR_LIMIT;
+	if (name.len == 0 || !text_is_utf8(name))
+		return ERR_BAD_INPUT;
+	/* INBOX has one spelling (RFC 9051 section 5.1). */
+	if (slice_eq_nocase(name, SLICE("INBOX")) && !slice_eq(name, SLICE("INBOX")))
+		return ERR_BAD_INPUT;
+	bool level_is_empty = true;
+	for (size_t i = 0; i < name.len; i++) {
+		uint8_t c = name.ptr[i];
+		if (c < ' ' || c == 0x7f || (c == MAILBOX_SEPARATOR && level_is_empty))
+			return ERR_BAD_INPUT;
+		level_is_empty = c == MAILBOX_SEPARATOR;
+	}
+	return level_is_empty ? ERR_BAD_INPUT : ERR_OK;
+}
+
+bool name_superior(struct slice name, size_t *end)
+{
+	size_t at = slice_find_byte(name, *end ? *end + 1 : 0, MAILBOX_SEPARATOR);
+	*end = at;
+	return at < name.len;
+}
+
+enum err name_put(struct write *write, struct account_slot *account, struct slice name,
+		  const struct name_row *row)
+{
+	struct key key;
+	struct buffer value = { 0 };
+	enum err err;
+	if (!key_mailbox_name(&key, account->row.account.account_id, name))
+		return ERR_LIMIT;
+	bool is_there = db_has(write_read(write), DB_MAILBOX_NAME, key_slice(&key));
+	bool is_wanted = row->mailbox_id != 0 || row->subscribed;
+	if (!is_there && !is_wanted)
+		return ERR_OK;
+	if (is_wanted) {
+		name_encode(row, &value);
+		err = db_put(write, DB_MAILBOX_NAME, key_slice(&key), buffer_slice(&value),
+			     PUT_ANY);
+		buffer_free(&value);
+	} else {
+		err = db_del(write, DB_MAILBOX_NAME, key_slice(&key));
+	}
+	if (err == ERR_OK && is_there != is_wanted) {
+		account->row.mailboxes += is_wanted ? 1 : (uint32_t)-1;
+		account_slot_dirty(write, account);
+	}
+	return err;
+}
+
+enum err names_may_add(const struct account_slot *account, size_t count)
+{
+	return count > NAMES_MAX || account->row.mailboxes > NAMES_MAX - count ? ERR_LIMIT : ERR_OK;
+}
+
+/* ---- making ---- */
+
+/* A number that no mailbox had before, so none of this name: the time, where that is ahead. */
+static uint32_t new_uidvalidity(struct write *write)
+{
+	uint32_t now = (uint32_t)write->now_unix;
+	uint32_t last = write->head.last_uidvalidity;
+	write->head.last_uidvalidity = now > last ? now : last + 1;
+	return write->head.last_uidvalidity;
+}
+
+static enum err mailbox_make(struct write *write, struct account_slot *account, struct slice name,
+			     enum special_use use, uint64_t *mailbox_id_out)
+{
+	struct name_row row;
+	uint32_t account_id = account->row.account.account_id;
+	enum err err = name_get(write_read(write), account_id, name, &row);
+	if (err != ERR_OK && err != ERR_NOT_FOUND)
+		return err;
+	uint64_t mailbox_id = write->head.next_mailbox_id++;
+	struct mailbox_slot *slot = mailbox_slot_new(write, mailbox_id);
+	struct mailbox *mailbox = &slot->record.mailbox;
+	mailbox->account_id = account_id;
+	mailbox->uidvalidity = new_uidvalidity(write);
+	mailbox->uidnext = 1;
+	mailbox->recent_from_uid = 1;
+	mailbox->highest_modseq = account_next_modseq(write, account);
+	mailbox->pruned_modseq = mailbox->highest_modseq;
+	mailbox->created_unix = (uint64_t)write->now_unix;
+	mailbox->special_use = use;
+	mailbox->name = arena_copy(&write->arena, name);
+	mailbox_slot_dirty(write, slot);
+	row.mailbox_id = mailbox_id;
+	row.special_use = use;
+	*mailbox_id_out = mailbox_id;
+	return name_put(write, account, name, &row);
+}
+
+/* The levels above `name` that are no mailboxes. */
+static size_t superiors_missing(struct read *read, uint32_t account_id, struct slice name)
+{
+	size_t missing = 0;
+	struct name_row row;
+	for (size_t end = 0; name_superior(name, &end);)
+		if (name_get(read, account_id, slice_sub(name, 0, end), &row) != ERR_OK ||
+		    row.mailbox_id == 0)
+			missing++;
+	return missing;
+}
+
+enum err superiors_make(struct write *write, struct account_slot *account, struct slice name)
+{
+	enum err err = ERR_OK;
+	struct name_row row;
+	uint64_t mailbox_id;
+	for (size_t end = 0; err == ERR_OK && name_superior(name, &end);) {
+		struct slice superior = slice_sub(name, 0, end);
+		err = name_get(write_read(write), account->row.account.account_id, superior, &row);
+		if (err == ERR_NOT_FOUND || (err == ERR_OK && row.mailbox_id == 0))
+			err = mailbox_make(write, account, superior, USE_NONE, &mailbox_id);
+	}
+	return err;
+}
+
+enum err name_may_make(struct write *write, struct account_slot *account, struct slice name,
+		       size_t count)
+{
+	struct name_row row;
+	uint32_t account_id = account->row.account.account_id;
+	enum err err = name_check(name);
+	if (err != ERR_OK)
+		return err;
+	err = name_get(write_read(write), account_id, name, &row);
+	if (err == ERR_OK && row.mailbox_id != 0)
+		return ERR_EXISTS;
+	if (err != ERR_OK && err != ERR_NOT_FOUND)
+		return err;
+	/* The inbox's superior would have to be there first: a small "inbox/x" may have none. */
+	for (size_t end = 0; name_superior(name, &end);)
+		if ((err = name_check(slice_sub(name, 0, end))) != ERR_OK)
+			return err;
+	count += superiors_missing(write_read(write), account_id, name);
+	if ((err = names_may_add(account, count)) != ERR_OK)
+		return err;
+	if (write->head.last_uidvalidity > UINT32_MAX - count - 1)
+		return ERR_LIMIT;
+	return write_may_grow(write);
+}
+
+enum err mailbox_create(struct write *write, uint32_t account_id, struct slice name,
+			enum special_use use, uint64_t *mailbox_id_out)
+{
+	struct account_slot *account;
+	enum err err = account_slot_get(write, account_id, &account);
+	if (err == ERR_OK)
+		err = name_may_make(write, account, name, 1);
+	if (err == ERR_OK)
+		err = superiors_make(write, account, name);
+	if (err == ERR_OK)
+		err = mailbox_make(write, account, name, use, mailbox_id_out);
+	write_note(write, account_id, 0);
+	return err;
+}
+
+/* ---- deleting ---- */
+
+static enum err mailbox_remove(struct write *write, struct account_slot *account,
+			       uint64_t mailbox_id)
+{
+	struct mailbox_slot *slot;
+	struct key key;
+	enum err err = mailbox_slot_get(write, mailbox_id, &slot);
+	if (err != ERR_OK)
+		return err;
+	account_next_modseq(write, account);
+	account->row.account.used_messages -= slot->record.mailbox.messages;
+	account->row.account.used_octets -= slot->record.mailbox.size_octets;
+	slot->removed = true;
+	key_mailbox_row(&key, mailbox_id, ROW_RECORD);
+	err = db_del(write, DB_MAILBOX, key_slice(&key));
+	if (err == ERR_NOT_FOUND) /* made in this batch */
+		err = ERR_OK;
+	if (err == ERR_OK)
+		err = garbage_add(write, GARBAGE_MAILBOX, mailbox_id, write->now_unix);
+	return err;
+}
+
+enum err mailbox_delete(struct write *write, uint32_t account_id, struct slice name)
+{
+	struct account_slot *account;
+	struct name_row row;
+	if (slice_eq(name, SLICE("INBOX")))
+		return ERR_BAD_INPUT; /* RFC 9051 section 6.3.5 */
+	enum err err = account_slot_get(write, account_id, &account);
+	if (err == ERR_OK)
+		err = name_get(write_read(write), account_id, name, &row);
+	if (err == ERR_OK && row.mailbox_id == 0)
+		err = ERR_NOT_FOUND;
+	if (err != ERR_OK)
+		return err;
+	uint64_t mailbox_id = row.mailbox_id;
+	err = mailbox_remove(write, account, mailbox_id);
+	/* The subscription stays (RFC 9051 section 6.3.7). */
+	row.mailbox_id = 0;
+	row.special_use = USE_NONE;
+	if (err == ERR_OK)
+		err = name_put(write, account, name, &row);
+	write_note(write, account_id, mailbox_id);
+	write_note(write, account_id, 0);
+	return err;
+}
+
+enum err mailbox_remove_all(struct write *write, struct account_slot *account)
+{
+	enum err err = ERR_OK;
+	struct key key;
+	struct row row;
+	struct name_row name;
+	uint32_t account_id = account->row.account.account_id;
+	row_open(&row, write_read(write), DB_MAILBOX_NAME);
+	key_be32(&key, account_id);
+	bool more = row_seek(&row, key_slice(&key));
+	while (more && err == ERR_OK && row.key.len > 4 && get_be32(row.key.ptr) == account_id) {
+		bool is_mailbox = name_decode(row.value, &name) && name.mailbox_id != 0;
+		err = row_delete(&row);
+		if (err == ERR_OK && is_mailbox)
+			err = mailbox_remove(write, account, name.mailbox_id);
+		more = row_next(&row);
+	}
+	row_close(&row);
+	return err;
+}
+
+/* ---- small changes ---- */
+
+enum err mailbox_subscribe(struct write *write, uint32_t account_id, struct slice name,
+			   bool subscribed)
+{
+	struct account_slot *account;
+	struct name_row row;
+	enum err err = account_slot_get(write, account_id, &account);
+	if (err == ERR_OK)
+		err = name_get(write_read(write), account_id, name, &row);
+	bool is_new = err == ERR_NOT_FOUND;
+	if (is_new && !subscribed)
+		return ERR_OK;
+	if (is_new && (err = name_check(name)) == ERR_OK &&
+	    (err = names_may_add(account, 1)) == ERR_OK)
+		err = write_may_grow(write);
+	if (err != ERR_OK || row.subscribed == subscribed)
+		return err;
+	row.subscribed = subscribed;
+	write_note(write, account_id, 0);
+	return name_put(write, account, name, &row);
+}
+
+enum err mailbox_claim_recent(struct write *write, uint64_t mailbox_id,
+			      uint32_t *recent_from_uid_out)
+{
+	struct mailbox_slot *slot;
+	enum err err = mailbox_slot_get(write, mailbox_id, &slot);
+	if (err != ERR_OK)
+		return err == ERR_NOT_FOUND ? ERR_GONE : err;
+	struct mailbox *mailbox = &slot->record.mailbox;
+	*recent_from_uid_out = mailbox->recent_from_uid;
+	if (mailbox->recent_from_uid != mailbox->uidnext) {
+		mailbox->recent_from_uid = mailbox->uidnext;
+		mailbox_slot_dirty(write, slot);
+	}
+	return ERR_OK;
+}

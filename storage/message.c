@@ -1,0 +1,297 @@
+/* storage/message.c - the messages of a mailbox: reading their entries, filing one, changing
+ * flags, expunging. Copying and moving are in copy.c.
+ * Runs in the back, and in the admin's process. */
+#include "storage/message.h"
+
+#include <stdlib.h>
+
+#include "base/heap.h"
+#include "storage/blob_priv.h"
+#include "storage/message_priv.h"
+
+/* ---- reading ---- */
+
+static void entry_damaged(uint64_t mailbox_id, uint32_t uid)
+{
+	log_error(NULL, EVENT("store-damaged"), WORD("where", "entry"), HEX("mailbox", mailbox_id),
+		  NUM("uid", uid));
+}
+
+enum err message_get(struct read *read, uint64_t mailbox_id, uint32_t uid,
+		     struct message_entry *entry_out)
+{
+	struct key key;
+	struct slice value;
+	key_entry(&key, mailbox_id, uid);
+	enum err err = db_get(read, DB_MAILBOX, key_slice(&key), &value);
+	if (err == ERR_OK && !entry_decode(value, uid, entry_out)) {
+		entry_damaged(mailbox_id, uid);
+		err = ERR_DAMAGED;
+	}
+	return err;
+}
+
+bool entry_seek(struct row *row, uint64_t mailbox_id, uint32_t from_uid)
+{
+	struct key key;
+	struct slice uid;
+	key_entry(&key, mailbox_id, from_uid);
+	return row_seek(row, key_slice(&key)) && key_is_row(row->key, mailbox_id, ROW_ENTRY, &uid);
+}
+
+bool entry_next(struct row *row, uint64_t mailbox_id)
+{
+	struct slice uid;
+	return row_next(row) && key_is_row(row->key, mailbox_id, ROW_ENTRY, &uid);
+}
+
+uint32_t entry_uid(const struct row *row)
+{
+	return get_be32(row->key.ptr + 9);
+}
+
+struct message_cursor {
+	struct row row;
+	uint64_t mailbox_id;
+	bool more;
+};
+
+struct message_cursor *message_cursor_open(struct read *read, uint64_t mailbox_id,
+					   uint32_t from_uid)
+{
+	struct message_cursor *cursor = heap_alloc(sizeof(*cursor));
+	cursor->mailbox_id = mailbox_id;
+	row_open(&cursor->row, read, DB_MAILBOX);
+	cursor->more = entry_seek(&cursor->row, mailbox_id, from_uid);
+	return cursor;
+}
+
+bool message_cursor_next(struct message_cursor *cursor, struct message_entry *entry_out)
+{
+	bool found = false;
+	while (cursor->more && !found) {
+		found = entry_decode(cursor->row.value, entry_uid(&cursor->row), entry_out);
+		if (!found)
+			entry_damaged(cursor->mailbox_id, entry_uid(&cursor->row));
+		cursor->more = entry_next(&cursor->row, cursor->mailbox_id);
+	}
+	return found;
+}
+
+void message_cursor_close(struct message_cursor **cursor)
+{
+	if (*cursor)
+		row_close(&(*cursor)->row);
+	free(*cursor);
+	*cursor = NULL;
+}
+
+void message_uids(struct read *read, uint64_t mailbox_id, uint32_t from_uid,
+		  struct ranges *uids_out)
+{
+	struct row row;
+	row_open(&row, read, DB_MAILBOX);
+	bool more = entry_seek(&row, mailbox_id, from_uid);
+	while (more) {
+		/* A run at a time: the set is asked once for it. */
+		uint32_t first = entry_uid(&row), last = first;
+		while ((more = entry_next(&row, mailbox_id)) && entry_uid(&row) == last + 1)
+			last++;
+		ranges_add(uids_out, first, last);
+	}
+	row_close(&row);
+}
+
+/* ---- writing ---- */
+
+enum err message_slots(struct write *write, uint64_t mailbox_id, struct mailbox_slot **mailbox_out,
+		       struct account_slot **account_out)
+{
+	enum err err = mailbox_slot_get(write, mailbox_id, mailbox_out);
+	if (err == ERR_OK)
+		err = account_slot_get(write, (*mailbox_out)->record.mailbox.account_id,
+				       account_out);
+	return err == ERR_NOT_FOUND ? ERR_GONE : err;
+}
+
+void mailbox_count(struct mailbox *mailbox, const struct message_entry *entry, int sign)
+{
+	uint32_t one = (uint32_t)sign;
+	mailbox->messages += one;
+	if (!(entry->flags & FLAG_SEEN))
+		mailbox->unseen += one;
+	if (entry->flags & FLAG_DELETED)
+		mailbox->deleted += one;
+	mailbox->size_octets += (uint64_t)(int64_t)sign * entry->size_octets;
+}
+
+enum err quota_check(const struct account *account, uint64_t messages, uint64_t octets)
+{
+	if (account->quota_messages != 0 &&
+	    (account->used_messages >= account->quota_messages ||
+	     messages > account->quota_messages - account->used_messages))
+		return messages ? ERR_QUOTA : ERR_OK;
+	if (account->quota_octets != 0 && octets > 0 &&
+	    (account->used_octets >= account->quota_octets ||
+	     octets > account->quota_octets - account->used_octets))
+		return ERR_QUOTA;
+	return ERR_OK;
+}
+
+enum err message_append(struct write *write, uint64_t mailbox_id, const struct message_entry *entry,
+			const struct slice *keywords, size_t keyword_count, uint32_t *uid_out)
+{
+	struct mailbox_slot *slot;
+	struct account_slot *account;
+	struct message_entry filed = *entry;
+	uint8_t value[ENTRY_OCTETS];
+	struct key key;
+	enum err err = message_slots(write, mailbox_id, &slot, &account);
+	if (err == ERR_OK)
+		err = quota_check(&account->row.account, 1, entry->size_octets);
+	if (err == ERR_OK)
+		err = blob_may_reference(write, entry->blob_id);
+	if (err == ERR_OK)
+		err = write_may_grow(write);
+	if (err == ERR_OK && slot->record.mailbox.uidnext == UINT32_MAX)
+		err = ERR_LIMIT;
+	if (err == ERR_OK)
+		err = keyword_bits(write, slot, keywords, keyword_count, true, &filed.keywords);
+	if (err != ERR_OK)
+		return err;
+
+	struct mailbox *mailbox = &slot->record.mailbox;
+	filed.uid = mailbox->uidnext++;
+	filed.modseq = account_next_modseq(write, account);
+	filed.saved_unix = write->now_unix;
+	mailbox_count(mailbox, &filed, 1);
+	account->row.account.used_messages++;
+	account->row.account.used_octets += filed.size_octets;
+	entry_encode(&filed, value);
+	key_entry(&key, mailbox_id, filed.uid);
+	struct range run = { filed.uid, filed.uid };
+	struct ranges uids = { .runs = &run, .count = 1 };
+	err = db_put(write, DB_MAILBOX, key_slice(&key), slice_of(value, sizeof(value)), PUT_ANY);
+	if (err == ERR_OK)
+		err = blob_reference(write, filed.blob_id);
+	if (err == ERR_OK)
+		err = change_add(write, slot, filed.modseq, CHANGE_TOUCHED, &uids);
+	*uid_out = filed.uid;
+	return err;
+}
+
+static uint64_t change_bits(enum flag_change change, uint64_t old, uint64_t bits)
+{
+	return change == FLAGS_SET ? bits : change == FLAGS_ADD ? old | bits : old & ~bits;
+}
+
+/* Changes those of one run. */
+static enum err store_run(struct row *row, struct mailbox *mailbox, struct range run,
+			  const struct store_flags *change, uint64_t keywords, uint64_t modseq,
+			  struct ranges *changed)
+{
+	enum err err = ERR_OK;
+	struct message_entry entry;
+	bool more = entry_seek(row, mailbox->mailbox_id, run.first);
+	while (err == ERR_OK && more && entry_uid(row) <= run.last) {
+		uint32_t uid = entry_uid(row);
+		if (entry_decode(row->value, uid, &entry)) {
+			uint8_t flags =
+				(uint8_t)change_bits(change->change, entry.flags, change->flags);
+			uint64_t bits = change_bits(change->change, entry.keywords, keywords);
+			if (flags != entry.flags || bits != entry.keywords) {
+				uint8_t value[ENTRY_OCTETS];
+				mailbox_count(mailbox, &entry, -1);
+				entry.flags = flags;
+				entry.keywords = bits;
+				entry.modseq = modseq;
+				mailbox_count(mailbox, &entry, 1);
+				entry_encode(&entry, value);
+				err = row_replace(row, slice_of(value, sizeof(value)));
+				ranges_add(changed, uid, uid);
+			}
+		} else {
+			entry_damaged(mailbox->mailbox_id, uid);
+		}
+		more = entry_next(row, mailbox->mailbox_id);
+	}
+	return err;
+}
+
+enum err message_store(struct write *write, uint64_t mailbox_id, const struct ranges *uids,
+		       const struct store_flags *change, struct ranges *changed_out,
+		       uint64_t *modseq_out)
+{
+	struct mailbox_slot *slot;
+	struct account_slot *account;
+	struct row row;
+	struct ranges changed = { 0 };
+	uint64_t keywords;
+	enum err err = message_slots(write, mailbox_id, &slot, &account);
+	if (err == ERR_OK)
+		err = keyword_bits(write, slot, change->keywords, change->keyword_count,
+				   change->change != FLAGS_REMOVE, &keywords);
+	if (err != ERR_OK)
+		return err;
+	uint64_t modseq = account->row.account.modseq + 1;
+	row_open(&row, write_read(write), DB_MAILBOX);
+	for (uint32_t i = 0; i < uids->count && err == ERR_OK; i++)
+		err = store_run(&row, &slot->record.mailbox, uids->runs[i], change, keywords,
+				modseq, &changed);
+	row_close(&row);
+	if (err == ERR_OK && changed.count > 0)
+		err = change_add(write, slot, account_next_modseq(write, account), CHANGE_TOUCHED,
+				 &changed);
+	*modseq_out = slot->record.mailbox.highest_modseq;
+	if (changed_out)
+		ranges_copy(&changed, changed_out);
+	ranges_free(&changed);
+	return err;
+}
+
+/* Removes those of one run. */
+static enum err expunge_run(struct write *write, struct row *row, struct mailbox *mailbox,
+			    struct account *account, struct range run, bool only_deleted,
+			    struct ranges *expunged)
+{
+	enum err err = ERR_OK;
+	struct message_entry entry;
+	bool more = entry_seek(row, mailbox->mailbox_id, run.first);
+	while (err == ERR_OK && more && entry_uid(row) <= run.last) {
+		uint32_t uid = entry_uid(row);
+		if (!entry_decode(row->value, uid, &entry)) {
+			entry_damaged(mailbox->mailbox_id, uid);
+		} else if (!only_deleted || (entry.flags & FLAG_DELETED)) {
+			mailbox_count(mailbox, &entry, -1);
+			account->used_messages--;
+			account->used_octets -= entry.size_octets;
+			err = row_delete(row);
+			if (err == ERR_OK)
+				err = blob_release(write, entry.blob_id);
+			ranges_add(expunged, uid, uid);
+		}
+		more = entry_next(row, mailbox->mailbox_id);
+	}
+	return err;
+}
+
+enum err message_expunge(struct write *write, uint64_t mailbox_id, const struct ranges *uids,
+			 bool only_deleted, struct ranges *expunged_out)
+{
+	struct mailbox_slot *slot;
+	struct account_slot *account;
+	struct row row;
+	enum err err = message_slots(write, mailbox_id, &slot, &account);
+	if (err != ERR_OK)
+		return err;
+	ranges_clear(expunged_out);
+	row_open(&row, write_read(write), DB_MAILBOX);
+	for (uint32_t i = 0; i < uids->count && err == ERR_OK; i++)
+		err = expunge_run(write, &row, &slot->record.mailbox, &account->row.account,
+				  uids->runs[i], only_deleted, expunged_out);
+	row_close(&row);
+	if (err == ERR_OK && expunged_out->count > 0)
+		err = change_add(write, slot, account_next_modseq(write, account), CHANGE_VANISHED,
+				 expunged_out);
+	return err;
+}

@@ -1,0 +1,21 @@
+/* storage/name_priv.h - mailbox names, for mailbox.c and rename.c. */
+#pragma once
+
+#include "storage/store_priv.h"
+
+/* ERR_LIMIT: too long; ERR_BAD_INPUT: empty, an empty level, not UTF-8, control characters. */
+enum err name_check(struct slice name) MUST_USE;
+/* The next level above: *end, 0 to start, is set behind it. False: there are no more. */
+bool name_superior(struct slice name, size_t *end);
+/* ERR_NOT_FOUND. */
+enum err name_get(struct read *read, uint32_t account_id, struct slice name,
+		  struct name_row *row_out) MUST_USE;
+/* Writes the row, or deletes one that stands for nothing; counts the account's names. */
+enum err name_put(struct write *write, struct account_slot *account, struct slice name,
+		  const struct name_row *row) MUST_USE;
+/* Whether `name` is free and may be made, with its superiors, and `count` names in all. */
+enum err name_may_make(struct write *write, struct account_slot *account, struct slice name,
+		       size_t count) MUST_USE;
+enum err names_may_add(const struct account_slot *account, size_t count) MUST_USE;
+enum err superiors_make(struct write *write, struct account_slot *account,
+			struct slice name) MUST_USE;

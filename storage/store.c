@@ -1,0 +1,197 @@
+/* storage/store.c - the store as a whole: its folder, its lock, opening and closing.
+ * Runs in the back, and in the admin's process. */
+#include "storage/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/heap.h"
+#include "storage/compress_priv.h"
+#include "storage/garbage_priv.h"
+#include "storage/store_priv.h"
+#include "storage/writer_priv.h"
+
+static char *path_join(const char *folder, const char *name)
+{
+	char *path = heap_alloc(strlen(folder) + 1 + strlen(name) + 1);
+	sprintf(path, "%s/%s", folder, name);
+	return path;
+}
+
+static enum err errno_failure(const char *path, const char *doing, const char **why_out)
+{
+	enum err err = errno == EACCES || errno == EPERM || errno == EROFS ? ERR_DENIED
+		       : errno == ENOSPC || errno == EDQUOT		   ? ERR_FULL
+									   : ERR_DISK;
+	*why_out = why_format("%s cannot be %s: %s", path, doing, strerror(errno));
+	return err;
+}
+
+/* A name is on the disk only when its folder is. */
+static void folder_sync(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0) {
+		fsync(fd);
+		close(fd);
+	}
+}
+
+/* What root makes belongs to whom the state directory belongs to: the server's user. */
+static void give_to_owner(const char *state_dir, const char *path)
+{
+	struct stat status;
+	if (geteuid() == 0 && stat(state_dir, &status) == 0 &&
+	    lchown(path, status.st_uid, status.st_gid) != 0)
+		log_warning(NULL, EVENT("chown-failed"), CSTR("path", path), ERRNO(errno));
+}
+
+static enum err folder_create(struct store *store, const char *state_dir, const char **why_out)
+{
+	if (mkdir(store->path, 0700) == 0) {
+		give_to_owner(state_dir, store->path);
+		folder_sync(state_dir);
+	} else if (errno != EEXIST) {
+		return errno_failure(store->path, "made", why_out);
+	}
+	return ERR_OK;
+}
+
+/* One server at a time. The lock goes with the process, however that ends. */
+static enum err serve_lock(struct store *store, const char **why_out)
+{
+	char *path = path_join(store->path, "serving");
+	enum err err = ERR_OK;
+	store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (store->lock_fd < 0) {
+		err = errno_failure(path, "opened", why_out);
+	} else if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+		err = errno == EWOULDBLOCK ? ERR_BUSY : ERR_DISK;
+		*why_out = why_format("another server is serving the store in %s", store->path);
+	}
+	free(path);
+	return err;
+}
+
+/* Nothing may be made in a folder whose contents are refused afterwards. */
+static void remove_if_new(const char *path, bool was_there)
+{
+	if (!was_there)
+		unlink(path);
+}
+
+static enum err open_checked(struct store *store, const char *state_dir, const char **why_out)
+{
+	enum err err;
+	if (store->mode == STORE_CREATE &&
+	    (err = folder_create(store, state_dir, why_out)) != ERR_OK)
+		return err;
+	char *data = path_join(store->path, "data.mdb");
+	char *lock = path_join(store->path, "lock.mdb");
+	bool data_was_there = access(data, F_OK) == 0;
+	bool lock_was_there = access(lock, F_OK) == 0;
+	err = ERR_OK;
+	if (store->mode == STORE_SERVE && data_was_there)
+		err = serve_lock(store, why_out);
+	if (err == ERR_OK) {
+		err = environment_open(store, why_out);
+		if (err != ERR_OK) {
+			remove_if_new(lock, lock_was_there);
+		} else {
+			if (!lock_was_there)
+				give_to_owner(state_dir, lock);
+			if (!data_was_there) {
+				give_to_owner(state_dir, data);
+				folder_sync(store->path);
+			}
+		}
+	}
+	free(data);
+	free(lock);
+	return err;
+}
+
+enum err store_open(const char *state_dir, enum store_mode mode, struct store **store_out,
+		    const char **why_out)
+{
+	pthread_condattr_t monotonic;
+	struct store *store = heap_alloc(sizeof(*store));
+	store->mode = mode;
+	store->lock_fd = -1;
+	store->path = path_join(state_dir, "store");
+	store->reserve_octets = STORE_RESERVE_OCTETS;
+	store->garbage_delay_seconds = GARBAGE_DELAY_SECONDS;
+	pthread_mutex_init(&store->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&store->left, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+
+	store->watches = watch_table_new();
+
+	*store_out = NULL;
+	*why_out = NULL;
+	enum err err = open_checked(store, state_dir, why_out);
+	/* A sweep that fails for want of room waits until the next start. */
+	if (err == ERR_OK && mode == STORE_SERVE && pending_sweep(store) != ERR_OK)
+		log_warning(NULL, EVENT("sweep-failed"), CSTR("path", store->path));
+	if (err == ERR_OK) {
+		*store_out = store;
+	} else {
+		log_error(NULL, EVENT("store-refused"), WORD("outcome", err_word(err)),
+			  CSTR("why", *why_out));
+		store_close(&store);
+	}
+	return err;
+}
+
+/* The file's length is known exactly from now on, so that a file cut short is recognised. */
+static enum err settle(struct write *write, struct job *job)
+{
+	write_touch(write);
+	return ERR_OK;
+}
+
+void store_close(struct store **store_at)
+{
+	struct store *store = *store_at;
+	if (!store)
+		return;
+	*store_at = NULL;
+	writer_stop(store);
+	struct job job = { .run = settle };
+	if (store->wrote && store_write_now(store, &job) != ERR_OK)
+		log_warning(NULL, EVENT("store-not-settled"), CSTR("path", store->path));
+	while (store->idle_reads) {
+		struct read *read = store->idle_reads;
+		store->idle_reads = read->next;
+		mdb_txn_abort(read->txn);
+		ZSTD_freeDCtx(read->decompressor);
+		buffer_free(&read->stored);
+		buffer_free(&read->plain);
+		free(read);
+	}
+	environment_close(store);
+	compressors_free(store);
+	watch_table_free(&store->watches);
+	if (store->lock_fd >= 0)
+		close(store->lock_fd);
+	pthread_mutex_destroy(&store->lock);
+	pthread_cond_destroy(&store->left);
+	free(store->path);
+	free(store);
+}
+
+void store_counters(struct store *store, struct store_counters *counters_out)
+{
+	*counters_out = (struct store_counters){
+		.jobs = store->jobs,
+		.batches = store->batches,
+		.failed_batches = store->failed_batches,
+	};
+}

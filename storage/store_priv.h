@@ -1,0 +1,191 @@
+/* storage/store_priv.h - the store inside: environment, transactions, how records are reached.
+ *
+ * All of LMDB's calls are in environment.c, transaction.c and the walks over rows (struct row);
+ * a value that LMDB gave points into the map: it dies with the transaction, and in a write
+ * with the next put as well, so copy first. */
+#pragma once
+
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <zstd.h>
+
+#include "base/arena.h"
+#include "base/log.h"
+#include "storage/layout_priv.h"
+
+enum {
+	/* What a batch may find free at least, or nothing that grows is taken: so deletions, which
+	 * copy pages before they free others, always find room. */
+	STORE_RESERVE_OCTETS = 32 << 20,
+	STORE_READERS_MAX = 1024,
+	/* How long a body without reference stays readable: a FETCH under way finishes. */
+	GARBAGE_DELAY_SECONDS = 15 * 60,
+};
+
+struct compressor;
+struct watch_table;
+
+struct store {
+	enum store_mode mode;
+	char *path;   /* of the folder */
+	int lock_fd;  /* STORE_SERVE: nobody else serves this store */
+	MDB_env *env; /* NULL: could not be opened again after a failure */
+	MDB_dbi dbis[DB_COUNT];
+	_Atomic unsigned generation; /* of env */
+	uint32_t page_octets;
+	uint64_t reserve_octets;
+	int64_t garbage_delay_seconds;
+
+	/* Transactions: pooled readers, and who is inside the environment. */
+	pthread_mutex_t lock;
+	pthread_cond_t left; /* `inside` has become 0 */
+	unsigned inside;
+	struct read *idle_reads;
+	struct compressor *idle_compressors; /* compress.c */
+	_Atomic bool wrote;		     /* a batch was committed by this process */
+
+	_Atomic bool space_low;
+	_Atomic uint64_t jobs, batches, failed_batches;
+	struct writer *writer; /* NULL until store_start_writer() */
+	struct watch_table *watches;
+};
+
+struct read {
+	struct store *store;
+	MDB_txn *txn;		     /* NULL: the store cannot be read at present */
+	struct write *write;	     /* whose view this is; NULL in a plain read */
+	struct read *next;	     /* in the pool */
+	ZSTD_DCtx *decompressor;     /* made when needed, kept with the pooled read */
+	struct buffer stored, plain; /* of a chunk; as the decompressor */
+};
+
+/* A record that a batch has looked at; written back once, before the commit. */
+struct account_slot {
+	struct account_slot *next;
+	struct account_row row;
+	bool dirty, removed;
+};
+struct mailbox_slot {
+	struct mailbox_slot *next;
+	struct mailbox_record record;
+	bool dirty, removed;
+};
+/* Whom to tell after the commit. */
+struct change_note {
+	struct change_note *next;
+	uint32_t account_id;
+	uint64_t mailbox_id; /* 0: the list only */
+};
+#define NOTE_EVERYTHING UINT64_MAX /* as mailbox_id: all of the account */
+
+enum { WRITE_BUCKETS = 64 };
+enum space { SPACE_UNKNOWN, SPACE_ENOUGH, SPACE_LOW };
+
+struct write {
+	struct store *store;
+	struct read read;
+	struct head head;
+	uint64_t writes;  /* how often anything was changed: tells a job that left traces */
+	enum err failure; /* a write to LMDB failed: only abort is left */
+	enum space space;
+	int64_t garbage_due_unix; /* the first of what this batch adds */
+	int64_t now_unix;
+	struct arena arena; /* slots and what they point to */
+	struct account_slot *accounts[WRITE_BUCKETS];
+	struct mailbox_slot *mailboxes[WRITE_BUCKETS];
+	struct change_note *notes;
+	uint64_t *fresh_blobs; /* committed in this batch, no message refers to them yet */
+	size_t fresh_count, fresh_cap;
+};
+
+/* environment.c */
+enum err environment_open(struct store *store, const char **why_out) MUST_USE;
+void environment_close(struct store *store);
+/* After a failure that LMDB does not forgive: waits until nobody is inside, closes, opens.
+ * `generation` is the one that failed: where another thread was faster, nothing happens. */
+enum err environment_reopen(struct store *store, unsigned generation) MUST_USE;
+/* Logs what LMDB said and what it means. */
+enum err environment_failure(struct store *store, int code, const char *doing);
+/* One sentence, kept until this thread's next. */
+const char *why_format(const char *format, ...) PRINTF_LIKE(1, 2);
+
+/* space.c: whether jobs that make the store grow may run. */
+bool space_is_enough(struct store *store);
+/* The file system or the file's size limit leaves less than `octets`. */
+bool space_is_short_of(struct store *store, uint64_t octets);
+/* ERR_FULL, before anything was written. */
+enum err write_may_grow(struct write *write) MUST_USE;
+
+/* transaction.c */
+bool store_enter(struct store *store); /* false: there is no environment */
+void store_leave(struct store *store);
+enum err write_begin(struct store *store, struct write *write) MUST_USE;
+enum err write_commit(struct write *write) MUST_USE; /* the transaction is over in any case */
+void write_abort(struct write *write);		     /* nothing to do when it is over */
+/* A change is about to be made, in a slot or a database. */
+void write_touch(struct write *write);
+void write_note(struct write *write, uint32_t account_id, uint64_t mailbox_id);
+
+/* Reaching records. ERR_NOT_FOUND, or a failure, logged. */
+enum err db_get(struct read *read, enum database db, struct slice key,
+		struct slice *value_out) MUST_USE;
+bool db_has(struct read *read, enum database db, struct slice key);
+enum { PUT_ANY = 0, PUT_APPEND = MDB_APPEND };
+enum err db_put(struct write *write, enum database db, struct slice key, struct slice value,
+		unsigned flags) MUST_USE;
+enum err db_del(struct write *write, enum database db, struct slice key) MUST_USE;
+
+/* A walk over the rows of a database, in order of key. */
+struct row {
+	struct read *read;
+	MDB_cursor *cursor;
+	struct slice key, value; /* in the map */
+};
+/* False: cannot be opened (logged); row_seek() finds nothing then. */
+void row_open(struct row *row, struct read *read, enum database db);
+void row_close(struct row *row);
+/* The first row at or after `key`. */
+bool row_seek(struct row *row, struct slice key);
+bool row_next(struct row *row);
+/* Writes in place: `value` is as long as the one that is there. */
+enum err row_replace(struct row *row, struct slice value) MUST_USE;
+/* row_next() goes on behind it. */
+enum err row_delete(struct row *row) MUST_USE;
+
+/* slots.c: records through the batch's slots. `slot_out` may be changed
+ * after slot_dirty(). ERR_NOT_FOUND. */
+enum err mailbox_load(struct read *read, uint64_t mailbox_id, struct arena *arena,
+		      struct mailbox_record *record_out) MUST_USE;
+enum err mailbox_slot_get(struct write *write, uint64_t mailbox_id,
+			  struct mailbox_slot **slot_out) MUST_USE;
+struct mailbox_slot *mailbox_slot_new(struct write *write, uint64_t mailbox_id);
+void mailbox_slot_dirty(struct write *write, struct mailbox_slot *slot);
+enum err mailbox_slots_flush(struct write *write) MUST_USE;
+enum err account_slot_get(struct write *write, uint32_t account_id,
+			  struct account_slot **slot_out) MUST_USE;
+void account_slot_dirty(struct write *write, struct account_slot *slot);
+enum err account_slots_flush(struct write *write) MUST_USE;
+
+/* The account's next MODSEQ. */
+uint64_t account_next_modseq(struct write *write, struct account_slot *slot);
+enum err account_load(struct read *read, uint32_t account_id, struct arena *arena,
+		      struct account_row *row_out) MUST_USE;
+struct account_slot *account_slot_new(struct write *write, uint32_t account_id);
+
+/* mailbox.c: all of an account, when the account goes. */
+enum err mailbox_remove_all(struct write *write, struct account_slot *account) MUST_USE;
+
+/* keyword.c: the bits of keyword names in a mailbox. With `add`, names without a bit are given
+ * one; ERR_LIMIT and ERR_BAD_INPUT come before anything has changed. */
+enum err keyword_bits(struct write *write, struct mailbox_slot *slot, const struct slice *names,
+		      size_t count, bool add, uint64_t *bits_out) MUST_USE;
+
+/* change.c */
+enum err change_add(struct write *write, struct mailbox_slot *slot, uint64_t modseq,
+		    enum change_kind kind, const struct ranges *uids) MUST_USE;
+
+/* watch.c: after a commit. */
+void watch_publish(struct store *store, const struct change_note *notes);
+struct watch_table *watch_table_new(void);
+void watch_table_free(struct watch_table **table);

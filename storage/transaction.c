@@ -1,0 +1,361 @@
+/* storage/transaction.c - read transactions out of a pool, the write transaction, and the few
+ * ways in which records are reached. Readers do not block the writer nor it them; but a reader
+ * keeps pages that the writer would use again, so none stays open longer than one turn of a
+ * loop. Runs in the back, and in the admin's process. */
+#include <assert.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/heap.h"
+#include "base/random.h"
+#include "storage/garbage_priv.h"
+#include "storage/store_priv.h"
+#include "storage/writer_priv.h"
+
+static const struct slice head_key = { (const uint8_t *)"!head", 5 };
+
+static MDB_val val_of(struct slice s)
+{
+	return (MDB_val){ s.len, (void *)(uintptr_t)s.ptr };
+}
+
+/* ---- reading ---- */
+
+bool store_enter(struct store *store)
+{
+	pthread_mutex_lock(&store->lock);
+	bool is_open = store->env != NULL;
+	store->inside++;
+	pthread_mutex_unlock(&store->lock);
+	return is_open;
+}
+
+void store_leave(struct store *store)
+{
+	pthread_mutex_lock(&store->lock);
+	if (--store->inside == 0)
+		pthread_cond_broadcast(&store->left);
+	pthread_mutex_unlock(&store->lock);
+}
+
+struct read *read_begin(struct store *store)
+{
+	pthread_mutex_lock(&store->lock);
+	bool is_open = store->env != NULL;
+	store->inside++;
+	struct read *read = store->idle_reads;
+	if (read)
+		store->idle_reads = read->next;
+	pthread_mutex_unlock(&store->lock);
+	if (!read) {
+		read = heap_alloc(sizeof(*read));
+		read->store = store;
+	}
+	read->next = NULL;
+	if (!is_open)
+		return read;
+	int code = read->txn ? mdb_txn_renew(read->txn)
+			     : mdb_txn_begin(store->env, NULL, MDB_RDONLY, &read->txn);
+	if (code != 0) {
+		environment_failure(store, code, "read");
+		mdb_txn_abort(read->txn);
+		read->txn = NULL;
+	}
+	return read;
+}
+
+void read_end(struct read **read_at)
+{
+	struct read *read = *read_at;
+	if (!read)
+		return;
+	*read_at = NULL;
+	struct store *store = read->store;
+	if (read->txn)
+		mdb_txn_reset(read->txn);
+	pthread_mutex_lock(&store->lock);
+	read->next = store->idle_reads;
+	store->idle_reads = read;
+	if (--store->inside == 0)
+		pthread_cond_broadcast(&store->left);
+	pthread_mutex_unlock(&store->lock);
+}
+
+enum err db_get(struct read *read, enum database db, struct slice key, struct slice *value_out)
+{
+	MDB_val k = val_of(key), v;
+	*value_out = SLICE_NONE;
+	if (!read->txn)
+		return ERR_DISK;
+	int code = mdb_get(read->txn, read->store->dbis[db], &k, &v);
+	if (code == MDB_NOTFOUND || code == MDB_BAD_VALSIZE)
+		return ERR_NOT_FOUND;
+	if (code != 0)
+		return environment_failure(read->store, code, "get");
+	*value_out = slice_of(v.mv_data, v.mv_size);
+	return ERR_OK;
+}
+
+bool db_has(struct read *read, enum database db, struct slice key)
+{
+	struct slice value;
+	return db_get(read, db, key, &value) == ERR_OK;
+}
+
+void row_open(struct row *row, struct read *read, enum database db)
+{
+	*row = (struct row){ .read = read };
+	if (!read->txn)
+		return;
+	int code = mdb_cursor_open(read->txn, read->store->dbis[db], &row->cursor);
+	if (code != 0) {
+		environment_failure(read->store, code, "walk");
+		row->cursor = NULL;
+	}
+}
+
+void row_close(struct row *row)
+{
+	if (row->cursor)
+		mdb_cursor_close(row->cursor);
+	row->cursor = NULL;
+}
+
+static bool row_get(struct row *row, MDB_val key, MDB_cursor_op op)
+{
+	MDB_val value;
+	if (!row->cursor)
+		return false;
+	int code = mdb_cursor_get(row->cursor, &key, &value, op);
+	if (code != 0) {
+		if (code != MDB_NOTFOUND)
+			environment_failure(row->read->store, code, "walk");
+		row->key = row->value = SLICE_NONE;
+		return false;
+	}
+	row->key = slice_of(key.mv_data, key.mv_size);
+	row->value = slice_of(value.mv_data, value.mv_size);
+	return true;
+}
+
+bool row_seek(struct row *row, struct slice key)
+{
+	return row_get(row, val_of(key), MDB_SET_RANGE);
+}
+
+bool row_next(struct row *row)
+{
+	return row_get(row, (MDB_val){ 0, NULL }, MDB_NEXT);
+}
+
+/* ---- writing ---- */
+
+/* After a put or delete that failed only abort is allowed. */
+static enum err write_failure(struct write *write, int code, const char *doing)
+{
+	write->failure = environment_failure(write->store, code, doing);
+	return write->failure;
+}
+
+void write_touch(struct write *write)
+{
+	write->writes++;
+}
+
+void write_note(struct write *write, uint32_t account_id, uint64_t mailbox_id)
+{
+	for (struct change_note *note = write->notes; note; note = note->next)
+		if (note->account_id == account_id && note->mailbox_id == mailbox_id)
+			return;
+	struct change_note *note = arena_alloc(&write->arena, sizeof(*note));
+	*note = (struct change_note){ write->notes, account_id, mailbox_id };
+	write->notes = note;
+}
+
+enum err db_put(struct write *write, enum database db, struct slice key, struct slice value,
+		unsigned flags)
+{
+	if (write->failure != ERR_OK)
+		return write->failure;
+	write_touch(write);
+	MDB_val k = val_of(key), v = val_of(value);
+	int code = mdb_put(write->read.txn, write->store->dbis[db], &k, &v, flags);
+	return code == 0 ? ERR_OK : write_failure(write, code, "put");
+}
+
+enum err db_del(struct write *write, enum database db, struct slice key)
+{
+	if (write->failure != ERR_OK)
+		return write->failure;
+	MDB_val k = val_of(key);
+	int code = mdb_del(write->read.txn, write->store->dbis[db], &k, NULL);
+	if (code == MDB_NOTFOUND || code == MDB_BAD_VALSIZE)
+		return ERR_NOT_FOUND;
+	write_touch(write);
+	return code == 0 ? ERR_OK : write_failure(write, code, "delete");
+}
+
+enum err row_replace(struct row *row, struct slice value)
+{
+	struct write *write = row->read->write;
+	if (write->failure != ERR_OK)
+		return write->failure;
+	write_touch(write);
+	/* A key that points into the map must not go back into a put: the page may move. */
+	struct key copy = { .len = row->key.len };
+	assert(copy.len <= sizeof(copy.octets) && value.len == row->value.len);
+	memcpy(copy.octets, row->key.ptr, row->key.len);
+	MDB_val k = val_of(key_slice(&copy)), v = val_of(value);
+	int code = mdb_cursor_put(row->cursor, &k, &v, MDB_CURRENT);
+	row->key = row->value = SLICE_NONE;
+	return code == 0 ? ERR_OK : write_failure(write, code, "replace");
+}
+
+enum err row_delete(struct row *row)
+{
+	struct write *write = row->read->write;
+	if (write->failure != ERR_OK)
+		return write->failure;
+	write_touch(write);
+	int code = mdb_cursor_del(row->cursor, 0);
+	row->key = row->value = SLICE_NONE;
+	return code == 0 ? ERR_OK : write_failure(write, code, "delete");
+}
+
+struct read *write_read(struct write *write)
+{
+	return &write->read;
+}
+
+static void write_fini(struct write *write)
+{
+	arena_fini(&write->arena);
+	free(write->fresh_blobs);
+	ZSTD_freeDCtx(write->read.decompressor);
+	buffer_free(&write->read.stored);
+	buffer_free(&write->read.plain);
+	write->fresh_blobs = NULL;
+	write->notes = NULL;
+	write->read = (struct read){ 0 };
+}
+
+enum err write_begin(struct store *store, struct write *write)
+{
+	int code = MDB_PANIC;
+	for (int attempt = 0; attempt < 2 && code != 0; attempt++) {
+		*write = (struct write){ .store = store,
+					 .now_unix = clock_unix(),
+					 .garbage_due_unix = INT64_MAX };
+		bool is_open = store_enter(store);
+		unsigned generation = store->generation;
+		code = is_open ? mdb_txn_begin(store->env, NULL, 0, &write->read.txn) : MDB_PANIC;
+		if (code == 0)
+			break;
+		store_leave(store);
+		if (code != MDB_PANIC)
+			return environment_failure(store, code, "begin");
+		enum err err = environment_reopen(store, generation);
+		if (err != ERR_OK)
+			return err;
+	}
+	if (code != 0)
+		return environment_failure(store, code, "begin");
+	write->read.store = store;
+	write->read.write = write;
+	struct slice record;
+	if (db_get(&write->read, DB_MAIN, head_key, &record) != ERR_OK ||
+	    !head_decode(record, &write->head)) {
+		log_error(NULL, EVENT("store-damaged"), WORD("where", "head"));
+		write_abort(write);
+		return ERR_DISK;
+	}
+	return ERR_OK;
+}
+
+void write_abort(struct write *write)
+{
+	if (!write->read.txn)
+		return;
+	mdb_txn_abort(write->read.txn);
+	write_fini(write);
+	store_leave(write->store);
+}
+
+static enum err head_flush(struct write *write)
+{
+	int fd;
+	struct stat status;
+	if (mdb_env_get_fd(write->store->env, &fd) == 0 && fstat(fd, &status) == 0)
+		write->head.file_octets = (uint64_t)status.st_size;
+	write->head.stamp = random_u64();
+	struct buffer record = { 0 };
+	head_encode(&write->head, &record);
+	enum err err = db_put(write, DB_MAIN, head_key, buffer_slice(&record), PUT_ANY);
+	buffer_free(&record);
+	return err;
+}
+
+/* A commit that failed while its last page was written may have come to be all the same: the
+ * stamp tells. Then its jobs must not run a second time. */
+static bool is_committed(struct store *store, uint64_t stamp)
+{
+	struct slice record;
+	struct head head;
+	struct read *read = read_begin(store);
+	bool is = db_get(read, DB_MAIN, head_key, &record) == ERR_OK &&
+		  head_decode(record, &head) && head.stamp == stamp;
+	read_end(&read);
+	return is;
+}
+
+static bool is_poisoned(struct store *store)
+{
+	MDB_txn *txn;
+	bool is_open = store_enter(store);
+	int code = is_open ? mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn) : MDB_PANIC;
+	if (code == 0)
+		mdb_txn_abort(txn);
+	store_leave(store);
+	return code == MDB_PANIC;
+}
+
+enum err write_commit(struct write *write)
+{
+	struct store *store = write->store;
+	enum err err = write->failure;
+	if (err == ERR_OK)
+		err = garbage_add_fresh(write);
+	if (err == ERR_OK)
+		err = mailbox_slots_flush(write);
+	if (err == ERR_OK)
+		err = account_slots_flush(write);
+	if (err == ERR_OK)
+		err = head_flush(write);
+	if (err != ERR_OK) {
+		write_abort(write);
+		return err;
+	}
+	unsigned generation = store->generation;
+	int code = mdb_txn_commit(write->read.txn);
+	write->read.txn = NULL;
+	store_leave(store);
+	if (code != 0) {
+		err = environment_failure(store, code, "commit");
+		if (is_poisoned(store) && environment_reopen(store, generation) == ERR_OK &&
+		    is_committed(store, write->head.stamp) && mdb_env_sync(store->env, 1) == 0) {
+			log_warning(NULL, EVENT("commit-found-again"));
+			err = ERR_OK;
+		}
+	}
+	if (err == ERR_OK) {
+		store->wrote = true;
+		watch_publish(store, write->notes);
+		if (write->garbage_due_unix != INT64_MAX) {
+			int64_t wait = write->garbage_due_unix - write->now_unix;
+			writer_look_in(store, wait > 0 ? (uint64_t)wait * 1000 : 0);
+		}
+	}
+	write_fini(write);
+	return err;
+}
