@@ -135,13 +135,13 @@ enum err store_open(const char *state_dir, enum store_mode mode, struct store **
 	store->watches = watch_table_new();
 
 	*store_out = NULL;
-	*why_out = NULL;
 	enum err err = open_checked(store, state_dir, why_out);
 	/* A sweep that fails for want of room waits until the next start. */
 	if (err == ERR_OK && mode == STORE_SERVE && pending_sweep(store) != ERR_OK)
 		log_warning(NULL, EVENT("sweep-failed"), CSTR("path", store->path));
 	if (err == ERR_OK) {
 		*store_out = store;
+		*why_out = NULL;
 	} else {
 		log_error(NULL, EVENT("store-refused"), WORD("outcome", err_word(err)),
 			  CSTR("why", *why_out));

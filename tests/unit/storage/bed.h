@@ -1,0 +1,168 @@
+/* tests/unit/storage/bed.h - a store of one's own in a temporary folder, and short ways to
+ * write to it. */
+#pragma once
+
+#include "tests/unit/unit.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "storage/account.h"
+#include "storage/message.h"
+#include "storage/store_priv.h"
+
+struct bed {
+	char dir[64]; /* the state directory */
+	struct store *store;
+	uint32_t account_id; /* alice@example.org */
+	uint64_t inbox_id;
+	struct arena arena;
+};
+
+static inline void bed_dir(struct bed *bed)
+{
+	*bed = (struct bed){ .store = NULL };
+	snprintf(bed->dir, sizeof(bed->dir), "%s/bode-store-XXXXXX",
+		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+	assert_non_null(mkdtemp(bed->dir));
+}
+
+static inline void bed_remove_dir(const char *dir)
+{
+	DIR *open = opendir(dir);
+	struct dirent *entry;
+	char path[512];
+	while (open && (entry = readdir(open))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
+		if (unlink(path) != 0)
+			bed_remove_dir(path);
+	}
+	if (open)
+		closedir(open);
+	rmdir(dir);
+}
+
+static inline enum err bed_try_open(struct bed *bed, enum store_mode mode, const char **why_out)
+{
+	return store_open(bed->dir, mode, &bed->store, why_out);
+}
+
+static inline void bed_open(struct bed *bed, enum store_mode mode)
+{
+	const char *why;
+	if (bed_try_open(bed, mode, &why) != ERR_OK)
+		fail_msg("%s", why);
+	assert_null(why);
+}
+
+/* A write as a plain function. */
+struct bed_job {
+	struct job job;
+	enum err (*run)(struct write *write, void *arg);
+	void *arg;
+};
+
+static inline enum err bed_job_run(struct write *write, struct job *job)
+{
+	struct bed_job *bed_job = CONTAINER_OF(job, struct bed_job, job);
+	return bed_job->run(write, bed_job->arg);
+}
+
+static inline enum err bed_write(struct bed *bed, enum err (*run)(struct write *write, void *arg),
+				 void *arg)
+{
+	struct bed_job job = { .job.run = bed_job_run, .run = run, .arg = arg };
+	return store_write_now(bed->store, &job.job);
+}
+
+static inline enum err bed_first_account(struct write *write, void *arg)
+{
+	struct bed *bed = arg;
+	enum err err = domain_add(write, SLICE("example.org"));
+	return err == ERR_OK ? account_add(write, SLICE("alice"), SLICE("example.org"),
+					   SLICE("$argon2id$x"), &bed->account_id)
+			     : err;
+}
+
+static inline uint64_t bed_mailbox(struct bed *bed, const char *name)
+{
+	struct mailbox mailbox = { 0 };
+	struct read *read = read_begin(bed->store);
+	enum err err = mailbox_find(read, bed->account_id, slice_cstr(name), &bed->arena, &mailbox);
+	read_end(&read);
+	return err == ERR_OK ? mailbox.mailbox_id : 0;
+}
+
+/* With alice and her mailboxes. */
+static inline void bed_begin(struct bed *bed, enum store_mode mode)
+{
+	bed_dir(bed);
+	bed_open(bed, STORE_CREATE);
+	assert_int_equal(bed_write(bed, bed_first_account, bed), ERR_OK);
+	if (mode != STORE_CREATE) {
+		store_close(&bed->store);
+		bed_open(bed, mode);
+	}
+	bed->inbox_id = bed_mailbox(bed, "INBOX");
+	assert_true(bed->inbox_id != 0);
+}
+
+static inline void bed_end(struct bed *bed)
+{
+	store_close(&bed->store);
+	arena_fini(&bed->arena);
+	bed_remove_dir(bed->dir);
+}
+
+/* Filing one message whole. */
+struct bed_append {
+	uint64_t mailbox_id;
+	struct slice text;
+	struct message_entry entry;
+	const struct slice *keywords;
+	size_t keyword_count;
+	struct intake *intake;
+	uint32_t uid;
+};
+
+static inline enum err bed_append_run(struct write *write, void *arg)
+{
+	struct bed_append *append = arg;
+	append->entry.size_octets = intake_size_octets(append->intake);
+	enum err err = intake_commit(write, append->intake, &append->entry.blob_id);
+	return err == ERR_OK ? message_append(write, append->mailbox_id, &append->entry,
+					      append->keywords, append->keyword_count, &append->uid)
+			     : err;
+}
+
+static inline enum err bed_append(struct bed *bed, struct bed_append *append)
+{
+	append->intake = intake_new(bed->store, NULL, NULL, NULL);
+	intake_feed(append->intake, append->text);
+	enum err err = intake_finish(append->intake);
+	if (err == ERR_OK)
+		err = bed_write(bed, bed_append_run, append);
+	intake_free(&append->intake);
+	return err;
+}
+
+/* In octets that compress somewhat, as mail does; `seed` makes it another text. */
+static inline void bed_text(struct buffer *text, unsigned seed, size_t octets)
+{
+	uint32_t state = seed * 2654435761u + 12345;
+	buffer_clear(text);
+	buffer_add_format(text, "Subject: number %u\r\nFrom: bob@example.net\r\n\r\n", seed);
+	while (text->len < octets) {
+		state = state * 1664525 + 1013904223;
+		if (text->len % 71 == 70)
+			buffer_add_cstr(text, "\r\n");
+		else
+			buffer_add_byte(text, (uint8_t)('a' + (state >> 24) % 26));
+	}
+	text->len = text->len > octets && octets > 60 ? octets : text->len;
+}
