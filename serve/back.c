@@ -1,0 +1,210 @@
+/* serve/back.c - the role of the back: the store, and on each loop the channel from a front's
+ * loop, whose messages it hands to who knows them. Runs in the back. */
+#include "serve/back_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/heap.h"
+#include "base/log.h"
+#include "base/octets.h"
+#include "mail/text.h"
+#include "runtime/descriptor.h"
+#include "runtime/messages.h"
+#include "runtime/pool.h"
+#include "runtime/sandbox.h"
+#include "runtime/session.h"
+#include "serve/control_priv.h"
+#include "serve/login_priv.h"
+#include "smtpd/smtpd.h"
+#include "storage/mailbox.h"
+
+enum { POOL_THREADS_MIN = 2, POOL_THREADS_MAX = 8 };
+
+/* All of the process. */
+struct back_role {
+	struct store *store;
+	struct login *login;
+	struct descriptor *control;
+};
+
+/* A channel from a front's loop. After a front's death its old channels may end later than
+ * the new ones begin. */
+struct front_peer {
+	struct back_loop *owner;
+	struct channel *channel;
+	struct smtpd_back *smtpd;
+	struct login_desk *desk;
+};
+
+struct back_loop {
+	struct child_loop child_loop; /* first */
+	struct back back;
+	struct login *login;
+	unsigned peers; /* channels that are open */
+};
+
+static struct back_loop *back_loop_of(struct child_loop *loop)
+{
+	return CONTAINER_OF(loop, struct back_loop, child_loop);
+}
+
+/* ---- channels ---- */
+
+static void peer_free(struct front_peer *peer)
+{
+	smtpd_back_free(&peer->smtpd);
+	login_desk_free(&peer->desk);
+	channel_free(&peer->channel);
+	peer->owner->peers--;
+	free(peer);
+}
+
+static void on_message(struct channel *channel, uint16_t type, uint32_t conversation,
+		       struct slice payload, int fd)
+{
+	struct front_peer *peer = channel_user(channel);
+	bool good;
+	switch (type) {
+	case MESSAGE_AUTHENTICATE:
+	case MESSAGE_SESSION:
+	case MESSAGE_FORGET_TOKEN:
+		good = login_desk_message(peer->desk, type, conversation, payload, fd);
+		break;
+	default:
+		good = fd < 0 && smtpd_back_message(peer->smtpd, type, conversation, payload);
+		if (fd >= 0)
+			close(fd);
+		break;
+	}
+	if (!good) {
+		log_error(NULL, EVENT("bad-message"), NUM("type", type),
+			  NUM("size_octets", payload.len));
+		peer_free(peer);
+	}
+}
+
+static void on_closed(struct channel *channel)
+{
+	peer_free(channel_user(channel));
+}
+
+static void back_link(struct child_loop *child_loop, int fd)
+{
+	static const struct channel_events events = {
+		.message = on_message,
+		.closed = on_closed,
+	};
+	struct back_loop *loop = back_loop_of(child_loop);
+	struct front_peer *peer = heap_alloc(sizeof(*peer));
+	peer->owner = loop;
+	peer->channel = channel_new(child_loop->loop, fd, &events, peer);
+	peer->smtpd = smtpd_back_new(&loop->back, peer->channel, login_tokens(loop->login));
+	peer->desk = login_desk_new(loop->login, &loop->back, peer->channel);
+	loop->peers++;
+}
+
+/* ---- the control socket ---- */
+
+static void on_control(void *user)
+{
+	struct back_role *role = user;
+	uint8_t octets[CONTROL_OCTETS + 1]; /* one more, to see what is too long */
+	ssize_t len;
+	while ((len = recv(descriptor_fd(role->control), octets, sizeof(octets), MSG_DONTWAIT)) >=
+	       0)
+		if (len == CONTROL_OCTETS)
+			watch_notify_account(role->store, get_be32(octets));
+}
+
+/* ---- start, reload, stop ---- */
+
+static bool open_store(struct child *child, struct back_role *role)
+{
+	const char *why = NULL;
+	if (store_open(child->config->state_dir, STORE_SERVE, &role->store, &why) == ERR_OK)
+		return true;
+	fprintf(stderr, "bode: %s\n", why ? why : "the store cannot be opened");
+	return false;
+}
+
+static bool back_start_role(struct child *child)
+{
+	struct back_role *role = heap_alloc(sizeof(*role));
+	struct arena arena = { NULL };
+	child->role = role;
+	text_prepare_sandbox();
+	/* Only the store, not what else is in the state directory: the key is there, too. */
+	const char *files_dir = arena_format(&arena, "%s/store", child->config->state_dir);
+	bool shut = sandbox_back(&child->order.user, files_dir) == ERR_OK;
+	arena_fini(&arena);
+	if (!shut || !open_store(child, role))
+		return false;
+
+	/* From here on there are threads. */
+	role->login = login_new(child->config);
+	store_start_writer(role->store);
+	pool_set_threads(child->order.loops < POOL_THREADS_MIN	 ? POOL_THREADS_MIN
+			 : child->order.loops > POOL_THREADS_MAX ? POOL_THREADS_MAX
+								 : child->order.loops);
+	for (unsigned i = 0; i < child->order.loops; i++) {
+		struct back_loop *loop = back_loop_of(child->loops[i]);
+		loop->login = role->login;
+		loop->back = (struct back){
+			.loop = child->loops[i]->loop,
+			.store = role->store,
+			.config = child->config,
+		};
+	}
+	if (child->control_fd >= 0)
+		role->control =
+			descriptor_new(child->control_loop, child->control_fd, on_control, role);
+	return true;
+}
+
+static void run_renewal(struct child_loop *child_loop, void *data)
+{
+	back_loop_of(child_loop)->back.config = data;
+}
+
+static void back_reload(struct child *child)
+{
+	struct back_role *role = child->role;
+	login_set_config(role->login, child->config);
+	for (unsigned i = 0; i < child->order.loops; i++)
+		child_post(child->loops[i], run_renewal, (void *)(uintptr_t)child->config);
+}
+
+static void back_stop(struct child_loop *child_loop)
+{
+	session_shutdown_all(child_loop->loop);
+}
+
+/* The front's sessions have transactions under way until its channels end. */
+static bool back_is_drained(struct child_loop *child_loop)
+{
+	return session_count(child_loop->loop) == 0 && back_loop_of(child_loop)->peers == 0;
+}
+
+/* What was submitted is committed before the store closes. */
+static void back_finish(struct child *child)
+{
+	struct back_role *role = child->role;
+	descriptor_free(&role->control);
+	store_close(&role->store);
+}
+
+const struct child_class back_class = {
+	.name = "back",
+	.loop_octets = sizeof(struct back_loop),
+	.start = back_start_role,
+	.link = back_link,
+	.reload = back_reload,
+	.stop = back_stop,
+	.is_drained = back_is_drained,
+	.finish = back_finish,
+};

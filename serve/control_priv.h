@@ -1,0 +1,19 @@
+/* serve/control_priv.h - the socket by which the admin's process wakes the server: STATE_DIR/
+ * control, datagrams of one be32 account id each. For this room alone. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "runtime/sandbox.h"
+
+struct sockaddr_un;
+
+enum { CONTROL_OCTETS = 4 };
+/* False: the path is too long for a socket's address. */
+bool control_address(const char *state_dir, struct sockaddr_un *address_out);
+/* Binds it, for its owner alone, in the place of one that a killed server left. The caller
+ * holds the state directory's lock. -1: logged; the server can do without. */
+int control_bind(const char *state_dir, const struct sandbox_user *owner);
+void control_unbind(const char *state_dir);

@@ -1,0 +1,137 @@
+/* serve/front.c - the role of the front: gates, TLS contexts and links on each loop.
+ * Runs in the front. */
+#include "serve/front_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+
+#include "base/heap.h"
+#include "base/log.h"
+#include "runtime/relay.h"
+#include "runtime/sandbox.h"
+#include "runtime/session.h"
+
+enum { GOODBYE_MS = 1000 }; /* for clients to close their side, after the last session */
+
+static struct front_loop *front_loop_of(struct child_loop *loop)
+{
+	return CONTAINER_OF(loop, struct front_loop, child_loop);
+}
+
+static struct tls_context *make_tls(struct child *child)
+{
+	const char *why = NULL;
+	struct tls_context *tls = tls_server_context(buffer_slice(&child->texts[TEXT_CERTIFICATE]),
+						     buffer_slice(&child->texts[TEXT_KEY]), &why);
+	if (!tls)
+		log_error(NULL, EVENT("certificate-refused"), CSTR("why", why));
+	return tls;
+}
+
+static void loop_set_up(struct front_loop *loop, struct connections *connections,
+			struct tls_context *tls)
+{
+	struct child *child = loop->child_loop.child;
+	size_t count = 0;
+	loop->connections = connections;
+	loop->reserve_fd = eventfd(0, EFD_CLOEXEC);
+	loop->front = (struct front){
+		.loop = loop->child_loop.loop,
+		.link = link_new(loop->child_loop.loop),
+		.tls = tls_context_hold(tls),
+		.config = child->config,
+	};
+	loop->gates = heap_alloc_array(child->listener_count, sizeof(struct gate));
+	for (size_t i = 0; i < child->listener_count; i++) {
+		const struct child_listener *listener = &child->listeners[i];
+		if (listener->loop == loop_index(loop->child_loop.loop))
+			gate_open(&loop->gates[count++], loop, listener->service, listener->fd);
+	}
+	loop->gate_count = count;
+}
+
+static bool front_start_role(struct child *child)
+{
+	struct tls_context *tls = make_tls(child);
+	if (!tls || sandbox_front(&child->order.user) != ERR_OK)
+		return false;
+	struct connections *connections = connections_new(child->config);
+	child->role = connections;
+	for (unsigned i = 0; i < child->order.loops; i++)
+		loop_set_up(front_loop_of(child->loops[i]), connections, tls);
+	tls_context_release(&tls);
+	return true;
+}
+
+static void front_link(struct child_loop *loop, int fd)
+{
+	link_connect(front_loop_of(loop)->front.link, fd);
+}
+
+/* ---- reload ---- */
+
+struct renewal {
+	const struct config *config;
+	struct tls_context *tls;
+};
+
+static void run_renewal(struct child_loop *child_loop, void *data)
+{
+	struct renewal *renewal = data;
+	struct front *front = &front_loop_of(child_loop)->front;
+	front->config = renewal->config;
+	if (renewal->tls) {
+		/* Connections under way hold the old one themselves. */
+		tls_context_release(&front->tls);
+		front->tls = renewal->tls;
+	}
+	free(renewal);
+}
+
+static void front_reload(struct child *child)
+{
+	struct tls_context *tls = make_tls(child); /* NULL: the old one stays */
+	connections_set_limits(child->role, child->config);
+	for (unsigned i = 0; i < child->order.loops; i++) {
+		struct renewal *renewal = heap_alloc(sizeof(*renewal));
+		renewal->config = child->config;
+		renewal->tls = tls ? tls_context_hold(tls) : NULL;
+		child_post(child->loops[i], run_renewal, renewal);
+	}
+	tls_context_release(&tls);
+}
+
+/* ---- stop ---- */
+
+static void front_stop(struct child_loop *child_loop)
+{
+	struct front_loop *loop = front_loop_of(child_loop);
+	for (size_t i = 0; i < loop->gate_count; i++)
+		gate_shut(&loop->gates[i]);
+	session_shutdown_all(child_loop->loop);
+}
+
+/* The back says goodbye to those who are signed in: their relays end by that. */
+static bool front_is_drained(struct child_loop *child_loop)
+{
+	struct front_loop *loop = front_loop_of(child_loop);
+	if (session_count(child_loop->loop) > 0 || relay_count(child_loop->loop) > 0)
+		return false;
+	uint64_t now_ms = loop_now_ms(child_loop->loop);
+	if (loop->empty_ms == 0)
+		loop->empty_ms = now_ms;
+	return loop->open == 0 || now_ms - loop->empty_ms >= GOODBYE_MS;
+}
+
+const struct child_class front_class = {
+	.name = "front",
+	.loop_octets = sizeof(struct front_loop),
+	.start = front_start_role,
+	.link = front_link,
+	.reload = front_reload,
+	.stop = front_stop,
+	.is_drained = front_is_drained,
+};

@@ -1,0 +1,34 @@
+/* serve/front_priv.h - the front's role, and what its parts share. For this room alone. */
+#pragma once
+
+#include "runtime/descriptor.h"
+#include "runtime/front.h"
+#include "serve/child_priv.h"
+#include "serve/connections_priv.h"
+
+extern const struct child_class front_class;
+
+struct front_loop;
+
+/* A listening socket of one loop. */
+struct gate {
+	struct front_loop *owner;
+	enum config_service service;
+	struct descriptor *descriptor; /* NULL: shut */
+	struct timer *pause;	       /* after the kernel ran out of something */
+};
+
+struct front_loop {
+	struct child_loop child_loop; /* first */
+	struct front front;
+	struct connections *connections; /* all loops' */
+	struct gate *gates;
+	size_t gate_count;
+	int reserve_fd;	   /* given up for a moment to refuse a client when there are no others */
+	unsigned open;	   /* streams of clients, also those that only say goodbye still */
+	uint64_t empty_ms; /* while stopping: when the last session had left; 0: not yet */
+};
+
+/* serve/gate.c: accepts clients and hands them to their protocol. */
+void gate_open(struct gate *gate, struct front_loop *owner, enum config_service service, int fd);
+void gate_shut(struct gate *gate);

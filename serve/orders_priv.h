@@ -1,0 +1,52 @@
+/* serve/orders_priv.h - what the supervisor says to its children, over a channel each, and
+ * what they answer. For this room alone. */
+#pragma once
+
+#include "base/buffer.h"
+#include "base/config.h"
+#include "runtime/sandbox.h"
+
+enum order_type {
+	/* supervisor -> child */
+	ORDER_TEXT = 1, /* u8 enum order_text, then a piece of it */
+	ORDER_LISTENER, /* front: be16 loop, u8 service; with a listening socket */
+	ORDER_CONTROL,	/* back: with the control socket */
+	ORDER_LINK,	/* be16 loop; with one end of the channel between front and back */
+	ORDER_START,	/* struct start_order */
+	ORDER_RELOAD,	/* the texts that came since are the new ones */
+	ORDER_STOP,	/* goodbye to every session, then exit with 0 */
+	/* child -> supervisor */
+	REPORT_READY = 100,
+};
+
+enum order_text {
+	TEXT_CONFIG_NAME, /* absolute: relative paths inside start from its folder */
+	TEXT_CONFIG,
+	TEXT_CERTIFICATE, /* front only, like the key */
+	TEXT_KEY,
+	TEXT_COUNT,
+};
+enum { TEXT_PIECE_OCTETS = 32 * 1024 };
+
+struct start_order {
+	struct sandbox_user user;
+	unsigned loops;
+	bool kill_violators;
+};
+void start_order_encode(const struct start_order *order, struct buffer *out);
+bool start_order_decode(struct slice payload, struct start_order *order_out);
+
+void listener_order_encode(unsigned loop, enum config_service service, struct buffer *out);
+bool listener_order_decode(struct slice payload, unsigned *loop_out,
+			   enum config_service *service_out);
+void link_order_encode(unsigned loop, struct buffer *out);
+bool link_order_decode(struct slice payload, unsigned *loop_out);
+
+enum {
+	CONTROL_FD = 3, /* the child's end of the channel */
+	/* A child that cannot start for a reason that it has told the operator exits so; it is
+	 * no use to try again. */
+	EXIT_REFUSED = 1,
+	STOP_CHILD_MS = 4000, /* a child says goodbye for at most so long */
+	STOP_ALL_MS = 4700,   /* then the supervisor ends it */
+};
