@@ -12,7 +12,6 @@
 
 #include "base/heap.h"
 #include "base/log.h"
-#include "base/octets.h"
 #include "mda/filing.h"
 #include "storage/back.h"
 
@@ -248,12 +247,13 @@ static void on_filed(void *user, enum err outcome, uint64_t blob_id)
 
 static void give_credit(struct transaction *t)
 {
-	uint8_t payload[4];
+	struct buffer payload = { 0 };
 
-	put_be32(payload, t->uncredited_octets);
+	credit_encode(t->uncredited_octets, &payload);
 	t->uncredited_octets = 0;
-	channel_send(t->smtpd->channel, MESSAGE_CREDIT, t->conversation,
-		     slice_of(payload, sizeof(payload)), -1);
+	channel_send(t->smtpd->channel, MESSAGE_CREDIT, t->conversation, buffer_slice(&payload),
+		     -1);
+	buffer_free(&payload);
 }
 
 static void on_room(void *user)
@@ -292,24 +292,13 @@ static enum err check_envelope(struct transaction *t, const struct transaction_m
 	return err;
 }
 
-/* Each recipient a block, as many as announced, at least one. */
-static bool is_well_formed(const struct transaction_message *message)
-{
-	struct slice blocks = message->recipients, forward_path;
-	uint32_t count = 0;
-
-	while (transaction_next_recipient(&blocks, &forward_path))
-		count++;
-	return blocks.len == 0 && count == message->recipient_count && count > 0;
-}
-
 static bool on_transaction(struct smtpd_back *smtpd, uint32_t conversation, struct slice payload)
 {
 	struct transaction_message message;
 	struct transaction **slot = slot_of(smtpd, conversation);
 	const struct config *config = smtpd->back->config;
 
-	if (*slot || !transaction_decode(payload, &message) || !is_well_formed(&message))
+	if (*slot || !transaction_decode(payload, &message))
 		return false;
 	/* A transaction belongs to a connection, and those have their limit. */
 	if (smtpd->open_count >= config->connections) {

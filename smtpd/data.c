@@ -133,16 +133,10 @@ static void begin(struct smtp_session *s)
 	t->window_octets -= (uint32_t)t->gathered.len;
 }
 
-static void send_content(struct smtp_session *s, struct slice octets)
-{
-	for (size_t at = 0; at < octets.len; at += CONTENT_FRAME_OCTETS)
-		link_transaction_content(s->front->link, &s->question,
-					 slice_sub(octets, at, CONTENT_FRAME_OCTETS));
-}
-
 static void send_gathered(struct smtp_session *s)
 {
-	send_content(s, buffer_slice(&s->transaction.gathered));
+	link_transaction_content(s->front->link, &s->question,
+				 buffer_slice(&s->transaction.gathered));
 	/* Given back: a client that pauses here pins no memory. */
 	buffer_free(&s->transaction.gathered);
 }
@@ -157,7 +151,7 @@ static void take_run(struct smtp_session *s, struct slice run)
 		return;
 	}
 	send_gathered(s);
-	send_content(s, run);
+	link_transaction_content(s->front->link, &s->question, run);
 }
 
 static enum step filed(struct smtp_session *s)

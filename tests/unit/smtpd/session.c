@@ -1,0 +1,360 @@
+/* tests/unit/smtpd/session.c - the session against a back that the test plays: what a dialog
+ * cannot show, since the real back is never slow, full or dead at the moment one would like. */
+#include "tests/unit/unit.h"
+
+#include <stdlib.h>
+
+#include "tests/unit/smtpd/fake_link.h"
+
+static struct config *config;
+static struct front front;
+static struct smtp_session *session;
+static struct buffer unread; /* what the session has left of its input */
+static enum step last_step;
+static unsigned woken_count;
+
+static void drive(void)
+{
+	struct cursor in = cursor_of(buffer_slice(&unread));
+	size_t left = cursor_left(&in);
+	last_step = session_drive(&session->session, &in);
+	buffer_drop_front(&unread, left - cursor_left(&in));
+}
+
+static void on_woken(struct session *s)
+{
+	woken_count++;
+	drive();
+}
+
+static void say(const char *text)
+{
+	buffer_add_cstr(&unread, text);
+	drive();
+}
+
+/* What stands to be sent, taken away. */
+static void expect(const char *want)
+{
+	struct slice got = buffer_slice(&session->session.out);
+	if (!slice_eq(got, slice_cstr(want)))
+		fail_msg("got \"%.*s\", want \"%s\"", SLICE_ARG(got), want);
+	buffer_clear(&session->session.out);
+}
+
+static void expect_start(const char *want)
+{
+	struct slice got = buffer_slice(&session->session.out);
+	if (!slice_starts_nocase(got, slice_cstr(want)))
+		fail_msg("got \"%.*s\", want \"%s...\"", SLICE_ARG(got), want);
+	buffer_clear(&session->session.out);
+}
+
+static void news(enum news what)
+{
+	session_wake_news(&session->session, what);
+}
+
+static void start(enum config_service service, bool secure)
+{
+	struct peer peer = { .address = { 192, 0, 2, 7 }, .family = 4 };
+	fake_reset();
+	buffer_clear(&unread);
+	woken_count = 0;
+	session = smtp_session_new(&front, service, &peer, secure);
+	session->session.woken = on_woken;
+	say("");
+	expect("220 mx.example.org ESMTP Bode\r\n");
+	say("HELO client.example\r\n");
+	expect("250 mx.example.org\r\n");
+}
+
+/* The connection is gone. */
+static void leave(void)
+{
+	buffer_free(&session->session.out);
+	session->session.class->free(&session->session);
+	session = NULL;
+	buffer_free(&unread);
+}
+
+static void finish(void)
+{
+	leave();
+	fake_reset();
+}
+
+static void begin_message(void)
+{
+	say("MAIL FROM:<>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n");
+	fake_verdict(RECIPIENT_OK);
+	expect("250 2.1.0 Sender OK\r\n250 2.1.5 Recipient OK\r\n"
+	       "354 Start mail input; end with <CRLF>.<CRLF>\r\n");
+}
+
+/* RFC 2920: the replies of a group leave together, once its input is used up. */
+static void group_is_answered_at_once(void **state)
+{
+	start(SERVICE_SMTP, false);
+	say("MAIL FROM:<>\r\nRCPT TO:<alice@example.org>\r\nRCPT TO:<bob@example.org>\r\nDATA\r\n");
+	assert_int_equal(last_step, STEP_WAIT);
+	expect("");
+	fake_verdict(RECIPIENT_OK);
+	expect("");
+	fake_verdict(RECIPIENT_UNKNOWN);
+	expect("250 2.1.0 Sender OK\r\n250 2.1.5 Recipient OK\r\n550 5.1.1 No such mailbox here\r\n"
+	       "354 Start mail input; end with <CRLF>.<CRLF>\r\n");
+	assert_int_equal(last_step, STEP_INPUT);
+	/* The last of a group waits for nothing but its answer. */
+	say("RSET\r\n.\r\nMAIL FROM:<>\r\nRCPT TO:<alice@example.org>\r\n");
+	fake_filed(ERR_OK);
+	expect("250 2.0.0 Message 18c0 accepted\r\n250 2.1.0 Sender OK\r\n");
+	fake_verdict(RECIPIENT_OK);
+	expect("250 2.1.5 Recipient OK\r\n");
+	finish();
+}
+
+static void every_verdict_has_its_reply(void **state)
+{
+	static const char *const want[RECIPIENT_VERDICT_COUNT] = {
+		[RECIPIENT_OK] = "250 2.1.5 ",
+		[RECIPIENT_UNKNOWN] = "550 5.1.1 ",
+		[RECIPIENT_RELAY_DENIED] = "550 5.7.1 ",
+		[RECIPIENT_NO_RELAY] = "550 5.1.2 ",
+		[RECIPIENT_SENDER_DENIED] = "550 5.7.1 ",
+		[RECIPIENT_OVER_QUOTA] = "452 4.2.2 ",
+		[RECIPIENT_TEMPORARY] = "451 4.3.0 ",
+	};
+	start(SERVICE_SMTP, false);
+	say("MAIL FROM:<>\r\n");
+	expect_start("250 ");
+	for (unsigned verdict = 0; verdict < RECIPIENT_VERDICT_COUNT; verdict++) {
+		say("RCPT TO:<alice@example.org>\r\n");
+		fake_verdict((enum recipient_verdict)verdict);
+		expect_start(want[verdict]);
+	}
+	finish();
+}
+
+static void every_outcome_has_its_reply(void **state)
+{
+	static const struct {
+		enum err outcome;
+		const char *want;
+	} rows[] = {
+		{ ERR_OK, "250 2.0.0 " },    { ERR_FULL, "452 4.3.1 " },
+		{ ERR_DISK, "451 4.3.0 " },  { ERR_QUOTA, "452 4.2.2 " },
+		{ ERR_LIMIT, "552 5.3.4 " }, { ERR_GONE, "451 4.3.0 " },
+		{ ERR_BUSY, "451 4.3.0 " },  { ERR_DENIED, "451 4.7.0 " },
+	};
+	start(SERVICE_SMTP, false);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		/* After the commit, and, but for success, while content still flows. */
+		for (unsigned early = 0; early < (rows[i].outcome == ERR_OK ? 1 : 2); early++) {
+			begin_message();
+			say("Subject: x\r\n");
+			if (early)
+				fake_filed(rows[i].outcome);
+			say("\r\nx\r\n.\r\n");
+			if (!early)
+				fake_filed(rows[i].outcome);
+			expect_start(rows[i].want);
+			assert_int_equal(session->state, SMTP_READY);
+			assert_null(fake.question);
+		}
+	}
+	finish();
+}
+
+static void a_message_filed_before_its_commit_is_not_believed(void **state)
+{
+	start(SERVICE_SMTP, false);
+	begin_message();
+	say("x\r\n");
+	fake_filed(ERR_OK);
+	say(".\r\n");
+	expect_start("451 4.3.0 ");
+	finish();
+}
+
+static void dead_back_means_try_again(void **state)
+{
+	start(SERVICE_SMTP, false);
+	begin_message();
+	say("x\r\n.\r\n");
+	fake_die();
+	expect_start("451 4.3.0 ");
+	say("MAIL FROM:<>\r\n");
+	expect_start("250 ");
+	finish();
+}
+
+/* Never more than the window is on its way; a dead end is not one for ever. */
+static void content_waits_for_credit(void **state)
+{
+	struct buffer lines = { 0 };
+	start(SERVICE_SMTP, false);
+	begin_message();
+	for (unsigned i = 0; i < 1000; i++)
+		buffer_add_cstr(&lines, "..a line of the message, with a dot to undo\r\n");
+	buffer_add(&unread, buffer_slice(&lines));
+	for (unsigned i = 0; i < 9; i++) {
+		buffer_add(&unread, buffer_slice(&lines));
+		drive();
+	}
+	assert_int_equal(last_step, STEP_WAIT);
+	assert_true(fake.content.len <= CONTENT_WINDOW_OCTETS);
+	assert_true(fake.content.len > CONTENT_WINDOW_OCTETS - 100);
+	buffer_add_cstr(&unread, ".\r\n");
+	while (!fake.is_committed)
+		fake_credit((uint32_t)fake.unanswered_octets);
+	assert_true(fake.content.len > 10 * 1000 * 44);
+	fake_filed(ERR_OK);
+	expect_start("250 2.0.0 ");
+	buffer_free(&lines);
+	finish();
+}
+
+static void death_ends_waiting_for_credit(void **state)
+{
+	start(SERVICE_SMTP, false);
+	begin_message();
+	while (last_step != STEP_WAIT)
+		say("0123456789012345678901234567890123456789012345678901234567890123456789\r\n");
+	fake_die();
+	assert_int_equal(last_step, STEP_INPUT);
+	say("more\r\n.\r\n");
+	expect_start("451 4.3.0 ");
+	finish();
+}
+
+static void refused_content_is_abandoned_at_once(void **state)
+{
+	start(SERVICE_SMTP, false);
+	begin_message();
+	say("a\r\nb\nc");
+	assert_int_equal(fake.abandoned_count, 1);
+	say("d\r\n");
+	expect("");
+	say(".\r\n");
+	expect_start("554 5.6.0 ");
+	assert_int_equal(session->state, SMTP_READY);
+	finish();
+}
+
+static void leaving_abandons(void **state)
+{
+	start(SERVICE_SMTP, false);
+	begin_message();
+	say("half\r\n");
+	leave();
+	assert_int_equal(fake.abandoned_count, 1);
+	fake_reset();
+}
+
+static void timeout_and_shutdown_say_so(void **state)
+{
+	start(SERVICE_SMTP, false);
+	begin_message();
+	say("half\r\n");
+	news(NEWS_TIMEOUT);
+	drive();
+	expect("421 4.4.2 mx.example.org Timeout, closing connection\r\n");
+	assert_int_equal(last_step, STEP_CLOSE);
+	assert_int_equal(fake.abandoned_count, 1);
+	finish();
+	start(SERVICE_SMTP, false);
+	news(NEWS_SHUTDOWN);
+	drive();
+	expect_start("421 4.3.2 mx.example.org ");
+	assert_int_equal(last_step, STEP_CLOSE);
+	finish();
+}
+
+/* A commit under way is told of before the goodbye: the client must not send it again. */
+static void shutdown_waits_for_the_commit(void **state)
+{
+	start(SERVICE_SMTP, false);
+	begin_message();
+	say("x\r\n.\r\n");
+	news(NEWS_SHUTDOWN);
+	expect("");
+	fake_filed(ERR_OK);
+	expect("250 2.0.0 Message 18c0 accepted\r\n"
+	       "421 4.3.2 mx.example.org Service shutting down, closing connection\r\n");
+	finish();
+}
+
+static void sign_in_is_forgotten_with_the_connection(void **state)
+{
+	start(SERVICE_SUBMISSIONS, true);
+	say("AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n");
+	assert_int_equal(fake.asked, MESSAGE_AUTHENTICATE);
+	fake_authenticated(ERR_BUSY);
+	expect_start("454 4.7.0 ");
+	say("AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n");
+	fake_authenticated(ERR_OK);
+	expect_start("235 2.7.0 ");
+	assert_int_equal(fake.forgotten_count, 0);
+	leave();
+	assert_int_equal(fake.forgotten_count, 1);
+	fake_reset();
+}
+
+/* The longest paths, a hundred and more of them, still make an envelope that fits. */
+static void envelope_of_long_paths_fits(void **state)
+{
+	unsigned accepted = 0;
+	start(SERVICE_SMTP, false);
+	say("MAIL FROM:<>\r\n");
+	expect_start("250 ");
+	for (unsigned i = 0; i < 400; i++) {
+		buffer_add_format(&unread, "RCPT TO:<%064u@%.60s.%.60s.%.60s.example>\r\n", i,
+				  "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefgh",
+				  "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefgh",
+				  "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefgh");
+		drive();
+		if (!fake.question) {
+			expect_start("452 4.5.3 ");
+			continue;
+		}
+		fake_verdict(RECIPIENT_OK);
+		expect_start("250 2.1.5 ");
+		accepted++;
+	}
+	assert_true(accepted >= 100 && accepted < 400);
+	say("DATA\r\n.\r\n");
+	expect_start("354 ");
+	fake_filed(ERR_OK);
+	expect_start("250 2.0.0 ");
+	finish();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(group_is_answered_at_once),
+		cmocka_unit_test(every_verdict_has_its_reply),
+		cmocka_unit_test(every_outcome_has_its_reply),
+		cmocka_unit_test(a_message_filed_before_its_commit_is_not_believed),
+		cmocka_unit_test(dead_back_means_try_again),
+		cmocka_unit_test(content_waits_for_credit),
+		cmocka_unit_test(death_ends_waiting_for_credit),
+		cmocka_unit_test(refused_content_is_abandoned_at_once),
+		cmocka_unit_test(leaving_abandons),
+		cmocka_unit_test(timeout_and_shutdown_say_so),
+		cmocka_unit_test(shutdown_waits_for_the_commit),
+		cmocka_unit_test(sign_in_is_forgotten_with_the_connection),
+		cmocka_unit_test(envelope_of_long_paths_fits),
+	};
+	log_set_level(LOG_ERROR);
+	config = config_parse("test",
+			      SLICE("[server]\nhostname = mx.example.org\n"
+				    "state_dir = /nowhere\n"),
+			      stderr);
+	assert_non_null(config);
+	front = (struct front){ .config = config };
+	int status = cmocka_run_group_tests(tests, NULL, NULL);
+	config_free(config);
+	return status;
+}
