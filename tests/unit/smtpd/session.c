@@ -309,7 +309,7 @@ static void envelope_of_long_paths_fits(void **state)
 	say("MAIL FROM:<>\r\n");
 	expect_start("250 ");
 	for (unsigned i = 0; i < 400; i++) {
-		buffer_add_format(&unread, "RCPT TO:<%064u@%.60s.%.60s.%.60s.example>\r\n", i,
+		buffer_add_format(&unread, "RCPT TO:<%064u@%.59s.%.60s.%.60s.example>\r\n", i,
 				  "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefgh",
 				  "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefgh",
 				  "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefgh");
