@@ -6,16 +6,21 @@
 
 #include "base/buffer.h"
 
-/* Appends `octets`, which are in `charset` (any of iconv's names), as UTF-8. */
+/* Appends `octets`, which are in `charset`, as UTF-8. The charsets are those of charset.c's
+ * table, by any of their names in either case: what mail is written in. */
 void text_decode_charset(struct slice charset, struct slice octets, struct buffer *utf8);
 /* True for charsets that text_decode_charset() knows: SEARCH answers BADCHARSET otherwise. */
 bool text_charset_is_known(struct slice charset);
-/* Appends a header value with its encoded words decoded (RFC 2047) and folding removed. */
+/* Appends a header value with its encoded words decoded (RFC 2047) and folding removed. Octets
+ * outside of encoded words are taken as UTF-8 (RFC 6532). */
 void text_decode_header(struct slice value, struct buffer *utf8);
 /* Appends Unicode case folded, NFKC normalised text (utf8proc), for substring matching
  * (i;unicode-casemap, RFC 5051, in effect). Invalid UTF-8 becomes U+FFFD. */
 void text_fold(struct slice utf8, struct buffer *folded);
 bool text_is_utf8(struct slice s);
+/* Octets of the character that `s` starts with: 1 to 4; 0 where it is empty, cut off or not
+ * UTF-8 (RFC 3629: the shortest form, no surrogates, up to U+10FFFF). */
+size_t text_utf8_len(struct slice s);
 
 /* Content-Transfer-Encoding (RFC 2045 section 6), in pieces. */
 enum transfer_encoding { ENCODING_IDENTITY, ENCODING_BASE64, ENCODING_QUOTED_PRINTABLE };
@@ -23,10 +28,11 @@ enum transfer_encoding transfer_encoding_of(struct slice encoding);
 struct transfer_decoder;
 struct transfer_decoder *transfer_decoder_new(enum transfer_encoding encoding);
 void transfer_decode(struct transfer_decoder *decoder, struct slice encoded, struct buffer *octets);
+/* Appends what was held back, frees the decoder, leaves NULL. Accepts NULL. */
 void transfer_decoder_finish(struct transfer_decoder **decoder, struct buffer *octets);
 
-/* Mailbox names: modified UTF-7 (RFC 3501 section 5.1.3) to UTF-8 and back. Strict: false for
- * what is not a canonical encoding, or not UTF-8. */
+/* Mailbox names: modified UTF-7 (RFC 3501 section 5.1.3) to UTF-8 and back. Strict: false, and
+ * nothing appended, for what is not a canonical encoding, or not UTF-8. */
 bool mutf7_decode(struct slice name, struct buffer *utf8);
 bool mutf7_encode(struct slice utf8, struct buffer *name);
 /* Opens the converters of the usual charsets before the sandbox shuts: glibc loads them from

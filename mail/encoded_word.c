@@ -1,0 +1,146 @@
+/* mail/encoded_word.c - header values with their encoded words decoded.
+ *
+ * RFC 2047, RFC 2231 section 5 (a language behind the charset). Wider than the grammar where
+ * senders are: a word may be of any length, hold blanks, and stand in quotes or beside other
+ * text; a character may be split over adjacent words of one charset. Linear time. Runs in
+ * both. */
+#include "base/base64.h"
+#include "mail/text_priv.h"
+
+enum { MAX_CHARSET = 64 };
+
+struct encoded_word {
+	struct slice charset; /* without the language */
+	bool base64;
+	struct slice text;
+};
+
+/* "=?" charset "?" encoding "?" encoded-text "?=" */
+static bool take_encoded_word(struct slice value, size_t *at, bool *no_more,
+			      struct encoded_word *word_out)
+{
+	size_t i = *at + 2, start = i;
+	if (*no_more || value.len < i + 6 || value.ptr[*at] != '=' || value.ptr[*at + 1] != '?')
+		return false;
+	while (i < value.len && i - start <= MAX_CHARSET && value.ptr[i] > ' ' &&
+	       value.ptr[i] != '?')
+		i++;
+	if (i == start || value.len - i < 3 || value.ptr[i] != '?' || value.ptr[i + 2] != '?')
+		return false;
+	uint8_t encoding = ascii_lower(value.ptr[i + 1]);
+	if (encoding != 'b' && encoding != 'q')
+		return false;
+	size_t text = i + 3, end = slice_find(value, text, SLICE("?="));
+	if (end == value.len) {
+		*no_more = true; /* no word ends behind here, so none begins */
+		return false;
+	}
+	struct slice charset = slice_sub(value, start, i - start);
+	word_out->charset = slice_sub(charset, 0, slice_find_byte(charset, 0, '*'));
+	word_out->base64 = encoding == 'b';
+	word_out->text = slice_sub(value, text, end - text);
+	*at = end + 2;
+	return true;
+}
+
+static int hex_value(uint8_t c)
+{
+	if (ascii_is_digit(c))
+		return c - '0';
+	c = ascii_lower(c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The "Q" encoding (RFC 2047 section 4.2). */
+static void decode_q(struct slice text, struct buffer *octets)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		uint8_t c = text.ptr[i];
+		int high = -1, low = -1;
+		if (c == '=' && text.len - i > 2) {
+			high = hex_value(text.ptr[i + 1]);
+			low = hex_value(text.ptr[i + 2]);
+		}
+		if (high >= 0 && low >= 0) {
+			buffer_add_byte(octets, (uint8_t)(high << 4 | low));
+			i += 2;
+		} else {
+			buffer_add_byte(octets, c == '_' ? ' ' : c);
+		}
+	}
+}
+
+static void decode_word(const struct encoded_word *word, struct buffer *octets)
+{
+	if (word->base64) {
+		struct base64_stream stream = { 0 };
+		base64_stream_decode(&stream, word->text, octets);
+	} else {
+		decode_q(word->text, octets);
+	}
+}
+
+static bool is_folding(uint8_t c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* Text as it stands: without folding, and so that no line end is left. */
+static void add_plain(struct slice text, struct buffer *utf8, struct buffer *scratch)
+{
+	scratch->len = 0;
+	for (size_t i = 0; i < text.len; i++) {
+		uint8_t c = text.ptr[i], next = i + 1 < text.len ? text.ptr[i + 1] : '\0';
+		if (c == '\r' && next == '\n')
+			continue;
+		if (c == '\n' && (next == ' ' || next == '\t'))
+			continue;
+		buffer_add_byte(scratch, c == '\r' || c == '\n' || c == '\0' ? ' ' : c);
+	}
+	text_add_utf8(buffer_slice(scratch), utf8);
+}
+
+/* `word`, which ends at `*at`, and those that only white space parts from it (section 6.2). The
+ * octets of words in one charset are decoded together. */
+static void add_words(struct encoded_word word, struct slice value, size_t *at, bool *no_more,
+		      struct buffer *utf8, struct buffer *scratch)
+{
+	scratch->len = 0;
+	for (;;) {
+		struct encoded_word next;
+		size_t behind = *at;
+		decode_word(&word, scratch);
+		while (behind < value.len && is_folding(value.ptr[behind]))
+			behind++;
+		bool more = take_encoded_word(value, &behind, no_more, &next);
+		if (!more || !slice_eq_nocase(next.charset, word.charset)) {
+			text_decode_charset(word.charset, buffer_slice(scratch), utf8);
+			scratch->len = 0;
+		}
+		if (!more)
+			return;
+		word = next;
+		*at = behind;
+	}
+}
+
+void text_decode_header(struct slice value, struct buffer *utf8)
+{
+	struct buffer scratch = { 0 };
+	bool no_more = false;
+	size_t plain = 0; /* where the text that is not yet added starts */
+	value = slice_trim(value);
+	for (size_t at = 0; (at = slice_find_byte(value, at, '=')) < value.len && !no_more;) {
+		struct encoded_word word;
+		size_t start = at;
+		if (!take_encoded_word(value, &at, &no_more, &word)) {
+			at++;
+			continue;
+		}
+		add_plain(slice_sub(value, plain, start - plain), utf8, &scratch);
+		add_words(word, value, &at, &no_more, utf8, &scratch);
+		plain = at;
+	}
+	add_plain(slice_sub(value, plain, value.len), utf8, &scratch);
+	buffer_free(&scratch);
+}

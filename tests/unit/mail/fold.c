@@ -1,0 +1,77 @@
+/* tests/unit/mail/fold.c - text made comparable. */
+#include "tests/unit/unit.h"
+
+#include "base/attributes.h"
+#include "mail/text.h"
+
+static const struct {
+	const char *utf8, *folded;
+} cases[] = {
+	{ "", "" },
+	{ "Hello World 123", "hello world 123" },
+	{ "STRASSE stra\xc3\x9f"
+	  "e",
+	  "strasse strasse" },
+	{ "\xc3\x84"
+	  "rger",
+	  "\xc3\xa4rger" },
+	{ "A\xcc\x88rger", "\xc3\xa4rger" }, /* composed */
+	{ "xyzA\xcc\x88", "xyz\xc3\xa4" },
+	{ "\xef\xac\x81nd", "find" },		    /* ligature */
+	{ "\xce\xa3\xcf\x82", "\xcf\x83\xcf\x83" }, /* both sigmas */
+	{ "\xef\xbc\xa1", "a" },		    /* full width */
+	{ "\xf0\x90\x90\x80", "\xf0\x90\x90\xa8" }, /* Deseret */
+	{ "a\xff\x41", "a\xef\xbf\xbd"
+		       "a" },
+};
+
+static void folds(void **state)
+{
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct buffer folded = { 0 };
+		text_fold(slice_cstr(cases[i].utf8), &folded);
+		if (!slice_eq(buffer_slice(&folded), slice_cstr(cases[i].folded)))
+			fail_msg("%s: got \"%.*s\"", cases[i].utf8,
+				 SLICE_ARG(buffer_slice(&folded)));
+		buffer_free(&folded);
+	}
+}
+
+static size_t encode(uint32_t c, uint8_t out[4])
+{
+	if (c < 0x80)
+		return out[0] = (uint8_t)c, 1;
+	size_t len = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+	for (size_t i = len; i-- > 1; c >>= 6)
+		out[i] = (uint8_t)(0x80 | (c & 0x3f));
+	out[0] = (uint8_t)(0xff00u >> len | c);
+	return len;
+}
+
+/* Each character a hundred times, so that segments fill up with the longest expansions; and
+ * folding twice changes nothing more where it is cut. */
+static void every_character_fits(void **state)
+{
+	for (uint32_t c = 1; c < 0x110000; c += c < 0x30000 ? 1 : 97) {
+		uint8_t text[400], one[4];
+		if (c >= 0xd800 && c < 0xe000)
+			continue;
+		size_t len = encode(c, one);
+		for (size_t i = 0; i < 100; i++)
+			memcpy(text + i * len, one, len);
+		struct buffer folded = { 0 };
+		text_fold(slice_of(text, len * 100), &folded);
+		if (!text_is_utf8(buffer_slice(&folded)))
+			fail_msg("U+%04X", c);
+		buffer_free(&folded);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(folds),
+		cmocka_unit_test(every_character_fits),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
