@@ -93,7 +93,7 @@ static const struct key keys[] = {
 	/* RFC 5321 section 4.5.3.1.8: at least 100 */
 	{ "limits", "recipients", KEY_NUMBER, AT(recipients), 100, 10000, NULL, "1000", NULL,
 	  "Recipients of one message." },
-	{ "limits", "connections", KEY_NUMBER, AT(connections), 1, 1000000, NULL, "20000", NULL,
+	{ "limits", "connections", KEY_NUMBER, AT(connections), 1, 1000000, NULL, "10000", NULL,
 	  "Connections of all clients together." },
 	{ "limits", "connections_per_address", KEY_NUMBER, AT(connections_per_address), 1, 1000000, NULL, "100", NULL,
 	  "Connections of one client address (IPv6: of one /64 network)." },

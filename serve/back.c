@@ -123,6 +123,18 @@ static void on_control(void *user)
 
 /* ---- start, reload, stop ---- */
 
+/* The sandbox is shut around it, so it has to be there. */
+static bool has_store(const struct child *child, const char *files_dir)
+{
+	if (access(files_dir, F_OK) == 0)
+		return true;
+	fprintf(stderr,
+		"bode: there is no store in %s yet: make it with `bode setup`, or with "
+		"`bode domain add`\n",
+		child->config->state_dir);
+	return false;
+}
+
 static bool open_store(struct child *child, struct back_role *role)
 {
 	const char *why = NULL;
@@ -140,7 +152,8 @@ static bool back_start_role(struct child *child)
 	text_prepare_sandbox();
 	/* Only the store, not what else is in the state directory: the key is there, too. */
 	const char *files_dir = arena_format(&arena, "%s/store", child->config->state_dir);
-	bool shut = sandbox_back(&child->order.user, files_dir) == ERR_OK;
+	bool shut = has_store(child, files_dir) &&
+		    sandbox_back(&child->order.user, files_dir) == ERR_OK;
 	arena_fini(&arena);
 	if (!shut || !open_store(child, role))
 		return false;

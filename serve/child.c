@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,12 +46,22 @@ void child_post(struct child_loop *loop, void (*run)(struct child_loop *loop, vo
 
 /* ---- loops and their threads ---- */
 
+/* As `ps` and `top` show it; at most 15 octets. */
+static void name_thread(const char *format, ...) PRINTF_LIKE(1, 2);
+static void name_thread(const char *format, ...)
+{
+	char name[16];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(name, sizeof(name), format, args);
+	va_end(args);
+	pthread_setname_np(pthread_self(), name);
+}
+
 static void *loop_main(void *argument)
 {
 	struct child_loop *loop = argument;
-	char name[16]; /* the kernel's limit */
-	snprintf(name, sizeof(name), "%s-%u", loop->child->class->name, loop_index(loop->loop));
-	pthread_setname_np(pthread_self(), name);
+	name_thread("%s-%u", loop->child->class->name, loop_index(loop->loop));
 	loop_run(loop->loop);
 	return NULL;
 }
@@ -324,6 +335,7 @@ int serve_child_main(const char *role)
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	log_set_process(role);
+	name_thread("bode-%s", role);
 	child.control_loop = loop_new(LOOPS_MAX);
 	child.supervisor = channel_new(child.control_loop, CONTROL_FD, &events, &child);
 	loop_run(child.control_loop);
