@@ -5,8 +5,6 @@
  * RFC 5321 section 3.1 (a refused SMTP client gets a reply), RFC 9051 section 7.1.5 (BYE as a
  * greeting), RFC 1939 section 3 and RFC 3206 section 4 (POP3); RFC 8314 for TLS first. */
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -126,8 +124,6 @@ static void admit(struct gate *gate, int fd, const struct peer *peer, bool count
 	struct guest *guest = heap_alloc(sizeof(*guest));
 	*guest = (struct guest){ owner, *peer, counted, gate->service };
 	owner->open++;
-	/* Replies leave in one write already; nothing is gained by holding them back. */
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	struct stream *stream = stream_new(owner->child_loop.loop, fd, &handshake_events, guest);
 	stream_set_freed(stream, on_freed, guest);
