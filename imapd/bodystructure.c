@@ -2,7 +2,7 @@
  * 7.5.2 and the rule body with its parts in section 9. What the grammar cannot say is said
  * in its words: a part that calls itself multipart or message/rfc822 and was not taken apart
  * (nested beyond mail/mime.h's bounds, or encoded) is application/octet-stream, since a
- * strict parser expects the inner structure behind those names. Runs in both. */
+ * strict parser expects the inner structure behind those names. Runs in the back. */
 #include "imapd/bodystructure_priv.h"
 
 #include "imapd/envelope_priv.h"

@@ -1,6 +1,6 @@
 /* imapd/envelope.c - renders the ENVELOPE data item: RFC 9051 section 7.5.2 and the rules
  * envelope, address and their fields in section 9. Header text goes out as stored, encoded
- * words and all: decoding is the client's business. Runs in both. */
+ * words and all: decoding is the client's business. Runs in the back. */
 #include "imapd/envelope_priv.h"
 
 #include "imapd/respond_priv.h"

@@ -1,0 +1,214 @@
+/* tests/unit/imapd/search_match.c - which messages match which keys: RFC 9051 section 6.4.4. */
+#include "tests/unit/imapd/message.h"
+
+#include "imapd/search_match_priv.h"
+
+struct octets {
+	struct content_source source;
+	const struct message *message;
+	unsigned reads;
+};
+
+static enum err octets_read(struct content_source *source, uint64_t offset, uint64_t len,
+			    struct buffer *out)
+{
+	struct octets *octets = CONTAINER_OF(source, struct octets, source);
+	octets->reads++;
+	buffer_add(out, slice_sub(buffer_slice(&octets->message->octets), offset, len));
+	return ERR_OK;
+}
+
+static enum err octets_digest(struct content_source *source, struct arena *arena,
+			      struct slice *record_out)
+{
+	*record_out =
+		buffer_slice(&CONTAINER_OF(source, struct octets, source)->message->record);
+	return ERR_OK;
+}
+
+static struct message_entry entry = { .uid = 7,
+				      .internal_unix = 867758400, /* 1-Jul-1997 12:00 */
+				      .flags = FLAG_SEEN | FLAG_FLAGGED,
+				      .keywords = 1 };
+
+static bool matches_counting(const char *keys, const char *text, unsigned *reads_out)
+{
+	struct message m = message_of(text);
+	struct cursor c = cursor_of(slice_cstr(keys));
+	struct search_program program;
+	struct matcher matcher;
+	bool yes = false;
+
+	assert_int_equal(take_search_program(&c, &m.arena, &program), SEARCH_PARSED);
+	struct octets octets = { { octets_read, octets_digest }, &m, 0 };
+	entry.size_octets = m.octets.len;
+	matcher_init(&matcher, &program);
+	assert_int_equal(matcher_match(&matcher, &entry, &octets.source, &yes), ERR_OK);
+	matcher_fini(&matcher);
+	search_program_fini(&program);
+	message_fini(&m);
+	if (reads_out)
+		*reads_out = octets.reads;
+	return yes;
+}
+
+static void check(const char *keys, const char *text, bool want)
+{
+	if (matches_counting(keys, text, NULL) != want)
+		fail_msg("%s: %s", keys, want ? "no match" : "a match");
+}
+
+static const char letter[] = "Date: Mon, 30 Jun 1997 23:59:00 -0700\n"
+			     "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?= from\n"
+			     "  the sea\n"
+			     "From: \"Miller, Anna\" <anna.miller@example.org>\n"
+			     "To: =?iso-8859-1?q?J=F6rg?= <joerg@example.net>, team: x@y.example;\n"
+			     "Message-ID: <abc@example.org>\n"
+			     "X-Loop: one\n"
+			     "X-Loop: two\n"
+			     "X-Empty:\n"
+			     "Content-Type: text/plain; charset=utf-8\n"
+			     "Content-Transfer-Encoding: quoted-printable\n"
+			     "\n"
+			     "A long wa=\n"
+			     "lk to the STRA=C3=9FE.\n";
+
+static void flags_dates_and_sizes(void **state)
+{
+	check("SEEN", letter, true);
+	check("UNSEEN", letter, false);
+	check("FLAGGED SEEN", letter, true);
+	check("ANSWERED", letter, false);
+	check("NOT DELETED", letter, true);
+	check("OR ANSWERED SEEN", letter, true);
+	check("OR ANSWERED UNSEEN", letter, false);
+	check("NOT (SEEN FLAGGED)", letter, false);
+	check("LARGER 10 SMALLER 10000", letter, true);
+	check("SMALLER 10", letter, false);
+	check("ON 1-Jul-1997", letter, true);
+	check("SINCE 1-Jul-1997", letter, true);
+	check("BEFORE 1-Jul-1997", letter, false);
+	check("BEFORE \"2-Jul-1997\"", letter, true);
+}
+
+/* The day that the Date field names, whatever its zone. */
+static void sent_dates(void **state)
+{
+	check("SENTON 30-Jun-1997", letter, true);
+	check("SENTBEFORE 1-Jul-1997", letter, true);
+	check("SENTSINCE 1-Jul-1997", letter, false);
+	check("SENTSINCE 1-Jan-1970", "Subject: undated\n\n", false);
+	check("NOT SENTSINCE 1-Jan-1970", "Subject: undated\n\n", true);
+}
+
+static void envelope_fields(void **state)
+{
+	check("SUBJECT \"GR\xc3\x9cSSE FROM\"", letter, true);
+	check("SUBJECT \"from the sea\"", letter, false); /* unfolding keeps both blanks */
+	check("SUBJECT \"the sea\"", letter, true);
+	check("SUBJECT \"lake\"", letter, false);
+	check("FROM anna", letter, true);
+	check("FROM \"miller, anna\"", letter, true);
+	check("FROM anna.miller@example.org", letter, true);
+	check("FROM joerg", letter, false);
+	check("TO \"J\xc3\xb6RG\"", letter, true);
+	check("TO team", letter, true);
+	check("TO x@y", letter, true);
+	check("CC \"\"", letter, false);
+	check("TO \"\"", letter, true);
+	check("HEADER X-Loop TWO", letter, true);
+	check("HEADER x-loop three", letter, false);
+	check("HEADER X-Empty \"\"", letter, true);
+	check("HEADER X-Absent \"\"", letter, false);
+	check("HEADER Message-ID <abc@example.org>", letter, true);
+	check("HEADER Subject sea", letter, true);
+	check("HEADER To joerg@", letter, true);
+}
+
+static void bodies(void **state)
+{
+	check("BODY walk", letter, true);
+	check("BODY \"walk to the strasse\"", letter, true);
+	check("BODY \"anna\"", letter, false);
+	check("TEXT \"anna\"", letter, true);
+	check("TEXT \"x-loop: two\"", letter, true);
+	check("TEXT walk BODY long NOT BODY short", letter, true);
+	check("BODY \"\"", letter, true);
+	check("TEXT \"\"", "\n", true);
+}
+
+static const char nested[] = "Content-Type: multipart/mixed; boundary=b\n"
+			     "\n"
+			     "preamble\n"
+			     "--b\n"
+			     "Content-Type: text/plain; charset=iso-8859-1; name=visible.txt\n"
+			     "Content-Transfer-Encoding: base64\n"
+			     "\n"
+			     "R3L832UgYXVzIEv2bG4K\n"
+			     "--b\n"
+			     "Content-Type: application/pdf; name=secret.pdf\n"
+			     "\n"
+			     "hidden\n"
+			     "--b\n"
+			     "Content-Type: message/rfc822\n"
+			     "\n"
+			     "Subject: enclosed\n"
+			     "\n"
+			     "deeper\n"
+			     "--b--\n";
+
+static void parts(void **state)
+{
+	check("BODY \"aus K\xc3\x96ln\"", nested, true);
+	check("BODY hidden", nested, false);
+	check("BODY enclosed", nested, true); /* a header, but of the body */
+	check("BODY deeper", nested, true);
+	check("TEXT secret.pdf", nested, true);
+	check("BODY secret.pdf", nested, false);
+	check("BODY preamble", nested, false);
+	check("CHARSET iso-8859-1 BODY \"K\xf6ln\"", nested, true);
+}
+
+/* A string that lies across two pieces of a long text. */
+static void across_pieces(void **state)
+{
+	struct buffer text = { 0 };
+	buffer_add_cstr(&text, "Subject: long\n\n");
+	while (text.len < 200 * 1024)
+		buffer_add_cstr(&text, "all work and no play makes jack a dull boy\n");
+	size_t at = 2 * (size_t)BLOB_CHUNK_OCTETS - 10;
+	memcpy(text.data + at, "the needle\nin the haystack", 26);
+	buffer_add_byte(&text, '\0');
+	check("BODY needle", (const char *)text.data, true);
+	check("BODY haystack", (const char *)text.data, true);
+	check("BODY \"no needle\"", (const char *)text.data, false);
+	/* One line without an end. */
+	memset(text.data + 15, 'x', text.len - 16);
+	memcpy(text.data + at, "Needle", 6);
+	check("BODY xxneedlexx", (const char *)text.data, true);
+	buffer_free(&text);
+}
+
+static void cheap_keys_spare_dear_ones(void **state)
+{
+	unsigned reads;
+	assert_false(matches_counting("BODY walk UNSEEN", letter, &reads));
+	assert_int_equal(reads, 0);
+	assert_true(matches_counting("OR BODY nothing SEEN", letter, &reads));
+	assert_int_equal(reads, 0);
+	assert_false(matches_counting("TEXT walk SUBJECT lake", letter, &reads));
+	assert_int_equal(reads, 0);
+	assert_true(matches_counting("BODY walk SEEN", letter, &reads));
+	assert_int_not_equal(reads, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(flags_dates_and_sizes), cmocka_unit_test(sent_dates),
+		cmocka_unit_test(envelope_fields),	 cmocka_unit_test(bodies),
+		cmocka_unit_test(parts),		 cmocka_unit_test(across_pieces),
+		cmocka_unit_test(cheap_keys_spare_dear_ones),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
