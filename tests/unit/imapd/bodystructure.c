@@ -67,21 +67,21 @@ static const char nested[] = "Content-Type: multipart/mixed; boundary=out\n"
 static void a_message_in_a_multipart(void **state)
 {
 	check(nested, FORM_BODY,
-	      "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 4 1)"
-	      "(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 175 "
+	      "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 4 0)"
+	      "(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 173 "
 	      "(NIL \"inner\" ((NIL NIL \"a\" \"b\")) ((NIL NIL \"a\" \"b\")) "
 	      "((NIL NIL \"a\" \"b\")) NIL NIL NIL NIL NIL) "
-	      "((\"text\" \"plain\" (\"charset\" \"utf-8\") NIL NIL \"7bit\" 1 1)"
-	      "(\"image\" \"png\" NIL NIL NIL \"7bit\" 1) \"alternative\") 13) \"mixed\")");
+	      "((\"text\" \"plain\" (\"charset\" \"utf-8\") NIL NIL \"7bit\" 1 0)"
+	      "(\"image\" \"png\" NIL NIL NIL \"7bit\" 1) \"alternative\") 12) \"mixed\")");
 	check(nested, FORM_BODYSTRUCTURE,
-	      "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 4 1 "
+	      "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 4 0 "
 	      "NIL NIL NIL NIL)"
-	      "(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 175 "
+	      "(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 173 "
 	      "(NIL \"inner\" ((NIL NIL \"a\" \"b\")) ((NIL NIL \"a\" \"b\")) "
 	      "((NIL NIL \"a\" \"b\")) NIL NIL NIL NIL NIL) "
-	      "((\"text\" \"plain\" (\"charset\" \"utf-8\") NIL NIL \"7bit\" 1 1 NIL NIL NIL NIL)"
+	      "((\"text\" \"plain\" (\"charset\" \"utf-8\") NIL NIL \"7bit\" 1 0 NIL NIL NIL NIL)"
 	      "(\"image\" \"png\" NIL NIL NIL \"7bit\" 1 NIL NIL NIL NIL) \"alternative\" "
-	      "(\"boundary\" \"in\") NIL NIL NIL) 13 NIL NIL NIL NIL) \"mixed\" "
+	      "(\"boundary\" \"in\") NIL NIL NIL) 12 NIL NIL NIL NIL) \"mixed\" "
 	      "(\"boundary\" \"out\") NIL NIL NIL)");
 }
 
