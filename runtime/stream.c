@@ -491,6 +491,7 @@ static void on_deadline(struct deadline *deadline)
 	if (due && (is_handshaking(stream) || (stream->since_ms && !stream->paused && !idle_due))) {
 		stream_tls_log_failure(stream, "timeout");
 		stream_input_over(stream, STREAM_TLS);
+		stream->active_ms = now_ms;
 		stream_arm(stream);
 		tell_end(stream);
 	} else if (due) {
