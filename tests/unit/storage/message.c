@@ -2,12 +2,6 @@
  * copying, the change log, quota. */
 #include "tests/unit/storage/bed.h"
 
-__attribute__((weak)) bool text_is_utf8(struct slice s);
-__attribute__((weak)) bool text_is_utf8(struct slice s)
-{
-	return true;
-}
-
 static struct mailbox mailbox_now(struct bed *bed, uint64_t mailbox_id)
 {
 	struct mailbox mailbox = { 0 };
