@@ -3,6 +3,8 @@
  * one test program and one session at a time. */
 #pragma once
 
+#include <assert.h>
+
 #include "base/config.h"
 #include "runtime/link.h"
 #include "smtpd/session_priv.h"
@@ -26,7 +28,7 @@ bool link_is_up(const struct link *link)
 void link_ask(struct link *link, struct question *question, enum message_type type,
 	      struct slice payload)
 {
-	assert_null(fake.question);
+	assert(!fake.question);
 	fake.question = question;
 	fake.asked = type;
 	fake.asked_count++;
@@ -35,9 +37,9 @@ void link_ask(struct link *link, struct question *question, enum message_type ty
 bool link_tell(struct link *link, enum message_type type, struct slice payload, int fd)
 {
 	struct token token;
-	assert_int_equal(type, MESSAGE_FORGET_TOKEN);
-	assert_true(forget_token_decode(payload, &token));
-	assert_true(token_is_set(&token));
+	assert(type == MESSAGE_FORGET_TOKEN);
+	assert(forget_token_decode(payload, &token));
+	assert(token_is_set(&token));
 	fake.forgotten_count++;
 	return true;
 }
@@ -45,8 +47,8 @@ bool link_tell(struct link *link, enum message_type type, struct slice payload, 
 void link_transaction_open(struct link *link, struct question *question, struct slice payload)
 {
 	struct transaction_message message;
-	assert_true(payload.len <= CHANNEL_PAYLOAD_MAX_OCTETS);
-	assert_true(transaction_decode(payload, &message));
+	assert(payload.len <= CHANNEL_PAYLOAD_MAX_OCTETS);
+	assert(transaction_decode(payload, &message));
 	link_ask(link, question, MESSAGE_TRANSACTION, payload);
 	buffer_clear(&fake.envelope);
 	buffer_add(&fake.envelope, payload);
@@ -57,23 +59,23 @@ void link_transaction_open(struct link *link, struct question *question, struct 
 
 void link_transaction_content(struct link *link, struct question *question, struct slice octets)
 {
-	assert_ptr_equal(fake.question, question);
-	assert_false(fake.is_committed);
+	assert(fake.question == question);
+	assert(!fake.is_committed);
 	fake.unanswered_octets += octets.len;
-	assert_true(fake.unanswered_octets <= CONTENT_WINDOW_OCTETS);
+	assert(fake.unanswered_octets <= CONTENT_WINDOW_OCTETS);
 	buffer_add(&fake.content, octets);
 }
 
 void link_transaction_commit(struct link *link, struct question *question)
 {
-	assert_ptr_equal(fake.question, question);
+	assert(fake.question == question);
 	fake.is_committed = true;
 }
 
 void link_transaction_abandon(struct link *link, struct question *question)
 {
-	assert_ptr_equal(fake.question, question);
-	assert_false(fake.is_committed);
+	assert(fake.question == question);
+	assert(!fake.is_committed);
 	fake.question = NULL;
 	fake.abandoned_count++;
 }
@@ -81,7 +83,7 @@ void link_transaction_abandon(struct link *link, struct question *question)
 static inline void fake_answer(enum err err, struct slice payload)
 {
 	struct question *question = fake.question;
-	assert_non_null(question);
+	assert(question);
 	fake.question = NULL;
 	question->answered(question, err, payload);
 }
@@ -96,7 +98,7 @@ static inline void fake_die(void)
 static inline void fake_verdict(enum recipient_verdict verdict)
 {
 	struct buffer payload = { 0 };
-	assert_int_equal(fake.asked, MESSAGE_RECIPIENT);
+	assert(fake.asked == MESSAGE_RECIPIENT);
 	recipient_verdict_encode(verdict, &payload);
 	fake_answer(ERR_OK, buffer_slice(&payload));
 	buffer_free(&payload);
@@ -106,7 +108,7 @@ static inline void fake_filed(enum err outcome)
 {
 	struct filed_message message = { outcome, 0x18c0 };
 	struct buffer payload = { 0 };
-	assert_int_equal(fake.asked, MESSAGE_TRANSACTION);
+	assert(fake.asked == MESSAGE_TRANSACTION);
 	filed_encode(&message, &payload);
 	fake_answer(ERR_OK, buffer_slice(&payload));
 	buffer_free(&payload);
@@ -116,7 +118,7 @@ static inline void fake_authenticated(enum err outcome)
 {
 	struct authenticated_message message = { .outcome = outcome };
 	struct buffer payload = { 0 };
-	assert_int_equal(fake.asked, MESSAGE_AUTHENTICATE);
+	assert(fake.asked == MESSAGE_AUTHENTICATE);
 	if (outcome == ERR_OK)
 		message.token.octets[0] = 1;
 	authenticated_encode(&message, &payload);
@@ -126,7 +128,7 @@ static inline void fake_authenticated(enum err outcome)
 
 static inline void fake_credit(uint32_t octets)
 {
-	assert_non_null(fake.question);
+	assert(fake.question);
 	fake.unanswered_octets -= octets;
 	fake.question->credit(fake.question, octets);
 }

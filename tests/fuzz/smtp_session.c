@@ -1,0 +1,115 @@
+/* tests/fuzz/smtp_session.c - an SMTP session, with a back that answers as the input says.
+ *
+ * The input is cut at octets of 0x80 and above: each tells what happens before the next piece
+ * is fed (an answer of the back, credit, news), all others are what the client sends. */
+#include <assert.h>
+
+#include "tests/unit/smtpd/fake_link.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct front front;
+static struct smtp_session *session;
+static struct buffer unread;
+static enum step last_step;
+
+static void drive(void)
+{
+	struct cursor in = cursor_of(buffer_slice(&unread));
+	size_t left = cursor_left(&in);
+
+	last_step = session_drive(&session->session, &in);
+	buffer_drop_front(&unread, left - cursor_left(&in));
+	assert(last_step != STEP_AGAIN);
+	/* Waiting has a reason that goes away: a job, or output to be sent. */
+	assert(last_step != STEP_WAIT || session->session.job_out ||
+	       session_out_is_full(&session->session));
+	buffer_clear(&session->session.out);
+	if (session->session.wants_tls) {
+		session->session.wants_tls = false;
+		session_wake_news(&session->session, NEWS_SECURED);
+	}
+}
+
+static void on_woken(struct session *s)
+{
+	drive();
+}
+
+static void answer(uint8_t how)
+{
+	switch (fake.asked) {
+	case MESSAGE_RECIPIENT:
+		fake_verdict((enum recipient_verdict)(how % RECIPIENT_VERDICT_COUNT));
+		break;
+	case MESSAGE_AUTHENTICATE: fake_authenticated(how % 3 ? ERR_DENIED : ERR_OK); break;
+	default:
+		if (how % 4 == 0)
+			fake_filed((enum err)(how / 4 % (ERR_VERSION + 1)));
+		else if (fake.unanswered_octets > 0)
+			fake_credit((uint32_t)fake.unanswered_octets);
+		break;
+	}
+}
+
+static void happen(uint8_t what)
+{
+	fake.is_away = false;
+	if (what == 0xff)
+		fake_die();
+	else if (what == 0xfe)
+		session_wake_news(&session->session, NEWS_TIMEOUT);
+	else if (what == 0xfd)
+		session_wake_news(&session->session, NEWS_SHUTDOWN);
+	else if (fake.question)
+		answer(what & 0x3f);
+}
+
+static void prepare(void)
+{
+	static const char text[] = "[server]\nhostname = mx.example.org\nstate_dir = /nowhere\n"
+				   "[limits]\nmessage_size = 64 KiB\nrecipients = 100\n";
+	if (front.config)
+		return;
+	log_set_level(LOG_ERROR);
+	front.config = config_parse("fuzz", slice_cstr(text), stderr);
+	assert(front.config);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const enum config_service services[] = { SERVICE_SMTP, SERVICE_SUBMISSION,
+							SERVICE_SUBMISSIONS };
+	struct peer peer = { .address = { 192, 0, 2, 7 }, .family = 4 };
+
+	prepare();
+	if (size == 0)
+		return 0;
+	enum config_service service = services[data[0] % 3];
+	session = smtp_session_new(&front, service, &peer, service == SERVICE_SUBMISSIONS);
+	session->session.woken = on_woken;
+	/* Only asked whether it is there. */
+	session->session.tls = (struct tls_context *)&front;
+	last_step = STEP_INPUT;
+	drive();
+	for (size_t at = 1; at < size && last_step != STEP_CLOSE; at++) {
+		size_t from = at;
+		while (at < size && data[at] < 0x80)
+			at++;
+		buffer_add(&unread, slice_of(data + from, at - from));
+		drive();
+		if (at < size && last_step != STEP_CLOSE)
+			happen(data[at]);
+	}
+	/* The client leaves; a job comes home first. */
+	if (session->session.job_out) {
+		session->session.woken = NULL;
+		fake_die();
+	}
+	buffer_free(&session->session.out);
+	session->session.class->free(&session->session);
+	assert(!fake.question);
+	buffer_free(&unread);
+	fake_reset();
+	return 0;
+}
