@@ -64,9 +64,10 @@ bool mailbox_is_subscribed(struct read *read, uint32_t account_id, struct slice 
  * superiors that are missing (RFC 9051 section 6.3.4). */
 enum err mailbox_create(struct write *write, uint32_t account_id, struct slice name,
 			enum special_use use, uint64_t *mailbox_id_out) MUST_USE;
-/* With its messages; its name stays free, its UIDVALIDITY is never used again for that name. ERR_NOT_FOUND. */
+/* With its messages, whose entries may still be found for a moment; its name is free then, its
+ * UIDVALIDITY never used again for that name. ERR_NOT_FOUND; ERR_BAD_INPUT: INBOX. */
 enum err mailbox_delete(struct write *write, uint32_t account_id, struct slice name) MUST_USE;
-/* With its inferiors. Renaming INBOX moves its messages into a new mailbox and leaves INBOX
+/* With its inferiors; subscriptions stay with the names. Renaming INBOX moves its messages into a new mailbox and leaves INBOX
  * and its inferiors (RFC 9051 section 6.3.6). ERR_NOT_FOUND, ERR_EXISTS, ERR_LIMIT, ERR_BAD_INPUT. */
 enum err mailbox_rename(struct write *write, uint32_t account_id, struct slice from,
 			struct slice to) MUST_USE;
@@ -78,13 +79,13 @@ enum err mailbox_claim_recent(struct write *write, uint64_t mailbox_id,
 
 /* Every change of a mailbox is published after its commit. changed() is called on `loop`, once
  * for any number of changes since the last call; it reads what happened from the change log
- * (storage/message.h). The memory is the watcher's until watch_end() has returned. */
+ * (storage/message.h), or finds ERR_GONE. The memory is the watcher's until watch_end() has returned. */
 struct watch {
 	void (*changed)(struct watch *watch);
 	struct loop *loop;
 	uint64_t mailbox_id; /* 0: every mailbox of account_id, and its list */
-	uint32_t account_id;
-	void *priv; /* store's */
+	uint32_t account_id; /* whose mailbox it is: always set */
+	void *priv;	     /* store's */
 };
 void watch_begin(struct store *store, struct watch *watch);
 /* On the watch's own loop; no changed() comes afterwards. */

@@ -51,7 +51,8 @@ enum err message_changes(struct read *read, uint64_t mailbox_id, uint64_t since_
  * `keywords` names; new ones are given a bit of the mailbox.
  * `uid_out`  a promise to the client only after the commit (RFC 5321 section 6.1).
  *
- * ERR_GONE (mailbox deleted), ERR_QUOTA, ERR_LIMIT (keywords): nothing written, the batch goes on. */
+ * ERR_GONE (mailbox deleted, or no such blob), ERR_QUOTA, ERR_LIMIT (keywords), ERR_FULL: nothing
+ * written, the batch goes on. */
 enum err message_append(struct write *write, uint64_t mailbox_id, const struct message_entry *entry,
 			const struct slice *keywords, size_t keyword_count,
 			uint32_t *uid_out) MUST_USE;
@@ -64,11 +65,13 @@ struct store_flags {
 	size_t keyword_count;
 };
 /* Changes flags of those of `uids` that are there, all under one MODSEQ; messages that have
- * them already keep theirs. `changed_out` (may be NULL) gets the UIDs that did change. */
+ * them already keep theirs. `changed_out` (may be NULL) gets the UIDs that did change,
+ * `modseq_out` the mailbox's highest MODSEQ now, theirs if any did. ERR_GONE, ERR_LIMIT. */
 enum err message_store(struct write *write, uint64_t mailbox_id, const struct ranges *uids,
 		       const struct store_flags *change, struct ranges *changed_out,
 		       uint64_t *modseq_out) MUST_USE;
-/* Removes those of `uids` that are there and (only_deleted) carry \Deleted. */
+/* Removes those of `uids` that are there and (only_deleted) carry \Deleted. ERR_GONE. Works on
+ * a full disk, as does moving. */
 enum err message_expunge(struct write *write, uint64_t mailbox_id, const struct ranges *uids,
 			 bool only_deleted, struct ranges *expunged_out) MUST_USE;
 /* Copies in ascending UID; `from_out` and `to_out` pair up by rank (COPYUID). No body is

@@ -95,22 +95,19 @@ static enum err open_checked(struct store *store, const char *state_dir, const c
 	char *lock = path_join(store->path, "lock.mdb");
 	bool data_was_there = access(data, F_OK) == 0;
 	bool lock_was_there = access(lock, F_OK) == 0;
-	err = ERR_OK;
-	if (store->mode == STORE_SERVE && data_was_there)
-		err = serve_lock(store, why_out);
-	if (err == ERR_OK) {
-		err = environment_open(store, why_out);
-		if (err != ERR_OK) {
-			remove_if_new(lock, lock_was_there);
-		} else {
-			if (!lock_was_there)
-				give_to_owner(state_dir, lock);
-			if (!data_was_there) {
-				give_to_owner(state_dir, data);
-				folder_sync(store->path);
-			}
+	err = environment_open(store, why_out);
+	if (err != ERR_OK) {
+		remove_if_new(lock, lock_was_there);
+	} else {
+		if (!lock_was_there)
+			give_to_owner(state_dir, lock);
+		if (!data_was_there) {
+			give_to_owner(state_dir, data);
+			folder_sync(store->path);
 		}
 	}
+	if (err == ERR_OK && store->mode == STORE_SERVE)
+		err = serve_lock(store, why_out);
 	free(data);
 	free(lock);
 	return err;
@@ -143,8 +140,10 @@ enum err store_open(const char *state_dir, enum store_mode mode, struct store **
 		*store_out = store;
 		*why_out = NULL;
 	} else {
-		log_error(NULL, EVENT("store-refused"), WORD("outcome", err_word(err)),
-			  CSTR("why", *why_out));
+		/* The admin's tool prints the sentence itself, and nothing else. */
+		if (mode == STORE_SERVE)
+			log_error(NULL, EVENT("store-refused"), WORD("outcome", err_word(err)),
+				  CSTR("why", *why_out));
 		store_close(&store);
 	}
 	return err;

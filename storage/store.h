@@ -19,9 +19,10 @@ enum store_mode {
 	STORE_ADMIN,  /* beside a running server: store_write_now() only */
 	STORE_CREATE, /* as STORE_ADMIN, and made where it is not there yet */
 };
-/* Opens STATE_DIR/store. Errors are logged with their cause, `why_out` gets one sentence for
- * people ("the store in X was written by a newer Bode (version 3, this one reads 1): ...").
- * ERR_NOT_FOUND, ERR_VERSION, ERR_BUSY, ERR_DISK, ERR_DENIED; nothing is changed then. */
+/* Opens STATE_DIR/store. On failure `why_out` gets one sentence for people ("the store in X was
+ * written by a newer Bode (version 3, this one reads 1): ..."), which lives until this thread's
+ * next; a server's is logged as well. ERR_NOT_FOUND, ERR_VERSION, ERR_BUSY, ERR_DISK,
+ * ERR_DENIED, ERR_FULL; nothing is changed then. What root creates gets the owner of STATE_DIR. */
 enum err store_open(const char *state_dir, enum store_mode mode, struct store **store_out,
 		    const char **why_out) MUST_USE;
 /* The writer's start is separate: threads come after the sandbox. */
@@ -37,7 +38,9 @@ void read_end(struct read **read); /* accepts NULL, leaves NULL */
 /* A job is embedded in the asker's structure; its memory stays the asker's and untouched until
  * done() is called. run() may be called more than once: when a batch fails, its jobs are run
  * again one by one, each time from the start, so run() sets all its results anew. A job that
- * is refused decides that before its first write and leaves no trace. */
+ * is refused leaves no trace: best it decides that before its first write, since otherwise the
+ * batch is rolled back and runs again without it. ERR_FULL may be such a refusal, while jobs
+ * that free room still go well. */
 struct job {
 	enum err (*run)(struct write *write, struct job *job);
 	void (*done)(struct job *job); /* on `loop`; job->outcome is final: ERR_OK is on disk */

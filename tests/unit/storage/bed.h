@@ -14,12 +14,6 @@
 #include "storage/message.h"
 #include "storage/store_priv.h"
 
-__attribute__((weak)) bool text_is_utf8(struct slice s);
-__attribute__((weak)) bool text_is_utf8(struct slice s)
-{
-	return true;
-}
-
 struct bed {
 	char dir[64]; /* the state directory */
 	struct store *store;

@@ -1,0 +1,269 @@
+/* tests/unit/storage/store.c - opening: what is there, what is not, what is refused and stays
+ * as it is; one server at a time; reading beside writing. */
+#include "tests/unit/storage/bed.h"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+
+#include "base/random.h"
+
+static void path_of(const struct bed *bed, const char *name, char path_out[128])
+{
+	snprintf(path_out, 128, "%s/store/%s", bed->dir, name);
+}
+
+static struct buffer file_content(const char *path)
+{
+	struct buffer content = { 0 };
+	int fd = open(path, O_RDONLY);
+	assert_true(fd >= 0);
+	for (;;) {
+		ssize_t n = read(fd, buffer_reserve(&content, 65536), 65536);
+		assert_true(n >= 0);
+		if (n == 0)
+			break;
+		content.len += (size_t)n;
+	}
+	close(fd);
+	return content;
+}
+
+static void file_write(const char *path, const void *octets, size_t len)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, octets, len), len);
+	close(fd);
+}
+
+/* Refused with one sentence that holds `word`, in every mode, and not an octet changed. */
+static void assert_refused(struct bed *bed, enum err want, const char *word)
+{
+	char data[128], lock[128];
+	const char *why = NULL;
+	path_of(bed, "data.mdb", data);
+	path_of(bed, "lock.mdb", lock);
+	struct buffer before = file_content(data);
+	bool lock_before = access(lock, F_OK) == 0;
+	const enum store_mode modes[] = { STORE_SERVE, STORE_ADMIN, STORE_CREATE };
+	for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+		enum err err = bed_try_open(bed, modes[i], &why);
+		assert_int_equal(err, want);
+		assert_null(bed->store);
+		assert_non_null(why);
+		if (!strstr(why, word) || !strstr(why, bed->dir) || strchr(why, '\n'))
+			fail_msg("a sentence about \"%s\": \"%s\"", word, why);
+		struct buffer after = file_content(data);
+		assert_int_equal(after.len, before.len);
+		assert_memory_equal(after.data, before.data, before.len);
+		buffer_free(&after);
+		assert_int_equal(access(lock, F_OK) == 0, lock_before);
+	}
+	buffer_free(&before);
+}
+
+static void says_that_there_is_none(void **state)
+{
+	struct bed bed;
+	const char *why;
+	bed_dir(&bed);
+	assert_int_equal(bed_try_open(&bed, STORE_SERVE, &why), ERR_NOT_FOUND);
+	assert_non_null(strstr(why, "no store"));
+	assert_int_equal(bed_try_open(&bed, STORE_ADMIN, &why), ERR_NOT_FOUND);
+	char folder[128];
+	snprintf(folder, sizeof(folder), "%s/store", bed.dir);
+	assert_int_not_equal(access(folder, F_OK), 0); /* nothing was made */
+	bed_end(&bed);
+}
+
+static void makes_one_that_stays(void **state)
+{
+	struct bed bed;
+	bed_begin(&bed, STORE_CREATE);
+	struct store *first = bed.store;
+	store_close(&bed.store);
+	assert_null(bed.store);
+	assert_non_null(first);
+	const enum store_mode modes[] = { STORE_SERVE, STORE_ADMIN, STORE_CREATE };
+	for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+		bed_open(&bed, modes[i]);
+		assert_int_equal(bed_mailbox(&bed, "INBOX"), bed.inbox_id);
+		store_close(&bed.store);
+	}
+	/* Nobody else may read what is in it. */
+	char path[128];
+	struct stat status;
+	path_of(&bed, "", path);
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0700);
+	path_of(&bed, "data.mdb", path);
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0600);
+	bed_end(&bed);
+}
+
+static enum err write_format(struct write *write, void *arg)
+{
+	uint8_t record[13] = { RECORD_VERSION };
+	put_be32(record + 1, *(uint32_t *)arg);
+	return db_put(write, DB_MAIN, SLICE("!bode"), slice_of(record, sizeof(record)), PUT_ANY);
+}
+
+static void refuses_a_newer_version(void **state)
+{
+	struct bed bed;
+	uint32_t format = STORE_FORMAT + 1;
+	bed_begin(&bed, STORE_CREATE);
+	assert_int_equal(bed_write(&bed, write_format, &format), ERR_OK);
+	store_close(&bed.store);
+	assert_refused(&bed, ERR_VERSION, "newer Bode (version 2, this one reads 1)");
+	bed_end(&bed);
+}
+
+static void refuses_noise(void **state)
+{
+	struct bed bed;
+	char path[128];
+	uint8_t noise[20000];
+	bed_dir(&bed);
+	path_of(&bed, "", path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	path_of(&bed, "data.mdb", path);
+	random_octets(noise, sizeof(noise));
+	file_write(path, noise, sizeof(noise));
+	assert_refused(&bed, ERR_DISK, "not a store of Bode");
+	file_write(path, "hello", 5);
+	assert_refused(&bed, ERR_DISK, "not a store of Bode");
+	bed_end(&bed);
+}
+
+static void refuses_another_programs_database(void **state)
+{
+	struct bed bed;
+	char path[128];
+	MDB_env *env;
+	MDB_txn *txn;
+	MDB_dbi dbi;
+	bed_dir(&bed);
+	path_of(&bed, "", path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(mdb_env_create(&env), 0);
+	assert_int_equal(mdb_env_open(env, path, 0, 0600), 0);
+	assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+	assert_int_equal(mdb_dbi_open(txn, NULL, 0, &dbi), 0);
+	MDB_val key = { 3, (void *)(uintptr_t) "abc" };
+	assert_int_equal(mdb_put(txn, dbi, &key, &key, 0), 0);
+	assert_int_equal(mdb_txn_commit(txn), 0);
+	mdb_env_close(env);
+	assert_refused(&bed, ERR_DISK, "another program's");
+	path_of(&bed, "lock.mdb", path);
+	assert_int_equal(unlink(path), 0);
+	assert_refused(&bed, ERR_DISK, "another program's");
+	bed_end(&bed);
+}
+
+/* However much is missing at the end: a page, most, all but the first. */
+static void refuses_one_cut_short(void **state)
+{
+	struct bed bed;
+	char path[128];
+	struct buffer text = { 0 };
+	bed_begin(&bed, STORE_CREATE);
+	bed_text(&text, 1, 100000);
+	struct bed_append append = { .mailbox_id = bed.inbox_id, .text = buffer_slice(&text) };
+	assert_int_equal(bed_append(&bed, &append), ERR_OK);
+	store_close(&bed.store);
+	buffer_free(&text);
+	path_of(&bed, "data.mdb", path);
+	struct buffer whole = file_content(path);
+	const size_t lens[] = { whole.len - 1, whole.len - 4096, whole.len / 2, 8192, 4096, 100 };
+	for (size_t i = 0; i < ARRAY_LEN(lens); i++) {
+		file_write(path, whole.data, lens[i]);
+		assert_refused(&bed, ERR_DISK, lens[i] < 150 ? "not a store" : "cut short");
+	}
+	const char *why;
+	file_write(path, whole.data, 0);
+	assert_int_equal(bed_try_open(&bed, STORE_SERVE, &why), ERR_DISK);
+	file_write(path, whole.data, whole.len);
+	bed_open(&bed, STORE_SERVE);
+	buffer_free(&whole);
+	bed_end(&bed);
+}
+
+static void lets_one_server_in(void **state)
+{
+	struct bed bed;
+	int ready[2], go[2];
+	char byte = 0;
+	bed_begin(&bed, STORE_CREATE);
+	store_close(&bed.store);
+	assert_int_equal(pipe(ready), 0);
+	assert_int_equal(pipe(go), 0);
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		const char *why;
+		struct store *store;
+		byte = store_open(bed.dir, STORE_SERVE, &store, &why) == ERR_OK;
+		if (write(ready[1], &byte, 1) != 1 || read(go[0], &byte, 1) < 0)
+			_exit(1);
+		_exit(0); /* without closing: as a crash would */
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	assert_int_equal(byte, 1);
+	const char *why;
+	assert_int_equal(bed_try_open(&bed, STORE_SERVE, &why), ERR_BUSY);
+	assert_non_null(strstr(why, "another server"));
+	/* Beside it the admin's tool works. */
+	bed_open(&bed, STORE_ADMIN);
+	uint32_t format = STORE_FORMAT;
+	assert_int_equal(bed_write(&bed, write_format, &format), ERR_OK);
+	store_close(&bed.store);
+	assert_int_equal(write(go[1], &byte, 1), 1);
+	int status;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	bed_open(&bed, STORE_SERVE);
+	for (int i = 0; i < 2; i++) {
+		close(ready[i]);
+		close(go[i]);
+	}
+	bed_end(&bed);
+}
+
+static void reads_what_was_there_when_it_began(void **state)
+{
+	struct bed bed;
+	struct message_entry entry;
+	bed_begin(&bed, STORE_CREATE);
+	struct bed_append append = { .mailbox_id = bed.inbox_id, .text = SLICE("a: b\r\n\r\n") };
+	struct read *before = read_begin(bed.store);
+	assert_int_equal(bed_append(&bed, &append), ERR_OK);
+	struct read *after = read_begin(bed.store);
+	assert_int_equal(message_get(before, bed.inbox_id, 1, &entry), ERR_NOT_FOUND);
+	assert_int_equal(message_get(after, bed.inbox_id, 1, &entry), ERR_OK);
+	read_end(&before);
+	assert_null(before);
+	read_end(&before);
+	read_end(&after);
+	/* A transaction that is used again sees what is there now. */
+	before = read_begin(bed.store);
+	assert_int_equal(message_get(before, bed.inbox_id, 1, &entry), ERR_OK);
+	read_end(&before);
+	bed_end(&bed);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(says_that_there_is_none),
+		cmocka_unit_test(makes_one_that_stays),
+		cmocka_unit_test(refuses_a_newer_version),
+		cmocka_unit_test(refuses_noise),
+		cmocka_unit_test(refuses_another_programs_database),
+		cmocka_unit_test(refuses_one_cut_short),
+		cmocka_unit_test(lets_one_server_in),
+		cmocka_unit_test(reads_what_was_there_when_it_began),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
