@@ -179,7 +179,7 @@ void list_respond_selected(struct imap_session *s, struct read *read, const stru
 static bool matches_any(const struct list_work *work, struct slice name)
 {
 	for (size_t i = 0; i < work->pattern_count; i++)
-		if (pattern_matches(work->patterns[i], name))
+		if (list_pattern_matches(work->patterns[i], name))
 			return true;
 	return false;
 }
@@ -324,7 +324,7 @@ static void add_pattern(struct imap_session *s, struct list_work *work, struct s
 				   &name) &&
 	    name.len <= PATTERN_MAX_OCTETS) {
 		uint8_t *copy = (uint8_t *)arena_string(&s->command_arena, name);
-		size_t len = pattern_simplify(copy, name.len);
+		size_t len = list_pattern_simplify(copy, name.len);
 		work->patterns[work->pattern_count++] = slice_of(copy, len);
 		work->has_percent |= slice_find_byte(name, 0, '%') < name.len;
 	}

@@ -9,9 +9,9 @@ enum { PATTERN_MAX_OCTETS = 1024 };
 /* A canonical LIST pattern: "*" matches anything, "%" anything but the separator; INBOX in any
  * case. Patterns longer than PATTERN_MAX_OCTETS match nothing. Time is bounded by the product
  * of both lengths. */
-bool pattern_matches(struct slice pattern, struct slice name);
+bool list_pattern_matches(struct slice pattern, struct slice name);
 /* Runs of wildcards become one: the same matches for less work. In place. */
-size_t pattern_simplify(uint8_t *pattern, size_t len);
+size_t list_pattern_simplify(uint8_t *pattern, size_t len);
 
 /* The LIST line of the mailbox just selected (RFC 9051 section 6.3.2). */
 void list_respond_selected(struct imap_session *s, struct read *read,

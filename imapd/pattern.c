@@ -9,7 +9,7 @@ static bool is_wildcard(uint8_t c)
 	return c == '*' || c == '%';
 }
 
-size_t pattern_simplify(uint8_t *pattern, size_t len)
+size_t list_pattern_simplify(uint8_t *pattern, size_t len)
 {
 	size_t kept = 0;
 	for (size_t i = 0; i < len; i++) {
@@ -52,7 +52,7 @@ static bool pass_wildcards(struct slice pattern, bool *reached)
 	return any;
 }
 
-bool pattern_matches(struct slice pattern, struct slice name)
+bool list_pattern_matches(struct slice pattern, struct slice name)
 {
 	bool reached[PATTERN_MAX_OCTETS + 1] = { true };
 	size_t nocase = nocase_octets(name);
