@@ -49,12 +49,16 @@ static void start_skipping(struct framing *f, enum framing_refusal why)
 	if (f->text.len > TAG_KEPT_OCTETS)
 		f->text.len = TAG_KEPT_OCTETS;
 	f->line_start = f->text.len;
+	f->tag_within = f->text.len;
 }
 
 static void add_to_line(struct framing *f, struct slice piece, size_t limit_octets)
 {
-	if (!f->is_skipping && piece.len > limit_octets - f->text.len)
+	if (!f->is_skipping && piece.len > limit_octets - f->text.len) {
+		if (f->text.len < TAG_KEPT_OCTETS)
+			buffer_add(&f->text, slice_sub(piece, 0, TAG_KEPT_OCTETS - f->text.len));
 		start_skipping(f, FRAMING_TOO_LONG);
+	}
 	if (!f->is_skipping) {
 		buffer_add(&f->text, piece);
 		return;
@@ -138,6 +142,7 @@ enum framed framing_next(struct framing *f, struct cursor *in, size_t limit_octe
 		f->is_skipping = false;
 		f->why = FRAMING_FINE;
 		f->line_start = 0;
+		f->tag_within = 0;
 	}
 	while (!at_end(in)) {
 		if (f->literal_left > 0) {
@@ -187,9 +192,12 @@ void framing_skip_literal(struct framing *f)
 
 struct slice framing_tag(const struct framing *f)
 {
-	struct cursor c = cursor_of(framing_command(f));
-	struct slice tag;
-	if (!take_tag(&c, &tag) || tag.len > TAG_KEPT_OCTETS - 1)
+	struct slice text = framing_command(f), tag;
+	if (f->tag_within > 0)
+		text = slice_sub(text, 0, f->tag_within);
+	struct cursor c = cursor_of(text);
+	/* What is cut off is no tag. */
+	if (!take_tag(&c, &tag) || tag.len >= TAG_KEPT_OCTETS || at_end(&c))
 		return SLICE("*");
 	return tag;
 }

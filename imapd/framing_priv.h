@@ -36,9 +36,10 @@ struct framing {
 	struct literal literal; /* after FRAMED_LITERAL */
 	uint64_t literal_left;	/* octets of the literal still to be taken or skipped */
 	size_t line_start;	/* in text: of the line being received */
-	bool is_skipping;	/* the command is refused; its rest goes nowhere */
-	bool is_whole;		/* the next framing_next() starts a new command */
-	uint8_t why;		/* enum framing_refusal */
+	size_t tag_within; /* of a command that is being skipped: the octets kept for its tag */
+	bool is_skipping;  /* the command is refused; its rest goes nowhere */
+	bool is_whole;	   /* the next framing_next() starts a new command */
+	uint8_t why;	   /* enum framing_refusal */
 };
 
 /* Takes input up to the next thing that its caller must know. `limit_octets` bounds
@@ -58,7 +59,7 @@ bool framing_refuse(struct framing *f);
 /* After FRAMED_LITERAL: the caller takes the literal's octets itself, then what follows them
  * as one more line, through framing_next(). */
 void framing_skip_literal(struct framing *f);
-/* The tag of the command that has begun, as far as it can be told; "*" where it cannot. */
+/* The tag of a command that goes no further, as far as it can be told; "*" where it cannot. */
 struct slice framing_tag(const struct framing *f);
 /* Nothing received, nothing owned. */
 void framing_reset(struct framing *f);

@@ -46,8 +46,9 @@ static inline void core_world_start(struct core_world *world)
 	if (!mkdtemp(world->dir))
 		abort();
 	char text[200];
-	snprintf(text, sizeof(text), "[server]\nhostname = mx.example.org\nstate_dir = %s\n"
-				     "[limits]\nprotocol_errors = 60000\n",
+	snprintf(text, sizeof(text),
+		 "[server]\nhostname = mx.example.org\nstate_dir = %s\n"
+		 "[limits]\nprotocol_errors = 1000\n",
 		 world->dir);
 	world->config = config_parse("core", slice_cstr(text), stderr);
 	if (!world->config || store_open(world->dir, STORE_CREATE, &store, &why) != ERR_OK ||
@@ -100,8 +101,8 @@ static inline void core_drain(struct session *session, struct buffer *said)
 }
 
 /* Feeds all of it, waiting for jobs, until the core wants more. False: it wants to close. */
-static inline bool core_feed(struct core_world *world, struct session *session,
-			     struct slice input, struct buffer *said)
+static inline bool core_feed(struct core_world *world, struct session *session, struct slice input,
+			     struct buffer *said)
 {
 	struct cursor in = cursor_of(input);
 	for (;;) {
@@ -119,8 +120,7 @@ static inline bool core_feed(struct core_world *world, struct session *session,
 }
 
 /* What came in the meantime: watches. */
-static inline bool core_turn(struct core_world *world, struct session *session,
-			     struct buffer *said)
+static inline bool core_turn(struct core_world *world, struct session *session, struct buffer *said)
 {
 	loop_run_once(world->loop, 0);
 	return core_feed(world, session, SLICE_NONE, said);

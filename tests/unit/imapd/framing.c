@@ -44,7 +44,7 @@ static void frame_all(struct slice input, size_t step, struct buffer *said)
 
 static void frames_as(const char *input, const char *want)
 {
-	for (size_t step = 1; step < 40; step++) {
+	for (size_t step = 1; step < 40 || step == 1200; step = step == 39 ? 1200 : step + 1) {
 		struct buffer said = { 0 };
 		frame_all(slice_cstr(input), step, &said);
 		assert_slice(buffer_slice(&said), want);

@@ -98,10 +98,11 @@ static void command(struct client *client, bool may_expunge, const char *format,
 /* A client asks about messages it has only been given the number of. */
 static void ask_about_new(struct client *client)
 {
-	if (client->known == client->count)
-		return;
-	command(client, false, "FETCH %zu:%zu (UID FLAGS)", client->known + 1, client->count);
-	client->known = client->count;
+	while (client->known < client->count) { /* more may come with the answer */
+		size_t last = client->count;
+		command(client, false, "FETCH %zu:%zu (UID FLAGS)", client->known + 1, last);
+		client->known = last;
+	}
 }
 
 static uint64_t inbox(void)
@@ -211,7 +212,8 @@ static void random_step(struct client *client)
 		break;
 	case 8:
 		if (n && client->count < 60)
-			command(client, true, random() % 2 ? "COPY %zu INBOX" : "MOVE %zu INBOX", n);
+			command(client, true, random() % 2 ? "COPY %zu INBOX" : "MOVE %zu INBOX",
+				n);
 		break;
 	case 9:
 		if (n)
