@@ -1,0 +1,87 @@
+/* tests/fuzz/messages.c - every decoder of runtime/messages.h on the same octets. What decodes
+ * is encoded again and must give the same octets: the form of a message is the only one. */
+#include <stdlib.h>
+
+#include "runtime/messages.h"
+
+static void same(struct slice payload, struct buffer *again)
+{
+	if (!slice_eq(payload, buffer_slice(again)))
+		abort();
+	buffer_clear(again);
+}
+
+static void sign_in(struct slice payload, struct buffer *again)
+{
+	struct authenticate_message authenticate;
+	if (authenticate_decode(payload, &authenticate)) {
+		authenticate_encode(&authenticate, again);
+		same(payload, again);
+	}
+	struct authenticated_message authenticated;
+	if (authenticated_decode(payload, &authenticated)) {
+		authenticated_encode(&authenticated, again);
+		same(payload, again);
+	}
+	struct session_message session;
+	if (session_message_decode(payload, &session)) {
+		session_message_encode(&session, again);
+		same(payload, again);
+	}
+	struct token token;
+	if (forget_token_decode(payload, &token)) {
+		forget_token_encode(&token, again);
+		same(payload, again);
+	}
+}
+
+static void transaction(struct slice payload, struct buffer *again)
+{
+	struct transaction_message m;
+	struct slice path;
+	if (!transaction_decode(payload, &m))
+		return;
+	transaction_encode(&m, again);
+	uint32_t count = 0;
+	for (struct slice rest = m.recipients; transaction_next_recipient(&rest, &path); count++)
+		transaction_encode_recipient(path, again);
+	if (count != m.recipient_count)
+		abort();
+	same(payload, again);
+}
+
+static void mail(struct slice payload, struct buffer *again)
+{
+	struct recipient_message recipient;
+	if (recipient_decode(payload, &recipient)) {
+		recipient_encode(&recipient, again);
+		same(payload, again);
+	}
+	enum recipient_verdict verdict;
+	if (recipient_verdict_decode(payload, &verdict)) {
+		recipient_verdict_encode(verdict, again);
+		same(payload, again);
+	}
+	uint32_t octets;
+	if (credit_decode(payload, &octets)) {
+		credit_encode(octets, again);
+		same(payload, again);
+	}
+	struct filed_message filed;
+	if (filed_decode(payload, &filed)) {
+		filed_encode(&filed, again);
+		same(payload, again);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t len);
+int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t len)
+{
+	struct buffer again = { 0 };
+	struct slice payload = slice_of(octets, len);
+	sign_in(payload, &again);
+	transaction(payload, &again);
+	mail(payload, &again);
+	buffer_free(&again);
+	return 0;
+}
