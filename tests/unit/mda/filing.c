@@ -1,0 +1,229 @@
+/* tests/unit/mda/filing.c - one message into several mailboxes, all or none of them. */
+#include "tests/unit/storage/bed.h"
+
+#include "base/log.h"
+#include "mda/filing.h"
+
+static struct bed bed;
+static struct loop *loop;
+static unsigned filed_count, room_count;
+static enum err filed_outcome;
+static uint64_t filed_blob_id;
+
+static void on_filed(void *user, enum err outcome, uint64_t blob_id)
+{
+	filed_count++;
+	filed_outcome = outcome;
+	filed_blob_id = blob_id;
+}
+
+static void on_room(void *user)
+{
+	room_count++;
+}
+
+static enum err add_bob(struct write *write, void *arg)
+{
+	return account_add(write, SLICE("bob"), SLICE("example.org"), SLICE("$argon2id$x"), arg);
+}
+
+static uint32_t bob_id;
+
+static void begin(void)
+{
+	bed_begin(&bed, STORE_SERVE);
+	assert_int_equal(bed_write(&bed, add_bob, &bob_id), ERR_OK);
+	store_start_writer(bed.store);
+	loop = loop_new(0);
+	filed_count = room_count = 0;
+}
+
+static void end(void)
+{
+	bed_end(&bed);
+	loop_free(loop);
+}
+
+static struct filing *new_filing(const char *const *locals, size_t count)
+{
+	struct filing *filing = filing_new(bed.store, loop, on_filed, on_room, NULL);
+	struct read *read = read_begin(bed.store);
+	for (size_t i = 0; i < count; i++) {
+		struct address address = { slice_cstr(locals[i]), SLICE("Example.ORG") };
+		assert_int_equal(filing_add_recipient(filing, read, &address), ERR_OK);
+	}
+	read_end(&read);
+	return filing;
+}
+
+static void feed(struct filing *filing, struct slice octets)
+{
+	unsigned before = room_count;
+	if (filing_feed(filing, octets))
+		return;
+	while (room_count == before)
+		loop_run_once(loop, 1000);
+}
+
+static void wait_filed(void)
+{
+	while (filed_count == 0)
+		loop_run_once(loop, 1000);
+}
+
+static uint32_t messages_of(uint32_t account_id)
+{
+	struct mailbox mailbox = { 0 };
+	struct read *read = read_begin(bed.store);
+	assert_int_equal(mailbox_find(read, account_id, SLICE("INBOX"), &bed.arena, &mailbox),
+			 ERR_OK);
+	read_end(&read);
+	return mailbox.messages;
+}
+
+static const char *const both[] = { "alice", "bob", "ALICE" };
+
+static void files_once_for_each(void **state)
+{
+	struct message_entry entry;
+	struct buffer out = { 0 };
+	begin();
+	struct filing *filing = new_filing(both, 3);
+	feed(filing, SLICE("Subject: x\r\n"));
+	feed(filing, SLICE("\r\nhello\r\n"));
+	assert_int_equal(filing_size_octets(filing), 21);
+	filing_commit(filing);
+	assert_int_equal(filed_count, 0); /* never from within the call */
+	wait_filed();
+	filing_free(&filing);
+	assert_int_equal(filed_outcome, ERR_OK);
+	assert_int_equal(messages_of(bed.account_id), 1);
+	assert_int_equal(messages_of(bob_id), 1);
+	struct read *read = read_begin(bed.store);
+	assert_int_equal(message_get(read, bed.inbox_id, 1, &entry), ERR_OK);
+	assert_true(entry.blob_id == filed_blob_id);
+	assert_int_equal(entry.size_octets, 21);
+	assert_int_equal(blob_read(read, entry.blob_id, 0, UINT64_MAX, &out), ERR_OK);
+	assert_slice(buffer_slice(&out), "Subject: x\r\n\r\nhello\r\n");
+	read_end(&read);
+	buffer_free(&out);
+	end();
+}
+
+static void large_messages_wait_for_room(void **state)
+{
+	struct buffer text = { 0 };
+	begin();
+	struct filing *filing = new_filing(both, 2);
+	for (unsigned i = 0; i < 200; i++) {
+		bed_text(&text, i, 60000);
+		feed(filing, buffer_slice(&text));
+	}
+	filing_commit(filing);
+	wait_filed();
+	assert_int_equal(filed_outcome, ERR_OK);
+	assert_true(filing_size_octets(filing) == 200 * 60000);
+	filing_free(&filing);
+	buffer_free(&text);
+	end();
+}
+
+/* A commit that comes while the intake has asked to wait. */
+static void commits_without_having_waited(void **state)
+{
+	struct buffer text = { 0 };
+	bool refused = false;
+	begin();
+	struct filing *filing = new_filing(both, 2);
+	for (unsigned i = 0; i < 1000 && !refused; i++) {
+		bed_text(&text, i, 60000);
+		refused = !filing_feed(filing, buffer_slice(&text));
+	}
+	assert_true(refused);
+	filing_commit(filing);
+	wait_filed();
+	assert_int_equal(filed_outcome, ERR_OK);
+	filing_free(&filing);
+	assert_int_equal(messages_of(bob_id), 1);
+	buffer_free(&text);
+	end();
+}
+
+static enum err limit_bob(struct write *write, void *arg)
+{
+	return account_set_quota(write, bob_id, 0, 1);
+}
+
+static void quota_of_one_refuses_for_all(void **state)
+{
+	begin();
+	assert_int_equal(bed_write(&bed, limit_bob, NULL), ERR_OK);
+	for (unsigned i = 0; i < 2; i++) {
+		struct filing *filing = new_filing(both, 2);
+		feed(filing, SLICE("x\r\n"));
+		filed_count = 0;
+		filing_commit(filing);
+		wait_filed();
+		filing_free(&filing);
+		assert_int_equal(filed_outcome, i == 0 ? ERR_OK : ERR_QUOTA);
+		assert_int_equal(messages_of(bed.account_id), 1);
+		assert_int_equal(messages_of(bob_id), 1);
+	}
+	end();
+}
+
+static enum err remove_bob(struct write *write, void *arg)
+{
+	return account_remove(write, bob_id);
+}
+
+static void an_account_that_goes_refuses_for_all(void **state)
+{
+	begin();
+	struct filing *filing = new_filing(both, 2);
+	feed(filing, SLICE("x\r\n"));
+	assert_int_equal(bed_write(&bed, remove_bob, NULL), ERR_OK);
+	filing_commit(filing);
+	assert_int_equal(filed_count, 0);
+	wait_filed();
+	filing_free(&filing);
+	assert_int_equal(filed_outcome, ERR_GONE);
+	assert_int_equal(messages_of(bed.account_id), 0);
+	end();
+}
+
+static void freed_at_any_time(void **state)
+{
+	begin();
+	struct filing *filing = new_filing(both, 2);
+	filing_free(&filing);
+	filing_free(&filing);
+	filing = new_filing(both, 2);
+	feed(filing, SLICE("half"));
+	filing_free(&filing);
+	/* During the commit: nobody is told, and the message is filed all the same. */
+	filing = new_filing(both, 2);
+	feed(filing, SLICE("x\r\n"));
+	filing_commit(filing);
+	filing_free(&filing);
+	while (messages_of(bob_id) == 0)
+		loop_run_once(loop, 20);
+	for (unsigned i = 0; i < 5; i++)
+		loop_run_once(loop, 20);
+	assert_int_equal(filed_count, 0);
+	end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(files_once_for_each),
+		cmocka_unit_test(large_messages_wait_for_room),
+		cmocka_unit_test(commits_without_having_waited),
+		cmocka_unit_test(quota_of_one_refuses_for_all),
+		cmocka_unit_test(an_account_that_goes_refuses_for_all),
+		cmocka_unit_test(freed_at_any_time),
+	};
+	log_set_level(LOG_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
