@@ -107,6 +107,9 @@ static void spawn(void *user)
 		offspring_order(child, ORDER_LISTENER, buffer_slice(&payload),
 				s->sockets.sockets[i].fd);
 	}
+	/* Before the start, so that its first client finds the way open. */
+	if (s->children[BACK].channel && s->children[FRONT].channel)
+		connect_children(s);
 	const struct start_order order = {
 		.user = s->users[child - s->children],
 		.loops = s->config->loops,
@@ -116,8 +119,6 @@ static void spawn(void *user)
 	start_order_encode(&order, &payload);
 	offspring_order(child, ORDER_START, buffer_slice(&payload), -1);
 	buffer_free(&payload);
-	if (s->children[BACK].channel && s->children[FRONT].channel)
-		connect_children(s);
 }
 
 static void on_ready(struct offspring *child)

@@ -16,7 +16,7 @@ struct write; /* the batch being written; only inside job->run() */
 
 enum store_mode {
 	STORE_SERVE,  /* with a writer thread; at most one process at a time: ERR_BUSY */
-	STORE_ADMIN,  /* beside a running server: store_write_now() only */
+	STORE_ADMIN,  /* beside a running server: store_write_now(), or a writer for one filing */
 	STORE_CREATE, /* as STORE_ADMIN, and made where it is not there yet */
 };
 /* Opens STATE_DIR/store. On failure `why_out` gets one sentence for people ("the store in X was

@@ -134,7 +134,9 @@ static void batch_serve(struct writer *writer, struct job *first)
 static void garbage_serve(struct writer *writer)
 {
 	uint64_t wait_ms;
-	if (garbage_step(writer->store, &writer->walk, &wait_ms) != ERR_OK ||
+	/* Only the server knows what its sessions read; an admin's process beside it does not. */
+	if (writer->store->mode != STORE_SERVE ||
+	    garbage_step(writer->store, &writer->walk, &wait_ms) != ERR_OK ||
 	    wait_ms > LOOK_EVERY_MS)
 		wait_ms = LOOK_EVERY_MS;
 	pthread_mutex_lock(&writer->lock);
@@ -216,7 +218,7 @@ static void *writer_main(void *arg)
 
 void store_start_writer(struct store *store)
 {
-	assert(store->mode == STORE_SERVE && !store->writer);
+	assert(!store->writer);
 	struct writer *writer = heap_alloc(sizeof(*writer));
 	writer->store = store;
 	writer->end = &writer->first;
@@ -231,6 +233,7 @@ void store_start_writer(struct store *store)
 	/* Signals are for the loops. */
 	sigset_t all, before;
 	sigfillset(&all);
+	sigdelset(&all, SIGSYS); /* the sandbox's: meant for the thread that it meets */
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	int code = pthread_create(&writer->thread, NULL, writer_main, writer);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
