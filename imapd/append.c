@@ -155,8 +155,8 @@ static enum step end_append(struct imap_session *s, struct cursor *in)
 	case FRAMED_LITERAL:
 		if (!framing_refuse(&s->framing))
 			return STEP_AGAIN;
-		return imap_bad(s, "One message at a time");
-	case FRAMED_REFUSED: return imap_bad(s, "One message at a time");
+		return imap_bad(s, "Nothing may follow the message");
+	case FRAMED_REFUSED: return imap_bad(s, "Nothing may follow the message");
 	}
 	if (s->framing.line_start != s->framing.text.len)
 		return imap_bad(s, "Nothing may follow the message");
