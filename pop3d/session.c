@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "base/heap.h"
-#include "pop3d/pop3d.h"
+#include "storage/account.h"
 
 void pop3_set_state(struct pop3_session *s, enum pop3_state state)
 {
@@ -116,6 +116,29 @@ static enum step run(struct pop3_session *s, struct cursor *in)
 	return step;
 }
 
+static void account_changed(struct watch *watch)
+{
+	struct pop3_session *s = CONTAINER_OF(watch, struct pop3_session, watch);
+	session_wake_news(&s->session, NEWS_CHANGED);
+}
+
+/* New mail and other sessions' doings are no concern of ours, the account's removal is. */
+static enum step check_account(struct pop3_session *s)
+{
+	struct arena arena = { NULL };
+	struct account account;
+	struct read *read = read_begin(s->back->store);
+	enum err err = account_get(read, s->account_id, &arena, &account);
+	read_end(&read);
+	arena_fini(&arena);
+	if (err != ERR_NOT_FOUND || s->state == POP3_UPDATE)
+		return STEP_WAIT;
+	if (s->state == POP3_TRANSACTION)
+		pop3_err(&s->session, "[SYS/PERM] the account has been removed");
+	(void)pop3_close(s, "account-removed");
+	return STEP_CLOSE;
+}
+
 /* What was typed before the hand-over comes first. A command cut by it is put together. */
 static enum step pop3_feed(struct session *session, struct cursor *in)
 {
@@ -156,8 +179,8 @@ static enum step pop3_notify(struct session *session, enum news news)
 	case NEWS_ENDED: /* what has been read is still answered; then feed() finds no more */
 		s->closed_why = "client-left";
 		return s->state == POP3_CLOSED ? STEP_CLOSE : STEP_WAIT;
-	case NEWS_SECURED:
-	case NEWS_CHANGED: break;
+	case NEWS_CHANGED: return check_account(s);
+	case NEWS_SECURED: break;
 	}
 	return STEP_INPUT;
 }
@@ -166,6 +189,7 @@ static void pop3_free(struct session *session)
 {
 	struct pop3_session *s = pop3_of(session);
 	maildrop_unlock(&s->lock);
+	watch_end(s->back->store, &s->watch);
 	log_info(&session->log, EVENT("closed"),
 		 WORD("why", s->closed_why ? s->closed_why : "reset"),
 		 NUM("retrieved", s->retrieved), NUM("retrieved_octets", s->retrieved_octets),
@@ -195,5 +219,11 @@ struct session *pop3_session_new(struct back *back, const struct session_message
 	s->client = message->client;
 	s->state = POP3_OPENING;
 	buffer_add(&s->typed, message->typed);
+	s->watch = (struct watch){
+		.changed = account_changed,
+		.loop = back->loop,
+		.account_id = account_id,
+	};
+	watch_begin(back->store, &s->watch);
 	return &s->session;
 }

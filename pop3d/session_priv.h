@@ -30,6 +30,7 @@ struct pop3_session {
 
 	struct maildrop_lock lock;
 	struct maildrop drop;
+	struct watch watch; /* of the account: is it still there? */
 
 	/* The multi-line response under way. Adds to session.out until that is full or there is
 	 * no more; STEP_AGAIN then. */
