@@ -129,7 +129,7 @@ static bool is_block(const struct found *found, const struct line *line, struct 
 			       SLICE_ARG(line->block[i]));
 			return false;
 		}
-		if (!pattern_matches(line->block[i], text, names)) {
+		if (!expectation_matches(line->block[i], text, names)) {
 			printf("#   line %zu\n#     expected: %.*s\n#     received: %.*s\n", i + 1,
 			       SLICE_ARG(line->block[i]), SLICE_ARG(text));
 			return false;
@@ -147,7 +147,7 @@ static bool has_line(const struct found *found, struct slice pattern, struct nam
 	struct cursor c = cursor_of(buffer_slice(&found->octets));
 	struct slice text;
 	while (take_crlf_line(&c, &text))
-		if (pattern_matches(pattern, text, names))
+		if (expectation_matches(pattern, text, names))
 			return true;
 	return complain("the message has no such line");
 }

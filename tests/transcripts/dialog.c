@@ -21,19 +21,28 @@ struct dialog {
 	unsigned said;
 };
 
-static void remember(struct dialog *dialog, char who, unsigned connection, struct slice text)
+/* Text with what is no character of it shown as \xNN. Ends in NUL. */
+static struct buffer show(struct slice text, size_t max_octets)
 {
-	struct buffer line = { 0 };
-	text = slice_sub(text, 0, SHOWN_OCTETS);
-	buffer_add_format(&line, "%c%u: ", who, connection);
+	struct buffer shown = { 0 };
+	text = slice_sub(text, 0, max_octets);
 	for (size_t i = 0; i < text.len; i++) {
 		uint8_t c = text.ptr[i];
 		if (c >= ' ' && c != 0x7f)
-			buffer_add_byte(&line, c);
+			buffer_add_byte(&shown, c);
 		else
-			buffer_add_format(&line, "\\x%02x", c);
+			buffer_add_format(&shown, "\\x%02x", c);
 	}
+	buffer_add_byte(&shown, '\0');
+	return shown;
+}
+
+static void remember(struct dialog *dialog, char who, unsigned connection, struct slice text)
+{
+	struct buffer shown = show(text, SHOWN_OCTETS), line = { 0 };
+	buffer_add_format(&line, "%c%u: %s", who, connection, (const char *)shown.data);
 	buffer_add_byte(&line, '\0');
+	buffer_free(&shown);
 	char **place = &dialog->history[dialog->said++ % HISTORY_LINES];
 	free(*place);
 	*place = (char *)line.data;
@@ -52,10 +61,11 @@ static bool failed(const struct dialog *dialog, const char *what)
 
 static bool mismatch(const struct dialog *dialog, struct slice pattern, struct slice got)
 {
-	got = slice_sub(got, 0, 4 * SHOWN_OCTETS);
-	printf("# %s:%u: connection %u\n#   expected: %.*s\n#   received: %.*s\n",
+	struct buffer shown = show(got, 4 * SHOWN_OCTETS);
+	printf("# %s:%u: connection %u\n#   expected: %.*s\n#   received: %s\n",
 	       dialog->transcript->file_name, dialog->line->number, dialog->line->connection,
-	       SLICE_ARG(pattern), SLICE_ARG(got));
+	       SLICE_ARG(pattern), (const char *)shown.data);
+	buffer_free(&shown);
 	return failed(dialog, "not what was expected");
 }
 
@@ -130,7 +140,7 @@ static bool play_send(struct dialog *dialog)
 		return true;
 	}
 	dialog->sending = dialog->line->connection;
-	if (!pattern_expand(text, &dialog->names, &dialog->unsent))
+	if (!expectation_expand(text, &dialog->names, &dialog->unsent))
 		return failed(dialog, "an unknown name, or a repeat that makes no sense");
 	if (dialog->line->kind == LINE_SEND)
 		buffer_add(&dialog->unsent, SLICE("\r\n"));
@@ -145,7 +155,7 @@ static enum coming wait_line(struct dialog *dialog, struct slice *line_out)
 	struct wire *wire = &at_connection(dialog)->wire;
 	int64_t deadline_ms = world_deadline_ms();
 	for (;;) {
-		struct cursor c = cursor_of(buffer_slice(&wire->in));
+		struct cursor c = cursor_of(wire_unread(wire));
 		if (take_crlf_line(&c, line_out))
 			return COMING_LINE;
 		if (wire->ended || wire->fd < 0)
@@ -170,7 +180,7 @@ static bool get_line(struct dialog *dialog, struct slice wanted, struct slice *l
 static void drop_line(struct dialog *dialog, struct slice line)
 {
 	remember(dialog, 'S', dialog->line->connection, line);
-	buffer_drop_front(&at_connection(dialog)->wire.in, line.len + 2);
+	wire_take(&at_connection(dialog)->wire, line.len + 2);
 }
 
 static bool expect_end(struct dialog *dialog)
@@ -178,8 +188,8 @@ static bool expect_end(struct dialog *dialog)
 	struct slice line;
 	const struct wire *wire = &at_connection(dialog)->wire;
 	enum coming coming = wait_line(dialog, &line);
-	if (coming == COMING_END && wire->in.len > 0)
-		return mismatch(dialog, SLICE("(closed)"), buffer_slice(&wire->in));
+	if (coming == COMING_END && wire_unread(wire).len > 0)
+		return mismatch(dialog, SLICE("(closed)"), wire_unread(wire));
 	if (coming == COMING_END)
 		return true;
 	return mismatch(dialog, SLICE("(closed)"),
@@ -193,8 +203,8 @@ static bool expect_nothing(struct dialog *dialog)
 	for (unsigned quiet = 0; quiet < 5; quiet++)
 		if (world_turn(&dialog->world, 2))
 			quiet = 0;
-	if (wire->in.len > 0)
-		return mismatch(dialog, SLICE("(nothing)"), buffer_slice(&wire->in));
+	if (wire_unread(wire).len > 0)
+		return mismatch(dialog, SLICE("(nothing)"), wire_unread(wire));
 	return !wire->ended || mismatch(dialog, SLICE("(nothing)"), SLICE("(closed)"));
 }
 
@@ -208,7 +218,7 @@ static bool play_expect(struct dialog *dialog)
 	do {
 		if (!get_line(dialog, pattern, &line))
 			return false;
-		bool matches = pattern_matches(pattern, line, &dialog->names);
+		bool matches = expectation_matches(pattern, line, &dialog->names);
 		if (!matches && dialog->line->kind != LINE_EXPECT_UNTIL)
 			return mismatch(dialog, pattern, line);
 		drop_line(dialog, line);
@@ -233,8 +243,8 @@ static bool play_expect_any(struct dialog *dialog, size_t *index)
 		size_t i = 0;
 		if (!get_line(dialog, SLICE("one of the S-any lines"), &line))
 			return false;
-		while (i < count &&
-		       (fitted[i] || !pattern_matches(lines[first + i].text, line, &dialog->names)))
+		while (i < count && (fitted[i] || !expectation_matches(lines[first + i].text, line,
+								       &dialog->names)))
 			i++;
 		if (i == count)
 			return mismatch(dialog, SLICE("one of the S-any lines"), line);
@@ -249,8 +259,8 @@ static bool play_tls(struct dialog *dialog)
 {
 	struct wire *wire = &at_connection(dialog)->wire;
 	remember(dialog, 'C', dialog->line->connection, SLICE("(starts TLS)"));
-	if (wire->in.len > 0)
-		return mismatch(dialog, SLICE("nothing before TLS"), buffer_slice(&wire->in));
+	if (wire_unread(wire).len > 0)
+		return mismatch(dialog, SLICE("nothing before TLS"), wire_unread(wire));
 	return world_handshake(&dialog->world, dialog->line->connection) ||
 	       failed(dialog, "no TLS");
 }
@@ -287,9 +297,9 @@ static bool play_end(struct dialog *dialog)
 	for (unsigned i = 0; i < 3; i++)
 		world_turn(&dialog->world, 1);
 	for (unsigned i = 1; i <= TRANSCRIPT_CONNECTIONS_MAX; i++) {
-		const struct buffer *in = &dialog->world.connections[i].wire.in;
-		if (in->len > 0)
-			return mismatch(dialog, SLICE("nothing more"), buffer_slice(in));
+		struct slice unread = wire_unread(&dialog->world.connections[i].wire);
+		if (unread.len > 0)
+			return mismatch(dialog, SLICE("nothing more"), unread);
 	}
 	return world_stop(&dialog->world) || failed(dialog, "the world does not end");
 }

@@ -1,7 +1,7 @@
 /* tests/transcripts/scene.h - what `given` lines set up and `then` lines check. */
 #pragma once
 
-#include "tests/transcripts/pattern.h"
+#include "tests/transcripts/expectation.h"
 #include "tests/transcripts/world.h"
 
 /* "config" and "time" lines come before the world: run.c reads those. All of these say on

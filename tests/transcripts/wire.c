@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { READ_OCTETS = 64 * 1024 };
+enum { READ_OCTETS = 64 * 1024, UNREAD_MAX_OCTETS = 256 * 1024 };
 
 static SSL_CTX *client_context;
 
@@ -26,7 +26,7 @@ void wire_open(struct wire *wire, int fd)
 bool wire_read(struct wire *wire)
 {
 	bool something = false;
-	while (wire->fd >= 0 && !wire->ended) {
+	while (wire->fd >= 0 && !wire->ended && wire_unread(wire).len < UNREAD_MAX_OCTETS) {
 		uint8_t *at = buffer_reserve(&wire->in, READ_OCTETS);
 		ssize_t len;
 		if (wire->tls) {
@@ -46,6 +46,16 @@ bool wire_read(struct wire *wire)
 		something = true;
 	}
 	return something;
+}
+
+void wire_take(struct wire *wire, size_t len)
+{
+	wire->taken += len;
+	/* Not for each line, or a long answer would be moved as often as it has lines. */
+	if (wire->taken == wire->in.len || wire->taken > UNREAD_MAX_OCTETS) {
+		buffer_drop_front(&wire->in, wire->taken);
+		wire->taken = 0;
+	}
 }
 
 size_t wire_write(struct wire *wire, struct slice octets)
@@ -112,5 +122,6 @@ void wire_close(struct wire *wire)
 	if (wire->fd >= 0)
 		close(wire->fd);
 	wire->fd = -1;
+	wire->taken = 0;
 	buffer_free(&wire->in);
 }

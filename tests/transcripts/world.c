@@ -17,7 +17,7 @@
 #include "runtime/session.h"
 #include "smtpd/smtpd.h"
 
-enum { DEADLINE_MS = 20000 };
+enum { DEADLINE_MS = 10000 };
 
 /* The clock that no test sets. */
 static int64_t real_ms(void)
@@ -130,6 +130,9 @@ void world_back_leaves(struct world *world)
 		return;
 	smtpd_back_free(&world->smtpd);
 	channel_free(&world->channel);
+	/* The front has heard of it when this returns. */
+	while (link_is_up(world->front.link))
+		world_turn(world, 5);
 }
 
 /* INI text of the settings, each under its section: a key given twice would be an error, so a
@@ -350,7 +353,8 @@ static bool connect_back(struct world *world, unsigned number, int fd)
 	else
 		pop3d_session_start(&world->back, fd, &m, connection->signed_in->account_id);
 	while (!world_is_past(deadline_ms)) {
-		struct cursor c = cursor_of(buffer_slice(&connection->wire.in));
+		struct slice unread = wire_unread(&connection->wire);
+		struct cursor c = cursor_of(unread);
 		struct slice line;
 		while (take_crlf_line(&c, &line)) {
 			bool untagged = imap && slice_starts_nocase(line, SLICE("* "));
@@ -359,8 +363,7 @@ static bool connect_back(struct world *world, unsigned number, int fd)
 				return false;
 			}
 			if (!untagged) {
-				buffer_drop_front(&connection->wire.in,
-						  (size_t)(c.at - connection->wire.in.data));
+				wire_take(&connection->wire, (size_t)(c.at - unread.ptr));
 				return true;
 			}
 		}

@@ -1,5 +1,5 @@
-/* tests/transcripts/pattern.c - matching and expanding the lines of a transcript. */
-#include "tests/transcripts/pattern.h"
+/* tests/transcripts/expectation.c - matching and expanding the lines of a transcript. */
+#include "tests/transcripts/expectation.h"
 
 #include <stdio.h>
 
@@ -98,7 +98,7 @@ static bool match(struct cursor pattern, struct cursor line, struct names *names
 	return at_end(&line);
 }
 
-bool pattern_matches(struct slice pattern, struct slice line, struct names *names)
+bool expectation_matches(struct slice pattern, struct slice line, struct names *names)
 {
 	return match(cursor_of(pattern), cursor_of(line), names, true);
 }
@@ -152,7 +152,7 @@ static bool expand_repeat(struct cursor inside, struct buffer *octets)
 	return true;
 }
 
-bool pattern_expand(struct slice text, const struct names *names, struct buffer *octets)
+bool expectation_expand(struct slice text, const struct names *names, struct buffer *octets)
 {
 	struct cursor c = cursor_of(text);
 	while (!at_end(&c)) {
