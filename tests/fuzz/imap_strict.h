@@ -8,7 +8,7 @@
 
 struct strict {
 	struct cursor at;
-	bool utf8; /* the client has enabled IMAP4rev2 */
+	bool utf8;     /* the client has enabled IMAP4rev2 */
 	bool extended; /* BODYSTRUCTURE, not BODY */
 };
 
@@ -143,8 +143,8 @@ static inline bool strict_multipart(struct strict *s)
 			return false;
 	if (!strict_space(s) || !strict_string(s, &subtype))
 		return false;
-	return !s->extended || (strict_space(s) && strict_parameters(s) && strict_space(s) &&
-				strict_extension(s));
+	return !s->extended ||
+	       (strict_space(s) && strict_parameters(s) && strict_space(s) && strict_extension(s));
 }
 
 static inline bool strict_single(struct strict *s)
@@ -157,18 +157,17 @@ static inline bool strict_single(struct strict *s)
 		return false;
 	if (slice_eq_nocase(type, SLICE("multipart")))
 		return false;
-	bool is_message =
-		slice_eq_nocase(type, SLICE("message")) &&
-		(slice_eq_nocase(subtype, SLICE("rfc822")) ||
-		 slice_eq_nocase(subtype, SLICE("global")));
-	if (is_message && (!strict_space(s) || !strict_envelope(s) || !strict_space(s) ||
-			   !strict_body(s)))
+	bool is_message = slice_eq_nocase(type, SLICE("message")) &&
+			  (slice_eq_nocase(subtype, SLICE("rfc822")) ||
+			   slice_eq_nocase(subtype, SLICE("global")));
+	if (is_message &&
+	    (!strict_space(s) || !strict_envelope(s) || !strict_space(s) || !strict_body(s)))
 		return false;
 	if ((is_message || slice_eq_nocase(type, SLICE("text"))) &&
 	    (!strict_space(s) || !strict_number(s)))
 		return false;
-	return !s->extended || (strict_space(s) && strict_nstring(s) && strict_space(s) &&
-				strict_extension(s));
+	return !s->extended ||
+	       (strict_space(s) && strict_nstring(s) && strict_space(s) && strict_extension(s));
 }
 
 static inline bool strict_body(struct strict *s)

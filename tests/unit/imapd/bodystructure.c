@@ -22,12 +22,14 @@ static void plain_text(void **state)
 	      "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 10 2)");
 	check("Content-Type: text/html; charset=utf-8\n"
 	      "Content-Transfer-Encoding: Quoted-Printable\n"
-	      "Content-ID: <a@b>\nContent-Description: words\nContent-MD5: Q2hlY2sgSW50ZWdyaXR5IQ==\n"
+	      "Content-ID: <a@b>\nContent-Description: words\nContent-MD5: "
+	      "Q2hlY2sgSW50ZWdyaXR5IQ==\n"
 	      "Content-Disposition: inline; filename=\"a b.html\"\n"
 	      "Content-Language: en, de\nContent-Location: http://example.org/\n"
 	      "\n<p>\n",
 	      FORM_BODYSTRUCTURE,
-	      "(\"text\" \"html\" (\"charset\" \"utf-8\") \"<a@b>\" \"words\" \"quoted-printable\" 5 1 "
+	      "(\"text\" \"html\" (\"charset\" \"utf-8\") \"<a@b>\" \"words\" \"quoted-printable\" "
+	      "5 1 "
 	      "\"Q2hlY2sgSW50ZWdyaXR5IQ==\" (\"inline\" (\"filename\" \"a b.html\")) "
 	      "(\"en\" \"de\") \"http://example.org/\")");
 }
@@ -120,9 +122,8 @@ static void nul_does_not_leave(void **state)
 				  .description = SLICE("a\0b") };
 	struct buffer out = { 0 };
 	bodystructure_render(&out, &part, FORM_BODY, true);
-	assert_slice(buffer_slice(&out),
-		     "(\"text\" \"plain\" NIL NIL {3}\r\na\x80"
-		     "b \"7bit\" 0 0)");
+	assert_slice(buffer_slice(&out), "(\"text\" \"plain\" NIL NIL {3}\r\na\x80"
+					 "b \"7bit\" 0 0)");
 	assert_true(strict_body_is_right(buffer_slice(&out), true, false));
 	buffer_free(&out);
 }

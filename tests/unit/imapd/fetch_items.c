@@ -16,7 +16,8 @@ static void describe(const struct fetch_items *items, struct buffer *out)
 		if (item->names_section)
 			section_render(out, &item->section, false);
 		if (item->is_partial)
-			buffer_add_format(out, "<%llu.%llu>", (unsigned long long)item->partial.offset,
+			buffer_add_format(out, "<%llu.%llu>",
+					  (unsigned long long)item->partial.offset,
 					  (unsigned long long)item->partial.count);
 	}
 	if (items->sets_seen)

@@ -8,11 +8,14 @@
 static void describe(const struct search_key *key, struct buffer *out)
 {
 	static const char *const names[] = {
-		[SEARCH_ALL] = "all",	     [SEARCH_UIDS] = "uids",	 [SEARCH_FLAG] = "flag",
-		[SEARCH_KEYWORD] = "keyword", [SEARCH_LARGER] = "larger", [SEARCH_SMALLER] = "smaller",
-		[SEARCH_DATE] = "date",	     [SEARCH_SENT] = "sent",	 [SEARCH_ENVELOPE] = "envelope",
-		[SEARCH_HEADER] = "header",  [SEARCH_BODY] = "body",	 [SEARCH_TEXT] = "text",
-		[SEARCH_AND] = "and",	     [SEARCH_OR] = "or",	 [SEARCH_NOT] = "not",
+		[SEARCH_ALL] = "all",		[SEARCH_UIDS] = "uids",
+		[SEARCH_FLAG] = "flag",		[SEARCH_KEYWORD] = "keyword",
+		[SEARCH_LARGER] = "larger",	[SEARCH_SMALLER] = "smaller",
+		[SEARCH_DATE] = "date",		[SEARCH_SENT] = "sent",
+		[SEARCH_ENVELOPE] = "envelope", [SEARCH_HEADER] = "header",
+		[SEARCH_BODY] = "body",		[SEARCH_TEXT] = "text",
+		[SEARCH_AND] = "and",		[SEARCH_OR] = "or",
+		[SEARCH_NOT] = "not",
 	};
 	buffer_add_cstr(out, names[key->kind]);
 	if (key->kind == SEARCH_FLAG)
@@ -100,12 +103,34 @@ static void strings_are_folded(void **state)
 static void what_is_wrong(void **state)
 {
 	static const char *const wrong[] = {
-		"",	       " ",		  "ALL ",	 " ALL",	 "ALL  SEEN",
-		"()",	       "(ALL",		  "ALL)",	 "NOT",		 "OR SEEN",
-		"OR SEEN ",    "FROM",		  "FROM ",	 "SEENX",	 "LARGER x",
-		"LARGER -1",   "LARGER 9223372036854775808",	 "SINCE 32-Jan-1994",
-		"SINCE 1994",  "SENTON \"1-Jan-1994", "UID",	 "UID x",	 "0",
-		"1:",	       "HEADER x",	  "CHARSET UTF-8", "KEYWORD \\Seen", "BODY \"\xff\"",
+		"",
+		" ",
+		"ALL ",
+		" ALL",
+		"ALL  SEEN",
+		"()",
+		"(ALL",
+		"ALL)",
+		"NOT",
+		"OR SEEN",
+		"OR SEEN ",
+		"FROM",
+		"FROM ",
+		"SEENX",
+		"LARGER x",
+		"LARGER -1",
+		"LARGER 9223372036854775808",
+		"SINCE 32-Jan-1994",
+		"SINCE 1994",
+		"SENTON \"1-Jan-1994",
+		"UID",
+		"UID x",
+		"0",
+		"1:",
+		"HEADER x",
+		"CHARSET UTF-8",
+		"KEYWORD \\Seen",
+		"BODY \"\xff\"",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
 		refuse(wrong[i], SEARCH_MALFORMED);
@@ -144,8 +169,10 @@ static void limits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(trees),	      cmocka_unit_test(cheap_keys_come_first),
-		cmocka_unit_test(strings_are_folded), cmocka_unit_test(what_is_wrong),
+		cmocka_unit_test(trees),
+		cmocka_unit_test(cheap_keys_come_first),
+		cmocka_unit_test(strings_are_folded),
+		cmocka_unit_test(what_is_wrong),
 		cmocka_unit_test(limits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,8 +21,7 @@ static enum err octets_read(struct content_source *source, uint64_t offset, uint
 static enum err octets_digest(struct content_source *source, struct arena *arena,
 			      struct slice *record_out)
 {
-	*record_out =
-		buffer_slice(&CONTAINER_OF(source, struct octets, source)->message->record);
+	*record_out = buffer_slice(&CONTAINER_OF(source, struct octets, source)->message->record);
 	return ERR_OK;
 }
 
@@ -205,9 +204,12 @@ static void cheap_keys_spare_dear_ones(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(flags_dates_and_sizes), cmocka_unit_test(sent_dates),
-		cmocka_unit_test(envelope_fields),	 cmocka_unit_test(bodies),
-		cmocka_unit_test(parts),		 cmocka_unit_test(across_pieces),
+		cmocka_unit_test(flags_dates_and_sizes),
+		cmocka_unit_test(sent_dates),
+		cmocka_unit_test(envelope_fields),
+		cmocka_unit_test(bodies),
+		cmocka_unit_test(parts),
+		cmocka_unit_test(across_pieces),
 		cmocka_unit_test(cheap_keys_spare_dear_ones),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

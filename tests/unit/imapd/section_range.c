@@ -37,9 +37,9 @@ static void check_in(const char *message, const char *item, const char *want)
 	} else {
 		assert_true(found);
 		range = section_clip(one->is_partial ? &one->partial : NULL, range);
-		assert_slice(slice_sub(buffer_slice(&m.octets), range.start,
-				       range.end - range.start),
-			     want);
+		assert_slice(
+			slice_sub(buffer_slice(&m.octets), range.start, range.end - range.start),
+			want);
 	}
 	message_fini(&m);
 }
@@ -111,9 +111,9 @@ static void subset(const char *item, const char *header, bool has_body, const ch
 
 static void subsets_of_a_header(void **state)
 {
-	static const char header[] = "From: a@b\r\nTo: c@d,\r\n e@f\r\nSubject: x\r\nTO: g@h\r\n\r\n";
-	subset("BODY[HEADER.FIELDS (to)]", header, true,
-	       "To: c@d,\r\n e@f\r\nTO: g@h\r\n\r\n");
+	static const char header[] =
+		"From: a@b\r\nTo: c@d,\r\n e@f\r\nSubject: x\r\nTO: g@h\r\n\r\n";
+	subset("BODY[HEADER.FIELDS (to)]", header, true, "To: c@d,\r\n e@f\r\nTO: g@h\r\n\r\n");
 	subset("BODY[HEADER.FIELDS.NOT (\"TO\" subject)]", header, true, "From: a@b\r\n\r\n");
 	subset("BODY[HEADER.FIELDS (Nothing)]", header, false, "\r\n");
 	subset("BODY[HEADER.FIELDS (From)]", "From: a@b\r\n", false, "From: a@b\r\n");
@@ -149,7 +149,7 @@ static void sections_are_echoed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(parts_of_a_multipart), cmocka_unit_test(what_is_not_there),
+		cmocka_unit_test(parts_of_a_multipart),	 cmocka_unit_test(what_is_not_there),
 		cmocka_unit_test(a_message_of_one_part), cmocka_unit_test(partials),
 		cmocka_unit_test(subsets_of_a_header),	 cmocka_unit_test(sections_are_echoed),
 	};
