@@ -135,11 +135,12 @@ bool admin_open_store(struct admin *admin)
 	if (!admin_read_config(admin) || !admin_become_back(admin))
 		return false;
 	/* The sentence says it all; the log's line would say it again. */
-	log_set_level(LOG_ERROR);
+	log_set_level(LOG_NOTHING);
 	if (store_open(admin->config->state_dir, STORE_CREATE, &admin->store, &why) != ERR_OK) {
 		admin_fail("%s", why ? why : "the store cannot be opened");
 		return false;
 	}
+	log_set_level(LOG_ERROR);
 	return true;
 }
 

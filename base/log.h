@@ -13,7 +13,8 @@
 
 #include "base/slice.h"
 
-enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+/* LOG_NOTHING is no level of a line: log_set_level() drops every line by it. */
+enum log_level { LOG_NOTHING = -1, LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 
 /* What a line is about. Zero-initialised: nothing in particular. */
 struct log {

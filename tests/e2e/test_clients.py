@@ -147,12 +147,13 @@ def test_mutt_reads_flags_and_sends(server, tmp_path):
         set spoolfile = "imaps://{base}:{server.ports['imaps']}/INBOX"
         set smtp_url = "smtps://{base}:{server.ports['submissions']}/"
         set certificate_file = "{server.certificate()}"
-        set ssl_usesystemcerts = no
         set from = "mutt@example.org"
         set use_envelope_from = yes
         set record = ""
         set hostname = "example.org"
         set header_cache = ""
+        set confirmappend = no
+        set confirmcreate = no
         """))
     run("mutt", "-F", config, "-s", "by mutt", "bob@example.org", typed=b"Hello from mutt\n",
         HOME=str(tmp_path), TERM="xterm")

@@ -44,7 +44,7 @@ def test_no_password_without_tls(server):
     client = smtplib.SMTP("localhost", server.ports["submission"])
     client.ehlo()
     assert "auth" not in client.esmtp_features
-    assert client.docmd("AUTH", "PLAIN AGFsaWNlAHNlY3JldA==")[0] in (530, 538)
+    assert client.docmd("AUTH", "PLAIN AGFsaWNlAHNlY3JldA==")[0] in (504, 530)
     assert client.docmd("MAIL", "FROM:<alice@example.org>")[0] == 530
     imap = imaplib.IMAP4("localhost", server.ports["imap"])
     assert "LOGINDISABLED" in imap.capabilities
@@ -166,13 +166,16 @@ def test_every_message_of_the_corpora_comes_back(new_server):
     stored = list(fetch_all(imap).values())
     assert len(stored) == len(messages)
     for (path, message), back in zip(messages.items(), stored):
-        assert back.endswith(message), path
+        # A literal holds no NUL (RFC 9051 section 9, CHAR8); the literal8 of BINARY does.
+        assert back.endswith(message.replace(b"\0", b"\x80")), path
     # Where only CR and LF changed on the way in, and nothing else.
     changed = [path.name for path, message in messages.items() if path.read_bytes() != message]
     print(f"{len(messages)} messages, line ends made CRLF in {len(changed)}: {changed}")
     pop = server.pop3("alice@example.org")
-    for number, (path, back) in enumerate(zip(messages, stored), 1):
-        assert retrieve_raw(pop, number) == back, path
+    for number, ((path, message), back) in enumerate(zip(messages.items(), stored), 1):
+        retrieved = retrieve_raw(pop, number)
+        assert retrieved.endswith(message), path
+        assert retrieved.replace(b"\0", b"\x80") == back, path
     pop.quit()
     # ENVELOPE and BODYSTRUCTURE of the oddest mail are lists that a parser accepts.
     for number in range(1, len(stored) + 1):
