@@ -11,7 +11,8 @@
 #include "base/heap.h"
 
 enum {
-	ZSTD_LEVEL = 1,
+	CHUNK_LEVEL = 1,
+	DIGEST_LEVEL = -1, /* half a kilobyte of names and numbers: little to gain, so in a hurry */
 	NO_DICTIONARY = 0,
 	DIGEST_RAW_MAX_OCTETS = 256 << 20, /* more is damage */
 };
@@ -35,7 +36,6 @@ static struct compressor *compressor_take(struct store *store)
 	compressor->zstd = ZSTD_createCCtx();
 	if (!compressor->zstd)
 		abort(); /* no memory */
-	ZSTD_CCtx_setParameter(compressor->zstd, ZSTD_c_compressionLevel, ZSTD_LEVEL);
 	ZSTD_CCtx_setParameter(compressor->zstd, ZSTD_c_checksumFlag, 1);
 	return compressor;
 }
@@ -58,9 +58,10 @@ void compressors_free(struct store *store)
 	}
 }
 
-static void add_frame(struct store *store, struct slice raw, struct buffer *record)
+static void add_frame(struct store *store, struct slice raw, int level, struct buffer *record)
 {
 	struct compressor *compressor = compressor_take(store);
+	ZSTD_CCtx_setParameter(compressor->zstd, ZSTD_c_compressionLevel, level);
 	size_t bound = ZSTD_compressBound(raw.len);
 	uint8_t *at = buffer_reserve(record, bound);
 	size_t len = ZSTD_compress2(compressor->zstd, at, bound, raw.ptr, raw.len);
@@ -75,7 +76,7 @@ void chunk_compress(struct store *store, struct slice raw, struct buffer *record
 	buffer_add_byte(record, RECORD_VERSION);
 	buffer_add_be16(record, NO_DICTIONARY);
 	buffer_add_be32(record, (uint32_t)raw.len);
-	add_frame(store, raw, record);
+	add_frame(store, raw, CHUNK_LEVEL, record);
 }
 
 void digest_compress(struct store *store, struct slice raw, uint64_t size_octets,
@@ -87,7 +88,7 @@ void digest_compress(struct store *store, struct slice raw, uint64_t size_octets
 	buffer_add_be32(record, (uint32_t)raw.len);
 	put_be40(buffer_reserve(record, 5), size_octets);
 	record->len += 5;
-	add_frame(store, raw, record);
+	add_frame(store, raw, DIGEST_LEVEL, record);
 }
 
 static bool frame_decompress(struct read *read, struct slice frame, void *out, size_t raw_octets)
