@@ -94,9 +94,8 @@ static void crowd_submit(struct crowd *crowd, size_t count)
 	sem_wait(&crowd->started);
 	for (size_t i = 0; i < count; i++) {
 		struct append_job *job = &crowd->jobs[i];
-		job->job = (struct job){ .run = append_run,
-					 .done = append_done,
-					 .loop = crowd->loop };
+		job->job =
+			(struct job){ .run = append_run, .done = append_done, .loop = crowd->loop };
 		job->order = &crowd->order;
 		job->number = (unsigned)i;
 		job->mailbox_id = crowd->bed.inbox_id;
@@ -196,8 +195,9 @@ static void survives_a_failing_store(void **state)
 	crowd->jobs[4].refuse_before = ERR_FULL;
 	crowd_submit(crowd, 6);
 	for (unsigned i = 0; i < 6; i++)
-		assert_int_equal(crowd->jobs[i].job.outcome,
-				 i == 3 ? ERR_DISK : i == 4 ? ERR_FULL : ERR_OK);
+		assert_int_equal(crowd->jobs[i].job.outcome, i == 3   ? ERR_DISK
+							     : i == 4 ? ERR_FULL
+								      : ERR_OK);
 	assert_int_equal(inbox_count(crowd), 4);
 	crowd_free(crowd);
 }
@@ -208,14 +208,13 @@ static void finishes_what_waits_when_it_closes(void **state)
 	static struct append_job jobs[10];
 	struct order order = { .run_count = 0 };
 	for (unsigned i = 0; i < ARRAY_LEN(jobs); i++) {
-		jobs[i] = (struct append_job){ .job = { .run = append_run,
-							.done = append_done,
-							.loop = crowd->loop },
-					       .order = &order,
-					       .number = i,
-					       .mailbox_id = crowd->bed.inbox_id,
-					       .intake = intake_new(crowd->bed.store, crowd->loop,
-								    NULL, NULL) };
+		jobs[i] = (struct append_job){
+			.job = { .run = append_run, .done = append_done, .loop = crowd->loop },
+			.order = &order,
+			.number = i,
+			.mailbox_id = crowd->bed.inbox_id,
+			.intake = intake_new(crowd->bed.store, crowd->loop, NULL, NULL)
+		};
 		intake_feed(jobs[i].intake, SLICE("a: b\r\n\r\n"));
 		assert_int_equal(intake_finish(jobs[i].intake), ERR_OK);
 		store_submit(crowd->bed.store, &jobs[i].job);
