@@ -1,6 +1,7 @@
 /* base/log.c - formats a line and writes it in one call. */
 #include "base/log.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -10,7 +11,7 @@
 
 enum { LINE_OCTETS = 2048, TEXT_OCTETS = 256 };
 
-static enum log_level least_level = LOG_INFO;
+static atomic_uint least_level = LOG_INFO;
 static char process_name[16];
 
 struct line {
@@ -20,7 +21,7 @@ struct line {
 
 void log_set_level(enum log_level least)
 {
-	least_level = least;
+	atomic_store_explicit(&least_level, least, memory_order_relaxed);
 }
 
 void log_set_process(const char *name)
@@ -78,7 +79,7 @@ void log_write(enum log_level level, const struct log *about, const struct log_f
 	       size_t count)
 {
 	static const char *const level_names[] = { "error", "warning", "info", "debug" };
-	if (level > least_level)
+	if (level > atomic_load_explicit(&least_level, memory_order_relaxed))
 		return;
 	struct line line = { .len = 0 };
 	int64_t now_ms = clock_unix_ms();

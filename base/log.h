@@ -75,7 +75,7 @@ struct log_field {
 /* `about` may be NULL. */
 void log_write(enum log_level level, const struct log *about, const struct log_field *fields,
 	       size_t count);
-/* Lines less urgent than `least` are dropped. Default: LOG_INFO. At start only. */
+/* Lines less urgent than `least` are dropped. Default: LOG_INFO. Any thread. */
 void log_set_level(enum log_level least);
 /* Names the process in each line: "front", "back". At start only. */
 void log_set_process(const char *name);

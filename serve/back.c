@@ -82,8 +82,10 @@ static void on_message(struct channel *channel, uint16_t type, uint32_t conversa
 		break;
 	}
 	if (!good) {
+		/* A front that says such things is broken, or somebody else's by now. */
 		log_error(NULL, EVENT("bad-message"), NUM("type", type),
 			  NUM("size_octets", payload.len));
+		child_report(&peer->owner->child_loop, REPORT_BAD_FRONT);
 		peer_free(peer);
 	}
 }
@@ -124,24 +126,31 @@ static void on_control(void *user)
 /* ---- start, reload, stop ---- */
 
 /* The sandbox is shut around it, so it has to be there. */
-static bool has_store(const struct child *child, const char *files_dir)
+static bool has_store(const char *state_dir, const char *files_dir)
 {
 	if (access(files_dir, F_OK) == 0)
 		return true;
 	fprintf(stderr,
 		"bode: there is no store in %s yet: make it with `bode setup`, or with "
 		"`bode domain add`\n",
-		child->config->state_dir);
+		state_dir);
 	return false;
 }
 
-static bool open_store(struct child *child, struct back_role *role)
+static bool open_store(struct back_role *role, const char *state_dir)
 {
 	const char *why = NULL;
-	if (store_open(child->config->state_dir, STORE_SERVE, &role->store, &why) == ERR_OK)
+	if (store_open(state_dir, STORE_SERVE, &role->store, &why) == ERR_OK)
 		return true;
 	fprintf(stderr, "bode: %s\n", why ? why : "the store cannot be opened");
 	return false;
+}
+
+static unsigned pool_threads(unsigned loops)
+{
+	if (loops < POOL_THREADS_MIN)
+		return POOL_THREADS_MIN;
+	return loops < POOL_THREADS_MAX ? loops : POOL_THREADS_MAX;
 }
 
 static bool back_start_role(struct child *child)
@@ -149,21 +158,21 @@ static bool back_start_role(struct child *child)
 	struct back_role *role = heap_alloc(sizeof(*role));
 	struct arena arena = { NULL };
 	child->role = role;
+	const char *state_dir = arena_string(&arena, buffer_slice(&child->texts[TEXT_STATE_DIR]));
 	text_prepare_sandbox();
 	/* Only the store, not what else is in the state directory: the key is there, too. */
-	const char *files_dir = arena_format(&arena, "%s/store", child->config->state_dir);
-	bool shut = has_store(child, files_dir) &&
-		    sandbox_back(&child->order.user, files_dir) == ERR_OK;
+	const char *files_dir = arena_format(&arena, "%s/store", state_dir);
+	bool good = has_store(state_dir, files_dir) &&
+		    sandbox_back(&child->order.user, files_dir) == ERR_OK &&
+		    open_store(role, state_dir);
 	arena_fini(&arena);
-	if (!shut || !open_store(child, role))
+	if (!good)
 		return false;
 
 	/* From here on there are threads. */
 	role->login = login_new(child->config);
 	store_start_writer(role->store);
-	pool_set_threads(child->order.loops < POOL_THREADS_MIN	 ? POOL_THREADS_MIN
-			 : child->order.loops > POOL_THREADS_MAX ? POOL_THREADS_MAX
-								 : child->order.loops);
+	pool_set_threads(pool_threads(child->order.loops));
 	for (unsigned i = 0; i < child->order.loops; i++) {
 		struct back_loop *loop = back_loop_of(child->loops[i]);
 		loop->login = role->login;

@@ -44,6 +44,27 @@ void child_post(struct child_loop *loop, void (*run)(struct child_loop *loop, vo
 	loop_post(loop->loop, &note->task);
 }
 
+struct report {
+	struct task task;
+	struct child *child;
+	enum order_type type;
+};
+
+static void report_run(struct task *task)
+{
+	struct report *report = CONTAINER_OF(task, struct report, task);
+	if (report->child->supervisor)
+		channel_send(report->child->supervisor, (uint16_t)report->type, 0, SLICE_NONE, -1);
+	free(report);
+}
+
+void child_report(struct child_loop *loop, enum order_type type)
+{
+	struct report *report = heap_alloc(sizeof(*report));
+	*report = (struct report){ { .run = report_run }, loop->child, type };
+	loop_post(loop->child->control_loop, &report->task);
+}
+
 /* ---- loops and their threads ---- */
 
 /* As `ps` and `top` show it; at most 15 octets. */
@@ -251,16 +272,16 @@ static bool start(struct child *child, struct slice payload)
 	if (child->order.kill_violators)
 		sandbox_kill_violators();
 	if (!parse_config(child))
-		_exit(EXIT_REFUSED);
+		_exit(EXIT_CANNOT_START);
 	loops_make(child);
 	if (!child->class->start(child))
-		_exit(EXIT_REFUSED);
+		_exit(EXIT_CANNOT_START);
 	texts_wipe(child);
 	for (unsigned i = 0; i < child->link_count && i < child->order.loops; i++)
 		if (child->links[i] >= 0)
 			child->class->link(child->loops[i], child->links[i]);
 	if (!loops_start(child))
-		_exit(EXIT_REFUSED);
+		_exit(EXIT_CANNOT_START);
 	child->started = true;
 	channel_send(child->supervisor, REPORT_READY, 0, SLICE_NONE, -1);
 	return true;

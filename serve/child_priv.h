@@ -71,3 +71,5 @@ struct child {
 /* Runs `run` on the loop's thread, in the order of posting. */
 void child_post(struct child_loop *loop, void (*run)(struct child_loop *loop, void *data),
 		void *data);
+/* Tells the supervisor. From the loop's thread. */
+void child_report(struct child_loop *loop, enum order_type report);

@@ -37,10 +37,9 @@ static void on_report(struct channel *channel, uint16_t type, uint32_t conversat
 	struct offspring *offspring = channel_user(channel);
 	if (fd >= 0)
 		close(fd); /* nothing that a child owns is of use here */
-	if (type == REPORT_READY && !offspring->ready) {
+	if (type == REPORT_READY)
 		offspring->ready = true;
-		offspring->reported_ready(offspring);
-	}
+	offspring->reported(offspring, (enum order_type)type);
 }
 
 /* Its death is told by SIGCHLD. */

@@ -17,7 +17,7 @@ struct offspring {
 	uint64_t born_ms;
 	uint64_t delay_ms;     /* before the next birth, if this one dies young */
 	struct timer *rebirth; /* the supervisor's */
-	void (*reported_ready)(struct offspring *offspring);
+	void (*reported)(struct offspring *offspring, enum order_type report);
 };
 
 /* Starts /proc/self/exe as `serve --role NAME`. False: logged. */

@@ -17,11 +17,13 @@ enum order_type {
 	ORDER_STOP,	/* goodbye to every session, then exit with 0 */
 	/* child -> supervisor */
 	REPORT_READY = 100,
+	REPORT_BAD_FRONT, /* back: the front has broken the rules of runtime/messages.h */
 };
 
 enum order_text {
 	TEXT_CONFIG_NAME, /* absolute: relative paths inside start from its folder */
 	TEXT_CONFIG,
+	TEXT_STATE_DIR,	  /* as it was when the server started, whatever a new configuration says */
 	TEXT_CERTIFICATE, /* front only, like the key */
 	TEXT_KEY,
 	TEXT_COUNT,
@@ -43,10 +45,8 @@ void link_order_encode(unsigned loop, struct buffer *out);
 bool link_order_decode(struct slice payload, unsigned *loop_out);
 
 enum {
-	CONTROL_FD = 3, /* the child's end of the channel */
-	/* A child that cannot start for a reason that it has told the operator exits so; it is
-	 * no use to try again. */
-	EXIT_REFUSED = 1,
-	STOP_CHILD_MS = 4000, /* a child says goodbye for at most so long */
-	STOP_ALL_MS = 4700,   /* then the supervisor ends it */
+	CONTROL_FD = 3,	       /* the child's end of the channel */
+	EXIT_CANNOT_START = 1, /* the child has said why */
+	STOP_CHILD_MS = 4000,  /* a child says goodbye for at most so long */
+	STOP_ALL_MS = 4700,    /* then the supervisor ends it */
 };

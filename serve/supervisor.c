@@ -38,6 +38,7 @@ struct supervisor {
 	struct descriptor *signals;
 	struct offspring children[CHILDREN];
 	char *config_path; /* absolute */
+	char *state_dir;   /* as at the start: no reload moves it */
 	struct config *config;
 	struct buffer config_text, certificate_pem, key_pem;
 	struct sandbox_user users[CHILDREN];
@@ -80,6 +81,7 @@ static void send_texts(struct supervisor *s, struct offspring *child)
 {
 	offspring_send_text(child, TEXT_CONFIG_NAME, slice_cstr(s->config_path));
 	offspring_send_text(child, TEXT_CONFIG, buffer_slice(&s->config_text));
+	offspring_send_text(child, TEXT_STATE_DIR, slice_cstr(s->state_dir));
 	if (child == &s->children[FRONT]) {
 		offspring_send_text(child, TEXT_CERTIFICATE, buffer_slice(&s->certificate_pem));
 		offspring_send_text(child, TEXT_KEY, buffer_slice(&s->key_pem));
@@ -121,9 +123,8 @@ static void spawn(void *user)
 	buffer_free(&payload);
 }
 
-static void on_ready(struct offspring *child)
+static void on_ready(struct supervisor *s, struct offspring *child)
 {
-	struct supervisor *s = &supervisor;
 	log_info(NULL, EVENT("child-ready"), WORD("role", child->name));
 	if (s->served || s->stopping)
 		return;
@@ -133,6 +134,18 @@ static void on_ready(struct offspring *child)
 		s->served = true;
 		log_info(NULL, EVENT("serving"), CSTR("hostname", s->config->hostname),
 			 NUM("loops", s->config->loops));
+	}
+}
+
+static void on_report(struct offspring *child, enum order_type report)
+{
+	struct supervisor *s = &supervisor;
+	if (report == REPORT_READY) {
+		on_ready(s, child);
+	} else if (report == REPORT_BAD_FRONT && child == &s->children[BACK] &&
+		   s->children[FRONT].pid != 0) {
+		log_error(NULL, EVENT("front-distrusted"), NUM("pid", s->children[FRONT].pid));
+		kill(s->children[FRONT].pid, SIGKILL);
 	}
 }
 
@@ -173,7 +186,7 @@ static void stop(struct supervisor *s, int exit_status)
 
 static void bury(struct supervisor *s, struct offspring *child, int status)
 {
-	bool refused = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_REFUSED && !child->ready;
+	bool was_ready = child->ready;
 	uint64_t delay_ms = offspring_bury(child);
 	if (s->stopping) {
 		if (all_dead(s))
@@ -185,7 +198,7 @@ static void bury(struct supervisor *s, struct offspring *child, int status)
 		  NUM("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0));
 	/* At the first start it has told the operator what is wrong: he is looking. Later,
 	 * what it cannot do now it may do in a minute. */
-	if (refused && !s->served) {
+	if (!was_ready && !s->served) {
 		stop(s, 1);
 		return;
 	}
@@ -393,6 +406,7 @@ static bool prepare(struct supervisor *s, const char *config_path)
 	s->config = load_config(s->config_path, &s->config_text, stderr);
 	if (!s->config)
 		return false;
+	s->state_dir = heap_string(slice_cstr(s->config->state_dir));
 	log_set_level(s->config->log_level);
 	if (s->config->listen_count == 0) {
 		fprintf(stderr,
@@ -417,7 +431,7 @@ static bool prepare(struct supervisor *s, const char *config_path)
 static void clean_up(struct supervisor *s)
 {
 	if (s->control_fd >= 0) {
-		control_unbind(s->config->state_dir);
+		control_unbind(s->state_dir);
 		close(s->control_fd);
 	}
 	sockets_close(&s->sockets);
@@ -425,6 +439,7 @@ static void clean_up(struct supervisor *s)
 		close(s->lock_fd);
 	config_free(s->config);
 	free(s->config_path);
+	free(s->state_dir);
 	buffer_free(&s->config_text);
 	buffer_free(&s->certificate_pem);
 	buffer_wipe(&s->key_pem);
@@ -447,7 +462,7 @@ int serve_main(const char *config_path)
 	s->signals = descriptor_new(s->loop, open_signals(), on_signals, s);
 	for (int i = 0; i < CHILDREN; i++) {
 		s->children[i].loop = s->loop;
-		s->children[i].reported_ready = on_ready;
+		s->children[i].reported = on_report;
 		s->children[i].rebirth = timer_new(s->loop, spawn, &s->children[i]);
 	}
 	spawn(&s->children[BACK]);
