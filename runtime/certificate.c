@@ -103,8 +103,8 @@ static X509 *make_certificate(EVP_PKEY *key, struct slice hostname)
 {
 	X509 *x = X509_new();
 	if (x && X509_set_version(x, 2 /* version 3 */) && set_serial(x) &&
-	    X509_gmtime_adj(X509_get_notBefore(x), -BACKDATED_SECONDS) &&
-	    X509_gmtime_adj(X509_get_notAfter(x), CERTIFICATE_SECONDS) && set_names(x, hostname) &&
+	    X509_gmtime_adj(X509_getm_notBefore(x), -BACKDATED_SECONDS) &&
+	    X509_gmtime_adj(X509_getm_notAfter(x), CERTIFICATE_SECONDS) && set_names(x, hostname) &&
 	    X509_set_pubkey(x, key) && add_alternatives(x, hostname) && add_constraints(x) &&
 	    X509_sign(x, key, EVP_sha256()))
 		return x;

@@ -23,8 +23,8 @@ struct stream {
 	struct buffer early; /* written during the handshake */
 	struct deadline deadline;
 	uint64_t idle_ms;
-	uint64_t active_ms; /* when the last progress was made */
-	uint64_t since_ms;  /* handshake, partial record or close: when it began; 0: none */
+	uint64_t active_ms;	   /* when the last progress was made */
+	uint64_t since_ms;	   /* handshake, partial record or close: when it began; 0: none */
 	void (*freed)(void *user); /* stream_set_freed() */
 	void *freed_user;
 	struct task later;

@@ -59,7 +59,7 @@ static struct tls_loop *tls_of(struct loop *loop)
 	if (loop->tls)
 		return loop->tls;
 	struct tls_loop *tls = heap_alloc(sizeof(*tls));
-	tls->method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "stream");
+	tls->method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "stream");
 	assert(tls->method);
 	BIO_meth_set_read(tls->method, bio_read);
 	BIO_meth_set_write(tls->method, bio_write);

@@ -1,7 +1,8 @@
-/* runtime/tls_priv.h - what runtime/ shares of BoringSSL, and where its versions differ.
+/* runtime/tls_priv.h - what runtime/ shares of BoringSSL.
  *
- * Debian 12 packs API version 17; upstream goes on. Of the calls below, both know the older
- * `curves` names; lengths became size_t in some; groups came. */
+ * Debian 12 packs API version 17; upstream goes on. All calls of this room exist in both (the
+ * older names `curves` and `X509_getm_...` are kept there); where upstream has more, it is asked
+ * for by the macro that came with it, as the groups in tls.c. */
 #pragma once
 
 #include <openssl/base.h>
@@ -9,10 +10,6 @@
 #include <stdatomic.h>
 
 #include "runtime/tls.h"
-
-#ifndef SSL_SIGN_ECDSA_SECP256R1_SHA256
-#error "this BoringSSL is too old"
-#endif
 
 struct tls_context {
 	SSL_CTX *ctx;

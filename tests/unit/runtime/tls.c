@@ -414,6 +414,83 @@ static void test_pause(void **state)
 	scene_fini(&s);
 }
 
+/* ---- a long talk with an owner who takes what he likes, pauses and resumes, in any order ---- */
+
+struct whim {
+	struct loop *loop;
+	struct stream *stream;
+	struct buffer seen;
+	unsigned ended;
+	bool paused;
+};
+
+static void whim_input(struct stream *stream, struct cursor *in)
+{
+	struct whim *whim = stream_user(stream);
+	assert_false(whim->paused);
+	assert_true(cursor_left(in) <= STREAM_READ_OCTETS);
+	size_t most = rand() % 4 ? cursor_left(in) : (size_t)rand() % (cursor_left(in) + 1);
+	struct slice part = slice_sub(cursor_rest(in), 0, most);
+	buffer_add(&whim->seen, part);
+	in->at += part.len;
+	if (rand() % 4 == 0 || !at_end(in)) {
+		stream_pause(stream);
+		whim->paused = true;
+	}
+}
+
+static void whim_ended(struct stream *stream, enum stream_end how)
+{
+	struct whim *whim = stream_user(stream);
+	assert_int_equal(how, STREAM_EOF);
+	assert_false(whim->paused);
+	whim->ended++;
+}
+
+static const struct stream_events whim_events = { whim_input, on_drained, on_secured, on_timeout,
+						  whim_ended };
+
+static void test_any_order(void **state)
+{
+	enum { TOTAL = 3000000 };
+	for (unsigned round = 0; round < 6; round++) {
+		struct scene s;
+		struct whim whim = { 0 };
+		uint8_t *text = heap_alloc(TOTAL);
+		srand(round + 1);
+		scene_init(&s, true);
+		shake(&s);
+		stream_set_events(s.server.stream, &whim_events, &whim);
+		for (size_t i = 0; i < TOTAL; i++)
+			text[i] = (uint8_t)(i * 2654435761u >> 11);
+		size_t said = 0;
+		bool over = false;
+		for (unsigned i = 0; i < 400000 && !whim.ended; i++) {
+			if (said < TOTAL && BIO_pending(s.client.to_server) == 0) {
+				struct slice part = slice_sub(slice_of(text, TOTAL), said,
+							      (size_t)rand() % 40000 + 1);
+				tls_client_say(&s.client, part);
+				said += part.len;
+			} else if (said == TOTAL && !over) {
+				over = true;
+				SSL_shutdown(s.client.ssl);
+			}
+			tls_client_send(&s.client, (size_t)rand() % 30000 + 1);
+			loop_run_once(s.server.loop, 0);
+			if (whim.paused && rand() % 2) {
+				whim.paused = false;
+				stream_resume(s.server.stream);
+			}
+		}
+		assert_int_equal(whim.ended, 1);
+		assert_int_equal(whim.seen.len, TOTAL);
+		assert_memory_equal(whim.seen.data, text, TOTAL);
+		buffer_free(&whim.seen);
+		free(text);
+		scene_fini(&s);
+	}
+}
+
 static SSL_SESSION *ticket;
 static int keep_ticket(SSL *ssl, SSL_SESSION *session)
 {
@@ -547,6 +624,7 @@ int main(void)
 		cmocka_unit_test(test_close_in_secured),
 		cmocka_unit_test(test_bulk_with_back_pressure),
 		cmocka_unit_test(test_pause),
+		cmocka_unit_test(test_any_order),
 		cmocka_unit_test(test_resumption),
 		cmocka_unit_test(test_certificate_is_good_for),
 		cmocka_unit_test(test_bad_contexts),
