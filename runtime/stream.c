@@ -388,7 +388,7 @@ static size_t send_some(struct stream *stream, struct slice octets)
 		sent = send(stream->fd, octets.ptr, octets.len, MSG_NOSIGNAL);
 	while (sent < 0 && errno == EINTR);
 	if (sent >= 0) {
-		if (sent > 0 && !is_handshaking(stream))
+		if (sent > 0)
 			stream->active_ms = now_of(stream);
 		return (size_t)sent;
 	}

@@ -1,6 +1,6 @@
 /* tests/unit/runtime/session.c - the binder, with a toy core that echoes lines.
  *
- * Lines: "job" starts a job, "big N" answers with N octets in pieces, "bye" closes, "detach"
+ * Lines: "job" starts a job, "job-and-bye" does not wait for it, "big N" answers with N octets in pieces, "bye" closes, "detach"
  * hands the stream on, everything else is echoed. */
 #include "tests/unit/unit.h"
 
@@ -33,6 +33,10 @@ static enum step take_line(struct toy *toy, struct cursor *in)
 	if (slice_eq(line, SLICE("job"))) {
 		session_job_begin(session);
 		return STEP_WAIT;
+	}
+	if (slice_eq(line, SLICE("job-and-bye"))) {
+		session_job_begin(session);
+		return STEP_CLOSE;
 	}
 	if (slice_eq(line, SLICE("bye"))) {
 		buffer_add_cstr(&session->out, "goodbye\r\n");
@@ -205,8 +209,25 @@ static void test_client_leaves_during_job(void **state)
 	scene_fini(&s);
 }
 
-/* Closed by the server while its job is out: freed when the job comes home. */
-static void test_reset_then_job_end(void **state)
+/* Closed while its job is out: freed when the job comes home. */
+static void test_close_with_job_out(void **state)
+{
+	struct scene s;
+	scene_init(&s);
+	struct toy *toy = newest;
+	say(&s, "job-and-bye\r\n");
+	turn(&s, 3);
+	uint8_t end;
+	assert_int_equal(recv(s.peer, &end, 1, MSG_DONTWAIT), 0);
+	assert_int_equal(freed, 0);
+	assert_int_equal(session_count(s.loop), 1);
+	session_wake_news(&toy->session, NEWS_SHUTDOWN); /* nobody is there to hear it */
+	session_job_end(&toy->session);
+	assert_int_equal(freed, 1);
+	scene_fini(&s);
+}
+
+static void test_shutdown_waits_for_the_job(void **state)
 {
 	struct scene s;
 	scene_init(&s);
@@ -330,7 +351,8 @@ int main(void)
 		cmocka_unit_test(test_input_waits_for_the_job),
 		cmocka_unit_test(test_job_end_without_input),
 		cmocka_unit_test(test_client_leaves_during_job),
-		cmocka_unit_test(test_reset_then_job_end),
+		cmocka_unit_test(test_close_with_job_out),
+		cmocka_unit_test(test_shutdown_waits_for_the_job),
 		cmocka_unit_test(test_big_output_waits_for_the_client),
 		cmocka_unit_test(test_half_closed_client_gets_its_replies),
 		cmocka_unit_test(test_timeout),

@@ -66,6 +66,12 @@ static void on_ended(struct stream *stream, enum stream_end how)
 static const struct stream_events events = { on_input, on_drained, on_secured, on_timeout,
 					     on_ended };
 
+static void leave_all(struct stream *stream, struct cursor *in)
+{
+}
+
+static const struct stream_events leave_events = { .input = leave_all };
+
 struct scene {
 	struct server server;
 	struct tls_client client;
@@ -257,6 +263,27 @@ static void test_starttls_drops_what_came_before(void **state)
 	tls_client_say(&s.client, SLICE("EHLO client"));
 	turn(&s, 2);
 	assert_slice(buffer_slice(&s.server.seen), "EHLO client");
+	scene_fini(&s);
+}
+
+/* The same where the owner had paused, and starts TLS from elsewhere than input(). */
+static void test_starttls_drops_what_was_left(void **state)
+{
+	struct scene s;
+	scene_init(&s, false);
+	stream_set_events(s.server.stream, &leave_events, NULL);
+	assert_int_equal(write(s.client.fd, "EVIL", 4), 4);
+	loop_run_once(s.server.loop, 0);
+	loop_run_once(s.server.loop, 0);
+	assert_int_equal(s.server.stream->in.len, 4);
+	struct tls_context *context = test_context();
+	stream_start_tls(s.server.stream, context);
+	tls_context_release(&context);
+	stream_set_events(s.server.stream, &events, &s.server);
+	shake(&s);
+	tls_client_say(&s.client, SLICE("good"));
+	turn(&s, 2);
+	assert_slice(buffer_slice(&s.server.seen), "good");
 	scene_fini(&s);
 }
 
@@ -617,6 +644,7 @@ int main(void)
 		cmocka_unit_test(test_partial_record_is_watched),
 		cmocka_unit_test(test_handshake_times_out),
 		cmocka_unit_test(test_starttls_drops_what_came_before),
+		cmocka_unit_test(test_starttls_drops_what_was_left),
 		cmocka_unit_test(test_written_during_handshake),
 		cmocka_unit_test(test_ends),
 		cmocka_unit_test(test_half_close),
