@@ -79,7 +79,7 @@ void log_write(enum log_level level, const struct log *about, const struct log_f
 	       size_t count)
 {
 	static const char *const level_names[] = { "error", "warning", "info", "debug" };
-	if (level > atomic_load_explicit(&least_level, memory_order_relaxed))
+	if ((unsigned)level > atomic_load_explicit(&least_level, memory_order_relaxed))
 		return;
 	struct line line = { .len = 0 };
 	int64_t now_ms = clock_unix_ms();
