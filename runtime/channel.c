@@ -191,11 +191,8 @@ static void write_out(struct channel *channel)
 		if (sent > 0) {
 			channel->blocked = false;
 			note_sent(channel, (size_t)sent);
-		} else if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-			channel->blocked = true;
-			break;
-		} else if (sent < 0 && errno == ETOOMANYREFS) {
-			/* Too many descriptors are under way: when they arrived, it goes on. */
+		} else if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK ||
+					errno == ETOOMANYREFS /* descriptors under way */)) {
 			channel->blocked = true;
 			break;
 		} else {
@@ -285,7 +282,7 @@ static bool keep_fds(struct channel *channel, struct msghdr *message)
 		size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		for (size_t i = 0; i < count; i++) {
 			int fd;
-			memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
+			memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof(fd));
 			if (channel->fd_count < FDS_WAITING_MAX) {
 				channel->fds[channel->fd_count++] = fd;
 			} else {

@@ -51,7 +51,7 @@ struct session {
 	struct buffer out;     /* what the core wants sent */
 	struct log log;
 	uint32_t conn_id; /* as in log.conn; for messages to the back */
-	bool wants_tls; /* set by the core with its last plaintext reply: start TLS after it */
+	bool wants_tls;	  /* set by the core with its last plaintext reply: start TLS after it */
 	bool job_out;
 	bool closing; /* no more input is fed */
 	/* How a driver without a stream (a test) hears of session_job_end() and news. */

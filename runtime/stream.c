@@ -524,9 +524,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		flush(stream);
 	if (stream->destroyed)
 		return;
-	if (!stream->events && stream->broken)
-		destroy(stream);
-	else if (!stream->events && stream->input_over && stream->fin_sent)
+	bool over = stream->broken || (stream->input_over && stream->fin_sent);
+	if (!stream->events && over)
 		destroy(stream);
 	else if (!stream->events && !stream->input_over)
 		receive_after_close(stream);
