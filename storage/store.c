@@ -175,6 +175,9 @@ void store_close(struct store **store_at)
 		buffer_free(&read->plain);
 		free(read);
 	}
+	if (store->mode == STORE_SERVE)
+		log_info(NULL, EVENT("writer-stopped"), NUM("jobs", store->jobs),
+			 NUM("batches", store->batches), NUM("failed", store->failed_batches));
 	environment_close(store);
 	compressors_free(store);
 	watch_table_free(&store->watches);
