@@ -17,7 +17,7 @@ enum {
 
 struct reply {
 	const char *code;
-	const char *enhanced; /* NULL: none. RFC 2034 section 4 has none in 220, 250 to EHLO, 3xx */
+	const char *enhanced; /* NULL: none, as in 3xx (RFC 2034 section 4) */
 	const char *text;
 	unsigned flags;
 };

@@ -1,0 +1,329 @@
+/* tests/unit/smtpd/back.c - the back's half against a front that lies: what it is told counts
+ * only with a token, and a front that breaks the rules is shown the door. */
+#include "tests/unit/storage/bed.h"
+
+#include "auth/token.h"
+#include "base/log.h"
+#include "runtime/messages.h"
+#include "smtpd/smtpd.h"
+#include "storage/back.h"
+
+static struct bed bed;
+static struct back back;
+static struct config *config;
+static struct token_table *tokens;
+static struct smtpd_back *smtpd;
+
+/* What the back has said last, and how much credit it gave. */
+static unsigned said_count;
+static uint16_t said_type;
+static uint32_t said_conversation;
+static struct buffer said;
+static uint64_t credit_octets;
+
+bool channel_send(struct channel *channel, uint16_t type, uint32_t conversation,
+		  struct slice payload, int fd)
+{
+	uint32_t octets;
+	assert_int_equal(fd, -1);
+	if (type == MESSAGE_CREDIT) {
+		assert_true(credit_decode(payload, &octets));
+		credit_octets += octets;
+		return true;
+	}
+	said_count++;
+	said_type = type;
+	said_conversation = conversation;
+	buffer_clear(&said);
+	buffer_add(&said, payload);
+	return true;
+}
+
+static enum err add_others(struct write *write, void *arg)
+{
+	static const struct slice targets[] = { { (const uint8_t *)"alice@example.org", 17 } };
+	uint32_t account_id;
+	enum err err = account_add(write, SLICE("bob"), SLICE("example.org"), SLICE("$argon2id$x"),
+				   &account_id);
+	return err == ERR_OK ? alias_set(write, SLICE("sales"), SLICE("example.org"), targets, 1)
+			     : err;
+}
+
+static int begin(void **state)
+{
+	bed_begin(&bed, STORE_SERVE);
+	assert_int_equal(bed_write(&bed, add_others, NULL), ERR_OK);
+	store_start_writer(bed.store);
+	back = (struct back){ .loop = loop_new(0), .store = bed.store, .config = config };
+	tokens = token_table_new(16);
+	smtpd = smtpd_back_new(&back, NULL, tokens);
+	said_count = 0;
+	credit_octets = 0;
+	return 0;
+}
+
+static int end(void **state)
+{
+	smtpd_back_free(&smtpd);
+	token_table_free(&tokens);
+	/* What the writer still has comes home. */
+	for (unsigned i = 0; i < 5; i++)
+		loop_run_once(back.loop, 20);
+	bed_end(&bed);
+	loop_free(back.loop);
+	buffer_free(&said);
+	return 0;
+}
+
+static struct token sign_in(enum mail_protocol protocol)
+{
+	struct token_owner owner = { .account_id = bed.account_id, .protocol = protocol };
+	struct token token;
+	snprintf(owner.login, sizeof(owner.login), "alice@example.org");
+	token_issue(tokens, &owner, &token);
+	return token;
+}
+
+static const struct token nobody;
+
+static enum recipient_verdict ask(struct token token, const char *from, const char *to)
+{
+	struct recipient_message message = { token, slice_cstr(from), slice_cstr(to) };
+	struct buffer payload = { 0 };
+	enum recipient_verdict verdict;
+	unsigned before = said_count;
+
+	recipient_encode(&message, &payload);
+	assert_true(smtpd_back_message(smtpd, MESSAGE_RECIPIENT, 7, buffer_slice(&payload)));
+	buffer_free(&payload);
+	assert_int_equal(said_count, before + 1);
+	assert_int_equal(said_type, MESSAGE_RECIPIENT_VERDICT);
+	assert_int_equal(said_conversation, 7);
+	assert_true(recipient_verdict_decode(buffer_slice(&said), &verdict));
+	return verdict;
+}
+
+static bool open_transaction(uint32_t conversation, struct token token, const char *from,
+			     const char *to)
+{
+	struct transaction_message message = {
+		.client.peer.family = 4,
+		.client.conn_id = 1,
+		.token = token,
+		.reverse_path = slice_cstr(from),
+		.recipient_count = 1,
+	};
+	struct buffer payload = { 0 };
+	transaction_encode(&message, &payload);
+	transaction_encode_recipient(slice_cstr(to), &payload);
+	bool good = smtpd_back_message(smtpd, MESSAGE_TRANSACTION, conversation,
+				       buffer_slice(&payload));
+	buffer_free(&payload);
+	return good;
+}
+
+static bool content(uint32_t conversation, size_t octets)
+{
+	struct buffer payload = { 0 };
+	memset(buffer_reserve(&payload, octets + 1), 'x', octets);
+	payload.len = octets;
+	bool good =
+		smtpd_back_message(smtpd, MESSAGE_CONTENT, conversation, buffer_slice(&payload));
+	buffer_free(&payload);
+	return good;
+}
+
+static bool commit(uint32_t conversation)
+{
+	return smtpd_back_message(smtpd, MESSAGE_COMMIT, conversation, SLICE_NONE);
+}
+
+static enum err said_outcome(uint32_t conversation)
+{
+	struct filed_message filed;
+	for (unsigned i = 0; i < 100 && said_count == 0; i++)
+		loop_run_once(back.loop, 100);
+	assert_int_equal(said_count, 1);
+	assert_int_equal(said_type, MESSAGE_FILED);
+	assert_int_equal(said_conversation, conversation);
+	assert_true(filed_decode(buffer_slice(&said), &filed));
+	said_count = 0;
+	return filed.outcome;
+}
+
+static uint32_t messages(void)
+{
+	struct mailbox mailbox = { 0 };
+	struct read *read = read_begin(bed.store);
+	assert_int_equal(mailbox_get(read, bed.inbox_id, &bed.arena, &mailbox), ERR_OK);
+	read_end(&read);
+	return mailbox.messages;
+}
+
+static void strangers_reach_only_what_is_here(void **state)
+{
+	assert_int_equal(ask(nobody, "x@y.example", "alice@example.org"), RECIPIENT_OK);
+	assert_int_equal(ask(nobody, "", "Sales@Example.org"), RECIPIENT_OK);
+	assert_int_equal(ask(nobody, "", "nobody@example.org"), RECIPIENT_UNKNOWN);
+	assert_int_equal(ask(nobody, "", "x@y.example"), RECIPIENT_RELAY_DENIED);
+	assert_int_equal(ask(nobody, "", "postmaster"), RECIPIENT_UNKNOWN);
+	assert_int_equal(ask(nobody, "", "no address"), RECIPIENT_UNKNOWN);
+}
+
+static void a_token_must_be_one_of_ours(void **state)
+{
+	struct token token = sign_in(PROTOCOL_SMTP);
+	assert_int_equal(ask(token, "alice@example.org", "x@y.example"), RECIPIENT_NO_RELAY);
+	token.octets[3] ^= 1;
+	assert_int_equal(ask(token, "alice@example.org", "bob@example.org"), RECIPIENT_TEMPORARY);
+	token = sign_in(PROTOCOL_IMAP);
+	assert_int_equal(ask(token, "alice@example.org", "bob@example.org"), RECIPIENT_TEMPORARY);
+	assert_true(open_transaction(1, token, "alice@example.org", "bob@example.org"));
+	assert_int_equal(said_count, 4);
+	said_count = 1;
+	assert_int_equal(said_outcome(1), ERR_DENIED);
+}
+
+static void nobody_sends_as_somebody_else(void **state)
+{
+	struct token token = sign_in(PROTOCOL_SMTP);
+	assert_int_equal(ask(token, "bob@example.org", "bob@example.org"), RECIPIENT_SENDER_DENIED);
+	assert_int_equal(ask(token, "BOB@EXAMPLE.ORG", "x@y.example"), RECIPIENT_SENDER_DENIED);
+	assert_int_equal(ask(token, "nobody@example.org", "bob@example.org"),
+			 RECIPIENT_SENDER_DENIED);
+	assert_int_equal(ask(token, "sales@example.org", "bob@example.org"), RECIPIENT_OK);
+	assert_int_equal(ask(token, "", "bob@example.org"), RECIPIENT_OK);
+	said_count = 0;
+	/* Not even where the front has not asked. */
+	assert_true(open_transaction(1, token, "bob@example.org", "alice@example.org"));
+	assert_int_equal(said_outcome(1), ERR_DENIED);
+}
+
+static void files_what_is_committed(void **state)
+{
+	assert_true(open_transaction(1, nobody, "", "alice@example.org"));
+	assert_true(open_transaction(257, nobody, "", "alice@example.org"));
+	assert_true(open_transaction(513, nobody, "", "alice@example.org"));
+	assert_true(content(1, 100));
+	assert_true(content(257, 100));
+	assert_true(content(513, 100));
+	assert_true(smtpd_back_message(smtpd, MESSAGE_ABANDON, 257, SLICE_NONE));
+	assert_true(commit(513));
+	assert_int_equal(said_outcome(513), ERR_OK);
+	assert_int_equal(messages(), 1);
+	/* The answer crosses what was sent before: silence, not an error. */
+	assert_true(content(513, 100));
+	assert_true(commit(513));
+	assert_true(smtpd_back_message(smtpd, MESSAGE_ABANDON, 513, SLICE_NONE));
+	assert_int_equal(said_count, 0);
+	assert_true(commit(1));
+	assert_int_equal(said_outcome(1), ERR_OK);
+	assert_int_equal(messages(), 2);
+	assert_int_equal(credit_octets, 0);
+}
+
+static void recipients_are_looked_up_again(void **state)
+{
+	assert_true(open_transaction(1, nobody, "", "nobody@example.org"));
+	assert_int_equal(said_outcome(1), ERR_NOT_FOUND);
+	assert_true(open_transaction(1, nobody, "", "x@y.example"));
+	assert_int_equal(said_outcome(1), ERR_NOT_FOUND);
+}
+
+static void the_window_is_counted(void **state)
+{
+	uint64_t sent = 0;
+	assert_true(open_transaction(1, nobody, "", "alice@example.org"));
+	/* As fast as the credit allows, all is well. */
+	for (unsigned i = 0; i < 10; i++) {
+		while (sent + 60000 > credit_octets + CONTENT_WINDOW_OCTETS)
+			loop_run_once(back.loop, 100);
+		assert_true(content(1, 60000));
+		sent += 60000;
+	}
+	/* Faster than that is against the rules: one loop turn gives no room. */
+	bool good = true;
+	for (unsigned i = 0; i < 6 && good; i++) {
+		uint64_t before = credit_octets;
+		good = content(1, 60000);
+		sent += 60000;
+		assert_true(!good || sent <= before + CONTENT_WINDOW_OCTETS);
+	}
+	assert_false(good);
+}
+
+static void broken_rules_end_the_channel(void **state)
+{
+	assert_false(smtpd_back_message(smtpd, MESSAGE_TRANSACTION, 1, SLICE("junk")));
+	assert_false(smtpd_back_message(smtpd, MESSAGE_RECIPIENT, 1, SLICE("junk")));
+	assert_false(smtpd_back_message(smtpd, MESSAGE_FILED, 1, SLICE_NONE));
+	assert_true(open_transaction(1, nobody, "", "alice@example.org"));
+	assert_false(open_transaction(1, nobody, "", "alice@example.org"));
+	assert_false(content(1, CONTENT_FRAME_OCTETS + 1));
+	assert_true(commit(1));
+	assert_false(commit(1));
+	assert_false(content(1, 1));
+}
+
+static void transactions_and_sizes_have_an_end(void **state)
+{
+	uint32_t conversation = 1;
+	for (; conversation <= config->connections; conversation++)
+		assert_true(open_transaction(conversation, nobody, "", "alice@example.org"));
+	assert_int_equal(said_count, 0);
+	assert_true(open_transaction(conversation, nobody, "", "alice@example.org"));
+	assert_int_equal(said_outcome(conversation), ERR_BUSY);
+	uint64_t sent = 0;
+	while (said_count == 0) {
+		while (sent + 60000 > credit_octets + CONTENT_WINDOW_OCTETS)
+			loop_run_once(back.loop, 100);
+		assert_true(content(1, 60000));
+		sent += 60000;
+		assert_true(sent < 2 * config->message_size_octets);
+	}
+	assert_int_equal(said_outcome(1), ERR_LIMIT);
+	/* One is free again. */
+	assert_true(open_transaction(conversation, nobody, "", "alice@example.org"));
+	assert_int_equal(said_count, 0);
+}
+
+/* The front dies while the writer has the message: nobody to tell, nothing to trip over. */
+static void freed_during_a_commit(void **state)
+{
+	assert_true(open_transaction(1, nobody, "", "alice@example.org"));
+	assert_true(content(1, 10));
+	assert_true(commit(1));
+	smtpd_back_free(&smtpd);
+	while (messages() == 0)
+		loop_run_once(back.loop, 20);
+	for (unsigned i = 0; i < 5; i++)
+		loop_run_once(back.loop, 20);
+	assert_int_equal(said_count, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(strangers_reach_only_what_is_here),
+		TEST(a_token_must_be_one_of_ours),
+		TEST(nobody_sends_as_somebody_else),
+		TEST(files_what_is_committed),
+		TEST(recipients_are_looked_up_again),
+		TEST(the_window_is_counted),
+		TEST(broken_rules_end_the_channel),
+		TEST(transactions_and_sizes_have_an_end),
+		TEST(freed_during_a_commit),
+	};
+	log_set_level(LOG_ERROR);
+	config = config_parse("test",
+			      SLICE("[server]\nhostname = mx.example.org\nstate_dir = /nowhere\n"
+				    "[limits]\nconnections = 300\nconnections_per_address = 100\n"
+				    "message_size = 1 MiB\n"),
+			      stderr);
+	assert_non_null(config);
+	int status = cmocka_run_group_tests(tests, NULL, NULL);
+	config_free(config);
+	return status;
+}
