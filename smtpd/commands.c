@@ -59,25 +59,33 @@ static enum step help(struct smtp_session *s, struct cursor *args);
 		(const uint8_t *)("" word), sizeof(word) - 1 \
 	}
 
+/* clang-format off */
 static const struct smtp_command commands[] = {
-	/* verb            allowed in              also needs            handler     HELP */
-	{ VERB("EHLO"), SMTP_ANY, NEEDS_NOTHING, smtp_ehlo, "EHLO <domain or [address]>" },
-	{ VERB("HELO"), SMTP_ANY, NEEDS_NOTHING, smtp_helo, "HELO <domain>" },
-	{ VERB("STARTTLS"), SMTP_READY, NEEDS_CLEARTEXT | NEEDS_NO_ARGUMENT, smtp_starttls,
+	/* verb              allowed in             also needs                           handler */
+	{ VERB("EHLO"),     SMTP_ANY,              NEEDS_NOTHING,                       smtp_ehlo,
+	  "EHLO <domain or [address]>" },
+	{ VERB("HELO"),     SMTP_ANY,              NEEDS_NOTHING,                       smtp_helo,
+	  "HELO <domain>" },
+	{ VERB("STARTTLS"), SMTP_READY,            NEEDS_CLEARTEXT | NEEDS_NO_ARGUMENT, smtp_starttls,
 	  "STARTTLS" },
-	{ VERB("AUTH"), SMTP_READY, NEEDS_SIGN_IN_DOOR, smtp_auth,
+	{ VERB("AUTH"),     SMTP_READY,            NEEDS_SIGN_IN_DOOR,                  smtp_auth,
 	  "AUTH <mechanism> [<initial response>]" },
-	{ VERB("MAIL"), SMTP_READY, NEEDS_SENDER_RIGHTS, smtp_mail,
+	{ VERB("MAIL"),     SMTP_READY,            NEEDS_SENDER_RIGHTS,                 smtp_mail,
 	  "MAIL FROM:<address> [SIZE=<octets>] [BODY=7BIT|8BITMIME]" },
-	{ VERB("RCPT"), SMTP_MAIL | SMTP_RCPT, NEEDS_NOTHING, smtp_rcpt, "RCPT TO:<address>" },
-	{ VERB("DATA"), SMTP_RCPT, NEEDS_NO_ARGUMENT, smtp_data, "DATA" },
-	{ VERB("RSET"), SMTP_ANY, NEEDS_NO_ARGUMENT, rset, "RSET" },
-	{ VERB("NOOP"), SMTP_ANY, NEEDS_NOTHING, noop, "NOOP" },
-	{ VERB("VRFY"), SMTP_ANY, NEEDS_NOTHING, vrfy, "VRFY <string>" },
-	{ VERB("HELP"), SMTP_ANY, NEEDS_NOTHING, help, "HELP [<command>]" },
-	{ VERB("QUIT"), SMTP_ANY, NEEDS_NO_ARGUMENT, quit, "QUIT" },
-	{ VERB("EXPN"), SMTP_ANY, IS_UNSUPPORTED, NULL, NULL },
+	{ VERB("RCPT"),     SMTP_MAIL | SMTP_RCPT, NEEDS_NOTHING,                       smtp_rcpt,
+	  "RCPT TO:<address>" },
+	{ VERB("DATA"),     SMTP_RCPT,             NEEDS_NO_ARGUMENT,                   smtp_data,
+	  "DATA" },
+	{ VERB("RSET"),     SMTP_ANY,              NEEDS_NO_ARGUMENT,                   rset, "RSET" },
+	{ VERB("NOOP"),     SMTP_ANY,              NEEDS_NOTHING,                       noop, "NOOP" },
+	{ VERB("VRFY"),     SMTP_ANY,              NEEDS_NOTHING,                       vrfy,
+	  "VRFY <string>" },
+	{ VERB("HELP"),     SMTP_ANY,              NEEDS_NOTHING,                       help,
+	  "HELP [<command>]" },
+	{ VERB("QUIT"),     SMTP_ANY,              NEEDS_NO_ARGUMENT,                   quit, "QUIT" },
+	{ VERB("EXPN"),     SMTP_ANY,              IS_UNSUPPORTED,                      NULL, NULL },
 };
+/* clang-format on */
 
 static const struct smtp_command *find_command(struct slice verb)
 {
