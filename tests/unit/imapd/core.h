@@ -42,7 +42,9 @@ static inline void core_world_start(struct core_world *world)
 	const char *why;
 	struct core_setup setup = { .job = { .run = core_setup_run } };
 	struct store *store = NULL;
-	snprintf(world->dir, sizeof(world->dir), "/tmp/bode-imapd-XXXXXX");
+	/* In memory where there is such a place: nothing here is about the disk. */
+	snprintf(world->dir, sizeof(world->dir), "%s/bode-imapd-XXXXXX",
+		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	if (!mkdtemp(world->dir))
 		abort();
 	char text[200];
