@@ -54,6 +54,8 @@ enum step imap_idle_news(struct imap_session *s)
 {
 	struct cursor nothing = cursor_of(SLICE_NONE);
 	sync_view(s);
+	if (imap_account_is_gone(s))
+		return imap_bye(s, IMAP_ACCOUNT_GONE_TEXT);
 	return idle_go_on(s, &nothing);
 }
 

@@ -343,7 +343,7 @@ static enum step notify(struct session *session, enum news news)
 	switch (news) {
 	case NEWS_TIMEOUT: return bye(l, "Idle for too long");
 	case NEWS_SHUTDOWN: return bye(l, "[UNAVAILABLE] The server is stopping");
-	case NEWS_ENDED: return STEP_CLOSE;
+	case NEWS_ENDED: return STEP_WAIT; /* what has come is still answered */
 	case NEWS_SECURED: /* the client starts over; we have kept nothing it said */
 		l->sign_in.client.secure = true;
 		end_command(l);

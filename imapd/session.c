@@ -11,6 +11,7 @@
 #include "base/heap.h"
 #include "imapd/respond_priv.h"
 #include "imapd/view_priv.h"
+#include "storage/account.h"
 
 void imap_set_state(struct imap_session *s, enum imap_state state)
 {
@@ -170,7 +171,10 @@ static enum step take_command(struct imap_session *s, struct cursor *in)
 {
 	switch (framing_next(&s->framing, in, IMAP_COMMAND_MAX_OCTETS)) {
 	case FRAMED_NOTHING: return STEP_INPUT;
-	case FRAMED_COMMAND: return imap_dispatch(s);
+	case FRAMED_COMMAND:
+		if (imap_account_is_gone(s))
+			return imap_bye(s, IMAP_ACCOUNT_GONE_TEXT);
+		return imap_dispatch(s);
 	case FRAMED_LITERAL: return meet_literal(s);
 	case FRAMED_REFUSED: return end_refused(s);
 	}
@@ -221,7 +225,7 @@ static enum step notify(struct session *session, enum news news)
 	case NEWS_TIMEOUT: return may_speak ? imap_bye(s, "Idle for too long") : STEP_CLOSE;
 	case NEWS_SHUTDOWN:
 		return may_speak ? imap_bye(s, "[UNAVAILABLE] The server is stopping") : STEP_CLOSE;
-	case NEWS_ENDED: return STEP_CLOSE;
+	case NEWS_ENDED: return STEP_WAIT; /* what has come is still answered */
 	case NEWS_CHANGED: return imap_is_idle(s) ? imap_idle_news(s) : STEP_INPUT;
 	case NEWS_SECURED: break;
 	}
@@ -238,6 +242,20 @@ static void session_free(struct session *session)
 	buffer_free(&s->session.out);
 	arena_fini(&s->command_arena);
 	free(s);
+}
+
+bool imap_account_is_gone(struct imap_session *s)
+{
+	struct arena arena = { NULL };
+	struct account account;
+	/* An account goes with its mailboxes, so one that is still there tells enough. */
+	if (s->view && !s->view->is_gone)
+		return false;
+	struct read *read = read_begin(s->back->store);
+	bool is_gone = account_get(read, s->account_id, &arena, &account) == ERR_NOT_FOUND;
+	read_end(&read);
+	arena_fini(&arena);
+	return is_gone;
 }
 
 static const struct session_class imap_class = {

@@ -144,6 +144,10 @@ enum step imap_refuse_literal(struct imap_session *s, const char *condition, con
 /* The untagged goodbye; nothing more is said. */
 enum step imap_bye(struct imap_session *s, const char *text);
 
+/* Somebody has removed the account: the session ends. */
+bool imap_account_is_gone(struct imap_session *s);
+#define IMAP_ACCOUNT_GONE_TEXT "[UNAVAILABLE] The account has been removed"
+
 /* append.c: true when the framed literal is the message of an APPEND, whose handler has then
  * decided what becomes of it: *step_out. */
 bool imap_append_meets_literal(struct imap_session *s, enum step *step_out);
