@@ -92,6 +92,25 @@ static enum quoted_state take_text(struct transfer_decoder *d, uint8_t c, struct
 	return QUOTED_TEXT;
 }
 
+/* One octet behind "=" that is no digit, or behind blanks after it: a soft line break may end. */
+static enum quoted_state take_soft_break(struct transfer_decoder *d, uint8_t c,
+					 struct buffer *octets)
+{
+	if (is_blank(c) && d->blanks.len < MAX_BLANKS) {
+		hold_blank(d, c, octets);
+		return QUOTED_SOFT_BLANKS;
+	}
+	if (c == '\r')
+		return QUOTED_SOFT_RETURN;
+	if (c == '\n') {
+		buffer_clear(&d->blanks);
+		return QUOTED_TEXT;
+	}
+	buffer_add_byte(octets, '=');
+	release_blanks(d, octets);
+	return take_text(d, c, octets);
+}
+
 static enum quoted_state take_quoted(struct transfer_decoder *d, uint8_t c, struct buffer *octets)
 {
 	switch (d->state) {
@@ -108,21 +127,8 @@ static enum quoted_state take_quoted(struct transfer_decoder *d, uint8_t c, stru
 			d->digit = c;
 			return QUOTED_DIGIT;
 		}
-		/* fall through */
-	case QUOTED_SOFT_BLANKS:
-		if (is_blank(c)) {
-			hold_blank(d, c, octets);
-			return QUOTED_SOFT_BLANKS;
-		}
-		if (c == '\r')
-			return QUOTED_SOFT_RETURN;
-		if (c == '\n') {
-			buffer_clear(&d->blanks);
-			return QUOTED_TEXT;
-		}
-		buffer_add_byte(octets, '=');
-		release_blanks(d, octets);
-		break;
+		return take_soft_break(d, c, octets);
+	case QUOTED_SOFT_BLANKS: return take_soft_break(d, c, octets);
 	case QUOTED_SOFT_RETURN:
 		if (c == '\n') {
 			buffer_clear(&d->blanks);

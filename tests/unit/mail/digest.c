@@ -1,0 +1,111 @@
+/* tests/unit/mail/digest.c - records that come back, and damaged ones that do not hurt. */
+#include "tests/unit/unit.h"
+
+#include "tests/unit/mail/structure.h"
+
+static const char text[] =
+	"Date: Fri, 21 Nov 1997 09:55:06 -0600\r\nSubject: a subject\r\nFrom: A <a@b>, c@d\r\n"
+	"Reply-To: G: x@y, z@z;\r\nTo: <@r:t@u>\r\nCc:\r\nMessage-ID: <m@i>\r\n"
+	"Content-Type: multipart/mixed; boundary=x; y=\"\"\r\n\r\n--x\r\nContent-ID: <1>\r\n"
+	"Content-Description:\r\nContent-Disposition: inline; filename=f\r\n\r\none\r\n"
+	"--x\r\nContent-Type: message/rfc822\r\n\r\nFrom: e@f\r\nSender: g@h\r\n\r\ntwo\r\n"
+	"--x\r\nContent-Transfer-Encoding: base64\r\nContent-MD5: m\r\nContent-Language: de\r\n"
+	"Content-Location: l\r\n\r\nQQ==\r\n--x--\r\n";
+
+static void comes_back(void **state)
+{
+	struct arena arena = { 0 };
+	struct buffer record = { 0 }, again = { 0 };
+	struct slice message = slice_cstr(text);
+	struct mime_part *root;
+	digest_encode(structure_parse(message, &arena), &record);
+	assert_true(digest_decode(buffer_slice(&record), &arena, &root));
+	structure_check(root, message, 0, message.len, 1, true);
+	digest_encode(root, &again);
+	assert_true(slice_eq(buffer_slice(&record), buffer_slice(&again)));
+
+	struct mime_envelope e;
+	assert_true(digest_decode_envelope(buffer_slice(&record), &arena, &e));
+	assert_slice(e.subject, "a subject");
+	assert_int_equal(e.from_count, 2);
+	assert_slice(e.from[0].name, "A");
+	assert_null(e.from[1].name.ptr);
+	assert_ptr_equal(e.sender, e.from);
+	assert_int_equal(e.reply_to_count, 4);
+	assert_null(e.reply_to[3].mailbox.ptr);
+	assert_slice(e.to[0].route, "@r");
+	assert_int_equal(e.cc_count, 0);
+	assert_null(e.in_reply_to.ptr);
+
+	struct mime_part *part = root->first_child;
+	assert_slice(part->id, "<1>");
+	assert_non_null(part->description.ptr);
+	assert_slice(part->disposition_parameters[0].value, "f");
+	part = part->next_sibling;
+	assert_slice(part->first_child->envelope->sender[0].mailbox, "g");
+	assert_slice(part->first_child->envelope->reply_to[0].mailbox, "e");
+	part = part->next_sibling;
+	assert_slice(part->encoding, "base64");
+	assert_slice(part->location, "l");
+	assert_null(part->next_sibling);
+	buffer_free(&record);
+	buffer_free(&again);
+	arena_fini(&arena);
+}
+
+static void damage_is_found_or_harmless(void **state)
+{
+	struct arena arena = { 0 };
+	struct buffer record = { 0 };
+	struct slice message = slice_cstr(text);
+	struct mime_envelope e;
+	struct mime_part *root;
+	digest_encode(structure_parse(message, &arena), &record);
+	arena_reset(&arena);
+	for (size_t len = 0; len < record.len; len++) {
+		uint8_t *copy = malloc(len + 1);
+		memcpy(copy, record.data, len);
+		assert_false(digest_decode(slice_of(copy, len), &arena, &root));
+		digest_decode_envelope(slice_of(copy, len), &arena, &e);
+		free(copy);
+		arena_reset(&arena);
+	}
+	for (size_t at = 0; at < record.len; at++) {
+		for (unsigned octet = 0; octet < 256; octet += 5) {
+			uint8_t kept = record.data[at];
+			record.data[at] = (uint8_t)octet;
+			struct buffer again = { 0 };
+			if (digest_decode(buffer_slice(&record), &arena, &root))
+				digest_encode(root, &again);
+			record.data[at] = kept;
+			buffer_free(&again);
+			arena_reset(&arena);
+		}
+	}
+	buffer_add_byte(&record, 0);
+	assert_false(digest_decode(buffer_slice(&record), &arena, &root));
+	record.data[0]++;
+	assert_false(digest_decode_envelope(buffer_slice(&record), &arena, &e));
+	buffer_free(&record);
+	arena_fini(&arena);
+}
+
+/* A count of billions in a record of a few octets asks for no memory. */
+static void promises_are_not_believed(void **state)
+{
+	struct arena arena = { 0 };
+	static const uint8_t record[] = { 1, 10, 0, 0, 0, 0, 3, 0xff, 0xff, 0xff, 0xff, 0x7f };
+	struct mime_envelope e;
+	assert_false(digest_decode_envelope(slice_of(record, sizeof(record)), &arena, &e));
+	arena_fini(&arena);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(comes_back),
+		cmocka_unit_test(damage_is_found_or_harmless),
+		cmocka_unit_test(promises_are_not_believed),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
