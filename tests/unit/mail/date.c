@@ -146,11 +146,11 @@ static void formats(void **state)
 	assert_string_equal(text, " 1-Jan-0000 00:00:00 +0000");
 }
 
-/* Every day of eight centuries, through both texts and back. */
+/* Every third day of eight centuries, through both texts and back. */
 static void days_come_back(void **state)
 {
 	char text[DATE_TEXT_OCTETS];
-	for (int64_t day = -25567; day < 266700; day += 1) {
+	for (int64_t day = -25567; day < 266700; day += 3) {
 		int64_t moment = day * 86400 + (day & 0xffff), back;
 		date_format(moment, text);
 		assert_true(date_parse(slice_cstr(text), &back));

@@ -394,14 +394,14 @@ static void headers_are_bounded(void **state)
 
 	buffer_clear(&message);
 	buffer_add_cstr(&message, "Content-Type: multipart/mixed; boundary=x\r\n\r\n");
-	for (int i = 0; i < 2000; i++)
+	for (int i = 0; i < 700; i++)
 		buffer_add_format(&message, "--x\r\nContent-Description: %08000d\r\n\r\na\r\n", i);
 	root = structure_parse(buffer_slice(&message), &arena);
 	assert_int_equal(structure_check(root, buffer_slice(&message), 0, message.len, 1, true),
-			 2001);
+			 701);
 	digest_encode(root, &record);
 	assert_true(record.len > MIME_MAX_KEPT_OCTETS / 2);
-	assert_true(record.len < MIME_MAX_KEPT_OCTETS + 2001 * 100);
+	assert_true(record.len < MIME_MAX_KEPT_OCTETS + 701 * 100);
 	buffer_free(&message);
 	buffer_free(&record);
 	arena_fini(&arena);
