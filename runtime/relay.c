@@ -146,6 +146,9 @@ unsigned relay_count(struct loop *loop)
 
 void relay_end_all(struct loop *loop)
 {
-	while (loop->newest_relay)
-		end(loop->newest_relay);
+	struct relay *older;
+	for (struct relay *relay = loop->newest_relay; relay; relay = older) {
+		older = relay->older;
+		end(relay);
+	}
 }

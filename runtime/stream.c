@@ -34,18 +34,13 @@ static void on_deadline(struct deadline *deadline);
 
 /* ---- small state ---- */
 
-static void schedule(struct stream *stream)
+void stream_schedule(struct stream *stream)
 {
 	if (stream->later_queued)
 		return;
 	stream->later_queued = true;
 	stream->later.run = stream_later;
 	loop_later(stream->loop, &stream->later);
-}
-
-static bool out_is_empty(const struct stream *stream)
-{
-	return stream->out.len == 0;
 }
 
 /* What we would like uv to look for. */
@@ -55,7 +50,7 @@ static int wanted_events(const struct stream *stream)
 	bool reads = !stream->input_over && !stream->paused;
 	if (!closing && stream->in.len >= STREAM_READ_OCTETS)
 		reads = false;
-	return (reads ? UV_READABLE : 0) | (out_is_empty(stream) ? 0 : UV_WRITABLE);
+	return (reads ? UV_READABLE : 0) | (stream->out.len ? UV_WRITABLE : 0);
 }
 
 static void set_poll(struct stream *stream, int wanted)
@@ -69,7 +64,7 @@ static void set_poll(struct stream *stream, int wanted)
 
 /* Each change costs system calls. So a session that pauses for a job goes on being polled for
  * input; only if some comes meanwhile, on_poll() gives the poll up. */
-static void update_poll(struct stream *stream)
+void stream_update_poll(struct stream *stream)
 {
 	if (stream->destroyed)
 		return;
@@ -173,7 +168,7 @@ struct stream *stream_new(struct loop *loop, int fd, const struct stream_events 
 		int on = 1;
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	}
-	update_poll(stream);
+	stream_update_poll(stream);
 	return stream;
 }
 
@@ -184,7 +179,7 @@ void stream_set_events(struct stream *stream, const struct stream_events *events
 	stream->user = user;
 	stream->offer = true;
 	stream->end_told = false; /* the new owner has not heard of it */
-	schedule(stream);
+	stream_schedule(stream);
 }
 
 void *stream_user(const struct stream *stream)
@@ -318,7 +313,7 @@ static void receive(struct stream *stream)
 			stream_tls_write(stream, buffer_slice(&early));
 			buffer_wipe(&early);
 			if (stream->drained_wanted)
-				schedule(stream);
+				stream_schedule(stream);
 			stream->events->secured(stream);
 		}
 	} else {
@@ -341,7 +336,7 @@ static void receive(struct stream *stream)
 void stream_pause(struct stream *stream)
 {
 	stream->paused = true;
-	update_poll(stream);
+	stream_update_poll(stream);
 }
 
 void stream_resume(struct stream *stream)
@@ -350,123 +345,14 @@ void stream_resume(struct stream *stream)
 	stream->offer = true;
 	if (stream->since_ms && !is_handshaking(stream) && stream->events)
 		stream->since_ms = now_of(stream); /* the pause was not the peer's fault */
-	schedule(stream);
-	update_poll(stream);
+	stream_schedule(stream);
+	stream_update_poll(stream);
 }
 
 void stream_kick(struct stream *stream)
 {
 	stream->kick = true;
-	schedule(stream);
-}
-
-/* ---- output ---- */
-
-static void output_broken(struct stream *stream)
-{
-	stream->broken = true;
-	buffer_free(&stream->out);
-	stream->out_at = 0;
-	if (stream->drained_wanted)
-		schedule(stream);
-}
-
-static void send_fin(struct stream *stream)
-{
-	if (!stream->fin_wanted || stream->fin_sent || !out_is_empty(stream))
-		return;
-	stream->fin_sent = true;
-	stream->active_ms = now_of(stream);
-	shutdown(stream->fd, SHUT_WR);
-}
-
-/* How many octets the socket took; what goes wrong is noted. */
-static size_t send_some(struct stream *stream, struct slice octets)
-{
-	ssize_t sent;
-	do
-		sent = send(stream->fd, octets.ptr, octets.len, MSG_NOSIGNAL);
-	while (sent < 0 && errno == EINTR);
-	if (sent >= 0) {
-		if (sent > 0)
-			stream->active_ms = now_of(stream);
-		return (size_t)sent;
-	}
-	if (errno != EAGAIN && errno != EWOULDBLOCK)
-		output_broken(stream);
-	return 0;
-}
-
-void stream_send_raw(struct stream *stream, struct slice octets)
-{
-	if (stream->broken || octets.len == 0)
-		return;
-	size_t sent = out_is_empty(stream) ? send_some(stream, octets) : 0;
-	if (sent == octets.len || stream->broken)
-		return;
-	if (stream->out_at > stream->out.len / 2) {
-		buffer_drop_front(&stream->out, stream->out_at);
-		stream->out_at = 0;
-	}
-	buffer_add(&stream->out, slice_sub(octets, sent, octets.len));
-	update_poll(stream);
-}
-
-/* The socket is writable. */
-static void flush(struct stream *stream)
-{
-	if (!out_is_empty(stream)) {
-		struct slice rest =
-			slice_sub(buffer_slice(&stream->out), stream->out_at, stream->out.len);
-		stream->out_at += send_some(stream, rest);
-		if (stream->broken || stream->out_at < stream->out.len)
-			return;
-		buffer_free(&stream->out);
-		stream->out_at = 0;
-	}
-	send_fin(stream);
-	if (stream->events && stream->drained_wanted && stream_queued(stream) == 0) {
-		stream->drained_wanted = false;
-		stream->events->drained(stream);
-	}
-}
-
-size_t stream_queued(const struct stream *stream)
-{
-	return stream->out.len - stream->out_at + stream->early.len;
-}
-
-bool stream_write(struct stream *stream, struct slice octets)
-{
-	if (!stream->events || stream->broken || stream->fin_wanted || octets.len == 0)
-		return true;
-	if (!stream->ssl)
-		stream_send_raw(stream, octets);
-	else if (stream->secured)
-		stream_tls_write(stream, octets);
-	else
-		buffer_add(&stream->early, octets);
-	if (stream_queued(stream) <= STREAM_HIGH_WATER_OCTETS)
-		return true;
-	stream->drained_wanted = true;
-	return false;
-}
-
-void stream_want_drained(struct stream *stream)
-{
-	stream->drained_wanted = true;
-	if (stream_queued(stream) == 0)
-		schedule(stream);
-}
-
-void stream_end_output(struct stream *stream)
-{
-	if (stream->fin_wanted)
-		return;
-	if (stream->secured)
-		stream_tls_goodbye(stream);
-	stream->fin_wanted = true;
-	send_fin(stream);
+	stream_schedule(stream);
 }
 
 /* ---- time ---- */
@@ -506,7 +392,7 @@ static void on_deadline(struct deadline *deadline)
 	} else {
 		stream_arm(stream);
 	}
-	update_poll(stream);
+	stream_update_poll(stream);
 }
 
 /* ---- events ---- */
@@ -521,7 +407,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		events = UV_READABLE | UV_WRITABLE;
 	}
 	if (events & UV_WRITABLE)
-		flush(stream);
+		stream_flush(stream);
 	if (stream->destroyed)
 		return;
 	bool over = stream->broken || (stream->input_over && stream->fin_sent);
@@ -533,7 +419,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		set_poll(stream, wanted_events(stream));
 	else if (events & UV_READABLE)
 		receive(stream);
-	update_poll(stream);
+	stream_update_poll(stream);
 }
 
 /* What was put off to a later turn. */
@@ -556,7 +442,7 @@ static void stream_later(struct task *task)
 			stream->offer = false;
 	}
 	tell_end(stream);
-	update_poll(stream);
+	stream_update_poll(stream);
 }
 
 /* ---- the end ---- */
@@ -573,13 +459,13 @@ void stream_close(struct stream *stream)
 	buffer_wipe(&stream->early);
 	stream->since_ms = stream->active_ms = now_of(stream);
 	stream->fin_wanted = true;
-	send_fin(stream);
+	stream_send_fin(stream);
 	if (stream->broken || (stream->input_over && stream->fin_sent)) {
 		destroy(stream);
 		return;
 	}
 	stream_arm(stream);
-	update_poll(stream);
+	stream_update_poll(stream);
 }
 
 void stream_abort(struct stream *stream)

@@ -1,7 +1,7 @@
 /* runtime/stream_priv.h - the inside of a stream, for this room alone.
  *
- * stream.c owns the socket, the queue and the callbacks; stream_tls.c turns octets into
- * records and back. A destroyed stream's memory stays until the loop's closing phase, so code
+ * stream.c owns the socket, the input and the callbacks; stream_output.c the queue;
+ * stream_tls.c turns octets into records and back. A destroyed stream's memory stays until the loop's closing phase, so code
  * that has called back may look at stream->events: NULL means that the owner has closed it. */
 #pragma once
 
@@ -53,8 +53,10 @@ struct stream {
 /* Calls input() in a later turn (once resumed), even if nothing was left: how the binder of
  * sessions goes on after a job or after a full output. */
 void stream_kick(struct stream *stream);
-/* Sends now what the socket takes and queues the rest; no TLS. */
-void stream_send_raw(struct stream *stream, struct slice octets);
+/* Has what is put off done in a later turn: callbacks that must not come from inside a call. */
+void stream_schedule(struct stream *stream);
+/* Has uv look for what we want now. */
+void stream_update_poll(struct stream *stream);
 /* No more input comes; the owner is told when everything read was shown to him. */
 void stream_input_over(struct stream *stream, enum stream_end how);
 /* Sees to it that the deadline is not later than it has to be. */
@@ -64,6 +66,15 @@ ssize_t stream_recv(struct stream *stream, uint8_t *into, size_t room);
 
 /* At the end of the loop: frees what still says goodbye. */
 void stream_abort_closing(struct loop *loop);
+
+/* ---- stream_output.c ---- */
+
+/* Sends now what the socket takes and queues the rest; no TLS. */
+void stream_send_raw(struct stream *stream, struct slice octets);
+/* The socket is writable. */
+void stream_flush(struct stream *stream);
+/* Sends FIN, if it is wanted and nothing waits before it. */
+void stream_send_fin(struct stream *stream);
 
 /* ---- stream_tls.c ---- */
 

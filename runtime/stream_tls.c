@@ -31,7 +31,7 @@ static int bio_read(BIO *bio, char *into, int room)
 {
 	struct tls_loop *tls = BIO_get_data(bio);
 	BIO_clear_retry_flags(bio);
-	if (tls->incoming.len == 0) {
+	if (!tls->incoming.ptr || tls->incoming.len == 0) {
 		BIO_set_retry_read(bio);
 		return -1;
 	}

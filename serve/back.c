@@ -105,6 +105,7 @@ static void back_link(struct child_loop *child_loop, int fd)
 	struct front_peer *peer = heap_alloc(sizeof(*peer));
 	peer->owner = loop;
 	peer->channel = channel_new(child_loop->loop, fd, &events, peer);
+	channel_throttle(peer->channel);
 	peer->smtpd = smtpd_back_new(&loop->back, peer->channel, login_tokens(loop->login));
 	peer->desk = login_desk_new(loop->login, &loop->back, peer->channel);
 	loop->peers++;
