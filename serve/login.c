@@ -10,6 +10,7 @@
  * guessed too often is refused before anything is looked at. */
 #include "serve/login_priv.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -38,6 +39,9 @@ struct login {
 	struct throttle *throttle;
 	struct verified_cache *verified;
 	_Atomic(struct exempt *) exempt;
+	/* Former ones: a loop may be asking them, and they are few. */
+	struct exempt **former;
+	size_t former_count;
 };
 
 struct login_desk {
@@ -88,7 +92,28 @@ struct login *login_new(const struct config *config)
 
 void login_set_config(struct login *login, const struct config *config)
 {
-	login->exempt = exempt_new(config);
+	struct exempt *former = atomic_exchange(&login->exempt, exempt_new(config));
+	if (!former)
+		return;
+	login->former =
+		heap_resize(login->former, (login->former_count + 1) * sizeof(struct exempt *));
+	login->former[login->former_count++] = former;
+}
+
+void login_free(struct login **login)
+{
+	if (!*login)
+		return;
+	struct exempt *exempt = (*login)->exempt;
+	exempt_free(&exempt);
+	for (size_t i = 0; i < (*login)->former_count; i++)
+		exempt_free(&(*login)->former[i]);
+	free((*login)->former);
+	token_table_free(&(*login)->tokens);
+	throttle_free(&(*login)->throttle);
+	verified_cache_free(&(*login)->verified);
+	free(*login);
+	*login = NULL;
 }
 
 struct token_table *login_tokens(struct login *login)

@@ -8,9 +8,11 @@
 /* One for the process: failures, successes and tokens that all loops share. */
 struct login;
 struct login *login_new(const struct config *config);
-/* Another [limits] exempt; old ones are kept, since a loop may be asking them. */
+/* Another [limits] exempt. */
 void login_set_config(struct login *login, const struct config *config);
 struct token_table *login_tokens(struct login *login);
+/* When no check is under way any more. Accepts NULL, leaves NULL. */
+void login_free(struct login **login);
 
 /* One for each channel from a front's loop, on the loop that serves it. */
 struct login_desk;
