@@ -1,0 +1,283 @@
+/* tests/unit/storage/blob.c - bodies: any stretch of them, damage, sharing, and when they go. */
+#include "tests/unit/storage/bed.h"
+
+#include "base/clock.h"
+#include "storage/blob_priv.h"
+#include "storage/compress_priv.h"
+#include "storage/garbage_priv.h"
+
+static uint64_t blob_of(struct bed *bed, uint32_t uid)
+{
+	struct message_entry entry;
+	struct read *read = read_begin(bed->store);
+	assert_int_equal(message_get(read, bed->inbox_id, uid, &entry), ERR_OK);
+	read_end(&read);
+	return entry.blob_id;
+}
+
+static enum err read_all(struct bed *bed, uint64_t blob_id, struct buffer *out)
+{
+	buffer_clear(out);
+	struct read *read = read_begin(bed->store);
+	enum err err = blob_read(read, blob_id, 0, UINT64_MAX, out);
+	read_end(&read);
+	return err;
+}
+
+static void reads_any_stretch(void **state)
+{
+	struct bed bed;
+	struct buffer text = { 0 }, out = { 0 };
+	bed_begin(&bed, STORE_CREATE);
+	bed_text(&text, 1, 200001);
+	struct bed_append append = { .mailbox_id = bed.inbox_id, .text = buffer_slice(&text) };
+	assert_int_equal(bed_append(&bed, &append), ERR_OK);
+	struct read *read = read_begin(bed.store);
+	srandom(3);
+	for (unsigned i = 0; i < 3000; i++) {
+		uint64_t offset = (uint64_t)random() % 200010, len = (uint64_t)random() % 200010;
+		if (i % 3 == 0)
+			offset = (uint64_t)random() % 4 * BLOB_CHUNK_OCTETS;
+		if (i % 5 == 0)
+			len = (uint64_t)random() % 3 * BLOB_CHUNK_OCTETS;
+		struct slice want = slice_sub(buffer_slice(&text), offset, len);
+		buffer_clear(&out);
+		buffer_add_cstr(&out, "x");
+		assert_int_equal(blob_read(read, append.entry.blob_id, offset, len, &out), ERR_OK);
+		assert_int_equal(out.len, want.len + 1);
+		if (want.len)
+			assert_memory_equal(out.data + 1, want.ptr, want.len);
+	}
+	buffer_clear(&out);
+	assert_int_equal(blob_read(read, append.entry.blob_id, UINT64_MAX, UINT64_MAX, &out),
+			 ERR_OK);
+	assert_int_equal(blob_read(read, append.entry.blob_id, 1, UINT64_MAX, &out), ERR_OK);
+	assert_int_equal(out.len, 200000);
+	assert_int_equal(blob_read(read, 999, 0, 1, &out), ERR_GONE);
+	uint64_t size;
+	struct slice record;
+	assert_int_equal(blob_size(read, 999, &size), ERR_GONE);
+	assert_int_equal(blob_digest(read, 999, &bed.arena, &record), ERR_GONE);
+	read_end(&read);
+	buffer_free(&text);
+	buffer_free(&out);
+	bed_end(&bed);
+}
+
+/* All sizes around pages and halves of them, compressible and not: cut and put together. */
+static void cuts_records_into_pieces(void **state)
+{
+	struct store store = { .page_octets = 4096 };
+	for (size_t total = 1; total < 70000; total += total < 9000 ? 1 : 7) {
+		size_t at = 0, pieces = 0, leaf = 0;
+		while (at < total) {
+			size_t len = piece_octets(&store, total, at);
+			assert_in_range(len, 1, total - at);
+			if (len > 2018)
+				assert_int_equal(at, 0); /* pages of its own come first */
+			else
+				leaf++;
+			at += len;
+			pieces++;
+		}
+		assert_int_equal(at, total);
+		assert_in_range(leaf, 0, 2);
+		assert_in_range(pieces, 1, 3);
+	}
+}
+
+struct damage {
+	uint64_t blob_id;
+	uint32_t chunk, piece;
+	enum { FLIP, CUT, REMOVE, DIGEST } how;
+	size_t at;
+};
+
+static enum err damage_run(struct write *write, void *arg)
+{
+	struct damage *damage = arg;
+	struct key key;
+	struct slice value;
+	enum database db = damage->how == DIGEST ? DB_DIGEST : DB_BLOB;
+	key_piece(&key, damage->blob_id, damage->chunk, damage->piece);
+	if (damage->how == DIGEST)
+		key_be64(&key, damage->blob_id);
+	enum err err = db_get(write_read(write), db, key_slice(&key), &value);
+	if (err != ERR_OK || damage->how == REMOVE)
+		return err == ERR_OK ? db_del(write, db, key_slice(&key)) : err;
+	struct slice copy = arena_copy(&write->arena, value);
+	uint8_t *octets = (uint8_t *)(uintptr_t)copy.ptr;
+	octets[damage->at % copy.len] ^= 0x10;
+	if (damage->how == CUT)
+		copy.len /= 2;
+	return db_put(write, db, key_slice(&key), copy, PUT_ANY);
+}
+
+static void notices_damage(void **state)
+{
+	struct buffer text = { 0 }, out = { 0 };
+	bed_text(&text, 1, 150000);
+	static const struct damage damages[] = {
+		{ .chunk = 1, .how = FLIP, .at = 0 },
+		{ .chunk = 1, .how = FLIP, .at = 2 },
+		{ .chunk = 1, .how = FLIP, .at = 6 },
+		{ .chunk = 1, .how = FLIP, .at = 9 },
+		{ .chunk = 1, .how = FLIP, .at = 20000 },
+		{ .chunk = 1, .piece = 1, .how = FLIP },
+		{ .chunk = 1, .how = CUT },
+		{ .chunk = 1, .piece = 1, .how = REMOVE },
+		{ .chunk = 1, .how = REMOVE },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(damages); i++) {
+		struct bed bed;
+		bed_begin(&bed, STORE_CREATE);
+		struct bed_append append = { .mailbox_id = bed.inbox_id,
+					     .text = buffer_slice(&text) };
+		assert_int_equal(bed_append(&bed, &append), ERR_OK);
+		struct damage damage = damages[i];
+		damage.blob_id = append.entry.blob_id;
+		assert_int_equal(bed_write(&bed, damage_run, &damage), ERR_OK);
+		assert_int_equal(read_all(&bed, append.entry.blob_id, &out), ERR_DAMAGED);
+		/* What came before the damage is right. */
+		assert_int_equal(out.len, BLOB_CHUNK_OCTETS);
+		assert_memory_equal(out.data, text.data, out.len);
+		/* And what comes behind it can still be read. */
+		struct read *read = read_begin(bed.store);
+		buffer_clear(&out);
+		assert_int_equal(blob_read(read, append.entry.blob_id, 2 * BLOB_CHUNK_OCTETS,
+					   UINT64_MAX, &out),
+				 ERR_OK);
+		assert_int_equal(out.len, 150000 - 2 * BLOB_CHUNK_OCTETS);
+		read_end(&read);
+		bed_end(&bed);
+	}
+	for (size_t at = 0; at < 60; at++) {
+		struct bed bed;
+		struct slice record;
+		uint64_t size;
+		bed_begin(&bed, STORE_CREATE);
+		struct bed_append append = { .mailbox_id = bed.inbox_id,
+					     .text = buffer_slice(&text) };
+		assert_int_equal(bed_append(&bed, &append), ERR_OK);
+		struct read *read = read_begin(bed.store);
+		struct slice whole;
+		assert_int_equal(blob_digest(read, append.entry.blob_id, &bed.arena, &whole),
+				 ERR_OK);
+		read_end(&read);
+		struct damage damage = { .blob_id = append.entry.blob_id, .how = DIGEST, .at = at };
+		assert_int_equal(bed_write(&bed, damage_run, &damage), ERR_OK);
+		read = read_begin(bed.store);
+		bool size_is_wrong =
+			blob_size(read, append.entry.blob_id, &size) != ERR_OK || size != 150000;
+		enum err err = blob_digest(read, append.entry.blob_id, &bed.arena, &record);
+		/* zstd leaves a bit of its header unused. */
+		assert_true(err == ERR_DAMAGED || size_is_wrong ||
+			    (err == ERR_OK && slice_eq(record, whole)));
+		read_end(&read);
+		bed_end(&bed);
+	}
+	buffer_free(&text);
+	buffer_free(&out);
+}
+
+static enum err expunge_run(struct write *write, void *arg)
+{
+	struct bed *bed = arg;
+	struct ranges uids = { 0 }, gone = { 0 };
+	ranges_add(&uids, 1, 1);
+	enum err err = message_expunge(write, bed->inbox_id, &uids, false, &gone);
+	assert_int_equal(ranges_total(&gone), 1);
+	ranges_free(&uids);
+	ranges_free(&gone);
+	return err;
+}
+
+static void collect(struct store *store)
+{
+	struct garbage_walk walk = { 0 };
+	uint64_t wait_ms = 0;
+	while (wait_ms <= 1000)
+		assert_int_equal(garbage_step(store, &walk, &wait_ms), ERR_OK);
+}
+
+static enum err append_again(struct write *write, void *arg)
+{
+	struct bed_append *append = arg;
+	return message_append(write, append->mailbox_id, &append->entry, NULL, 0, &append->uid);
+}
+
+/* A FETCH under way can still read what was expunged; later it is gone, and its number with
+ * it. */
+static void stays_for_a_while(void **state)
+{
+	struct bed bed;
+	struct buffer out = { 0 };
+	int64_t now_ms = 1700000000000;
+	clock_set_fake_unix_ms(now_ms);
+	bed_begin(&bed, STORE_CREATE);
+	struct bed_append append = { .mailbox_id = bed.inbox_id, .text = SLICE("a: b\r\n\r\nx") };
+	assert_int_equal(bed_append(&bed, &append), ERR_OK);
+	uint64_t blob_id = blob_of(&bed, 1);
+	assert_int_equal(bed_write(&bed, expunge_run, &bed), ERR_OK);
+	collect(bed.store);
+	assert_int_equal(read_all(&bed, blob_id, &out), ERR_OK);
+	assert_slice(buffer_slice(&out), "a: b\r\n\r\nx");
+	/* But nobody can file it any more. */
+	assert_int_equal(bed_write(&bed, append_again, &append), ERR_GONE);
+	clock_set_fake_unix_ms(now_ms + GARBAGE_DELAY_SECONDS * 1000 + 1000);
+	struct read *before = read_begin(bed.store);
+	collect(bed.store);
+	assert_int_equal(read_all(&bed, blob_id, &out), ERR_GONE);
+	assert_int_equal(bed_write(&bed, append_again, &append), ERR_GONE);
+	/* A read that began before still sees it. */
+	buffer_clear(&out);
+	assert_int_equal(blob_read(before, blob_id, 0, 100, &out), ERR_OK);
+	assert_slice(buffer_slice(&out), "a: b\r\n\r\nx");
+	read_end(&before);
+	append.text = SLICE("another");
+	assert_int_equal(bed_append(&bed, &append), ERR_OK);
+	assert_true(append.entry.blob_id > blob_id);
+	buffer_free(&out);
+	clock_set_fake_unix_ms(-1);
+	bed_end(&bed);
+}
+
+static void stays_while_somebody_has_it(void **state)
+{
+	struct bed bed;
+	struct buffer out = { 0 };
+	int64_t now_ms = 1700000000000;
+	clock_set_fake_unix_ms(now_ms);
+	bed_begin(&bed, STORE_CREATE);
+	struct bed_append append = { .mailbox_id = bed.inbox_id, .text = SLICE("a: b\r\n\r\nx") };
+	assert_int_equal(bed_append(&bed, &append), ERR_OK);
+	uint64_t blob_id = blob_of(&bed, 1);
+	struct bed_append again = append;
+	again.mailbox_id = bed_mailbox(&bed, "Sent");
+	assert_int_equal(bed_write(&bed, append_again, &again), ERR_OK);
+	assert_int_equal(bed_write(&bed, append_again, &again), ERR_OK);
+	assert_int_equal(bed_write(&bed, expunge_run, &bed), ERR_OK);
+	clock_set_fake_unix_ms(now_ms += GARBAGE_DELAY_SECONDS * 1000 + 1000);
+	collect(bed.store);
+	assert_int_equal(read_all(&bed, blob_id, &out), ERR_OK);
+	bed.inbox_id = again.mailbox_id;
+	assert_int_equal(bed_write(&bed, expunge_run, &bed), ERR_OK);
+	clock_set_fake_unix_ms(now_ms += GARBAGE_DELAY_SECONDS * 1000 + 1000);
+	collect(bed.store);
+	assert_int_equal(read_all(&bed, blob_id, &out), ERR_OK);
+	buffer_free(&out);
+	clock_set_fake_unix_ms(-1);
+	bed_end(&bed);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reads_any_stretch),
+		cmocka_unit_test(cuts_records_into_pieces),
+		cmocka_unit_test(notices_damage),
+		cmocka_unit_test(stays_for_a_while),
+		cmocka_unit_test(stays_while_somebody_has_it),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
