@@ -62,8 +62,8 @@ static void show_log(const char *dir)
 
 static void make_dir(char dir_out[200])
 {
-	const char *parent = getenv("TMPDIR");
-	snprintf(dir_out, 200, "%s/bode-transcript-XXXXXX", parent ? parent : "/tmp");
+	const char *parent = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+	snprintf(dir_out, 200, "%s/bode-transcript-XXXXXX", parent);
 	if (!mkdtemp(dir_out)) {
 		perror(dir_out);
 		exit(1);
