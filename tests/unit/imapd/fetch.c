@@ -1,0 +1,388 @@
+/* tests/unit/imapd/fetch.c - FETCH and SEARCH as a session runs them: in slices, with flat
+ * memory, over damage, beside others who expunge. */
+#include "tests/unit/unit.h"
+
+#include "tests/unit/imapd/core.h"
+
+#include <fcntl.h>
+
+#include "base/base64.h"
+#include "base/cursor.h"
+#include "base/ranges.h"
+#include "storage/blob.h"
+
+enum { OUT_MAX_OCTETS = SESSION_OUT_HIGH_OCTETS + BLOB_CHUNK_OCTETS + 4096 };
+
+static struct core_world world;
+
+/* Feeds a line; the client takes all output each time. Notes the most that waited at once. */
+static bool drive(struct session *session, const char *line, struct buffer *said, size_t *most_out)
+{
+	struct buffer input = { 0 };
+	bool is_open;
+	buffer_add_cstr(&input, line);
+	buffer_add_cstr(&input, "\r\n");
+	struct cursor in = cursor_of(buffer_slice(&input));
+	for (;;) {
+		enum step step = session_drive(session, &in);
+		if (most_out && session->out.len > *most_out)
+			*most_out = session->out.len;
+		core_drain(session, said);
+		is_open = step != STEP_CLOSE;
+		if (!is_open || step == STEP_INPUT)
+			break;
+		if (session->job_out)
+			loop_run_once(world.loop, 1000);
+	}
+	buffer_free(&input);
+	return is_open;
+}
+
+static struct session *signed_in(void)
+{
+	struct buffer said = { 0 };
+	struct session *session = core_sign_in(&world, 1);
+	assert_true(core_feed(&world, session, SLICE_NONE, &said));
+	buffer_free(&said);
+	return session;
+}
+
+static void expect(struct session *session, const char *line, const char *want)
+{
+	struct buffer said = { 0 };
+	assert_true(drive(session, line, &said, NULL));
+	assert_slice(buffer_slice(&said), want);
+	buffer_free(&said);
+}
+
+static void expect_end(struct session *session, const char *line, const char *want)
+{
+	struct buffer said = { 0 };
+	assert_true(drive(session, line, &said, NULL));
+	size_t len = strlen(want);
+	assert_true(said.len >= len);
+	assert_slice(slice_sub(buffer_slice(&said), said.len - len, len), want);
+	buffer_free(&said);
+}
+
+static void append(struct session *session, const char *mailbox, struct slice message)
+{
+	struct buffer line = { 0 }, said = { 0 };
+	buffer_add_format(&line, "a APPEND %s ~{%zu+}\r\n", mailbox, message.len);
+	buffer_add(&line, message);
+	buffer_add_cstr(&line, "\r\n");
+	assert_true(core_feed(&world, session, buffer_slice(&line), &said));
+	assert_true(slice_find(buffer_slice(&said), 0, SLICE("a OK")) < said.len);
+	buffer_free(&line);
+	buffer_free(&said);
+}
+
+/* A message that does not compress, of lines. */
+static void make_message(struct buffer *message, size_t octets, unsigned seed)
+{
+	srandom(seed);
+	buffer_add_cstr(message, "Subject: large\r\n"
+				 "Content-Type: application/octet-stream\r\n"
+				 "Content-Transfer-Encoding: base64\r\n\r\n");
+	while (message->len < octets) {
+		uint8_t line[57];
+		for (size_t i = 0; i < sizeof(line); i++)
+			line[i] = (uint8_t)random();
+		base64_encode(slice_of(line, sizeof(line)), message);
+		buffer_add_cstr(message, "\r\n");
+	}
+}
+
+static void select_new(struct session *session, const char *mailbox)
+{
+	char line[100];
+	snprintf(line, sizeof(line), "c CREATE %s", mailbox);
+	expect_end(session, line, "c OK CREATE completed\r\n");
+}
+
+static void reopen(struct session *session, const char *mailbox)
+{
+	char line[100];
+	snprintf(line, sizeof(line), "s SELECT %s", mailbox);
+	expect_end(session, line, "s OK [READ-WRITE] SELECT completed\r\n");
+}
+
+static void a_large_body_passes_through(void **state)
+{
+	struct session *session = signed_in();
+	struct buffer message = { 0 }, said = { 0 };
+	size_t most_out = 0;
+	char start[60];
+
+	make_message(&message, 3 * 1000 * 1000, 1);
+	select_new(session, "large");
+	append(session, "large", buffer_slice(&message));
+	reopen(session, "large");
+
+	assert_true(drive(session, "f FETCH 1 BODY.PEEK[]", &said, &most_out));
+	int len = snprintf(start, sizeof(start), "* 1 FETCH (BODY[] {%zu}\r\n", message.len);
+	assert_true(most_out <= OUT_MAX_OCTETS);
+	assert_int_equal(said.len,
+			 (size_t)len + message.len + strlen(")\r\nf OK FETCH completed\r\n"));
+	assert_memory_equal(said.data, start, (size_t)len);
+	assert_memory_equal(said.data + len, message.data, message.len);
+
+	/* Decoded, it is the same random octets. */
+	struct buffer decoded = { 0 };
+	struct base64_stream stream = { 0 };
+	size_t body = slice_find(buffer_slice(&message), 0, SLICE("\r\n\r\n")) + 4;
+	base64_stream_decode(&stream, slice_sub(buffer_slice(&message), body, message.len),
+			     &decoded);
+	buffer_clear(&said);
+	most_out = 0;
+	assert_true(drive(session, "f FETCH 1 BINARY.PEEK[1]", &said, &most_out));
+	len = snprintf(start, sizeof(start), "* 1 FETCH (BINARY[1] ~{%zu}\r\n", decoded.len);
+	assert_true(most_out <= OUT_MAX_OCTETS);
+	assert_memory_equal(said.data, start, (size_t)len);
+	assert_true(said.len > (size_t)len + decoded.len);
+	assert_memory_equal(said.data + len, decoded.data, decoded.len);
+
+	buffer_clear(&said);
+	assert_true(drive(session, "f FETCH 1 BINARY.PEEK[1]<65530.100000>", &said, NULL));
+	const uint8_t *octets = memchr(said.data, '\n', said.len);
+	assert_memory_equal(octets + 1, decoded.data + 65530, 100000);
+
+	buffer_free(&decoded);
+	buffer_free(&message);
+	buffer_free(&said);
+	core_sign_out(&world, session);
+}
+
+enum { FEW = 30, MANY = FEW * 128 };
+
+/* Copied and copied again: one commit for each command. */
+static void fill(struct session *session)
+{
+	select_new(session, "many");
+	for (unsigned i = 0; i < FEW; i++) {
+		char text[100];
+		int len = snprintf(text, sizeof(text), "Subject: number %u%s\r\n\r\nx\r\n", i + 1,
+				   i % 3 ? "" : " third");
+		append(session, "many", slice_of(text, (size_t)len));
+	}
+	reopen(session, "many");
+	for (unsigned count = FEW; count < MANY; count *= 2)
+		expect_end(session, "c COPY 1:* many", "COPY completed\r\n");
+	reopen(session, "many");
+}
+
+/* Checks "* SEQ FETCH (UID UID FLAGS ())" for each UID of the set; returns how many. */
+static unsigned check_lines(struct slice said, const struct ranges *all, unsigned step)
+{
+	struct cursor c = cursor_of(said);
+	struct slice line;
+	unsigned count = 0;
+	while (take_crlf_line(&c, &line)) {
+		struct cursor l = cursor_of(line);
+		uint64_t seqnum, uid;
+		if (!take_word_nocase(&l, SLICE("* ")))
+			break;
+		assert_true(take_number(&l, UINT32_MAX, &seqnum));
+		assert_true(take_word_nocase(&l, SLICE(" FETCH (UID ")));
+		assert_true(take_number(&l, UINT32_MAX, &uid));
+		assert_true(take_word_nocase(&l, SLICE(" FLAGS (")));
+		assert_int_equal(ranges_rank(all, (uint32_t)uid), seqnum);
+		assert_int_equal((uid - 1) % step, 0);
+		count++;
+	}
+	return count;
+}
+
+static void many_messages_come_in_slices(void **state)
+{
+	struct session *session = signed_in();
+	struct buffer said = { 0 }, line = { 0 };
+	struct ranges all = { 0 };
+	size_t most_out = 0;
+
+	fill(session);
+	ranges_add(&all, 1, MANY);
+	assert_true(drive(session, "f FETCH 1:* (UID FLAGS)", &said, &most_out));
+	assert_true(most_out <= OUT_MAX_OCTETS);
+	assert_int_equal(check_lines(buffer_slice(&said), &all, 1), MANY);
+
+	/* Every seventh, with gaps too wide to walk between some. */
+	buffer_add_cstr(&line, "f UID FETCH 1");
+	unsigned count = 1;
+	for (unsigned uid = 8; uid <= MANY; uid += uid % 2 ? 7 : 147, count++)
+		buffer_add_format(&line, ",%u", uid);
+	buffer_add_cstr(&line, " (FLAGS)");
+	buffer_add_byte(&line, 0);
+	buffer_clear(&said);
+	assert_true(drive(session, (const char *)line.data, &said, NULL));
+	assert_int_equal(check_lines(buffer_slice(&said), &all, 7), count);
+
+	/* A search whose answer is long, and one that takes the worker. */
+	buffer_clear(&said);
+	most_out = 0;
+	assert_true(drive(session, "f SEARCH ALL", &said, &most_out));
+	assert_true(slice_starts_nocase(buffer_slice(&said), SLICE("* SEARCH 1 2 3 4 ")));
+	assert_true(slice_find(buffer_slice(&said), 0, SLICE(" 3839 3840\r\nf OK")) < said.len);
+	expect(session, "f UID SEARCH RETURN (COUNT MIN MAX) SUBJECT THIRD",
+	       "* ESEARCH (TAG \"f\") UID MIN 1 MAX 3838 COUNT 1280\r\nf OK SEARCH completed\r\n");
+	expect(session, "f SEARCH RETURN (COUNT) BODY x NOT SUBJECT third",
+	       "* ESEARCH (TAG \"f\") COUNT 2560\r\nf OK SEARCH completed\r\n");
+	expect(session, "f SEARCH 3700:* SUBJECT \"number 20\"",
+	       "* SEARCH 3710 3740 3770 3800 3830\r\nf OK SEARCH completed\r\n");
+
+	/* \Seen goes over several batches; it is told with the data, once. */
+	buffer_clear(&said);
+	assert_true(drive(session, "f UID FETCH 1:* BODY[TEXT]", &said, NULL));
+	count = 0;
+	for (size_t at = 0; (at = slice_find(buffer_slice(&said), at, SLICE("\\Seen"))) < said.len;
+	     at++)
+		count++;
+	assert_int_equal(count, MANY);
+	expect(session, "n NOOP", "n OK Completed\r\n");
+	expect(session, "f SEARCH UNSEEN", "* SEARCH\r\nf OK SEARCH completed\r\n");
+
+	ranges_free(&all);
+	buffer_free(&line);
+	buffer_free(&said);
+	core_sign_out(&world, session);
+}
+
+/* The client leaves while the worker looks: the session ends when the work has come home. */
+static void a_search_is_left(void **state)
+{
+	struct session *session = signed_in();
+	struct cursor in = cursor_of(SLICE("s SELECT many\r\nf SEARCH TEXT nothing-like-it\r\n"));
+	struct buffer said = { 0 };
+	while (session_drive(session, &in) == STEP_WAIT && !session->job_out)
+		core_drain(session, &said);
+	assert_true(session->job_out);
+	buffer_free(&said);
+	core_sign_out(&world, session);
+}
+
+static void expunged_while_it_is_read(void **state)
+{
+	struct session *reader = signed_in(), *other = signed_in();
+	struct buffer message = { 0 }, said = { 0 };
+	make_message(&message, 1000 * 1000, 2);
+	select_new(other, "shared");
+	append(other, "shared", buffer_slice(&message));
+	append(other, "shared", buffer_slice(&message));
+	reopen(other, "shared");
+	reopen(reader, "shared");
+
+	struct cursor in = cursor_of(SLICE("f FETCH 1:2 BODY.PEEK[]\r\n"));
+	assert_int_equal(session_drive(reader, &in), STEP_WAIT);
+	expect_end(other, "t STORE 1:2 +FLAGS.SILENT (\\Deleted)", "t OK STORE completed\r\n");
+	expect_end(other, "t EXPUNGE", "t OK EXPUNGE completed\r\n");
+	for (unsigned i = 0; i < 20; i++)
+		loop_run_once(world.loop, 1);
+
+	/* What was begun is finished, or the connection ends; never a literal cut short. */
+	core_drain(reader, &said);
+	struct buffer rest = { 0 };
+	bool is_open = core_feed(&world, reader, SLICE_NONE, &rest);
+	buffer_add(&said, buffer_slice(&rest));
+	if (is_open) {
+		size_t at = slice_find(buffer_slice(&said), 0, SLICE("\r\n")) + 2;
+		assert_memory_equal(said.data + at, message.data, message.len);
+		assert_true(slice_find(buffer_slice(&said), at + message.len,
+				       SLICE("f NO [EXPUNGEISSUED]")) < said.len);
+	}
+	buffer_free(&rest);
+	buffer_free(&message);
+	buffer_free(&said);
+	core_sign_out(&world, reader);
+	core_sign_out(&world, other);
+}
+
+/* Changes one octet of the store's file where `octets` stand in it. */
+static void damage(struct slice octets)
+{
+	char path[128];
+	struct buffer file = { 0 };
+	snprintf(path, sizeof(path), "%s/store/data.mdb", world.dir);
+	int fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	for (ssize_t got = 1; got > 0;) {
+		got = read(fd, buffer_reserve(&file, 1 << 20), 1 << 20);
+		file.len += got > 0 ? (size_t)got : 0;
+	}
+	size_t at = slice_find(buffer_slice(&file), 0, octets);
+	assert_true(at < file.len);
+	while (at < file.len) { /* every copy: pages of earlier transactions may still hold it */
+		uint8_t other = (uint8_t)(octets.ptr[0] ^ 1);
+		assert_int_equal(pwrite(fd, &other, 1, (off_t)at), 1);
+		at = slice_find(buffer_slice(&file), at + 1, octets);
+	}
+	close(fd);
+	buffer_free(&file);
+}
+
+static void damage_is_never_served(void **state)
+{
+	struct session *session = signed_in();
+	struct buffer small = { 0 }, large = { 0 }, said = { 0 };
+	static uint8_t more[200000];
+
+	/* Random octets are stored as they are, and so can be found in the file. */
+	srandom(3);
+	for (size_t i = 0; i < sizeof(more); i++)
+		more[i] = (uint8_t)random();
+	for (size_t i = 0; i < sizeof(more); i++)
+		more[i] = more[i] == '\r' || more[i] == '\n' ? 'x' : more[i];
+	buffer_add_cstr(&small, "Subject: damaged\r\n\r\n");
+	buffer_add(&small, slice_of(more, 40000));
+	buffer_add_cstr(&large, "Subject: damaged later\r\n\r\n");
+	buffer_add(&large, slice_of(more + 50000, 150000));
+	select_new(session, "damaged");
+	append(session, "damaged", buffer_slice(&small));
+	append(session, "damaged", buffer_slice(&large));
+	append(session, "damaged", SLICE("Subject: whole\r\n\r\nx\r\n"));
+	reopen(session, "damaged");
+	damage(slice_of(more + 20000, 16));
+	damage(slice_of(more + 190000, 16));
+
+	expect(session, "f FETCH 1 (UID BODY.PEEK[])",
+	       "* 1 FETCH (UID 1)\r\nf NO [CORRUPTION] Stored data is damaged\r\n");
+	expect(session, "f FETCH 1,3 BODY.PEEK[TEXT]",
+	       "* 1 FETCH (UID 1)\r\n* 3 FETCH (BODY[TEXT] {3}\r\nx\r\n)\r\n"
+	       "f NO [CORRUPTION] Stored data is damaged\r\n");
+	expect(session, "f FETCH 1 (BINARY.SIZE[1] ENVELOPE BODY.PEEK[HEADER.FIELDS (To)])",
+	       "* 1 FETCH (ENVELOPE (NIL \"damaged\" NIL NIL NIL NIL NIL NIL NIL NIL))\r\n"
+	       "f NO [CORRUPTION] Stored data is damaged\r\n");
+	expect(session, "f SEARCH NOT BODY nowhere-at-all", "* SEARCH 3\r\nf OK SEARCH completed\r\n");
+
+	/* In the middle of a literal only the end of the connection is honest. */
+	assert_false(drive(session, "f FETCH 2 BODY.PEEK[]", &said, NULL));
+	assert_true(slice_find(buffer_slice(&said), 0, SLICE("f OK")) == said.len);
+	assert_true(said.len < large.len);
+	buffer_free(&small);
+	buffer_free(&large);
+	buffer_free(&said);
+	core_sign_out(&world, session);
+}
+
+static int start(void **state)
+{
+	core_world_start(&world);
+	return 0;
+}
+
+static int stop(void **state)
+{
+	core_world_stop(&world);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_large_body_passes_through),
+		cmocka_unit_test(many_messages_come_in_slices),
+		cmocka_unit_test(a_search_is_left),
+		cmocka_unit_test(expunged_while_it_is_read),
+		cmocka_unit_test(damage_is_never_served),
+	};
+	return cmocka_run_group_tests(tests, start, stop);
+}
