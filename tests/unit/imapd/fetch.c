@@ -351,7 +351,8 @@ static void damage_is_never_served(void **state)
 	expect(session, "f FETCH 1 (BINARY.SIZE[1] ENVELOPE BODY.PEEK[HEADER.FIELDS (To)])",
 	       "* 1 FETCH (ENVELOPE (NIL \"damaged\" NIL NIL NIL NIL NIL NIL NIL NIL))\r\n"
 	       "f NO [CORRUPTION] Stored data is damaged\r\n");
-	expect(session, "f SEARCH NOT BODY nowhere-at-all", "* SEARCH 3\r\nf OK SEARCH completed\r\n");
+	expect(session, "f SEARCH NOT BODY nowhere-at-all",
+	       "* SEARCH 3\r\nf OK SEARCH completed\r\n");
 
 	/* In the middle of a literal only the end of the connection is honest. */
 	assert_false(drive(session, "f FETCH 2 BODY.PEEK[]", &said, NULL));
