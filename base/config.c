@@ -299,7 +299,7 @@ static char *read_line(char *out, int cap, void *user)
 	struct slice trimmed = slice_trim(line);
 	if (trimmed.len > 0 && trimmed.ptr[0] == '[')
 		look_at_heading(parse, trimmed);
-	if (line.len)
+	if (line.ptr)
 		memcpy(out, line.ptr, line.len);
 	out[line.len] = '\n';
 	out[line.len + 1] = '\0';

@@ -114,7 +114,7 @@ static int take_address(struct slice text, char text_out[INET6_ADDRSTRLEN])
 {
 	char copy[INET6_ADDRSTRLEN];
 	struct in6_addr binary;
-	if (text.len == 0 || text.len >= sizeof(copy))
+	if (!text.ptr || text.len >= sizeof(copy))
 		return 0;
 	memcpy(copy, text.ptr, text.len);
 	copy[text.len] = '\0';

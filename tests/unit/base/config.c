@@ -215,7 +215,8 @@ static void explanation_is_a_configuration(void **state)
 	}
 	char *hostname = strstr(text, "#hostname =");
 	assert_non_null(hostname);
-	memcpy(hostname, " hostname=a", 11);
+	hostname[0] = ' ';
+	hostname[strlen("#hostname =")] = 'a'; /* where the line ended */
 	struct outcome o = parse(slice_of(text, len));
 	assert_string_equal(o.errors, "");
 	assert_non_null(o.config);
