@@ -1,0 +1,173 @@
+/* tests/unit/storage/layout.c - records and keys: what goes in comes out, in the right order;
+ * damaged ones are refused. */
+#include "tests/unit/storage/bed.h"
+
+static void keeps_entries(void **state)
+{
+	static const struct message_entry entries[] = {
+		{ .uid = 1 },
+		{ .uid = UINT32_MAX,
+		  .blob_id = UINT64_MAX,
+		  .modseq = UINT64_MAX,
+		  .internal_unix = 253402300799,
+		  .saved_unix = 1,
+		  .size_octets = 0xffffffffff,
+		  .keywords = UINT64_MAX,
+		  .thread_id = UINT64_MAX,
+		  .flags = 31 },
+		{ .uid = 7, .internal_unix = -62135596800, .saved_unix = -1, .flags = FLAG_SEEN },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(entries); i++) {
+		uint8_t value[ENTRY_OCTETS];
+		struct message_entry got;
+		const struct message_entry *want = &entries[i];
+		entry_encode(want, value);
+		assert_true(entry_decode(slice_of(value, sizeof(value)), want->uid, &got));
+		assert_int_equal(got.uid, want->uid);
+		assert_int_equal(got.blob_id, want->blob_id);
+		assert_int_equal(got.modseq, want->modseq);
+		assert_int_equal(got.internal_unix, want->internal_unix);
+		assert_int_equal(got.saved_unix, want->saved_unix);
+		assert_int_equal(got.size_octets, want->size_octets);
+		assert_int_equal(got.keywords, want->keywords);
+		assert_int_equal(got.thread_id, want->thread_id);
+		assert_int_equal(got.flags, want->flags);
+		assert_false(entry_decode(slice_of(value, sizeof(value) - 1), 1, &got));
+		value[0]++;
+		assert_false(entry_decode(slice_of(value, sizeof(value)), 1, &got));
+	}
+}
+
+static void bounds_small_numbers(void **state)
+{
+	uint8_t octets[5];
+	put_signed_be40(octets, INT64_MAX);
+	assert_int_equal(get_signed_be40(octets), ((int64_t)1 << 39) - 1);
+	put_signed_be40(octets, INT64_MIN);
+	assert_int_equal(get_signed_be40(octets), -((int64_t)1 << 39) + 1);
+	put_be40(octets, UINT64_MAX);
+	assert_int_equal(get_be40(octets), 0xffffffffff);
+}
+
+/* Each record cut at each place, and with each octet changed: refused or taken, never read
+ * past its end (the sanitizers watch). */
+static void assert_bounded(struct slice record, bool (*decode)(struct slice record))
+{
+	assert_true(decode(record));
+	for (size_t len = 0; len < record.len; len++) {
+		uint8_t *copy = malloc(len ? len : 1);
+		memcpy(copy, record.ptr, len);
+		assert_false(decode(slice_of(copy, len)));
+		free(copy);
+	}
+	for (size_t i = 0; i < record.len; i++) {
+		uint8_t *copy = malloc(record.len);
+		memcpy(copy, record.ptr, record.len);
+		copy[i] ^= 0xff;
+		bool taken = decode(slice_of(copy, record.len));
+		assert_false(i == 0 && taken); /* another version */
+		free(copy);
+	}
+}
+
+static bool decode_head(struct slice record)
+{
+	struct head head;
+	return head_decode(record, &head);
+}
+static bool decode_account(struct slice record)
+{
+	struct account_row row;
+	return account_decode(record, 1, &row);
+}
+static bool decode_mailbox(struct slice record)
+{
+	struct mailbox_record row;
+	return mailbox_decode(record, 1, &row);
+}
+static bool decode_name(struct slice record)
+{
+	struct name_row row;
+	return name_decode(record, &row);
+}
+static bool decode_pending(struct slice record)
+{
+	struct pending_row row;
+	return pending_decode(record, &row);
+}
+static bool decode_garbage(struct slice record)
+{
+	struct garbage_row row;
+	return garbage_decode(record, &row);
+}
+
+static void refuses_damaged_records(void **state)
+{
+	struct buffer record = { 0 };
+	head_encode(&(struct head){ .next_blob_id = 5 }, &record);
+	assert_bounded(buffer_slice(&record), decode_head);
+	buffer_clear(&record);
+	account_encode(&(struct account_row){ .account = { .login = SLICE("a@b"),
+							   .password_hash = SLICE("$x") } },
+		       &record);
+	assert_bounded(buffer_slice(&record), decode_account);
+	buffer_clear(&record);
+	struct mailbox_record mailbox = { .mailbox = { .name = SLICE("INBOX"),
+						       .keyword_count = 3,
+						       .keywords = { SLICE("a"), SLICE_NONE,
+								     SLICE("c") } } };
+	mailbox_encode(&mailbox, &record);
+	assert_bounded(buffer_slice(&record), decode_mailbox);
+	struct mailbox_record got;
+	assert_true(mailbox_decode(buffer_slice(&record), 7, &got));
+	assert_slice(got.mailbox.keywords[0], "a");
+	assert_null(got.mailbox.keywords[1].ptr);
+	assert_slice(got.mailbox.keywords[2], "c");
+	buffer_clear(&record);
+	name_encode(&(struct name_row){ .mailbox_id = 3 }, &record);
+	assert_bounded(buffer_slice(&record), decode_name);
+	buffer_clear(&record);
+	pending_encode(&(struct pending_row){ .owner = PENDING_SERVER }, &record);
+	assert_bounded(buffer_slice(&record), decode_pending);
+	buffer_clear(&record);
+	garbage_encode(&(struct garbage_row){ .not_before_unix = 3 }, &record);
+	assert_bounded(buffer_slice(&record), decode_garbage);
+	buffer_free(&record);
+}
+
+static void orders_keys(void **state)
+{
+	struct key keys[8];
+	key_mailbox_row(&keys[0], 1, ROW_RECORD);
+	key_change(&keys[1], 1, 255);
+	key_change(&keys[2], 1, 256);
+	key_entry(&keys[3], 1, 1);
+	key_entry(&keys[4], 1, 256);
+	key_mailbox_row(&keys[5], 256, ROW_RECORD);
+	key_piece(&keys[6], 257, 1, 255);
+	key_piece(&keys[7], 257, 2, 0);
+	for (size_t i = 0; i + 1 < ARRAY_LEN(keys); i++)
+		assert_true(slice_compare(key_slice(&keys[i]), key_slice(&keys[i + 1])) < 0);
+	struct slice rest;
+	assert_true(key_is_row(key_slice(&keys[4]), 1, ROW_ENTRY, &rest));
+	assert_int_equal(get_be32(rest.ptr), 256);
+	assert_false(key_is_row(key_slice(&keys[4]), 2, ROW_ENTRY, &rest));
+	assert_false(key_is_row(key_slice(&keys[4]), 1, ROW_CHANGE, &rest));
+	assert_false(key_is_row(SLICE("short"), 1, ROW_CHANGE, &rest));
+	char name[MAILBOX_NAME_MAX_OCTETS + 1] = { 0 };
+	assert_true(key_mailbox_name(&keys[0], 1, slice_of(name, MAILBOX_NAME_MAX_OCTETS)));
+	assert_false(key_mailbox_name(&keys[0], 1, slice_of(name, sizeof(name))));
+	assert_false(key_address(&keys[0], slice_of(name, 65), SLICE("d")));
+	assert_false(key_address(&keys[0], SLICE("l"), slice_of(name, 256)));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(keeps_entries),
+		cmocka_unit_test(bounds_small_numbers),
+		cmocka_unit_test(refuses_damaged_records),
+		cmocka_unit_test(orders_keys),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
