@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/cursor.h"
 #include "base/heap.h"
 
 enum {
@@ -71,11 +72,12 @@ static uint64_t tag_of(const struct throttle *throttle, char kind, struct slice 
 {
 	uint8_t text[257], hash[crypto_shorthash_BYTES];
 	uint64_t tag;
-	what = slice_sub(what, 0, sizeof(text) - 1);
-	text[0] = (uint8_t)kind;
-	for (size_t i = 0; i < what.len; i++)
-		text[1 + i] = kind == 'l' ? ascii_lower(what.ptr[i]) : what.ptr[i];
-	crypto_shorthash(hash, text, 1 + what.len, throttle->key);
+	struct cursor c = cursor_of(slice_sub(what, 0, sizeof(text) - 1));
+	size_t len = 0;
+	text[len++] = (uint8_t)kind;
+	for (; !at_end(&c); c.at++)
+		text[len++] = kind == 'l' ? ascii_lower(*c.at) : *c.at;
+	crypto_shorthash(hash, text, len, throttle->key);
 	memcpy(&tag, hash, sizeof(tag));
 	return tag;
 }

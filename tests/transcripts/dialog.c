@@ -25,14 +25,12 @@ struct dialog {
 static struct buffer show(struct slice text, size_t max_octets)
 {
 	struct buffer shown = { 0 };
-	text = slice_sub(text, 0, max_octets);
-	for (size_t i = 0; i < text.len; i++) {
-		uint8_t c = text.ptr[i];
-		if (c >= ' ' && c != 0x7f)
-			buffer_add_byte(&shown, c);
+	struct cursor c = cursor_of(slice_sub(text, 0, max_octets));
+	for (; !at_end(&c); c.at++)
+		if (*c.at >= ' ' && *c.at != 0x7f)
+			buffer_add_byte(&shown, *c.at);
 		else
-			buffer_add_format(&shown, "\\x%02x", c);
-	}
+			buffer_add_format(&shown, "\\x%02x", *c.at);
 	buffer_add_byte(&shown, '\0');
 	return shown;
 }

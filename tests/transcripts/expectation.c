@@ -124,7 +124,7 @@ static bool take_escape(struct cursor *c, struct buffer *octets)
 	}
 	if (c->at[1] == 'x' && cursor_left(c) >= 4 && hex_digit(c->at[2]) >= 0 &&
 	    hex_digit(c->at[3]) >= 0) {
-		buffer_add_byte(octets, (uint8_t)(hex_digit(c->at[2]) << 4 | hex_digit(c->at[3])));
+		buffer_add_byte(octets, (uint8_t)(hex_digit(c->at[2]) * 16 + hex_digit(c->at[3])));
 		c->at += 4;
 		return true;
 	}
