@@ -192,22 +192,24 @@ int main(int argc, char **argv)
 	world_identity_make(&identity);
 	for (int i = 2; i < argc; i++)
 		add_files(&files, argv[i]);
-	printf("1..%zu\n# TRANSCRIPT_SEED=%u\n", files.count * CUTTING_COUNT, seed);
+	printf("# TRANSCRIPT_SEED=%u\n", seed);
 	for (size_t i = 0; i < files.count; i++) {
 		const char *name = strrchr(files.names[i], '/');
 		bool one_piece = wants_one_piece(files.names[i]);
 		name = name ? name + 1 : files.names[i];
 		for (unsigned cutting = 0; cutting < CUTTING_COUNT; cutting++) {
-			bool skip = one_piece && cutting != CUT_NOT;
-			bool good = skip || play(files.names[i], (enum cutting)cutting, seed,
-						 &identity, service);
+			if (one_piece && cutting != CUT_NOT)
+				continue;
+			bool good = play(files.names[i], (enum cutting)cutting, seed, &identity,
+					 service);
 			failures += !good;
-			printf("%s %u - %s, %s%s\n", good ? "ok" : "not ok", ++number, name,
-			       cutting_words[cutting], skip ? " # SKIP all in one piece" : "");
+			printf("%s %u - %s, %s\n", good ? "ok" : "not ok", ++number, name,
+			       cutting_words[cutting]);
 			fflush(stdout);
 		}
 		free(files.names[i]);
 	}
+	printf("1..%u\n", number);
 	free(files.names);
 	buffer_free(&identity.certificate_pem);
 	buffer_free(&identity.key_pem);
