@@ -121,7 +121,9 @@ enum err garbage_step(struct store *store, struct garbage_walk *walk, uint64_t *
 	struct key key;
 	struct row row;
 	size_t due_count = 0, looked_at = 0;
-	int64_t now_unix = clock_unix(), next_unix = INT64_MAX;
+	int64_t now_unix = clock_unix();
+	if (walk->kind == 0)
+		walk->next_unix = INT64_MAX;
 	struct read *read = read_begin(store);
 	row_open(&row, read, DB_GARBAGE);
 	key_garbage(&key, walk->kind, walk->id);
@@ -129,35 +131,34 @@ enum err garbage_step(struct store *store, struct garbage_walk *walk, uint64_t *
 	for (; more && looked_at < LOOKED_AT_MAX && due_count < ERASED_MAX; looked_at++) {
 		int64_t due_unix = 0;
 		if (row.key.len == 9) {
-			step.to =
-				(struct garbage_walk){ row.key.ptr[0], get_be64(row.key.ptr + 1) };
+			step.to.kind = row.key.ptr[0];
+			step.to.id = get_be64(row.key.ptr + 1);
 			if (row_is_due(row.value, step.urgent, now_unix, &due_unix))
 				due_count++;
-			else if (due_unix < next_unix)
-				next_unix = due_unix;
+			else if (due_unix < walk->next_unix)
+				walk->next_unix = due_unix;
 		}
 		more = row_next(&row);
 	}
 	row_close(&row);
 	read_end(&read);
 
-	enum err err = due_count ? store_write_now(store, &step.job) : ERR_OK;
-	if (due_count) {
-		*wait_ms_out = 0; /* from the same place: there may be more of it */
-	} else if (more) {
-		*walk = step.to;
-		walk->id++;
-		*wait_ms_out = 0;
-	} else {
-		/* Round; what comes next may lie before the place where this walk began. */
-		bool from_start = walk->kind == 0;
-		*walk = (struct garbage_walk){ 0 };
-		uint64_t wait = UINT64_MAX;
-		if (next_unix != INT64_MAX)
-			wait = (uint64_t)(next_unix - now_unix) * 1000;
-		*wait_ms_out = from_start && wait > ROUND_LEAST_MS ? wait : ROUND_LEAST_MS;
+	*wait_ms_out = 0;
+	if (due_count > 0)
+		/* Then from the same place again: there may be more of it. */
+		return store_write_now(store, &step.job);
+	if (more) {
+		walk->kind = step.to.kind;
+		walk->id = step.to.id + 1;
+		return ERR_OK;
 	}
-	return err;
+	/* Round. What was added behind the walk's back has been announced by its commit. */
+	if (walk->next_unix == INT64_MAX)
+		*wait_ms_out = UINT64_MAX;
+	else
+		*wait_ms_out = ROUND_LEAST_MS + (uint64_t)(walk->next_unix - now_unix) * 1000;
+	*walk = (struct garbage_walk){ 0 };
+	return ERR_OK;
 }
 
 /* ---- what never arrived whole ---- */

@@ -9,10 +9,11 @@ enum err garbage_add(struct write *write, enum garbage_kind kind, uint64_t id,
 /* Blobs that came with this batch and that no message refers to. */
 enum err garbage_add_fresh(struct write *write) MUST_USE;
 
-/* Where the removal stands: it walks around. */
+/* Where the removal stands: it walks around. Zero-initialise. */
 struct garbage_walk {
 	uint8_t kind;
 	uint64_t id;
+	int64_t next_unix; /* the earliest that was not due yet in this round */
 };
 /* One small transaction's worth. `wait_ms_out` is when to look again: 0 for at once, UINT64_MAX
  * where there is nothing. */
