@@ -6,6 +6,8 @@
  * being received, so it costs no memory. */
 #include "imapd/framing_priv.h"
 
+#include <assert.h>
+
 #include "imapd/grammar_priv.h"
 
 enum {
@@ -96,6 +98,7 @@ static enum framed end_line(struct framing *f)
 	struct slice line = slice_sub(framing_command(f), f->line_start, f->text.len);
 	struct literal literal;
 
+	assert(line.ptr);
 	if (line.len < 2 || line.ptr[line.len - 2] != '\r') {
 		if (!f->is_skipping)
 			f->why = FRAMING_BARE_LINE_FEED;

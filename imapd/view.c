@@ -317,12 +317,30 @@ static void tell_keywords(struct imap_view *view, const struct mailbox *mailbox)
 	view->keywords_hash = hash;
 }
 
+/* Walks the members of a view's `uids` in ascending order and knows their numbers. */
+struct number_walk {
+	const struct ranges *uids;
+	uint32_t at;	 /* the run that was reached */
+	uint32_t before; /* members in the runs before it */
+};
+
+static uint32_t walk_to(struct number_walk *walk, uint32_t uid)
+{
+	const struct ranges *uids = walk->uids;
+	while (walk->at < uids->count && uids->runs[walk->at].last < uid) {
+		walk->before += uids->runs[walk->at].last - uids->runs[walk->at].first + 1;
+		walk->at++;
+	}
+	assert(walk->at < uids->count && uids->runs[walk->at].first <= uid);
+	return walk->before + (uid - uids->runs[walk->at].first) + 1;
+}
+
 /* Every unsolicited FETCH bears its UID (RFC 9051 section 7.5.2). */
 static bool tell_flags(struct imap_view *view, struct read *read, const struct mailbox *mailbox)
 {
 	struct buffer *out = &view->s->session.out;
-	uint32_t uid = 0, at = 0;
-	uint64_t before = 0; /* members of uids in the runs before `at` */
+	struct number_walk walk = { .uids = &view->uids };
+	uint32_t uid = 0;
 
 	while (ranges_next(&view->changed, uid + 1, &uid)) {
 		struct message_entry entry;
@@ -330,18 +348,9 @@ static bool tell_flags(struct imap_view *view, struct read *read, const struct m
 			ranges_remove(&view->changed, 1, uid - 1);
 			return false;
 		}
-		while (view->uids.runs[at].last < uid) {
-			before +=
-				(uint64_t)view->uids.runs[at].last - view->uids.runs[at].first + 1;
-			at++;
-			assert(at < view->uids.count);
-		}
+		uint32_t seqnum = walk_to(&walk, uid);
 		if (message_get(read, view->mailbox_id, uid, &entry) == ERR_OK) {
-			buffer_add_format(out, "* %llu FETCH (UID %u FLAGS ",
-					  (unsigned long long)(before +
-							       (uid - view->uids.runs[at].first) +
-							       1),
-					  uid);
+			buffer_add_format(out, "* %u FETCH (UID %u FLAGS ", seqnum, uid);
 			respond_flags(out, mailbox, &entry, view_is_recent(view, uid));
 			buffer_add_cstr(out, ")\r\n");
 		}
