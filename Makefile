@@ -4,11 +4,12 @@
 #   make run          the main job, shown from submission to mailbox; serves until Ctrl-C
 #                     (ONCE=1 stops after the show; PORT_BASE=N other ports)
 #   make test         everything, under sanitizers; closes with "N passed, N failed, N skipped"
+#   make crash        kills, power losses and failing disks, many more than in make test (SEED=N)
 #   make fuzz         the fuzz targets, for as long as you like (SECONDS_EACH=N, TARGET=NAME)
 #   make bench        figures on the release build (NAME=ROW, QUICK=1, PEERS=bode,postfix-dovecot)
 #   make install      DESTDIR, PREFIX (default /usr/local)
 #   make format       lays out the sources;  make check-style  checks the house's rules
-.PHONY: all run test fuzz bench install format check-style clean
+.PHONY: all run test crash fuzz bench install format check-style clean
 
 PREFIX ?= /usr/local
 PYTHON := /usr/bin/python3
@@ -30,6 +31,10 @@ run: all
 test:
 	@tools/packages build test
 	@$(PYTHON) tests/run
+
+crash:
+	@tools/packages build test
+	@BODE_CRASH_SEED=$(or $(SEED),1) $(PYTHON) tests/run --only crash --long
 
 fuzz:
 	@tools/packages build test
