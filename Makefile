@@ -4,7 +4,7 @@
 #   make run          the main job, shown from submission to mailbox; serves until Ctrl-C
 #                     (ONCE=1 stops after the show; PORT_BASE=N other ports)
 #   make test         everything, under sanitizers; closes with "N passed, N failed, N skipped"
-#   make crash        kills, power losses and failing disks, many more than in make test (SEED=N)
+#   make crash        kills, power losses, failing disks: many more than in make test (SEED=N)
 #   make fuzz         the fuzz targets, for as long as you like (SECONDS_EACH=N, TARGET=NAME)
 #   make bench        figures on the release build (NAME=ROW, QUICK=1, PEERS=bode,postfix-dovecot)
 #   make install      DESTDIR, PREFIX (default /usr/local)
