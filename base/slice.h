@@ -35,11 +35,13 @@ static inline struct slice slice_cstr(const char *text)
 /* At most `len` octets from `from` on; past the end, the empty slice. */
 static inline struct slice slice_sub(struct slice s, size_t from, size_t len)
 {
+	if (!s.ptr)
+		return SLICE_NONE;
 	if (from > s.len)
 		from = s.len;
 	if (len > s.len - from)
 		len = s.len - from;
-	return slice_of(s.ptr ? s.ptr + from : NULL, len);
+	return slice_of(s.ptr + from, len);
 }
 
 bool slice_eq(struct slice a, struct slice b);

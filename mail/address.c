@@ -82,7 +82,7 @@ static bool is_ipv6(struct slice text)
 {
 	char string[INET6_ADDRSTRLEN];
 	struct in6_addr address;
-	if (text.len >= sizeof(string) || memchr(text.ptr, '\0', text.len))
+	if (text.len == 0 || text.len >= sizeof(string) || memchr(text.ptr, '\0', text.len))
 		return false;
 	memcpy(string, text.ptr, text.len);
 	string[text.len] = '\0';

@@ -3,6 +3,8 @@
  * RFC 2045 sections 5 to 8, RFC 2183, RFC 1864, RFC 3282, RFC 2557 (Content-Location), and
  * RFC 9051 section 7.5.2 for the envelope. MIME-Version is not asked for (RFC 7103 section
  * 8.1). Runs in both. */
+#include <assert.h>
+
 #include "mail/header.h"
 #include "mail/mime_priv.h"
 
@@ -133,6 +135,7 @@ static struct slice keep_text(struct reading *r, struct slice value)
 static void read_addresses(struct reading *r, const struct field_row *row, struct slice value)
 {
 	char *envelope = (char *)r->part->envelope;
+	assert(envelope); /* find_row() gives these rows for a message only */
 	size_t count;
 	struct header_address *list = address_list_parse(value, r->arena, &count);
 	memcpy(envelope + row->at, &list, sizeof(list));
@@ -156,6 +159,7 @@ static void read_field(struct reading *r, const struct field_row *row, struct sl
 		return;
 	}
 	char *into = row->kind == FIELD_TEXT ? (char *)r->part : (char *)r->part->envelope;
+	assert(into);
 	memcpy(into + row->at, &text, sizeof(text));
 }
 

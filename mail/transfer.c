@@ -3,7 +3,6 @@
  * RFC 2045 sections 6.7 (quoted-printable) and 6.8 (base64). Broken encodings give what can be
  * had: an "=" that starts nothing stands for itself. Leaves out uuencode and the like, which
  * are no MIME. Runs in both. */
-#include <assert.h>
 #include <stdlib.h>
 
 #include "base/base64.h"
@@ -140,8 +139,7 @@ static enum quoted_state take_quoted(struct transfer_decoder *d, uint8_t c, stru
 		break;
 	case QUOTED_DIGIT:
 		if (hex_value(c) >= 0) {
-			int octet = hex_value(d->digit) << 4 | hex_value(c);
-			buffer_add_byte(octets, (uint8_t)octet);
+			buffer_add_byte(octets, (uint8_t)(hex_value(d->digit) * 16 + hex_value(c)));
 			return QUOTED_TEXT;
 		}
 		buffer_add_byte(octets, '=');

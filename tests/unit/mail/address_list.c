@@ -119,9 +119,11 @@ static void long_lists_end(void **state)
 	struct arena arena = { 0 };
 	size_t len = 4 * (size_t)ADDRESS_LIST_MAX, count;
 	uint8_t *text = arena_alloc(&arena, len);
+	memset(text, 'a', len);
 	for (size_t i = 0; i < len; i += 2)
-		memcpy(text + i, "a,", 2);
-	memcpy(text, "G:", 2);
+		text[i + 1] = ',';
+	text[0] = 'G';
+	text[1] = ':';
 	struct header_address *list = address_list_parse(slice_of(text, len), &arena, &count);
 	assert_int_equal(count, ADDRESS_LIST_MAX);
 	assert_null(list[count - 1].mailbox.ptr);
