@@ -55,6 +55,7 @@ static const struct {
 	/* Names in comments, as RFC 822 had them. */
 	{ "jdoe@example.org (John Doe)", "John Doe|-|jdoe|example.org" },
 	{ "<jdoe@example.org> (John \\(J\\) Doe)", "John (J) Doe|-|jdoe|example.org" },
+	{ "(Pete) <a@b>, <c(Joe)@d>, E (e) <e@f>", "Pete|-|a|b / Joe|-|c|d / E|-|e|f" },
 	{ "e@[192.0.2.1] (comment (inner))", "comment (inner)|-|e|[192.0.2.1]" },
 	{ "e@[IPv6:2001:db8::1], f@g", "-|-|e|[IPv6:2001:db8::1] / -|-|f|g" },
 	{ "\"local part\"@x.example", "-|-|local part|x.example" },

@@ -66,6 +66,16 @@ static void blanks_are_not_hoarded(void **state)
 	assert_int_equal(octets.len, 100001);
 	transfer_decoder_finish(&decoder, &octets);
 	transfer_decoder_finish(&decoder, &octets);
+	/* Behind "=" too: so many are no soft line break. */
+	buffer_clear(&octets);
+	decoder = transfer_decoder_new(ENCODING_QUOTED_PRINTABLE);
+	transfer_decode(decoder, SLICE("="), &octets);
+	for (size_t i = 0; i < 100000; i++)
+		transfer_decode(decoder, SLICE(" "), &octets);
+	assert_int_equal(octets.data[0], '=');
+	transfer_decode(decoder, SLICE("x"), &octets);
+	assert_int_equal(octets.len, 100002);
+	transfer_decoder_finish(&decoder, &octets);
 	buffer_free(&octets);
 }
 
