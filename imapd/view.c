@@ -233,7 +233,10 @@ enum err view_sync(struct imap_view *view, struct read *read)
 	if (view->is_gone)
 		goto out;
 	err = mailbox_get(read, view->mailbox_id, &arena, mailbox);
-	if (err == ERR_GONE || err == ERR_NOT_FOUND) {
+	/* An import may have given an empty mailbox another UIDVALIDITY: what this session has told
+	 * of it holds no more (RFC 9051 section 2.3.1.1). */
+	if (err == ERR_GONE || err == ERR_NOT_FOUND ||
+	    (err == ERR_OK && mailbox->uidvalidity != view->uidvalidity)) {
 		lose_mailbox(view);
 		err = ERR_OK;
 		goto out;

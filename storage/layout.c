@@ -75,6 +75,12 @@ void key_entry(struct key *key, uint64_t mailbox_id, uint32_t uid)
 	key_add_be32(key, uid);
 }
 
+void key_source(struct key *key, uint64_t mailbox_id, const struct source_name *name)
+{
+	key_mailbox_row(key, mailbox_id, ROW_SOURCE);
+	key_add(key, name->octets, sizeof(name->octets));
+}
+
 void key_piece(struct key *key, uint64_t blob_id, uint32_t chunk, uint32_t piece)
 {
 	key_be64(key, blob_id);
@@ -94,7 +100,13 @@ bool key_is_row(struct slice key, uint64_t mailbox_id, enum mailbox_row_kind kin
 	if (key.len < 9 || get_be64(key.ptr) != mailbox_id || key.ptr[8] != kind)
 		return false;
 	*rest_out = slice_sub(key, 9, key.len - 9);
-	return rest_out->len == (kind == ROW_ENTRY ? 4 : kind == ROW_CHANGE ? 8 : 0);
+	static const uint8_t rest_octets[] = {
+		[ROW_RECORD] = 0,
+		[ROW_CHANGE] = 8,
+		[ROW_ENTRY] = 4,
+		[ROW_SOURCE] = SOURCE_NAME_OCTETS,
+	};
+	return rest_out->len == rest_octets[kind];
 }
 
 void put_be40(uint8_t *at, uint64_t number)

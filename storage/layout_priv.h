@@ -27,6 +27,8 @@
  * (same)        mailbox be64, ROW_ENTRY,         u8 flags, be64 blob, be64 MODSEQ, be40 internal
  *               UID be32                         date, be40 save date, be40 size, be64 keywords,
  *                                                be64 thread
+ * (same)        mailbox be64, ROW_SOURCE,        be32 UID, u8 enum source_form: what an import
+ *               name of the original (16)        has brought, under the name it had there
  * blob          blob be64, be32 (chunk << 8 |    the chunk: u8 version, be16 dictionary, be32 raw
  *               piece)                           octets, one zstd frame with its checksum; cut into
  *                                                pieces (compress.c), so only piece 0 has a version
@@ -46,6 +48,7 @@
 #include "base/octets.h"
 #include "storage/account.h"
 #include "storage/message.h"
+#include "storage/source.h"
 
 enum { STORE_FORMAT = 1, RECORD_VERSION = 1 };
 
@@ -64,7 +67,7 @@ enum database {
 	DB_COUNT,
 };
 
-enum mailbox_row_kind { ROW_RECORD = 0, ROW_CHANGE = 1, ROW_ENTRY = 2 };
+enum mailbox_row_kind { ROW_RECORD = 0, ROW_CHANGE = 1, ROW_ENTRY = 2, ROW_SOURCE = 3 };
 enum change_kind { CHANGE_TOUCHED = 1, CHANGE_VANISHED = 2 };
 enum garbage_kind { GARBAGE_MAILBOX = 1, GARBAGE_BLOB = 2 };
 enum pending_owner { PENDING_SERVER = 1, PENDING_ADMIN = 2 };
@@ -96,6 +99,7 @@ bool key_address(struct key *key, struct slice local, struct slice domain);
 void key_mailbox_row(struct key *key, uint64_t mailbox_id, enum mailbox_row_kind kind);
 void key_change(struct key *key, uint64_t mailbox_id, uint64_t modseq);
 void key_entry(struct key *key, uint64_t mailbox_id, uint32_t uid);
+void key_source(struct key *key, uint64_t mailbox_id, const struct source_name *name);
 void key_piece(struct key *key, uint64_t blob_id, uint32_t chunk, uint32_t piece);
 void key_garbage(struct key *key, enum garbage_kind kind, uint64_t id);
 /* True where `key` is a row of that kind; what is behind the kind's octet goes to `rest_out`. */

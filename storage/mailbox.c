@@ -361,3 +361,41 @@ enum err mailbox_claim_recent(struct write *write, uint64_t mailbox_id,
 	}
 	return ERR_OK;
 }
+
+/* ---- what an import brings along ---- */
+
+enum err mailbox_adopt_uidvalidity(struct write *write, uint64_t mailbox_id, uint32_t uidvalidity)
+{
+	struct mailbox_slot *slot;
+	enum err err = mailbox_slot_get(write, mailbox_id, &slot);
+	if (err != ERR_OK)
+		return err == ERR_NOT_FOUND ? ERR_GONE : err;
+	struct mailbox *mailbox = &slot->record.mailbox;
+	if (mailbox->uidvalidity == uidvalidity)
+		return ERR_OK;
+	if (mailbox->uidnext != 1)
+		return ERR_EXISTS;
+	if (uidvalidity == 0 || uidvalidity > (uint32_t)write->now_unix)
+		return ERR_LIMIT;
+	mailbox->uidvalidity = uidvalidity;
+	if (uidvalidity > write->head.last_uidvalidity)
+		write->head.last_uidvalidity = uidvalidity;
+	mailbox_slot_dirty(write, slot);
+	write_note(write, mailbox->account_id, mailbox_id);
+	return ERR_OK;
+}
+
+enum err mailbox_raise_uidnext(struct write *write, uint64_t mailbox_id, uint32_t uidnext)
+{
+	struct mailbox_slot *slot;
+	enum err err = mailbox_slot_get(write, mailbox_id, &slot);
+	if (err != ERR_OK)
+		return err == ERR_NOT_FOUND ? ERR_GONE : err;
+	if (uidnext > MESSAGE_GIVEN_UID_MAX)
+		return ERR_LIMIT;
+	if (slot->record.mailbox.uidnext < uidnext) {
+		slot->record.mailbox.uidnext = uidnext;
+		mailbox_slot_dirty(write, slot);
+	}
+	return ERR_OK;
+}

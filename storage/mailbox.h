@@ -77,6 +77,15 @@ enum err mailbox_subscribe(struct write *write, uint32_t account_id, struct slic
 enum err mailbox_claim_recent(struct write *write, uint64_t mailbox_id,
 			      uint32_t *recent_from_uid_out) MUST_USE;
 
+/* For an import: the UIDVALIDITY that the mailbox had elsewhere, so that clients keep what they
+ * know of it. ERR_EXISTS: the mailbox has given UIDs of its own already. ERR_LIMIT: 0, or in the
+ * future, where ours come from. ERR_GONE. */
+enum err mailbox_adopt_uidvalidity(struct write *write, uint64_t mailbox_id,
+				   uint32_t uidvalidity) MUST_USE;
+/* UIDs below were used elsewhere: none of them will be given. Never lowers. ERR_LIMIT where it is
+ * above MESSAGE_GIVEN_UID_MAX, ERR_GONE. */
+enum err mailbox_raise_uidnext(struct write *write, uint64_t mailbox_id, uint32_t uidnext) MUST_USE;
+
 /* Every change of a mailbox is published after its commit. changed() is called on `loop`, once
  * for any number of changes since the last call; it reads what happened from the change log
  * (storage/message.h), or finds ERR_GONE. The memory is the watcher's until watch_end() has returned. */

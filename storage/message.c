@@ -138,8 +138,10 @@ enum err quota_check(const struct account *account, uint64_t messages, uint64_t 
 	return ERR_OK;
 }
 
-enum err message_append(struct write *write, uint64_t mailbox_id, const struct message_entry *entry,
-			const struct slice *keywords, size_t keyword_count, uint32_t *uid_out)
+/* `given_uid` 0: the mailbox's next. */
+static enum err append(struct write *write, uint64_t mailbox_id, uint32_t given_uid,
+		       const struct message_entry *entry, const struct slice *keywords,
+		       size_t keyword_count, uint32_t *uid_out)
 {
 	struct mailbox_slot *slot;
 	struct account_slot *account;
@@ -153,15 +155,19 @@ enum err message_append(struct write *write, uint64_t mailbox_id, const struct m
 		err = blob_may_reference(write, entry->blob_id);
 	if (err == ERR_OK)
 		err = write_may_grow(write);
-	if (err == ERR_OK && slot->record.mailbox.uidnext == UINT32_MAX)
+	if (err == ERR_OK &&
+	    (slot->record.mailbox.uidnext == UINT32_MAX || given_uid > MESSAGE_GIVEN_UID_MAX))
 		err = ERR_LIMIT;
+	if (err == ERR_OK && given_uid != 0 && given_uid < slot->record.mailbox.uidnext)
+		err = ERR_EXISTS;
 	if (err == ERR_OK)
 		err = keyword_bits(write, slot, keywords, keyword_count, true, &filed.keywords);
 	if (err != ERR_OK)
 		return err;
 
 	struct mailbox *mailbox = &slot->record.mailbox;
-	filed.uid = mailbox->uidnext++;
+	filed.uid = given_uid ? given_uid : mailbox->uidnext;
+	mailbox->uidnext = filed.uid + 1;
 	filed.modseq = account_next_modseq(write, account);
 	filed.saved_unix = write->now_unix;
 	mailbox_count(mailbox, &filed, 1);
@@ -178,6 +184,20 @@ enum err message_append(struct write *write, uint64_t mailbox_id, const struct m
 		err = change_add(write, slot, filed.modseq, CHANGE_TOUCHED, &uids);
 	*uid_out = filed.uid;
 	return err;
+}
+
+enum err message_append(struct write *write, uint64_t mailbox_id, const struct message_entry *entry,
+			const struct slice *keywords, size_t keyword_count, uint32_t *uid_out)
+{
+	return append(write, mailbox_id, 0, entry, keywords, keyword_count, uid_out);
+}
+
+enum err message_append_as(struct write *write, uint64_t mailbox_id, uint32_t uid,
+			   const struct message_entry *entry, const struct slice *keywords,
+			   size_t keyword_count)
+{
+	uint32_t filed_uid;
+	return append(write, mailbox_id, uid, entry, keywords, keyword_count, &filed_uid);
 }
 
 static uint64_t change_bits(enum flag_change change, uint64_t old, uint64_t bits)

@@ -57,6 +57,13 @@ enum err message_append(struct write *write, uint64_t mailbox_id, const struct m
 			const struct slice *keywords, size_t keyword_count,
 			uint32_t *uid_out) MUST_USE;
 
+/* The same with a UID that the message had elsewhere: ERR_EXISTS where the mailbox has come as
+ * far itself, ERR_LIMIT above MESSAGE_GIVEN_UID_MAX, so that no import uses up a mailbox's UIDs. */
+enum { MESSAGE_GIVEN_UID_MAX = INT32_MAX };
+enum err message_append_as(struct write *write, uint64_t mailbox_id, uint32_t uid,
+			   const struct message_entry *entry, const struct slice *keywords,
+			   size_t keyword_count) MUST_USE;
+
 enum flag_change { FLAGS_SET, FLAGS_ADD, FLAGS_REMOVE };
 struct store_flags {
 	enum flag_change change;
