@@ -3,8 +3,8 @@
  * What is on the disk may be anything: nothing, noise, another program's database, a file cut
  * short, a store of a newer Bode. LMDB maps the file and trusts it, so what would crash it is
  * looked for beforehand, by plain reads of the two meta pages. Nothing is written to a file
- * that is refused. The map is 1 TiB of address space from the start and never resized: to grow
- * it under a reader is not safe. Runs in the back, and in the admin's process. */
+ * that is refused. The map has its size from the start and is never resized: to grow it under
+ * a reader is not safe. Runs in the back, and in the admin's process. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -26,7 +26,9 @@ static const char *const database_names[DB_COUNT] = {
 
 static const struct slice format_key = { (const uint8_t *)"!bode", 5 };
 
-static const size_t map_octets = (size_t)1 << 40;
+/* Address space, not memory. Where there is not so much of it (a limit, a small machine) the
+ * map, and with it the store, is smaller. */
+static const size_t map_most_octets = (size_t)1 << 40, map_least_octets = (size_t)1 << 32;
 
 const char *why_format(const char *format, ...)
 {
@@ -84,12 +86,8 @@ static bool meta_read(int fd, off_t page_at, struct meta *meta_out)
 /* The newest tree's roots must lie within the file, or the first look at them is a SIGBUS. */
 static enum err file_check(int fd, const char *path, const char **why_out)
 {
-	struct stat status;
+	struct stat status = { .st_size = 0 };
 	struct meta metas[2];
-	if (fstat(fd, &status) != 0) {
-		*why_out = why_format("the store in %s cannot be read: %s", path, strerror(errno));
-		return ERR_DISK;
-	}
 	uint32_t page = 0;
 	bool is_lmdb = meta_read(fd, 0, &metas[0]);
 	if (is_lmdb) {
@@ -105,6 +103,8 @@ static enum err file_check(int fd, const char *path, const char **why_out)
 		return ERR_DISK;
 	}
 	bool fits = meta_read(fd, page, &metas[1]);
+	/* After the metas were read: a server at work makes the file longer, then writes them. */
+	fits = fstat(fd, &status) == 0 && fits;
 	if (fits) {
 		const struct meta *newest = &metas[metas[1].txn_id > metas[0].txn_id];
 		for (int i = 0; i < 2; i++)
@@ -271,6 +271,22 @@ static enum err contents_open(struct store *store, const char **why_out)
 	return code == 0 ? ERR_OK : open_failure(store, code, why_out);
 }
 
+static int environment_map(struct store *store, size_t map_octets)
+{
+	int dead;
+	environment_close(store);
+	int code = mdb_env_create(&store->env);
+	if (code == 0)
+		code = mdb_env_set_maxdbs(store->env, DB_COUNT);
+	if (code == 0)
+		code = mdb_env_set_maxreaders(store->env, STORE_READERS_MAX);
+	if (code == 0)
+		code = mdb_env_set_mapsize(store->env, map_octets);
+	if (code == 0)
+		code = mdb_env_open(store->env, store->path, MDB_NOTLS, 0600);
+	return code == 0 ? mdb_reader_check(store->env, &dead) : code;
+}
+
 enum err environment_open(struct store *store, const char **why_out)
 {
 	char *data_path = heap_alloc(strlen(store->path) + sizeof("/data.mdb"));
@@ -294,19 +310,9 @@ enum err environment_open(struct store *store, const char **why_out)
 	if (err != ERR_OK)
 		return err;
 
-	int code = mdb_env_create(&store->env);
-	if (code == 0)
-		code = mdb_env_set_maxdbs(store->env, DB_COUNT);
-	if (code == 0)
-		code = mdb_env_set_maxreaders(store->env, STORE_READERS_MAX);
-	if (code == 0)
-		code = mdb_env_set_mapsize(store->env, map_octets);
-	if (code == 0)
-		code = mdb_env_open(store->env, store->path, MDB_NOTLS, 0600);
-	if (code == 0) {
-		int dead;
-		code = mdb_reader_check(store->env, &dead);
-	}
+	int code = ENOMEM;
+	for (size_t map = map_most_octets; code == ENOMEM && map >= map_least_octets; map /= 2)
+		code = environment_map(store, map);
 	MDB_stat stat;
 	if (code == 0)
 		code = mdb_env_stat(store->env, &stat);

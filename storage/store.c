@@ -175,7 +175,7 @@ void store_close(struct store **store_at)
 		buffer_free(&read->plain);
 		free(read);
 	}
-	if (store->mode == STORE_SERVE)
+	if (store->mode == STORE_SERVE && store->jobs > 0)
 		log_info(NULL, EVENT("writer-stopped"), NUM("jobs", store->jobs),
 			 NUM("batches", store->batches), NUM("failed", store->failed_batches));
 	environment_close(store);
