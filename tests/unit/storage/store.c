@@ -185,7 +185,15 @@ static void refuses_one_cut_short(void **state)
 	file_write(path, whole.data, 0);
 	assert_int_equal(bed_try_open(&bed, STORE_SERVE, &why), ERR_DISK);
 	file_write(path, whole.data, whole.len);
+	/* Whatever its last commit added: when it is closed, it knows its length. */
+	struct head head;
+	struct slice record;
 	bed_open(&bed, STORE_SERVE);
+	struct read *read = read_begin(bed.store);
+	assert_int_equal(db_get(read, DB_MAIN, SLICE("!head"), &record), ERR_OK);
+	assert_true(head_decode(record, &head));
+	assert_int_equal(head.file_octets, whole.len);
+	read_end(&read);
 	buffer_free(&whole);
 	bed_end(&bed);
 }
