@@ -149,11 +149,35 @@ enum err store_open(const char *state_dir, enum store_mode mode, struct store **
 	return err;
 }
 
-/* The file's length is known exactly from now on, so that a file cut short is recognised. */
-static enum err settle(struct write *write, struct job *job)
+static enum err settle_run(struct write *write, struct job *job)
 {
 	write_touch(write);
 	return ERR_OK;
+}
+
+static off_t file_octets(struct store *store)
+{
+	int fd;
+	struct stat status;
+	return mdb_env_get_fd(store->env, &fd) == 0 && fstat(fd, &status) == 0 ? status.st_size : 0;
+}
+
+/* Each commit writes down how long the file was before it. One that does not make it longer
+ * makes that exact, so that a file cut short is recognised, whatever is cut. */
+static void settle(struct store *store)
+{
+	enum { COMMITS_MAX = 5 };
+	struct job job = { .run = settle_run };
+	off_t before = -1;
+	if (!store->wrote || !store->env)
+		return;
+	for (int i = 0; i < COMMITS_MAX && before != file_octets(store); i++) {
+		before = file_octets(store);
+		if (store_write_now(store, &job) != ERR_OK) {
+			log_warning(NULL, EVENT("store-not-settled"), CSTR("path", store->path));
+			return;
+		}
+	}
 }
 
 void store_close(struct store **store_at)
@@ -163,9 +187,7 @@ void store_close(struct store **store_at)
 		return;
 	*store_at = NULL;
 	writer_stop(store);
-	struct job job = { .run = settle };
-	if (store->wrote && store_write_now(store, &job) != ERR_OK)
-		log_warning(NULL, EVENT("store-not-settled"), CSTR("path", store->path));
+	settle(store);
 	while (store->idle_reads) {
 		struct read *read = store->idle_reads;
 		store->idle_reads = read->next;
