@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include "admin/admin_priv.h"
+#include "base/clock.h"
 #include "mda/filing.h"
 #include "serve/control.h"
+#include "smtpd/trace.h"
 
 struct delivery {
 	struct loop *loop;
@@ -78,6 +80,23 @@ static bool feed_input(struct delivery *delivery)
 	return got == 0;
 }
 
+/* RFC 5321 section 4.4: who makes the final delivery notes the reverse path and the hop. */
+static void feed_trace(struct delivery *delivery, struct admin *admin, struct slice reverse_path,
+		       const struct address *address)
+{
+	struct buffer lines = { 0 };
+	const struct trace trace = {
+		.reverse_path = reverse_path,
+		.hostname = slice_cstr(admin->config->hostname),
+		.protocol = "local",
+		.forward_path = address_format(address, &admin->arena),
+		.arrived_unix = clock_unix(),
+	};
+	trace_format(&trace, &lines);
+	feed(delivery, buffer_slice(&lines));
+	buffer_free(&lines);
+}
+
 static int report(enum err err, const char *text)
 {
 	switch (err) {
@@ -132,10 +151,7 @@ int admin_deliver(struct admin *admin, int argc, char **argv)
 		status = report(err, text);
 		goto out;
 	}
-	/* RFC 5321 section 4.4: who makes the final delivery notes the reverse path on top. */
-	char *trace =
-		arena_format(&admin->arena, "Return-Path: <%.*s>\r\n", SLICE_ARG(reverse_path));
-	feed(&delivery, slice_cstr(trace));
+	feed_trace(&delivery, admin, reverse_path, &address);
 	if (!feed_input(&delivery))
 		goto out;
 	filing_commit(delivery.filing);

@@ -85,7 +85,8 @@ def test_deliver_files_a_message_and_wakes_the_server(new_server):
     while not imap.readline().startswith(b"i OK"):
         pass
     message = imap.fetch("1", "(BODY.PEEK[])")[1][0][1]
-    assert message == (b"Return-Path: <cron@example.org>\r\nSubject: by hand\r\n\r\nHello\r\n")
+    assert message.startswith(b"Return-Path: <cron@example.org>\r\nReceived: ")
+    assert message.endswith(b"\r\nSubject: by hand\r\n\r\nHello\r\n")
     assert "there is no user" in server.bode("deliver", "no@example.org", typed="x\n", status=1)
     assert "not served here" in server.bode("deliver", "a@elsewhere.example", typed="x\n", status=1)
 
