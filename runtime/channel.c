@@ -1,9 +1,10 @@
 /* runtime/channel.c - frames and descriptors over one stream socket, with raw sendmsg() and
  * recvmsg() under a uv_poll.
  *
- * Descriptors travel with the octets of their frame or earlier (the kernel hands them out with
- * the first octet of a sendmsg()), at most FDS_AHEAD of them ahead of their frames, so the
- * receiver can tell a full socket from a flood. */
+ * A descriptor travels with the first octet of its frame, and alone: a sendmsg() never carries
+ * two. The kernel drops a descriptor for which the receiver has no number free (MSG_CTRUNC), and
+ * does not say how many; so it was exactly one, its place in the order is kept, and no later
+ * frame takes a descriptor that was another's. */
 #include "runtime/channel.h"
 
 #include <assert.h>
@@ -23,8 +24,8 @@
 enum {
 	HEADER_OCTETS = 12,
 	FLAG_FD = 1,
-	FDS_AHEAD = 16,
-	FDS_WAITING_MAX = 2 * FDS_AHEAD,
+	FDS_WAITING_MAX = 16,
+	MARKS_FIRST = 16,
 	READ_OCTETS = 128 * 1024,
 	EAGER_OCTETS = 128 * 1024, /* so much is written at once, in the middle of a turn */
 	HIGH_WATER_OCTETS = 1024 * 1024,
@@ -33,7 +34,7 @@ enum {
 /* A frame in the queue that carries a descriptor. */
 struct mark {
 	uint64_t at; /* where it begins, counted from the first octet ever sent */
-	int fd;	     /* -1: has gone ahead already */
+	int fd;
 };
 
 struct channel {
@@ -59,6 +60,7 @@ struct channel {
 	bool blocked; /* the socket takes no more: wait until it is writable */
 	bool mute;    /* a write failed: output is dropped, but what the peer said last is read */
 	bool broken;  /* it is over */
+	bool foul;    /* because the peer broke the rules */
 	bool closed_told;
 	bool wants_drained;
 	bool throttled;
@@ -106,6 +108,7 @@ static void break_off(struct channel *channel, const char *why)
 	if (channel->broken)
 		return;
 	channel->broken = true;
+	channel->foul = why != NULL;
 	if (why)
 		log_error(NULL, EVENT("channel-broken"), WORD("why", why));
 	schedule(channel); /* where closed() is called */
@@ -113,69 +116,59 @@ static void break_off(struct channel *channel, const char *why)
 
 /* ---- out ---- */
 
-/* How many octets may go now, and which descriptors with them. */
-static size_t fds_to_send(const struct channel *channel, int fds_out[FDS_AHEAD], size_t *count_out)
+/* How many octets may go now, and which descriptor with them, or -1. */
+static size_t octets_to_send(const struct channel *channel, int *fd_out)
 {
-	size_t limit = queued(channel);
-	*count_out = 0;
-	for (size_t i = 0; i < channel->mark_count && i < FDS_AHEAD; i++)
-		if (channel->marks[i].fd >= 0)
-			fds_out[(*count_out)++] = channel->marks[i].fd;
-	if (channel->mark_count > FDS_AHEAD)
-		limit = (size_t)(channel->marks[FDS_AHEAD].at - channel->total);
-	return limit;
+	const struct mark *mark = channel->marks, *end = mark + channel->mark_count;
+	*fd_out = -1;
+	if (mark != end && mark->at == channel->total)
+		*fd_out = mark++->fd;
+	return mark != end ? (size_t)(mark->at - channel->total) : queued(channel);
 }
 
 /* Nobody will read what is queued. */
 static void drop_output(struct channel *channel)
 {
 	for (size_t i = 0; i < channel->mark_count; i++)
-		if (channel->marks[i].fd >= 0)
-			close(channel->marks[i].fd);
+		close(channel->marks[i].fd);
 	channel->mark_count = 0;
 	buffer_wipe(&channel->out);
 	channel->out_at = 0;
 	channel->blocked = false;
 }
 
-/* `sent` octets have gone, and with them the descriptors that could. */
+/* `sent` octets have gone, and with them the descriptor that went along. */
 static void note_sent(struct channel *channel, size_t sent)
 {
-	size_t passed = 0;
+	if (channel->mark_count > 0 && channel->marks[0].at == channel->total) {
+		close(channel->marks[0].fd);
+		channel->mark_count--;
+		memmove(channel->marks, channel->marks + 1,
+			channel->mark_count * sizeof(struct mark));
+	}
 	channel->out_at += sent;
 	channel->total += sent;
-	for (size_t i = 0; i < channel->mark_count && i < FDS_AHEAD; i++) {
-		if (channel->marks[i].fd >= 0)
-			close(channel->marks[i].fd);
-		channel->marks[i].fd = -1;
-		passed += channel->marks[i].at < channel->total;
-	}
-	if (passed == 0)
-		return;
-	channel->mark_count -= passed;
-	memmove(channel->marks, channel->marks + passed, channel->mark_count * sizeof(struct mark));
 }
 
 static ssize_t send_some(struct channel *channel)
 {
 	union {
 		struct cmsghdr header; /* for its alignment */
-		char octets[CMSG_SPACE(FDS_AHEAD * sizeof(int))];
+		char octets[CMSG_SPACE(sizeof(int))];
 	} control;
-	int fds[FDS_AHEAD];
-	size_t fd_count;
-	size_t limit = fds_to_send(channel, fds, &fd_count);
+	int fd;
+	size_t limit = octets_to_send(channel, &fd);
 	struct iovec part = { channel->out.data + channel->out_at, limit };
 	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
-	if (fd_count) {
+	if (fd >= 0) {
 		memset(&control, 0, sizeof(control));
 		message.msg_control = control.octets;
-		message.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
+		message.msg_controllen = CMSG_SPACE(sizeof(int));
 		struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 		header->cmsg_level = SOL_SOCKET;
 		header->cmsg_type = SCM_RIGHTS;
-		header->cmsg_len = CMSG_LEN(fd_count * sizeof(int));
-		memcpy(CMSG_DATA(header), fds, fd_count * sizeof(int));
+		header->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(header), &fd, sizeof(fd));
 	}
 	ssize_t sent;
 	do
@@ -237,7 +230,7 @@ bool channel_send(struct channel *channel, uint16_t type, uint32_t conversation,
 	}
 	if (fd >= 0) {
 		if (channel->mark_count == channel->mark_cap) {
-			channel->mark_cap = channel->mark_cap ? channel->mark_cap * 2 : FDS_AHEAD;
+			channel->mark_cap = channel->mark_cap ? channel->mark_cap * 2 : MARKS_FIRST;
 			channel->marks = heap_resize(channel->marks,
 						     channel->mark_cap * sizeof(struct mark));
 		}
@@ -274,7 +267,7 @@ void channel_flush(struct channel *channel)
 /* Takes the descriptors of a message. False: more than we would ever be sent. */
 static bool keep_fds(struct channel *channel, struct msghdr *message)
 {
-	bool good = !(message->msg_flags & MSG_CTRUNC);
+	bool good = true, cut = (message->msg_flags & MSG_CTRUNC) != 0;
 	for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header;
 	     header = CMSG_NXTHDR(message, header)) {
 		if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
@@ -289,9 +282,16 @@ static bool keep_fds(struct channel *channel, struct msghdr *message)
 				close(fd);
 				good = false;
 			}
+			good &= !cut;
 		}
 	}
-	return good;
+	if (!good || !cut)
+		return good;
+	log_error(NULL, EVENT("descriptor-lost"), WORD("why", "no-descriptors"));
+	if (channel->fd_count == FDS_WAITING_MAX)
+		return false;
+	channel->fds[channel->fd_count++] = CHANNEL_FD_LOST;
+	return true;
 }
 
 static int take_fd(struct channel *channel)
@@ -449,6 +449,11 @@ struct channel *channel_new(struct loop *loop, int fd, const struct channel_even
 	return channel;
 }
 
+bool channel_is_foul(const struct channel *channel)
+{
+	return channel->foul;
+}
+
 void *channel_user(const struct channel *channel)
 {
 	return channel->user;
@@ -475,7 +480,8 @@ void channel_free(struct channel **at)
 	channel->events = NULL;
 	drop_output(channel);
 	for (size_t i = 0; i < channel->fd_count; i++)
-		close(channel->fds[i]);
+		if (channel->fds[i] >= 0)
+			close(channel->fds[i]);
 	channel->fd_count = 0;
 	free(channel->marks);
 	channel->marks = NULL;

@@ -13,9 +13,13 @@
 struct channel;
 
 enum { CHANNEL_PAYLOAD_MAX_OCTETS = 1024 * 1024 };
+/* In place of a descriptor that came when this process had no number free for it: the kernel
+ * has closed it. */
+enum { CHANNEL_FD_LOST = -2 };
 
 struct channel_events {
-	/* `payload` is valid during the call. `fd` is -1 or the callee's from now on. */
+	/* `payload` is valid during the call. `fd` is -1 (none), CHANNEL_FD_LOST, or the callee's
+	 * from now on. */
 	void (*message)(struct channel *channel, uint16_t type, uint32_t conversation,
 			struct slice payload, int fd);
 	/* The other end is gone or broke the rules (logged). The owner calls channel_free(). */
@@ -28,6 +32,8 @@ struct channel_events {
 struct channel *channel_new(struct loop *loop, int fd, const struct channel_events *events,
 			    void *user);
 void *channel_user(const struct channel *channel);
+/* In closed(): whether the other end broke the rules, and may be there still. */
+bool channel_is_foul(const struct channel *channel);
 /* Queues a frame; all frames of one turn of the loop leave together. `fd` is -1 or is closed
  * by the channel once sent. False: more than 1 MiB is queued; send bulk again only after
  * drained(). The frame is taken in either case. */

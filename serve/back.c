@@ -90,9 +90,13 @@ static void on_message(struct channel *channel, uint16_t type, uint32_t conversa
 	}
 }
 
+/* One that broke the rules is there still, and will get no other channel. */
 static void on_closed(struct channel *channel)
 {
-	peer_free(channel_user(channel));
+	struct front_peer *peer = channel_user(channel);
+	if (channel_is_foul(channel))
+		child_report(&peer->owner->child_loop, REPORT_BAD_FRONT);
+	peer_free(peer);
 }
 
 static void back_link(struct child_loop *child_loop, int fd)

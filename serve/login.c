@@ -331,11 +331,19 @@ static bool take_session(struct login_desk *desk, struct slice payload, int fd)
 {
 	struct session_message message;
 	struct token_owner owner;
-	if (fd < 0)
+	if (fd == -1)
 		return false;
 	if (!session_message_decode(payload, &message) || message.protocol == PROTOCOL_SMTP) {
-		close(fd);
+		if (fd >= 0)
+			close(fd);
 		return false;
+	}
+	if (fd == CHANNEL_FD_LOST) {
+		/* Closed already, so the client is cut off; the others go on. */
+		log_error(NULL, EVENT("session-refused"), WORD("why", "no-descriptors"),
+			  WORD("protocol", protocol_word(message.protocol)));
+		token_forget(desk->login->tokens, &message.token);
+		return true;
 	}
 	if (!token_find(desk->login->tokens, &message.token, &owner) ||
 	    owner.protocol != message.protocol) {

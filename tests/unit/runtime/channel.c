@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -35,6 +36,8 @@ static void on_message(struct channel *channel, uint16_t type, uint32_t conversa
 		struct stat about;
 		if (fd >= 0 && fstat(fd, &about) == 0)
 			buffer_add_format(&end->seen, "+%lu", (unsigned long)about.st_ino);
+		if (fd == CHANNEL_FD_LOST)
+			buffer_add_cstr(&end->seen, "+lost");
 		buffer_add_byte(&end->seen, ' ');
 	}
 	if (fd >= 0)
@@ -284,6 +287,40 @@ static void test_descriptor_flood(void **state)
 	}
 }
 
+/* A process that has no number free loses what comes then, and nothing else; above all no frame
+ * gets another's descriptor. */
+static void test_descriptor_lost(void **state)
+{
+	enum { FRAMES = 6, LOST = 2 };
+	struct pair p;
+	struct buffer want = { 0 }, ignored = { 0 };
+	struct rlimit limit, none;
+	pair_init(&p, false);
+	turn(&p, 1);
+	for (unsigned i = 0; i < FRAMES; i++) {
+		bool is_lost = i >= 1 && i < 1 + LOST;
+		buffer_add_format(&want, "4:%u:p", i);
+		channel_send(p.a.channel, 4, i, SLICE("p"),
+			     open_temporary(is_lost ? &ignored : &want));
+		buffer_add_cstr(&want, is_lost ? "+lost " : " ");
+	}
+	channel_flush(p.a.channel);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = limit;
+	none.rlim_cur = 0; /* what is open stays so */
+	for (unsigned i = 0; i < 50 && p.b.frames < FRAMES; i++) {
+		bool loses = p.b.frames >= 1 && p.b.frames < 1 + LOST;
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, loses ? &none : &limit), 0);
+		turn(&p, 1);
+	}
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_true(slice_eq(buffer_slice(&p.b.seen), buffer_slice(&want)));
+	assert_int_equal(p.b.closed, 0);
+	buffer_free(&want);
+	buffer_free(&ignored);
+	pair_fini(&p);
+}
+
 static void test_close_and_last_words(void **state)
 {
 	struct pair p;
@@ -516,6 +553,7 @@ int main(void)
 		cmocka_unit_test(test_largest_frame),
 		cmocka_unit_test(test_hostile_frames),
 		cmocka_unit_test(test_descriptor_flood),
+		cmocka_unit_test(test_descriptor_lost),
 		cmocka_unit_test(test_close_and_last_words),
 		cmocka_unit_test(test_free_in_message),
 		cmocka_unit_test(test_unsent_descriptors_are_closed),
