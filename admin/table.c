@@ -1,6 +1,7 @@
 /* admin/table.c - a list for eyes or for programs. */
 #include "admin/table.h"
 
+#include <assert.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,7 @@ struct table {
 
 struct table *table_new(bool json, const char *const *columns, unsigned count)
 {
+	assert(count >= 1);
 	struct table *table = heap_alloc(sizeof(*table));
 	table->json = json;
 	table->count = count < COLUMNS_MAX ? count : COLUMNS_MAX;
@@ -101,6 +103,7 @@ static void print_for_eyes(const struct table *table, const char *none)
 {
 	struct cursor cells = cursor_of(buffer_slice(&table->cells));
 	struct slice cell;
+	assert(table->count >= 1);
 	if (at_end(&cells)) {
 		puts(none);
 		return;
