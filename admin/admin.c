@@ -39,6 +39,11 @@ static const struct admin_command commands[] = {
 	{ "alias list", "[--json]", "list the aliases", admin_alias_list },
 	{ "deliver", "ADDRESS [--from ADDRESS]", "file a message from standard input",
 	  admin_deliver },
+	{ "status", "[--json]", "tell how the server and its store are", admin_status },
+	{ "backup", "FOLDER [--scratch FOLDER]",
+	  "copy everything into a folder and prove that it can be restored", admin_backup },
+	{ "restore", "FOLDER [--previous] [--despite-damage]",
+	  "make the store anew from a backup's folder", admin_restore },
 	{ "config check", "", "check the configuration file", admin_config_check },
 	{ "config", "--explain", "explain every key of the configuration", admin_config_explain },
 	{ "version", "", "print the version", admin_version },
@@ -127,7 +132,7 @@ bool admin_become_back(struct admin *admin)
 	return true;
 }
 
-bool admin_open_store(struct admin *admin)
+static bool open_store(struct admin *admin, enum store_mode mode)
 {
 	const char *why = NULL;
 	if (admin->store)
@@ -136,12 +141,22 @@ bool admin_open_store(struct admin *admin)
 		return false;
 	/* The sentence says it all; the log's line would say it again. */
 	log_set_level(LOG_NOTHING);
-	if (store_open(admin->config->state_dir, STORE_CREATE, &admin->store, &why) != ERR_OK) {
+	if (store_open(admin->config->state_dir, mode, &admin->store, &why) != ERR_OK) {
 		admin_fail("%s", why ? why : "the store cannot be opened");
 		return false;
 	}
 	log_set_level(LOG_ERROR);
 	return true;
+}
+
+bool admin_open_store(struct admin *admin)
+{
+	return open_store(admin, STORE_CREATE);
+}
+
+bool admin_open_existing_store(struct admin *admin)
+{
+	return open_store(admin, STORE_ADMIN);
 }
 
 int admin_main(int argc, char **argv)

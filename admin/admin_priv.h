@@ -45,6 +45,9 @@ int admin_alias_list(struct admin *admin, int argc, char **argv);
 int admin_deliver(struct admin *admin, int argc, char **argv);
 int admin_config_check(struct admin *admin, int argc, char **argv);
 int admin_config_explain(struct admin *admin, int argc, char **argv);
+int admin_backup(struct admin *admin, int argc, char **argv);
+int admin_restore(struct admin *admin, int argc, char **argv);
+int admin_status(struct admin *admin, int argc, char **argv);
 int admin_version(struct admin *admin, int argc, char **argv);
 
 /* "bode: ..." on standard error; returns EXIT_FAILURE. One line that says what to do. */
@@ -58,12 +61,14 @@ int admin_fail_store(enum err err, const char *doing);
 bool admin_read_config(struct admin *admin);
 bool admin_become_back(struct admin *admin);
 bool admin_open_store(struct admin *admin);
+/* The same where a store must be there already: nothing is made. */
+bool admin_open_existing_store(struct admin *admin);
 
 /* Options of one command: fills what the command asks for. Positional arguments are left in
  * argv[optind..argc). False: wrong usage, said already. */
 struct admin_options {
-	bool json, password_stdin, yes;
-	const char *hostname, *domain, *user, *state_dir, *quota, *from;
+	bool json, password_stdin, yes, previous, despite_damage;
+	const char *hostname, *domain, *user, *state_dir, *quota, *from, *scratch;
 };
 enum admin_option {
 	OPTION_JSON = 1,
@@ -75,6 +80,9 @@ enum admin_option {
 	OPTION_STATE_DIR = 64,
 	OPTION_QUOTA = 128,
 	OPTION_FROM = 256,
+	OPTION_SCRATCH = 512,
+	OPTION_PREVIOUS = 1024,
+	OPTION_DESPITE_DAMAGE = 2048,
 };
 /* `allowed` is a set of enum admin_option; `least` and `most` count positional arguments. */
 bool admin_parse_options(const struct admin *admin, int argc, char **argv, unsigned allowed,

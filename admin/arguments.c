@@ -16,6 +16,9 @@ static const struct {
 	{ { "state-dir", required_argument, NULL, 's' }, OPTION_STATE_DIR },
 	{ { "quota", required_argument, NULL, 'q' }, OPTION_QUOTA },
 	{ { "from", required_argument, NULL, 'f' }, OPTION_FROM },
+	{ { "scratch", required_argument, NULL, 'S' }, OPTION_SCRATCH },
+	{ { "previous", no_argument, NULL, 'P' }, OPTION_PREVIOUS },
+	{ { "despite-damage", no_argument, NULL, 'D' }, OPTION_DESPITE_DAMAGE },
 };
 
 bool admin_parse_options(const struct admin *admin, int argc, char **argv, unsigned allowed,
@@ -41,6 +44,9 @@ bool admin_parse_options(const struct admin *admin, int argc, char **argv, unsig
 		case 's': options_out->state_dir = optarg; break;
 		case 'q': options_out->quota = optarg; break;
 		case 'f': options_out->from = optarg; break;
+		case 'S': options_out->scratch = optarg; break;
+		case 'P': options_out->previous = true; break;
+		case 'D': options_out->despite_damage = true; break;
 		default:
 			admin_usage(admin, "\"%s\" is not understood", argv[optind - 1]);
 			return false;

@@ -73,3 +73,15 @@ void control_notify_account(const char *state_dir, uint32_t account_id)
 	}
 	close(fd);
 }
+
+bool control_is_served(const char *state_dir)
+{
+	struct sockaddr_un address;
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	/* A socket whose process has ended refuses. */
+	bool is = fd >= 0 && control_address(state_dir, &address) &&
+		  connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+	if (fd >= 0)
+		close(fd);
+	return is;
+}

@@ -24,6 +24,11 @@ static const char *const database_names[DB_COUNT] = {
 	[DB_GARBAGE] = "garbage", [DB_PENDING] = "pending",
 };
 
+const char *database_name(enum database db)
+{
+	return db == DB_MAIN ? "main" : database_names[db];
+}
+
 static const struct slice format_key = { (const uint8_t *)"!bode", 5 };
 
 /* Address space, not memory. Where there is not so much of it (a limit, a small machine) the

@@ -81,3 +81,18 @@ enum err write_may_grow(struct write *write)
 		write->space = space_is_enough(write->store) ? SPACE_ENOUGH : SPACE_LOW;
 	return write->space == SPACE_LOW ? ERR_FULL : ERR_OK;
 }
+
+void store_figures(struct store *store, struct store_figures *figures_out)
+{
+	int fd;
+	struct stat status;
+	MDB_envinfo info;
+	*figures_out = (struct store_figures){ .disk_free_octets = room_octets(store) };
+	figures_out->free_octets = free_inside_octets(store);
+	if (!store->env)
+		return;
+	if (mdb_env_get_fd(store->env, &fd) == 0 && fstat(fd, &status) == 0)
+		figures_out->file_octets = (uint64_t)status.st_size;
+	if (mdb_env_info(store->env, &info) == 0)
+		figures_out->commits = info.me_last_txnid;
+}

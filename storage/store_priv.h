@@ -102,6 +102,8 @@ struct write {
 /* environment.c */
 enum err environment_open(struct store *store, const char **why_out) MUST_USE;
 void environment_close(struct store *store);
+/* As LMDB knows it; "main" for the unnamed one. */
+const char *database_name(enum database db);
 /* After a failure that LMDB does not forgive: waits until nobody is inside, closes, opens.
  * `generation` is the one that failed: where another thread was faster, nothing happens. */
 enum err environment_reopen(struct store *store, unsigned generation) MUST_USE;
