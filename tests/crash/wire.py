@@ -173,8 +173,6 @@ class Smtp(Wire):
         if replies[-1][0] != 354:
             return next(reply for reply in replies if reply[0] >= 400)
         if any(code != 250 for code, _ in replies[:-1]):
-            self.send(b".\r\n")  # not to all: nothing is sent
-            self.reply()
-            raise Unanswered("some recipients were refused")
+            raise Unanswered("not to all: better to nobody, so the connection ends here")
         self.send(text + b".\r\n")
         return self.reply()
