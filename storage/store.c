@@ -85,9 +85,51 @@ static void remove_if_new(const char *path, bool was_there)
 		unlink(path);
 }
 
+/* A new store is made in a folder of its own and gets its name when it is whole and on the disk.
+ * What a loss of power leaves of it before is in nobody's way. */
+static enum err data_create_aside(struct store *store, const char *data, const char **why_out)
+{
+	char *path = store->path, *aside = path_join(path, "new");
+	char *new_data = path_join(aside, "data.mdb"), *new_lock = path_join(aside, "lock.mdb");
+	enum err err = ERR_OK;
+	unlink(new_data);
+	unlink(new_lock);
+	if (mkdir(aside, 0700) != 0 && errno != EEXIST)
+		err = errno_failure(aside, "made", why_out);
+	if (err == ERR_OK) {
+		store->path = aside;
+		err = environment_open(store, why_out);
+		environment_close(store);
+		store->path = path;
+	}
+	if (err == ERR_OK && rename(new_data, data) != 0)
+		err = errno_failure(data, "made", why_out);
+	unlink(new_data);
+	unlink(new_lock);
+	rmdir(aside);
+	free(new_lock);
+	free(new_data);
+	free(aside);
+	return err;
+}
+
+/* By one process at a time; who comes second finds it there. */
+static enum err data_create(struct store *store, const char *data, const char **why_out)
+{
+	enum err err = ERR_OK;
+	int fd = open(store->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || flock(fd, LOCK_EX) != 0)
+		err = errno_failure(store->path, "opened", why_out);
+	else if (access(data, F_OK) != 0)
+		err = data_create_aside(store, data, why_out);
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
 static enum err open_checked(struct store *store, const char *state_dir, const char **why_out)
 {
-	enum err err;
+	enum err err = ERR_OK;
 	if (store->mode == STORE_CREATE &&
 	    (err = folder_create(store, state_dir, why_out)) != ERR_OK)
 		return err;
@@ -95,7 +137,10 @@ static enum err open_checked(struct store *store, const char *state_dir, const c
 	char *lock = path_join(store->path, "lock.mdb");
 	bool data_was_there = access(data, F_OK) == 0;
 	bool lock_was_there = access(lock, F_OK) == 0;
-	err = environment_open(store, why_out);
+	if (store->mode == STORE_CREATE && !data_was_there)
+		err = data_create(store, data, why_out);
+	if (err == ERR_OK)
+		err = environment_open(store, why_out);
 	if (err != ERR_OK) {
 		remove_if_new(lock, lock_was_there);
 	} else {

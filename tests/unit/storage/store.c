@@ -102,6 +102,33 @@ static void makes_one_that_stays(void **state)
 	bed_end(&bed);
 }
 
+/* The power failed while a store was made: what is left of it is in nobody's way. */
+static void makes_one_where_another_was_begun(void **state)
+{
+	for (unsigned begun = 0; begun < 3; begun++) {
+		struct bed bed;
+		char path[128];
+		bed_dir(&bed);
+		path_of(&bed, "", path);
+		assert_int_equal(mkdir(path, 0700), 0);
+		path_of(&bed, "new", path);
+		assert_int_equal(mkdir(path, 0700), 0);
+		path_of(&bed, "new/data.mdb", path);
+		if (begun > 0)
+			file_write(path, "half a store", begun == 1 ? 0 : 12);
+		const char *why;
+		assert_int_equal(bed_try_open(&bed, STORE_SERVE, &why), ERR_NOT_FOUND);
+		bed_open(&bed, STORE_CREATE);
+		assert_int_equal(bed_write(&bed, bed_first_account, &bed), ERR_OK);
+		path_of(&bed, "new", path);
+		assert_int_not_equal(access(path, F_OK), 0);
+		store_close(&bed.store);
+		bed_open(&bed, STORE_SERVE);
+		assert_true(bed_mailbox(&bed, "INBOX") != 0);
+		bed_end(&bed);
+	}
+}
+
 static enum err write_format(struct write *write, void *arg)
 {
 	uint8_t record[13] = { RECORD_VERSION };
@@ -266,6 +293,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(says_that_there_is_none),
 		cmocka_unit_test(makes_one_that_stays),
+		cmocka_unit_test(makes_one_where_another_was_begun),
 		cmocka_unit_test(refuses_a_newer_version),
 		cmocka_unit_test(refuses_noise),
 		cmocka_unit_test(refuses_another_programs_database),
