@@ -232,6 +232,9 @@ void store_close(struct store **store_at)
 		return;
 	*store_at = NULL;
 	writer_stop(store);
+	if (store->mode == STORE_SERVE && store->jobs > 0)
+		log_info(NULL, EVENT("writer-stopped"), NUM("jobs", store->jobs),
+			 NUM("batches", store->batches), NUM("failed", store->failed_batches));
 	settle(store);
 	while (store->idle_reads) {
 		struct read *read = store->idle_reads;
@@ -242,9 +245,6 @@ void store_close(struct store **store_at)
 		buffer_free(&read->plain);
 		free(read);
 	}
-	if (store->mode == STORE_SERVE && store->jobs > 0)
-		log_info(NULL, EVENT("writer-stopped"), NUM("jobs", store->jobs),
-			 NUM("batches", store->batches), NUM("failed", store->failed_batches));
 	environment_close(store);
 	compressors_free(store);
 	watch_table_free(&store->watches);
