@@ -331,8 +331,9 @@ enum err mailbox_subscribe(struct write *write, uint32_t account_id, struct slic
 	struct account_slot *account;
 	struct name_row row;
 	enum err err = account_slot_get(write, account_id, &account);
-	if (err == ERR_OK)
-		err = name_get(write_read(write), account_id, name, &row);
+	if (err != ERR_OK)
+		return err;
+	err = name_get(write_read(write), account_id, name, &row);
 	bool is_new = err == ERR_NOT_FOUND;
 	if (is_new && !subscribed)
 		return ERR_OK;

@@ -250,6 +250,22 @@ static void keeps_subscriptions_by_name(void **state)
 	bed_end(&bed);
 }
 
+/* A session whose account was removed meanwhile. */
+static void knows_no_account_that_is_gone(void **state)
+{
+	struct bed bed;
+	bed_begin(&bed, STORE_CREATE);
+	bed.account_id += 100;
+	assert_int_equal(create(&bed, "x"), ERR_NOT_FOUND);
+	assert_int_equal(delete (&bed, "Sent"), ERR_NOT_FOUND);
+	assert_int_equal(rename_to(&bed, "Sent", "x"), ERR_NOT_FOUND);
+	assert_int_equal(rename_to(&bed, "INBOX", "x"), ERR_NOT_FOUND);
+	assert_int_equal(subscribe(&bed, "Sent", true), ERR_NOT_FOUND);
+	assert_int_equal(subscribe(&bed, "Sent", false), ERR_NOT_FOUND);
+	assert_list(&bed, "");
+	bed_end(&bed);
+}
+
 /* However the clock runs. */
 static void never_gives_a_uidvalidity_again(void **state)
 {
@@ -359,6 +375,7 @@ int main(void)
 		cmocka_unit_test(renames_with_inferiors),
 		cmocka_unit_test(renames_inbox),
 		cmocka_unit_test(keeps_subscriptions_by_name),
+		cmocka_unit_test(knows_no_account_that_is_gone),
 		cmocka_unit_test(never_gives_a_uidvalidity_again),
 		cmocka_unit_test(gives_recent_to_one_session),
 		cmocka_unit_test(has_a_limit),
