@@ -1,4 +1,4 @@
-/* runtime/stream_tls.c - TLS 1.2 and 1.3 (RFC 5246, RFC 8446) under a stream, as a server.
+/* runtime/stream_tls.c - TLS 1.2 and 1.3 (RFC 5246, RFC 8446) under a stream, as a server and as a client.
  *
  * All TLS streams of a loop share one BIO, one buffer for what comes from the socket and one
  * for what goes to it: each pass reads a piece, decrypts all of it, and sends all records that
@@ -117,25 +117,6 @@ static void fail(struct stream *stream)
 	stream_input_over(stream, STREAM_TLS);
 }
 
-void stream_start_tls(struct stream *stream, struct tls_context *context)
-{
-	assert(!stream->ssl && context);
-	if (!stream->events)
-		return;
-	struct tls_loop *tls = tls_of(stream->loop);
-	stream->ssl = SSL_new(context->ctx); /* holds its SSL_CTX, so that we need not */
-	assert(stream->ssl);
-	BIO_up_ref(tls->bio);
-	SSL_set_bio(stream->ssl, tls->bio, tls->bio);
-	SSL_set_accept_state(stream->ssl);
-	SSL_set_shed_handshake_config(stream->ssl, 1);
-	/* Sent before the handshake, so perhaps an attacker's: drop it (RFC 3207 section 4.2). */
-	buffer_wipe(&stream->in);
-	stream->drop_input = true;
-	stream->since_ms = loop_now_ms(stream->loop);
-	stream_arm(stream);
-}
-
 bool stream_is_secure(const struct stream *stream)
 {
 	return stream->secured;
@@ -165,6 +146,47 @@ static bool shake_hands(struct stream *stream)
 	if (SSL_get_error(stream->ssl, done) != SSL_ERROR_WANT_READ)
 		fail(stream);
 	return false;
+}
+
+static void begin(struct stream *stream, struct tls_context *context)
+{
+	assert(!stream->ssl && context);
+	struct tls_loop *tls = tls_of(stream->loop);
+	stream->ssl = SSL_new(context->ctx); /* holds its SSL_CTX, so that we need not */
+	assert(stream->ssl);
+	BIO_up_ref(tls->bio);
+	SSL_set_bio(stream->ssl, tls->bio, tls->bio);
+	SSL_set_shed_handshake_config(stream->ssl, 1);
+	/* Sent before the handshake, so perhaps an attacker's: drop it (RFC 3207 section 4.2). */
+	buffer_wipe(&stream->in);
+	stream->drop_input = true;
+	stream->since_ms = loop_now_ms(stream->loop);
+	stream_arm(stream);
+}
+
+void stream_start_tls(struct stream *stream, struct tls_context *context)
+{
+	if (!stream->events)
+		return;
+	begin(stream, context);
+	SSL_set_accept_state(stream->ssl);
+}
+
+void stream_start_tls_client(struct stream *stream, struct tls_context *context, const char *host)
+{
+	if (!stream->events)
+		return;
+	begin(stream, context);
+	SSL_set_connect_state(stream->ssl);
+	tls_client_expect(stream->ssl, host);
+	records_begin(stream);
+	shake_hands(stream); /* the client speaks first */
+	records_end(stream);
+}
+
+const char *stream_tls_refusal(const struct stream *stream)
+{
+	return stream->ssl && !stream->secured ? tls_client_refusal(stream->ssl) : NULL;
 }
 
 /* Decrypts until BoringSSL wants more than came. It has to be all: what came with the client's
