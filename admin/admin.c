@@ -44,6 +44,10 @@ static const struct admin_command commands[] = {
 	  "copy everything into a folder and prove that it can be restored", admin_backup },
 	{ "restore", "FOLDER [--previous] [--despite-damage]",
 	  "make the store anew from a backup's folder", admin_restore },
+	{ "import", "--user ADDRESS [--into MAILBOX] [--format FORMAT] [--json] SOURCE",
+	  "copy mail from a Maildir, mbox or .eml files", admin_import },
+	{ "export", "--user ADDRESS [--format maildir|mbox] [--json] FOLDER",
+	  "write a user's mail to a new folder", admin_export },
 	{ "config check", "", "check the configuration file", admin_config_check },
 	{ "config", "--explain", "explain every key of the configuration", admin_config_explain },
 	{ "version", "", "print the version", admin_version },
@@ -116,7 +120,7 @@ bool admin_read_config(struct admin *admin)
 bool admin_become_back(struct admin *admin)
 {
 	struct sandbox_user user;
-	if (geteuid() != 0 || !admin->config->user_back)
+	if (geteuid() != 0 || !admin->config->user_back || admin->keeps_user)
 		return true;
 	if (sandbox_find_user(admin->config->user_back, &user) != ERR_OK) {
 		admin_fail("there is no user \"%s\" on this machine ([server] user_back)",

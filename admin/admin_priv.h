@@ -28,6 +28,7 @@ struct admin {
 	struct config *config; /* admin_read_config() */
 	struct store *store;   /* admin_open_store() */
 	struct arena arena;    /* until the program ends */
+	bool keeps_user;       /* root stays root: files of others are read or written */
 };
 
 int admin_serve(struct admin *admin, int argc, char **argv);
@@ -42,6 +43,8 @@ int admin_user_password(struct admin *admin, int argc, char **argv);
 int admin_alias_add(struct admin *admin, int argc, char **argv);
 int admin_alias_remove(struct admin *admin, int argc, char **argv);
 int admin_alias_list(struct admin *admin, int argc, char **argv);
+int admin_import(struct admin *admin, int argc, char **argv);
+int admin_export(struct admin *admin, int argc, char **argv);
 int admin_deliver(struct admin *admin, int argc, char **argv);
 int admin_config_check(struct admin *admin, int argc, char **argv);
 int admin_config_explain(struct admin *admin, int argc, char **argv);
@@ -69,6 +72,7 @@ bool admin_open_existing_store(struct admin *admin);
 struct admin_options {
 	bool json, password_stdin, yes, previous, despite_damage;
 	const char *hostname, *domain, *user, *state_dir, *quota, *from, *scratch;
+	const char *into, *format, *ca;
 };
 enum admin_option {
 	OPTION_JSON = 1,
@@ -83,6 +87,9 @@ enum admin_option {
 	OPTION_SCRATCH = 512,
 	OPTION_PREVIOUS = 1024,
 	OPTION_DESPITE_DAMAGE = 2048,
+	OPTION_INTO = 1 << 16,
+	OPTION_FORMAT = 1 << 17,
+	OPTION_CA = 1 << 18,
 };
 /* `allowed` is a set of enum admin_option; `least` and `most` count positional arguments. */
 bool admin_parse_options(const struct admin *admin, int argc, char **argv, unsigned allowed,

@@ -19,6 +19,9 @@ static const struct {
 	{ { "scratch", required_argument, NULL, 'S' }, OPTION_SCRATCH },
 	{ { "previous", no_argument, NULL, 'P' }, OPTION_PREVIOUS },
 	{ { "despite-damage", no_argument, NULL, 'D' }, OPTION_DESPITE_DAMAGE },
+	{ { "into", required_argument, NULL, 'i' }, OPTION_INTO },
+	{ { "format", required_argument, NULL, 'F' }, OPTION_FORMAT },
+	{ { "ca", required_argument, NULL, 'C' }, OPTION_CA },
 };
 
 bool admin_parse_options(const struct admin *admin, int argc, char **argv, unsigned allowed,
@@ -47,6 +50,9 @@ bool admin_parse_options(const struct admin *admin, int argc, char **argv, unsig
 		case 'S': options_out->scratch = optarg; break;
 		case 'P': options_out->previous = true; break;
 		case 'D': options_out->despite_damage = true; break;
+		case 'i': options_out->into = optarg; break;
+		case 'F': options_out->format = optarg; break;
+		case 'C': options_out->ca = optarg; break;
 		default:
 			admin_usage(admin, "\"%s\" is not understood", argv[optind - 1]);
 			return false;

@@ -23,7 +23,7 @@ struct mbox_reader {
 	enum mbox_quoting quoting;
 	uint64_t window_at; /* offset of the window in the file */
 	size_t window_len;
-	bool is_broken;
+	bool is_filled, is_broken;
 	uint8_t window[WINDOW_OCTETS];
 };
 
@@ -45,7 +45,8 @@ void mbox_reader_free(struct mbox_reader **reader)
 /* What the file holds from `at` on: at least `want` octets unless it ends before. */
 static struct slice window(struct mbox_reader *reader, uint64_t at, size_t want)
 {
-	bool inside = at >= reader->window_at && at - reader->window_at <= reader->window_len;
+	bool inside = reader->is_filled && at >= reader->window_at &&
+		      at - reader->window_at <= reader->window_len;
 	size_t skip = inside ? (size_t)(at - reader->window_at) : 0;
 	bool is_last = reader->window_len < WINDOW_OCTETS; /* the file ends in it */
 	if (!inside || (reader->window_len - skip < want && !is_last)) {
@@ -53,6 +54,7 @@ static struct slice window(struct mbox_reader *reader, uint64_t at, size_t want)
 		if (got < 0)
 			reader->is_broken = true;
 		reader->window_at = at;
+		reader->is_filled = true;
 		reader->window_len = got < 0 ? 0 : (size_t)got;
 		skip = 0;
 	}

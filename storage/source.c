@@ -12,7 +12,7 @@ enum { RECORD_OCTETS = 1 + 4 + 1 };
 static bool record_decode(struct slice value, struct source_record *record_out)
 {
 	if (value.len != RECORD_OCTETS || value.ptr[0] != RECORD_VERSION ||
-	    value.ptr[5] < SOURCE_CRLF || value.ptr[5] > SOURCE_MIXED)
+	    value.ptr[5] < SOURCE_CRLF || value.ptr[5] > SOURCE_ADOPTED)
 		return false;
 	record_out->uid = get_be32(value.ptr + 1);
 	record_out->form = (enum source_form)value.ptr[5];
