@@ -179,10 +179,9 @@ enum err recipient_resolve(struct read *read, const struct address *address, str
 		if (!slice_eq(local, SLICE("postmaster")))
 			return ERR_DENIED;
 		err = follow_postmaster(&walk);
-	} else if (!domain_normalise(address->domain, arena, &domain)) {
-		return ERR_DENIED; /* an address literal, or no domain at all: never ours */
-	} else if (!domain_is_local(read, domain)) {
-		return ERR_DENIED;
+	} else if (!domain_normalise(address->domain, arena, &domain) ||
+		   !domain_is_local(read, domain)) {
+		return ERR_DENIED; /* an address literal, or no domain at all, is never ours */
 	} else {
 		visited_add(&walk.visited, arena,
 			    slice_cstr(arena_format(arena, "%.*s@%.*s", SLICE_ARG(local),

@@ -88,9 +88,13 @@ void smtpd_back_free(struct smtpd_back **smtpd)
 	*smtpd = NULL;
 	if (!b)
 		return;
-	for (size_t i = 0; i < BUCKETS; i++)
-		while (b->buckets[i])
-			transaction_free(b->buckets[i]);
+	for (size_t i = 0; i < BUCKETS; i++) {
+		struct transaction *t;
+		while ((t = b->buckets[i]) != NULL) {
+			b->buckets[i] = t->next;
+			transaction_free(t);
+		}
+	}
 	arena_fini(&b->arena);
 	free(b);
 }
