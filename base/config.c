@@ -88,6 +88,8 @@ static const struct key keys[] = {
 	  "PEM file with the certificate's private key." },
 	{ "auth", "plaintext", KEY_CHOICE, AT(plaintext), 0, 0, plaintext_words, "never", NULL,
 	  "Who may sign in without TLS: never (nobody), or loopback (clients on this machine)." },
+	{ "store", "undelete_days", KEY_NUMBER, AT(undelete_days), 0, 3650, NULL, "7", NULL,
+	  "How many days expunged mail and the mail of deleted mailboxes can be had back, by `bode undelete`. 0: not at all." },
 	{ "limits", "message_size", KEY_SIZE, AT(message_size_octets), 64 * 1024, 2048 * MIB, NULL, "50 MiB", NULL,
 	  "The largest message that is accepted, in octets or with KiB, MiB, GiB." },
 	/* RFC 5321 section 4.5.3.1.8: at least 100 */
@@ -269,8 +271,8 @@ static void look_at_heading(struct parse *parse, struct slice line)
 		complain(parse, parse->line, "a section's name ends with \"]\": add it");
 	else if (!section_is_known(name))
 		complain(parse, parse->line,
-			 "unknown section [%.*s]: there are [server], [listen], [tls], [auth] and "
-			 "[limits]",
+			 "unknown section [%.*s]: there are [server], [listen], [tls], [auth], "
+			 "[store] and [limits]",
 			 SLICE_ARG(name));
 	else
 		parse->section_known = true;

@@ -21,6 +21,7 @@
 #include "serve/control_priv.h"
 #include "serve/login_priv.h"
 #include "smtpd/smtpd.h"
+#include "storage/expunged.h"
 #include "storage/mailbox.h"
 
 enum { POOL_THREADS_MIN = 2, POOL_THREADS_MAX = 8 };
@@ -158,6 +159,12 @@ static unsigned pool_threads(unsigned loops)
 	return loops < POOL_THREADS_MAX ? loops : POOL_THREADS_MAX;
 }
 
+static void set_undelete(struct back_role *role, const struct config *config)
+{
+	enum { DAY_SECONDS = 24 * 3600 };
+	store_set_undelete_seconds(role->store, config->undelete_days * DAY_SECONDS);
+}
+
 static bool back_start_role(struct child *child)
 {
 	struct back_role *role = heap_alloc(sizeof(*role));
@@ -176,6 +183,7 @@ static bool back_start_role(struct child *child)
 
 	/* From here on there are threads. */
 	role->login = login_new(child->config);
+	set_undelete(role, child->config);
 	store_start_writer(role->store);
 	pool_set_threads(pool_threads(child->order.loops));
 	for (unsigned i = 0; i < child->order.loops; i++) {
@@ -202,6 +210,7 @@ static void back_reload(struct child *child)
 {
 	struct back_role *role = child->role;
 	login_set_config(role->login, child->config);
+	set_undelete(role, child->config);
 	for (unsigned i = 0; i < child->order.loops; i++)
 		child_post(child->loops[i], run_renewal, (void *)(uintptr_t)child->config);
 }

@@ -3,6 +3,7 @@
 #include "storage/account.h"
 
 #include "storage/address_priv.h"
+#include "storage/garbage_priv.h"
 #include "storage/store_priv.h"
 
 enum err account_get(struct read *read, uint32_t account_id, struct arena *arena,
@@ -111,6 +112,8 @@ enum err account_remove(struct write *write, uint32_t account_id)
 	if (err != ERR_OK)
 		return err;
 	err = mailbox_remove_all(write, slot);
+	if (err == ERR_OK)
+		err = garbage_add(write, GARBAGE_EXPUNGED, account_id, write->now_unix);
 	if (err == ERR_OK && login_split(slot->row.account.login, &local, &domain) &&
 	    key_address(&key, local, domain))
 		err = db_del(write, DB_ADDRESS, key_slice(&key));

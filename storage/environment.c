@@ -14,14 +14,16 @@
 
 #include "base/clock.h"
 #include "base/heap.h"
+#include "storage/migration_priv.h"
 #include "storage/store_priv.h"
 
 static const char *const database_names[DB_COUNT] = {
-	[DB_DOMAIN] = "domain",	  [DB_ACCOUNT] = "account",
-	[DB_ADDRESS] = "address", [DB_MAILBOX_NAME] = "mailbox-name",
-	[DB_MAILBOX] = "mailbox", [DB_BLOB] = "blob",
-	[DB_DIGEST] = "digest",	  [DB_REFERENCE] = "reference",
-	[DB_GARBAGE] = "garbage", [DB_PENDING] = "pending",
+	[DB_DOMAIN] = "domain",	    [DB_ACCOUNT] = "account",
+	[DB_ADDRESS] = "address",   [DB_MAILBOX_NAME] = "mailbox-name",
+	[DB_MAILBOX] = "mailbox",   [DB_BLOB] = "blob",
+	[DB_DIGEST] = "digest",	    [DB_REFERENCE] = "reference",
+	[DB_GARBAGE] = "garbage",   [DB_PENDING] = "pending",
+	[DB_EXPUNGED] = "expunged",
 };
 
 const char *database_name(enum database db)
@@ -128,7 +130,7 @@ static enum err file_check(int fd, const char *path, const char **why_out)
 
 /* ---- opening ---- */
 
-static enum err open_failure(struct store *store, int code, const char **why_out)
+enum err open_failure(struct store *store, int code, const char **why_out)
 {
 	enum err err = failure_kind(store, code);
 	*why_out =
@@ -153,35 +155,45 @@ static enum err databases_open(struct store *store, MDB_txn *txn, bool create, c
 	return ERR_OK;
 }
 
+/* The first record: by it everybody knows what this is. */
+int format_put(MDB_txn *txn, MDB_dbi main, uint32_t format, uint64_t created_unix)
+{
+	struct buffer record = { 0 };
+	buffer_add_byte(&record, RECORD_VERSION);
+	buffer_add_be32(&record, format);
+	buffer_add_be64(&record, created_unix);
+	MDB_val key = { format_key.len, (void *)(uintptr_t)format_key.ptr };
+	MDB_val value = { record.len, record.data };
+	int code = mdb_put(txn, main, &key, &value, 0);
+	buffer_free(&record);
+	return code;
+}
+
 /* A new store: the format, the first numbers, all databases. */
 static enum err contents_create(struct store *store, MDB_txn *txn, const char **why_out)
 {
 	enum err err = databases_open(store, txn, true, why_out);
 	if (err != ERR_OK)
 		return err;
-	struct buffer record = { 0 };
-	buffer_add_byte(&record, RECORD_VERSION);
-	buffer_add_be32(&record, STORE_FORMAT);
-	buffer_add_be64(&record, (uint64_t)clock_unix());
-	MDB_val key = { format_key.len, (void *)(uintptr_t)format_key.ptr };
-	MDB_val value = { record.len, record.data };
-	int code = mdb_put(txn, store->dbis[DB_MAIN], &key, &value, 0);
-	buffer_clear(&record);
+	int code = format_put(txn, store->dbis[DB_MAIN], STORE_FORMAT, (uint64_t)clock_unix());
 	if (code == 0) {
+		struct buffer record = { 0 };
 		head_encode(&(struct head){ .next_account_id = 1,
 					    .next_mailbox_id = 1,
 					    .next_blob_id = 1 },
 			    &record);
-		key = (MDB_val){ 5, (void *)(uintptr_t) "!head" };
-		value = (MDB_val){ record.len, record.data };
+		MDB_val key = { 5, (void *)(uintptr_t) "!head" };
+		MDB_val value = { record.len, record.data };
 		code = mdb_put(txn, store->dbis[DB_MAIN], &key, &value, 0);
+		buffer_free(&record);
 	}
-	buffer_free(&record);
 	return code == 0 ? ERR_OK : open_failure(store, code, why_out);
 }
 
-/* ERR_NOT_FOUND: an empty database. */
-static enum err format_check(struct store *store, MDB_txn *txn, const char **why_out)
+/* ERR_NOT_FOUND: an empty database. ERR_VERSION: it cannot be read as it is; *format_out says
+ * whether it is older. */
+static enum err format_check(struct store *store, MDB_txn *txn, uint32_t *format_out,
+			     const char **why_out)
 {
 	MDB_dbi dbi;
 	MDB_stat stat;
@@ -199,7 +211,8 @@ static enum err format_check(struct store *store, MDB_txn *txn, const char **why
 	struct cursor c =
 		cursor_of(code == 0 ? slice_of(value.mv_data, value.mv_size) : SLICE_NONE);
 	uint8_t version;
-	uint32_t format;
+	uint32_t format = 0;
+	*format_out = STORE_FORMAT;
 	if ((code != 0 && code != MDB_NOTFOUND) ||
 	    (code == 0 && (!take_u8(&c, &version) || !take_be32(&c, &format)))) {
 		*why_out =
@@ -216,6 +229,14 @@ static enum err format_check(struct store *store, MDB_txn *txn, const char **why
 	if (format > STORE_FORMAT) {
 		*why_out = why_format("the store in %s was written by a newer Bode (version %u, "
 				      "this one reads %u): run that one, or a still newer",
+				      store->path, format, STORE_FORMAT);
+		return ERR_VERSION;
+	}
+	*format_out = format;
+	if (format < STORE_FORMAT) {
+		*why_out = why_format("the store in %s was written by an older Bode (version %u, "
+				      "this one writes %u): start the server once, it will bring "
+				      "it up to date",
 				      store->path, format, STORE_FORMAT);
 		return ERR_VERSION;
 	}
@@ -252,16 +273,29 @@ static enum err contents_open(struct store *store, const char **why_out)
 	int code = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
 	if (code != 0)
 		return open_failure(store, code, why_out);
-	enum err err = format_check(store, txn, why_out);
-	if (err == ERR_NOT_FOUND && store->mode == STORE_CREATE) {
+	uint32_t format = STORE_FORMAT;
+	enum err err = format_check(store, txn, &format, why_out);
+	bool is_older = err == ERR_VERSION && format < STORE_FORMAT && store->mode != STORE_ADMIN;
+	int serving_fd = -1;
+	if (is_older) {
+		err = migration_lock(store, &serving_fd, why_out);
+		if (err != ERR_OK) {
+			mdb_txn_abort(txn);
+			return err;
+		}
+	}
+	if (is_older || (err == ERR_NOT_FOUND && store->mode == STORE_CREATE)) {
 		mdb_txn_abort(txn);
-		txn = NULL;
-		if ((code = mdb_txn_begin(store->env, NULL, 0, &txn)) != 0)
+		if ((code = mdb_txn_begin(store->env, NULL, 0, &txn)) != 0) {
+			migration_unlock(&serving_fd);
 			return open_failure(store, code, why_out);
+		}
 		/* Another process may have been faster. */
-		err = format_check(store, txn, why_out);
+		err = format_check(store, txn, &format, why_out);
 		if (err == ERR_NOT_FOUND)
 			err = contents_create(store, txn, why_out);
+		else if (err == ERR_VERSION && format < STORE_FORMAT)
+			err = migrate(store, txn, format, why_out);
 	}
 	if (err == ERR_OK)
 		err = databases_open(store, txn, false, why_out);
@@ -269,10 +303,12 @@ static enum err contents_open(struct store *store, const char **why_out)
 		err = length_check(store, txn, why_out);
 	if (err != ERR_OK) {
 		mdb_txn_abort(txn);
+		migration_unlock(&serving_fd);
 		return err;
 	}
 	/* The databases' handles outlive the transaction only if it commits. */
 	code = mdb_txn_commit(txn);
+	migration_unlock(&serving_fd);
 	return code == 0 ? ERR_OK : open_failure(store, code, why_out);
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "storage/blob_priv.h"
+#include "storage/expunged_priv.h"
 
 enum {
 	LOOKED_AT_MAX = 10000, /* rows of the list, in one step */
@@ -105,7 +106,8 @@ static enum err step_run(struct write *write, struct job *job)
 		if (!found)
 			break;
 		err = kind == GARBAGE_MAILBOX ? mailbox_erase(write, id, &rows)
-					      : blob_erase(write, id, &rows);
+		      : kind == GARBAGE_BLOB  ? blob_erase(write, id, &rows)
+					      : expunged_erase(write, (uint32_t)id, &rows);
 		key_garbage(&key, kind, id);
 		if (err == ERR_OK && rows > 0) {
 			err = db_del(write, DB_GARBAGE, key_slice(&key));

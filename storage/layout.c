@@ -87,6 +87,23 @@ void key_piece(struct key *key, uint64_t blob_id, uint32_t chunk, uint32_t piece
 	key_add_be32(key, chunk << 8 | piece);
 }
 
+void key_expunged_mailbox(struct key *key, uint32_t account_id, uint64_t mailbox_id)
+{
+	key_be32(key, account_id);
+	key->octets[key->len++] = EXPUNGED_MAILBOX;
+	key_add_be64(key, mailbox_id);
+}
+
+void key_expunged(struct key *key, uint32_t account_id, int64_t expunged_unix, uint64_t mailbox_id,
+		  uint32_t uid)
+{
+	key_be32(key, account_id);
+	key->octets[key->len++] = EXPUNGED_MESSAGE;
+	key_add_be64(key, (uint64_t)expunged_unix);
+	key_add_be64(key, mailbox_id);
+	key_add_be32(key, uid);
+}
+
 void key_garbage(struct key *key, enum garbage_kind kind, uint64_t id)
 {
 	key->len = 0;
@@ -191,6 +208,30 @@ bool account_decode(struct slice record, uint32_t account_id, struct account_row
 	       take_block(&c, &account->password_hash);
 }
 
+static void keywords_encode(const struct slice *keywords, size_t count, struct buffer *out)
+{
+	buffer_add_byte(out, (uint8_t)count);
+	for (size_t i = 0; i < count; i++)
+		buffer_add_block(out, keywords[i]);
+}
+
+static bool take_keywords(struct cursor *c, struct slice keywords_out[MAILBOX_KEYWORDS_MAX],
+			  size_t *count_out)
+{
+	uint8_t count;
+	if (!take_u8(c, &count) || count > MAILBOX_KEYWORDS_MAX)
+		return false;
+	for (size_t i = 0; i < MAILBOX_KEYWORDS_MAX; i++) {
+		keywords_out[i] = SLICE_NONE;
+		if (i < count && !take_block(c, &keywords_out[i]))
+			return false;
+		if (keywords_out[i].len == 0)
+			keywords_out[i] = SLICE_NONE;
+	}
+	*count_out = count;
+	return true;
+}
+
 void mailbox_encode(const struct mailbox_record *row, struct buffer *out)
 {
 	const struct mailbox *mailbox = &row->mailbox;
@@ -210,16 +251,14 @@ void mailbox_encode(const struct mailbox_record *row, struct buffer *out)
 	buffer_add_be32(out, row->log_rows);
 	buffer_add_be64(out, row->log_octets);
 	buffer_add_block(out, mailbox->name);
-	buffer_add_byte(out, (uint8_t)mailbox->keyword_count);
-	for (size_t i = 0; i < mailbox->keyword_count; i++)
-		buffer_add_block(out, mailbox->keywords[i]);
+	keywords_encode(mailbox->keywords, mailbox->keyword_count, out);
 }
 
 bool mailbox_decode(struct slice record, uint64_t mailbox_id, struct mailbox_record *row_out)
 {
 	struct cursor c = cursor_of(record);
 	struct mailbox *mailbox = &row_out->mailbox;
-	uint8_t special_use, keyword_count;
+	uint8_t special_use;
 	mailbox->mailbox_id = mailbox_id;
 	if (!take_version(&c) || !take_be32(&c, &mailbox->account_id) ||
 	    !take_be32(&c, &mailbox->uidvalidity) || !take_be32(&c, &mailbox->uidnext) ||
@@ -229,19 +268,10 @@ bool mailbox_decode(struct slice record, uint64_t mailbox_id, struct mailbox_rec
 	    !take_be64(&c, &mailbox->size_octets) || !take_be64(&c, &mailbox->created_unix) ||
 	    !take_u8(&c, &special_use) || !take_be32(&c, &row_out->log_rows) ||
 	    !take_be64(&c, &row_out->log_octets) || !take_block(&c, &mailbox->name) ||
-	    !take_u8(&c, &keyword_count) || special_use > USE_IMPORTANT ||
-	    keyword_count > MAILBOX_KEYWORDS_MAX)
+	    !take_keywords(&c, mailbox->keywords, &mailbox->keyword_count) ||
+	    special_use > USE_IMPORTANT)
 		return false;
 	mailbox->special_use = (enum special_use)special_use;
-	mailbox->keyword_count = keyword_count;
-	for (size_t i = 0; i < keyword_count; i++) {
-		if (!take_block(&c, &mailbox->keywords[i]))
-			return false;
-		if (mailbox->keywords[i].len == 0)
-			mailbox->keywords[i] = SLICE_NONE;
-	}
-	for (size_t i = keyword_count; i < MAILBOX_KEYWORDS_MAX; i++)
-		mailbox->keywords[i] = SLICE_NONE;
 	return true;
 }
 
@@ -308,6 +338,29 @@ bool garbage_decode(struct slice record, struct garbage_row *row_out)
 	if (!number_decode(record, &not_before))
 		return false;
 	row_out->not_before_unix = (int64_t)not_before;
+	return true;
+}
+
+void expunged_mailbox_encode(const struct expunged_mailbox *row, struct buffer *out)
+{
+	buffer_add_byte(out, RECORD_VERSION);
+	buffer_add_be64(out, (uint64_t)row->last_unix);
+	buffer_add_byte(out, row->is_deleted);
+	buffer_add_block(out, row->name);
+	keywords_encode(row->keywords, row->keyword_count, out);
+}
+
+bool expunged_mailbox_decode(struct slice record, struct expunged_mailbox *row_out)
+{
+	struct cursor c = cursor_of(record);
+	uint64_t last;
+	uint8_t is_deleted;
+	if (!take_version(&c) || !take_be64(&c, &last) || !take_u8(&c, &is_deleted) ||
+	    !take_block(&c, &row_out->name) ||
+	    !take_keywords(&c, row_out->keywords, &row_out->keyword_count))
+		return false;
+	row_out->last_unix = (int64_t)last;
+	row_out->is_deleted = is_deleted != 0;
 	return true;
 }
 

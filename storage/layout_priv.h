@@ -36,12 +36,22 @@
  *                                                message, one zstd frame with its checksum
  * reference     blob be64                        be64 count; only where it is above 1
  * garbage       u8 enum garbage_kind, be64 id    be64 not before (Unix seconds)
+ * expunged      account be32, EXPUNGED_MAILBOX,  be64 last expunge (Unix seconds), u8 deleted as a
+ *               mailbox be64                     whole; block name; u8 count, blocks keywords
+ * (same)        account be32, EXPUNGED_MESSAGE,  as the mailbox's ROW_ENTRY was
+ *               be64 expunged (Unix seconds),
+ *               mailbox be64, UID be32
  * pending       blob be64                        u8 enum pending_owner, be64 started, be32 chunks
+ *
+ * What was expunged still refers to its blob, until its time is over (expunged.c). So do the entries
+ * of a mailbox that was deleted as a whole: they stay where they are, without a ROW_RECORD, as long
+ * as the mailbox's row in `expunged` says so, and then as garbage.
  *
  * A mailbox's rows lie side by side, so that a commit that files one message in it dirties one
  * leaf. The head is in the unnamed database, whose leaf every commit writes anyhow. A new kind
  * of record gets a new version octet and is read beside the old one; STORE_FORMAT changes only
- * when an older Bode must not touch the store any more. */
+ * when an older Bode must not touch the store any more, and migration.c leads from each to the
+ * next. */
 #pragma once
 
 #include "base/buffer.h"
@@ -50,7 +60,7 @@
 #include "storage/message.h"
 #include "storage/source.h"
 
-enum { STORE_FORMAT = 1, RECORD_VERSION = 1 };
+enum { STORE_FORMAT = 2, RECORD_VERSION = 1 };
 
 enum database {
 	DB_MAIN, /* the unnamed one */
@@ -64,12 +74,15 @@ enum database {
 	DB_REFERENCE,
 	DB_GARBAGE,
 	DB_PENDING,
+	DB_EXPUNGED, /* since format 2 */
 	DB_COUNT,
 };
 
 enum mailbox_row_kind { ROW_RECORD = 0, ROW_CHANGE = 1, ROW_ENTRY = 2, ROW_SOURCE = 3 };
 enum change_kind { CHANGE_TOUCHED = 1, CHANGE_VANISHED = 2 };
-enum garbage_kind { GARBAGE_MAILBOX = 1, GARBAGE_BLOB = 2 };
+/* GARBAGE_EXPUNGED: all that was expunged of an account that is no more; the id is the account's. */
+enum garbage_kind { GARBAGE_MAILBOX = 1, GARBAGE_BLOB = 2, GARBAGE_EXPUNGED = 3 };
+enum expunged_kind { EXPUNGED_MAILBOX = 1, EXPUNGED_MESSAGE = 2 };
 enum pending_owner { PENDING_SERVER = 1, PENDING_ADMIN = 2 };
 
 enum {
@@ -101,6 +114,9 @@ void key_change(struct key *key, uint64_t mailbox_id, uint64_t modseq);
 void key_entry(struct key *key, uint64_t mailbox_id, uint32_t uid);
 void key_source(struct key *key, uint64_t mailbox_id, const struct source_name *name);
 void key_piece(struct key *key, uint64_t blob_id, uint32_t chunk, uint32_t piece);
+void key_expunged_mailbox(struct key *key, uint32_t account_id, uint64_t mailbox_id);
+void key_expunged(struct key *key, uint32_t account_id, int64_t expunged_unix, uint64_t mailbox_id,
+		  uint32_t uid);
 void key_garbage(struct key *key, enum garbage_kind kind, uint64_t id);
 /* True where `key` is a row of that kind; what is behind the kind's octet goes to `rest_out`. */
 bool key_is_row(struct slice key, uint64_t mailbox_id, enum mailbox_row_kind kind,
@@ -134,6 +150,13 @@ struct name_row {
 struct garbage_row {
 	int64_t not_before_unix;
 };
+struct expunged_mailbox {
+	int64_t last_unix; /* when the last of its messages went, or the whole mailbox */
+	bool is_deleted;   /* as a whole: its entries are still in `mailbox` */
+	struct slice name;
+	struct slice keywords[MAILBOX_KEYWORDS_MAX]; /* as in struct mailbox */
+	size_t keyword_count;
+};
 struct pending_row {
 	enum pending_owner owner;
 	int64_t started_unix;
@@ -154,6 +177,8 @@ void entry_encode(const struct message_entry *entry, uint8_t out[ENTRY_OCTETS]);
 bool entry_decode(struct slice record, uint32_t uid, struct message_entry *entry_out);
 void garbage_encode(const struct garbage_row *row, struct buffer *out);
 bool garbage_decode(struct slice record, struct garbage_row *row_out);
+void expunged_mailbox_encode(const struct expunged_mailbox *row, struct buffer *out);
+bool expunged_mailbox_decode(struct slice record, struct expunged_mailbox *row_out);
 void pending_encode(const struct pending_row *row, struct buffer *out);
 bool pending_decode(struct slice record, struct pending_row *row_out);
 /* A record that is a version octet and one number. */

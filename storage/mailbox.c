@@ -7,6 +7,7 @@
 #include "storage/mailbox.h"
 
 #include "mail/text.h"
+#include "storage/expunged_priv.h"
 #include "storage/garbage_priv.h"
 #include "storage/name_priv.h"
 
@@ -256,8 +257,9 @@ enum err mailbox_create(struct write *write, uint32_t account_id, struct slice n
 
 /* ---- deleting ---- */
 
+/* `is_kept`: its messages may be had back for some time, if any may. */
 static enum err mailbox_remove(struct write *write, struct account_slot *account,
-			       uint64_t mailbox_id)
+			       uint64_t mailbox_id, bool is_kept)
 {
 	struct mailbox_slot *slot;
 	struct key key;
@@ -272,9 +274,11 @@ static enum err mailbox_remove(struct write *write, struct account_slot *account
 	err = db_del(write, DB_MAILBOX, key_slice(&key));
 	if (err == ERR_NOT_FOUND) /* made in this batch */
 		err = ERR_OK;
-	if (err == ERR_OK)
-		err = garbage_add(write, GARBAGE_MAILBOX, mailbox_id, write->now_unix);
-	return err;
+	if (err != ERR_OK)
+		return err;
+	if (is_kept && expunged_is_kept(write->store) && slot->record.mailbox.messages > 0)
+		return expunged_add_mailbox(write, &slot->record.mailbox, true);
+	return garbage_add(write, GARBAGE_MAILBOX, mailbox_id, write->now_unix);
 }
 
 enum err mailbox_delete(struct write *write, uint32_t account_id, struct slice name)
@@ -291,7 +295,7 @@ enum err mailbox_delete(struct write *write, uint32_t account_id, struct slice n
 	if (err != ERR_OK)
 		return err;
 	uint64_t mailbox_id = row.mailbox_id;
-	err = mailbox_remove(write, account, mailbox_id);
+	err = mailbox_remove(write, account, mailbox_id, true);
 	/* The subscription stays (RFC 9051 section 6.3.7). */
 	row.mailbox_id = 0;
 	row.special_use = USE_NONE;
@@ -316,7 +320,7 @@ enum err mailbox_remove_all(struct write *write, struct account_slot *account)
 		bool is_mailbox = name_decode(row.value, &name) && name.mailbox_id != 0;
 		err = row_delete(&row);
 		if (err == ERR_OK && is_mailbox)
-			err = mailbox_remove(write, account, name.mailbox_id);
+			err = mailbox_remove(write, account, name.mailbox_id, false);
 		more = row_next(&row);
 	}
 	row_close(&row);

@@ -7,6 +7,7 @@
 
 #include "base/heap.h"
 #include "storage/blob_priv.h"
+#include "storage/expunged_priv.h"
 #include "storage/message_priv.h"
 
 /* ---- reading ---- */
@@ -276,6 +277,7 @@ static enum err expunge_run(struct write *write, struct row *row, struct mailbox
 {
 	enum err err = ERR_OK;
 	struct message_entry entry;
+	bool is_kept = expunged_is_kept(write->store);
 	bool more = entry_seek(row, mailbox->mailbox_id, run.first);
 	while (err == ERR_OK && more && entry_uid(row) <= run.last) {
 		uint32_t uid = entry_uid(row);
@@ -286,7 +288,9 @@ static enum err expunge_run(struct write *write, struct row *row, struct mailbox
 			account->used_messages--;
 			account->used_octets -= entry.size_octets;
 			err = row_delete(row);
-			if (err == ERR_OK)
+			if (err == ERR_OK && is_kept)
+				err = expunged_add(write, mailbox, &entry);
+			else if (err == ERR_OK)
 				err = blob_release(write, entry.blob_id);
 			ranges_add(expunged, uid, uid);
 		}
@@ -310,6 +314,8 @@ enum err message_expunge(struct write *write, uint64_t mailbox_id, const struct 
 		err = expunge_run(write, &row, &slot->record.mailbox, &account->row.account,
 				  uids->runs[i], only_deleted, expunged_out);
 	row_close(&row);
+	if (err == ERR_OK && expunged_out->count > 0 && expunged_is_kept(write->store))
+		err = expunged_add_mailbox(write, &slot->record.mailbox, false);
 	if (err == ERR_OK && expunged_out->count > 0)
 		err = change_add(write, slot, account_next_modseq(write, account), CHANGE_VANISHED,
 				 expunged_out);

@@ -36,6 +36,7 @@ struct store {
 	uint32_t page_octets;
 	uint64_t reserve_octets;
 	int64_t garbage_delay_seconds;
+	_Atomic uint32_t undelete_seconds; /* expunged.h */
 
 	/* Transactions: pooled readers, and who is inside the environment. */
 	pthread_mutex_t lock;

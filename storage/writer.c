@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/heap.h"
+#include "storage/expunged_priv.h"
 #include "storage/garbage_priv.h"
 
 enum {
@@ -31,6 +32,8 @@ struct writer {
 	bool stop;
 	uint64_t look_at_ms; /* when to look at the garbage again */
 	struct garbage_walk walk;
+	struct expunged_walk expunged_walk;
+	uint64_t expunged_at_ms;
 	uint64_t readers_at_ms;
 };
 
@@ -131,6 +134,18 @@ static void batch_serve(struct writer *writer, struct job *first)
 	}
 }
 
+/* A step of what is past its time, where it is time for one; then how long there is none. */
+static uint64_t expunged_serve(struct writer *writer)
+{
+	uint64_t now_ms = clock_monotonic_ms(), wait_ms;
+	if (now_ms < writer->expunged_at_ms && !writer->store->space_low)
+		return LOOK_EVERY_MS;
+	if (expunged_step(writer->store, &writer->expunged_walk, &wait_ms) != ERR_OK)
+		wait_ms = LOOK_EVERY_MS;
+	writer->expunged_at_ms = now_ms + wait_ms;
+	return wait_ms;
+}
+
 static void garbage_serve(struct writer *writer)
 {
 	uint64_t wait_ms;
@@ -139,6 +154,10 @@ static void garbage_serve(struct writer *writer)
 	    garbage_step(writer->store, &writer->walk, &wait_ms) != ERR_OK ||
 	    wait_ms > LOOK_EVERY_MS)
 		wait_ms = LOOK_EVERY_MS;
+	if (writer->store->mode == STORE_SERVE && wait_ms > 0) {
+		uint64_t expunged_ms = expunged_serve(writer);
+		wait_ms = expunged_ms < wait_ms ? expunged_ms : wait_ms;
+	}
 	pthread_mutex_lock(&writer->lock);
 	if (wait_ms == 0 && writer->first)
 		wait_ms = GARBAGE_EVERY_MS;

@@ -19,7 +19,7 @@ struct seen_account {
 struct seen_mailbox {
 	uint64_t mailbox_id;
 	struct mailbox_record record;
-	bool has_record, is_named, is_garbage;
+	bool has_record, is_named, is_garbage, is_kept;
 	uint32_t messages, unseen, deleted, last_uid;
 	uint64_t octets, newest_modseq;
 	uint32_t log_rows;
@@ -242,7 +242,7 @@ static void check_mailbox(struct walk *walk, struct seen_mailbox *seen)
 	const struct mailbox *mailbox = &record->mailbox;
 	unsigned long long id = seen->mailbox_id;
 	if (!seen->has_record) {
-		if (seen->mailbox_id != 0 && !seen->is_garbage)
+		if (seen->mailbox_id != 0 && !seen->is_garbage && !seen->is_kept)
 			WRONG(walk, "mailbox %llu: rows of a mailbox that is not there", id);
 		return;
 	}
@@ -337,9 +337,33 @@ static void visit_garbage(struct walk *walk, struct slice key, struct slice valu
 		mailbox->is_garbage = true;
 	if (fine && key.ptr[0] == GARBAGE_BLOB && (blob = blob_of(walk, get_be64(key.ptr + 1))))
 		blob->is_garbage = true;
-	if (!mailbox && !blob)
+	if (!mailbox && !blob && !(fine && key.ptr[0] == GARBAGE_EXPUNGED))
 		WRONG(walk, "a row of the garbage is damaged");
 	walk->totals->garbage++;
+}
+
+static void visit_expunged(struct walk *walk, struct slice key, struct slice value)
+{
+	struct expunged_mailbox row;
+	struct message_entry entry;
+	struct seen_mailbox *mailbox = NULL;
+	struct seen_blob *blob = NULL;
+	if (key.len == 13 && key.ptr[4] == EXPUNGED_MAILBOX &&
+	    expunged_mailbox_decode(value, &row) &&
+	    (mailbox = mailbox_of(walk, get_be64(key.ptr + 5)))) {
+		mailbox->is_kept = row.is_deleted;
+		if (row.is_deleted && mailbox->has_record)
+			WRONG(walk, "mailbox %llu is deleted, and there",
+			      NUMBER(mailbox->mailbox_id));
+	}
+	if (key.len == 25 && key.ptr[4] == EXPUNGED_MESSAGE &&
+	    entry_decode(value, get_be32(key.ptr + 21), &entry) &&
+	    (blob = blob_of(walk, entry.blob_id))) {
+		blob->references++;
+		blob->entry_octets = entry.size_octets;
+	}
+	if (!mailbox && !blob)
+		WRONG(walk, "a row of what was expunged is damaged");
 }
 
 static void visit_pending(struct walk *walk, struct slice key, struct slice value)
@@ -449,6 +473,7 @@ void store_walk(struct store *store, struct buffer *problems, struct walk_totals
 		each_row(&walk, DB_DIGEST, visit_digest);
 		each_row(&walk, DB_GARBAGE, visit_garbage);
 		each_row(&walk, DB_PENDING, visit_pending);
+		each_row(&walk, DB_EXPUNGED, visit_expunged);
 		each_row(&walk, DB_REFERENCE, visit_reference);
 		struct buffer text = { 0 };
 		for (uint64_t id = 1; id < walk.head.next_mailbox_id; id++) {

@@ -143,7 +143,7 @@ static void refuses_a_newer_version(void **state)
 	bed_begin(&bed, STORE_CREATE);
 	assert_int_equal(bed_write(&bed, write_format, &format), ERR_OK);
 	store_close(&bed.store);
-	assert_refused(&bed, ERR_VERSION, "newer Bode (version 2, this one reads 1)");
+	assert_refused(&bed, ERR_VERSION, "newer Bode (version 3, this one reads 2)");
 	bed_end(&bed);
 }
 
