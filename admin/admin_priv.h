@@ -40,6 +40,9 @@ int admin_user_add(struct admin *admin, int argc, char **argv);
 int admin_user_remove(struct admin *admin, int argc, char **argv);
 int admin_user_list(struct admin *admin, int argc, char **argv);
 int admin_user_password(struct admin *admin, int argc, char **argv);
+int admin_user_quota(struct admin *admin, int argc, char **argv);
+int admin_undelete_list(struct admin *admin, int argc, char **argv);
+int admin_undelete_restore(struct admin *admin, int argc, char **argv);
 int admin_alias_add(struct admin *admin, int argc, char **argv);
 int admin_alias_remove(struct admin *admin, int argc, char **argv);
 int admin_alias_list(struct admin *admin, int argc, char **argv);
@@ -70,6 +73,8 @@ bool admin_open_existing_store(struct admin *admin);
 /* Options of one command: fills what the command asks for. Positional arguments are left in
  * argv[optind..argc). False: wrong usage, said already. */
 struct admin_options {
+	bool all;
+	const char *mailbox, *sender, *since, *until, *size, *messages;
 	bool json, password_stdin, yes, previous, despite_damage;
 	const char *hostname, *domain, *user, *state_dir, *quota, *from, *scratch;
 	const char *into, *format, *ca;
@@ -90,6 +95,13 @@ enum admin_option {
 	OPTION_INTO = 1 << 16,
 	OPTION_FORMAT = 1 << 17,
 	OPTION_CA = 1 << 18,
+	OPTION_MAILBOX = 1 << 20,
+	OPTION_SENDER = 1 << 21,
+	OPTION_SINCE = 1 << 22,
+	OPTION_UNTIL = 1 << 23,
+	OPTION_ALL = 1 << 24,
+	OPTION_SIZE = 1 << 25,
+	OPTION_MESSAGES = 1 << 26,
 };
 /* `allowed` is a set of enum admin_option; `least` and `most` count positional arguments. */
 bool admin_parse_options(const struct admin *admin, int argc, char **argv, unsigned allowed,

@@ -22,6 +22,13 @@ static const struct {
 	{ { "into", required_argument, NULL, 'i' }, OPTION_INTO },
 	{ { "format", required_argument, NULL, 'F' }, OPTION_FORMAT },
 	{ { "ca", required_argument, NULL, 'C' }, OPTION_CA },
+	{ { "mailbox", required_argument, NULL, 'm' }, OPTION_MAILBOX },
+	{ { "sender", required_argument, NULL, 'e' }, OPTION_SENDER },
+	{ { "since", required_argument, NULL, 'b' }, OPTION_SINCE },
+	{ { "until", required_argument, NULL, 't' }, OPTION_UNTIL },
+	{ { "all", no_argument, NULL, 'a' }, OPTION_ALL },
+	{ { "size", required_argument, NULL, 'z' }, OPTION_SIZE },
+	{ { "messages", required_argument, NULL, 'M' }, OPTION_MESSAGES },
 };
 
 bool admin_parse_options(const struct admin *admin, int argc, char **argv, unsigned allowed,
@@ -53,6 +60,13 @@ bool admin_parse_options(const struct admin *admin, int argc, char **argv, unsig
 		case 'i': options_out->into = optarg; break;
 		case 'F': options_out->format = optarg; break;
 		case 'C': options_out->ca = optarg; break;
+		case 'm': options_out->mailbox = optarg; break;
+		case 'e': options_out->sender = optarg; break;
+		case 'b': options_out->since = optarg; break;
+		case 't': options_out->until = optarg; break;
+		case 'a': options_out->all = true; break;
+		case 'z': options_out->size = optarg; break;
+		case 'M': options_out->messages = optarg; break;
 		default:
 			admin_usage(admin, "\"%s\" is not understood", argv[optind - 1]);
 			return false;

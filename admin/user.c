@@ -1,5 +1,9 @@
 /* admin/user.c - bode user add|remove|list|password. */
 #include "admin/user.h"
+
+#include <errno.h>
+#include <string.h>
+
 #include "admin/admin_priv.h"
 #include "admin/table.h"
 #include "admin/terminal.h"
@@ -10,7 +14,7 @@ struct user_job {
 	struct job job;
 	struct address address;
 	struct slice password_hash; /* empty: leave as it is */
-	uint64_t quota_octets;
+	uint64_t quota_octets, quota_messages;
 	uint32_t account_id;
 };
 
@@ -27,6 +31,12 @@ static enum err run_add(struct write *write, struct job *job)
 static enum err run_remove(struct write *write, struct job *job)
 {
 	return account_remove(write, CONTAINER_OF(job, struct user_job, job)->account_id);
+}
+
+static enum err run_quota(struct write *write, struct job *job)
+{
+	struct user_job *user = CONTAINER_OF(job, struct user_job, job);
+	return account_set_quota(write, user->account_id, user->quota_octets, user->quota_messages);
 }
 
 static enum err run_password(struct write *write, struct job *job)
@@ -141,6 +151,63 @@ int admin_user_password(struct admin *admin, int argc, char **argv)
 		return EXIT_FAILURE;
 	enum err err = admin_write(admin, &job.job);
 	return err == ERR_OK ? EXIT_SUCCESS : admin_fail_store(err, "the password was not changed");
+}
+
+static bool parse_count(const char *text, uint64_t *count_out)
+{
+	char *end = NULL;
+	errno = 0;
+	*count_out = strtoull(text, &end, 10);
+	if (text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0)
+		return true;
+	admin_fail("\"%s\" is no number of messages", text);
+	return false;
+}
+
+/* A limit that is not named stays as it is. */
+int admin_user_quota(struct admin *admin, int argc, char **argv)
+{
+	static const char *const columns[] = { "user", "messages", "quota_messages", "size_octets",
+					       "quota_octets" };
+	struct admin_options options;
+	struct user_job job = { .job.run = run_quota };
+	struct account account;
+	uint64_t octets = 0, messages = 0;
+
+	if (!admin_parse_options(admin, argc, argv, OPTION_SIZE | OPTION_MESSAGES | OPTION_JSON, 1,
+				 1, &options))
+		return ADMIN_WRONG_USAGE;
+	bool is_none = options.size && strcmp(options.size, "0") == 0;
+	if ((options.size && !is_none && !admin_parse_size(options.size, &octets)) ||
+	    (options.messages && !parse_count(options.messages, &messages)))
+		return ADMIN_WRONG_USAGE;
+	if (!find_user(admin, argv[optind], &job))
+		return EXIT_FAILURE;
+	struct read *read = read_begin(admin->store);
+	enum err err = account_get(read, job.account_id, &admin->arena, &account);
+	read_end(&read);
+	if (err != ERR_OK)
+		return admin_fail_store(err, "the user cannot be read");
+	if (options.size || options.messages) {
+		job.quota_octets = options.size ? octets : account.quota_octets;
+		job.quota_messages = options.messages ? messages : account.quota_messages;
+		err = admin_write(admin, &job.job);
+		return err == ERR_OK ? EXIT_SUCCESS
+				     : admin_fail_store(err, "the quota was not changed");
+	}
+	struct table *table = table_new(options.json, columns, ARRAY_LEN(columns));
+	char used[24], most[24], size[16], quota[16];
+	snprintf(used, sizeof(used), "%llu", (unsigned long long)account.used_messages);
+	snprintf(most, sizeof(most), "%llu", (unsigned long long)account.quota_messages);
+	admin_format_size(account.used_octets, size);
+	admin_format_size(account.quota_octets, quota);
+	table_text(table, account.login);
+	table_number(table, account.used_messages, used);
+	table_number(table, account.quota_messages, account.quota_messages ? most : "-");
+	table_number(table, account.used_octets, size);
+	table_number(table, account.quota_octets, account.quota_octets ? quota : "-");
+	table_print(table, "");
+	return EXIT_SUCCESS;
 }
 
 int admin_user_list(struct admin *admin, int argc, char **argv)
