@@ -24,23 +24,6 @@ void imap_leave_mailbox(struct imap_session *s)
 		imap_set_state(s, IMAP_AUTHENTICATED);
 }
 
-/* The sequence number of the first message without \Seen; 0: none. */
-static uint32_t first_unseen(struct read *read, const struct mailbox *mailbox)
-{
-	struct message_entry entry;
-	uint32_t seqnum = 0, found = 0;
-	if (mailbox->unseen == 0)
-		return 0;
-	struct message_cursor *cursor = message_cursor_open(read, mailbox->mailbox_id, 1);
-	while (!found && message_cursor_next(cursor, &entry)) {
-		seqnum++;
-		if (!(entry.flags & FLAG_SEEN))
-			found = seqnum;
-	}
-	message_cursor_close(&cursor);
-	return found;
-}
-
 static bool has_room_for_keywords(const struct mailbox *mailbox)
 {
 	for (size_t i = 0; i < mailbox->keyword_count; i++)
@@ -69,7 +52,7 @@ static void tell_mailbox(struct imap_session *s, struct read *read, const struct
 	buffer_add_format(out, "* %u EXISTS\r\n", view_count(s->view));
 	if (!imap_is_rev2(s)) {
 		buffer_add_format(out, "* %u RECENT\r\n", view_recent_count(s->view));
-		uint32_t unseen = first_unseen(read, mailbox);
+		uint32_t unseen = ranges_rank(&s->view->uids, message_first_unseen(read, mailbox));
 		if (unseen > 0)
 			buffer_add_format(out, "* OK [UNSEEN %u] First unseen message\r\n", unseen);
 	}

@@ -155,6 +155,8 @@ enum err message_copy(struct write *write, uint64_t from_mailbox_id, const struc
 		c.from_account->row.account.used_messages -= c.messages;
 		c.from_account->row.account.used_octets -= c.octets;
 		if (err == ERR_OK)
+			err = gaps_add(write, from_mailbox_id, from_out);
+		if (err == ERR_OK)
 			err = change_add(write, c.from, account_next_modseq(write, c.from_account),
 					 CHANGE_VANISHED, from_out);
 	}

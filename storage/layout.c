@@ -75,6 +75,13 @@ void key_entry(struct key *key, uint64_t mailbox_id, uint32_t uid)
 	key_add_be32(key, uid);
 }
 
+void key_gaps(struct key *key, uint64_t mailbox_id, uint32_t block)
+{
+	key_mailbox_row(key, mailbox_id, ROW_GAPS);
+	put_be32(key->octets + key->len, block);
+	key->len += 4;
+}
+
 void key_source(struct key *key, uint64_t mailbox_id, const struct source_name *name)
 {
 	key_mailbox_row(key, mailbox_id, ROW_SOURCE);
@@ -118,10 +125,9 @@ bool key_is_row(struct slice key, uint64_t mailbox_id, enum mailbox_row_kind kin
 		return false;
 	*rest_out = slice_sub(key, 9, key.len - 9);
 	static const uint8_t rest_octets[] = {
-		[ROW_RECORD] = 0,
-		[ROW_CHANGE] = 8,
-		[ROW_ENTRY] = 4,
-		[ROW_SOURCE] = SOURCE_NAME_OCTETS,
+		[ROW_RECORD] = 0, [ROW_CHANGE] = 8,
+		[ROW_ENTRY] = 4,  [ROW_SOURCE] = SOURCE_NAME_OCTETS,
+		[ROW_GAPS] = 4,
 	};
 	return rest_out->len == rest_octets[kind];
 }

@@ -29,6 +29,9 @@
  *                                                be64 thread
  * (same)        mailbox be64, ROW_SOURCE,        be32 UID, u8 enum source_form: what an import
  *               name of the original (16)        has brought, under the name it had there
+ * (same)        mailbox be64, ROW_GAPS,          u8 enum gaps_form; runs: be32 first, be32 last UID of
+ *               be32 UID / 8192                  each; bitmap: 1,024 octets, bit i % 64 of be64
+ *                                                i / 64. UIDs that hold no message any more (gaps.c)
  * blob          blob be64, be32 (chunk << 8 |    the chunk: u8 version, be16 dictionary, be32 raw
  *               piece)                           octets, one zstd frame with its checksum; cut into
  *                                                pieces (compress.c), so only piece 0 has a version
@@ -78,8 +81,15 @@ enum database {
 	DB_COUNT,
 };
 
-enum mailbox_row_kind { ROW_RECORD = 0, ROW_CHANGE = 1, ROW_ENTRY = 2, ROW_SOURCE = 3 };
+enum mailbox_row_kind {
+	ROW_RECORD = 0,
+	ROW_CHANGE = 1,
+	ROW_ENTRY = 2,
+	ROW_SOURCE = 3,
+	ROW_GAPS = 4
+};
 enum change_kind { CHANGE_TOUCHED = 1, CHANGE_VANISHED = 2 };
+enum gaps_form { GAPS_RUNS = 1, GAPS_BITMAP = 2 };
 /* GARBAGE_EXPUNGED: all that was expunged of an account that is no more; the id is the account's. */
 enum garbage_kind { GARBAGE_MAILBOX = 1, GARBAGE_BLOB = 2, GARBAGE_EXPUNGED = 3 };
 enum expunged_kind { EXPUNGED_MAILBOX = 1, EXPUNGED_MESSAGE = 2 };
@@ -113,6 +123,7 @@ void key_mailbox_row(struct key *key, uint64_t mailbox_id, enum mailbox_row_kind
 void key_change(struct key *key, uint64_t mailbox_id, uint64_t modseq);
 void key_entry(struct key *key, uint64_t mailbox_id, uint32_t uid);
 void key_source(struct key *key, uint64_t mailbox_id, const struct source_name *name);
+void key_gaps(struct key *key, uint64_t mailbox_id, uint32_t block);
 void key_piece(struct key *key, uint64_t blob_id, uint32_t chunk, uint32_t piece);
 void key_expunged_mailbox(struct key *key, uint32_t account_id, uint64_t mailbox_id);
 void key_expunged(struct key *key, uint32_t account_id, int64_t expunged_unix, uint64_t mailbox_id,

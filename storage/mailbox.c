@@ -9,6 +9,7 @@
 #include "mail/text.h"
 #include "storage/expunged_priv.h"
 #include "storage/garbage_priv.h"
+#include "storage/message_priv.h"
 #include "storage/name_priv.h"
 
 enum { NAMES_MAX = 10000 }; /* of an account, subscriptions without a mailbox included */
@@ -398,9 +399,10 @@ enum err mailbox_raise_uidnext(struct write *write, uint64_t mailbox_id, uint32_
 		return err == ERR_NOT_FOUND ? ERR_GONE : err;
 	if (uidnext > MESSAGE_GIVEN_UID_MAX)
 		return ERR_LIMIT;
-	if (slot->record.mailbox.uidnext < uidnext) {
-		slot->record.mailbox.uidnext = uidnext;
-		mailbox_slot_dirty(write, slot);
-	}
-	return ERR_OK;
+	uint32_t next_uid = slot->record.mailbox.uidnext;
+	if (next_uid >= uidnext)
+		return ERR_OK;
+	slot->record.mailbox.uidnext = uidnext;
+	mailbox_slot_dirty(write, slot);
+	return gaps_add_run(write, mailbox_id, next_uid, uidnext - 1);
 }

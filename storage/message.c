@@ -91,6 +91,8 @@ void message_uids(struct read *read, uint64_t mailbox_id, uint32_t from_uid,
 		  struct ranges *uids_out)
 {
 	struct row row;
+	if (from_uid <= 1 && gaps_uids(read, mailbox_id, uids_out))
+		return;
 	row_open(&row, read, DB_MAILBOX);
 	bool more = entry_seek(&row, mailbox_id, from_uid);
 	while (more) {
@@ -101,6 +103,48 @@ void message_uids(struct read *read, uint64_t mailbox_id, uint32_t from_uid,
 		ranges_add(uids_out, first, last);
 	}
 	row_close(&row);
+}
+
+static bool is_unseen(const struct row *row)
+{
+	struct message_entry entry;
+	return entry_decode(row->value, entry_uid(row), &entry) && !(entry.flags & FLAG_SEEN);
+}
+
+/* From both ends at once. From behind the first one is known when all have been met. */
+uint32_t message_first_unseen(struct read *read, const struct mailbox *mailbox)
+{
+	enum { STEPS_MAX = 4096 };
+	struct row ahead, behind;
+	struct key key;
+	struct slice rest;
+	uint32_t left = mailbox->unseen, earliest = 0, found = 0;
+	if (left == 0)
+		return 0;
+	row_open(&ahead, read, DB_MAILBOX);
+	row_open(&behind, read, DB_MAILBOX);
+	key_mailbox_row(&key, mailbox->mailbox_id, ROW_ENTRY + 1);
+	bool more = entry_seek(&ahead, mailbox->mailbox_id, 1) &&
+		    row_seek_before(&behind, key_slice(&key));
+	for (unsigned i = 0; more && found == 0 && i < STEPS_MAX; i++) {
+		if (!key_is_row(behind.key, mailbox->mailbox_id, ROW_ENTRY, &rest))
+			break;
+		uint32_t uid = entry_uid(&ahead), late_uid = entry_uid(&behind);
+		if (is_unseen(&behind)) {
+			earliest = late_uid;
+			left--;
+		}
+		if (is_unseen(&ahead))
+			found = uid;
+		else if (left == 0 || uid >= late_uid)
+			found = earliest;
+		if (left == 0 || uid >= late_uid)
+			break;
+		more = entry_next(&ahead, mailbox->mailbox_id) && row_previous(&behind);
+	}
+	row_close(&ahead);
+	row_close(&behind);
+	return found;
 }
 
 /* ---- writing ---- */
@@ -167,7 +211,8 @@ static enum err append(struct write *write, uint64_t mailbox_id, uint32_t given_
 		return err;
 
 	struct mailbox *mailbox = &slot->record.mailbox;
-	filed.uid = given_uid ? given_uid : mailbox->uidnext;
+	uint32_t next_uid = mailbox->uidnext;
+	filed.uid = given_uid ? given_uid : next_uid;
 	mailbox->uidnext = filed.uid + 1;
 	filed.modseq = account_next_modseq(write, account);
 	filed.saved_unix = write->now_unix;
@@ -181,6 +226,8 @@ static enum err append(struct write *write, uint64_t mailbox_id, uint32_t given_
 	err = db_put(write, DB_MAILBOX, key_slice(&key), slice_of(value, sizeof(value)), PUT_ANY);
 	if (err == ERR_OK)
 		err = blob_reference(write, filed.blob_id);
+	if (err == ERR_OK && filed.uid > next_uid)
+		err = gaps_add_run(write, mailbox_id, next_uid, filed.uid - 1);
 	if (err == ERR_OK)
 		err = change_add(write, slot, filed.modseq, CHANGE_TOUCHED, &uids);
 	*uid_out = filed.uid;
@@ -316,6 +363,8 @@ enum err message_expunge(struct write *write, uint64_t mailbox_id, const struct 
 	row_close(&row);
 	if (err == ERR_OK && expunged_out->count > 0 && expunged_is_kept(write->store))
 		err = expunged_add_mailbox(write, &slot->record.mailbox, false);
+	if (err == ERR_OK)
+		err = gaps_add(write, mailbox_id, expunged_out);
 	if (err == ERR_OK && expunged_out->count > 0)
 		err = change_add(write, slot, account_next_modseq(write, account), CHANGE_VANISHED,
 				 expunged_out);

@@ -35,9 +35,14 @@ struct message_cursor *message_cursor_open(struct read *read, uint64_t mailbox_i
 					   uint32_t from_uid);
 bool message_cursor_next(struct message_cursor *cursor, struct message_entry *entry_out);
 void message_cursor_close(struct message_cursor **cursor);
-/* All UIDs >= from_uid, into an empty set: 100,000 cost about 2 ms. */
+/* All UIDs >= from_uid, into an empty set. From 1 on it costs next to nothing; from others, and
+ * where the store's notes of the gaps do not add up, 2 ms for 100,000. */
 void message_uids(struct read *read, uint64_t mailbox_id, uint32_t from_uid,
 		  struct ranges *uids_out);
+
+/* The first message without \Seen; 0: there is none, or it is far from both ends of the mailbox,
+ * where looking for it would take too long. */
+uint32_t message_first_unseen(struct read *read, const struct mailbox *mailbox);
 
 /* What happened after MODSEQ `since`: UIDs whose flags changed or that arrived, and UIDs that
  * vanished. ERR_GONE: the log no longer reaches back so far; compare with message_uids(). */

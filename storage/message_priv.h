@@ -11,6 +11,12 @@ uint32_t entry_uid(const struct row *row);
 /* ERR_GONE: the mailbox was deleted. */
 enum err message_slots(struct write *write, uint64_t mailbox_id, struct mailbox_slot **mailbox_out,
 		       struct account_slot **account_out) MUST_USE;
+/* gaps.c: UIDs that the mailbox does not hold any more, or never will. */
+enum err gaps_add(struct write *write, uint64_t mailbox_id, const struct ranges *uids) MUST_USE;
+enum err gaps_add_run(struct write *write, uint64_t mailbox_id, uint32_t first,
+		      uint32_t last) MUST_USE;
+/* All UIDs of the mailbox, into an empty set. False: not known this way. */
+bool gaps_uids(struct read *read, uint64_t mailbox_id, struct ranges *uids_out);
 /* `sign` 1: the message came, -1: it went. */
 void mailbox_count(struct mailbox *mailbox, const struct message_entry *entry, int sign);
 /* ERR_QUOTA when so much more is too much. */

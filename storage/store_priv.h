@@ -151,6 +151,9 @@ void row_close(struct row *row);
 /* The first row at or after `key`. */
 bool row_seek(struct row *row, struct slice key);
 bool row_next(struct row *row);
+/* The last row before `key`, and backwards from there. */
+bool row_seek_before(struct row *row, struct slice key);
+bool row_previous(struct row *row);
 /* Writes in place: `value` is as long as the one that is there. */
 enum err row_replace(struct row *row, struct slice value) MUST_USE;
 /* row_next() goes on behind it. */

@@ -149,6 +149,17 @@ bool row_next(struct row *row)
 	return row_get(row, (MDB_val){ 0, NULL }, MDB_NEXT);
 }
 
+bool row_seek_before(struct row *row, struct slice key)
+{
+	MDB_cursor_op back = row_seek(row, key) ? MDB_PREV : MDB_LAST;
+	return row_get(row, (MDB_val){ 0, NULL }, back);
+}
+
+bool row_previous(struct row *row)
+{
+	return row_get(row, (MDB_val){ 0, NULL }, MDB_PREV);
+}
+
 /* ---- writing ---- */
 
 /* After a put or delete that failed only abort is allowed. */

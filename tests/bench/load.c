@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 static struct {
-	const char *host, *domain, *pass, *user, *box, *name, *exec, *login;
+	const char *host, *domain, *pass, *user, *box, *name, *exec, *login, *probe;
 	int smtp, imap, pop3, conns, rcpts, session, users, batch, tls, starttls, auth, pipeline;
 	long n, seed;
 	size_t size;
@@ -294,11 +294,69 @@ static void cmd_append(void)
 		percentiles(o.n);
 }
 
+/* ---- probe: what another user waits for a NOOP meanwhile ---- */
+static double probe_max; /* since it was last set to 0 */
+static long probe_count;
+static int probe_stop;
+static pthread_mutex_t probe_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void *probe_run(void *arg)
+{
+	conn *c = arg;
+	while (!__atomic_load_n(&probe_stop, __ATOMIC_RELAXED)) {
+		double t = now();
+		imap_cmd(c, "NOOP");
+		t = now() - t;
+		pthread_mutex_lock(&probe_lock);
+		if (t > probe_max)
+			probe_max = t;
+		probe_count++;
+		pthread_mutex_unlock(&probe_lock);
+		usleep(300);
+	}
+	imap_cmd(c, "LOGOUT");
+	conn_close(c);
+	return NULL;
+}
+
+static pthread_t probe_start(conn *c)
+{
+	pthread_t thread;
+	char name[128];
+	snprintf(name, sizeof name, o.login && !strcmp(o.login, "address") ? "%s@%s" : "%s",
+		 o.probe, o.domain);
+	conn_open(c, o.host, o.imap, o.tls, 4096);
+	imap_login(c, name, o.pass);
+	imap_cmd(c, "SELECT INBOX");
+	if (pthread_create(&thread, NULL, probe_run, c))
+		die("pthread_create");
+	return thread;
+}
+
+/* The longest NOOP that began since the last call; waits until one has ended after it. */
+static double probe_take(void)
+{
+	pthread_mutex_lock(&probe_lock);
+	long until = probe_count + 1;
+	while (probe_count < until) {
+		pthread_mutex_unlock(&probe_lock);
+		usleep(200);
+		pthread_mutex_lock(&probe_lock);
+	}
+	double longest = probe_max;
+	probe_max = 0;
+	pthread_mutex_unlock(&probe_lock);
+	return longest;
+}
+
 /* ---- imap: timed steps "name=COMMAND", or "name=*K COMMAND with %d" ---- */
 static void cmd_imap(int argc, char **argv)
 {
-	conn c;
+	conn c, prober;
+	pthread_t thread;
 	open_imap(&c, 0, 1 << 20);
+	if (o.probe)
+		thread = probe_start(&prober);
 	for (int k = 0; k < argc; k++) {
 		char *eq = strchr(argv[k], '='), *s = eq ? eq + 1 : NULL, line[1024];
 		if (!eq)
@@ -308,6 +366,8 @@ static void cmd_imap(int argc, char **argv)
 		while (times > 1 && *s == ' ')
 			s++;
 		ires r = { 0 };
+		if (o.probe)
+			probe_take();
 		double t = now(), first = 0;
 		for (long i = 1; i <= times; i++) {
 			char *d = strstr(s, "%d");
@@ -324,11 +384,16 @@ static void cmd_imap(int argc, char **argv)
 			r.bytes += x.bytes;
 		}
 		t = now() - t;
+		double noop = o.probe ? probe_take() : 0;
 		if (argv[k][0] == '-') /* "-name": not a figure, only setup */
 			continue;
 		char nm[128];
 		snprintf(nm, sizeof nm, "%s", argv[k]);
 		figure(nm, times > 1 ? times / t : t, times > 1 ? "cmd/s" : "s");
+		if (o.probe) {
+			snprintf(nm, sizeof nm, "%s_noop", argv[k]);
+			figure(nm, noop * 1e3, "ms");
+		}
 		if (r.bytes > 5000000 && times == 1) {
 			snprintf(nm, sizeof nm, "%s_MBps", argv[k]);
 			figure(nm, r.bytes / t / 1e6, "MB/s");
@@ -336,6 +401,10 @@ static void cmd_imap(int argc, char **argv)
 		fprintf(stderr,
 			"# %s: %ld fetch, %ld expunge, %ld hits, %lld bytes, first byte %.4f s\n",
 			argv[k], r.fetches, r.expunges, r.hits, r.bytes, first);
+	}
+	if (o.probe) {
+		__atomic_store_n(&probe_stop, 1, __ATOMIC_RELAXED);
+		pthread_join(thread, NULL);
 	}
 	imap_cmd(&c, "LOGOUT");
 	conn_close(&c);
@@ -499,6 +568,7 @@ int main(int argc, char **argv)
 		{ "name", .s = &o.name },
 		{ "exec", .s = &o.exec },
 		{ "login", .s = &o.login },
+		{ "probe", .s = &o.probe },
 		{ "smtp", .i = &o.smtp },
 		{ "imap", .i = &o.imap },
 		{ "pop3", .i = &o.pop3 },
