@@ -7,7 +7,7 @@
 
 #include "base/heap.h"
 #include "storage/compress_priv.h"
-#include "storage/message.h"
+#include "storage/message_priv.h"
 
 struct seen_account {
 	struct account account;
@@ -231,7 +231,7 @@ static void visit_mailbox(struct walk *walk, struct slice key, struct slice valu
 		visit_change(walk, seen, get_be64(rest.ptr), value);
 	} else if (key_is_row(key, seen->mailbox_id, ROW_ENTRY, &rest)) {
 		visit_entry(walk, seen, get_be32(rest.ptr), value);
-	} else {
+	} else if (!key_is_row(key, seen->mailbox_id, ROW_GAPS, &rest)) {
 		WRONG(walk, "mailbox %llu: a row of no kind", NUMBER(seen->mailbox_id));
 	}
 }
@@ -268,6 +268,10 @@ static void check_mailbox(struct walk *walk, struct seen_mailbox *seen)
 	if (seen->last_uid >= mailbox->uidnext || mailbox->recent_from_uid > mailbox->uidnext)
 		WRONG(walk, "mailbox %llu: UIDNEXT %u, but %u is there, recent from %u", id,
 		      mailbox->uidnext, seen->last_uid, mailbox->recent_from_uid);
+	struct ranges uids = { 0 };
+	if (!gaps_uids(walk->read, seen->mailbox_id, &uids) || ranges_last(&uids) != seen->last_uid)
+		WRONG(walk, "mailbox %llu: what is noted of its gaps is not what is there", id);
+	ranges_free(&uids);
 	if (seen->newest_modseq > mailbox->highest_modseq ||
 	    mailbox->highest_modseq > account->account.modseq ||
 	    mailbox->pruned_modseq > mailbox->highest_modseq)

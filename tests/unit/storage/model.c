@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "storage/garbage_priv.h"
+#include "storage/message_priv.h"
 
 enum { NAMES = 12, MESSAGES_MAX = 400, KEYWORDS = 5, BODIES = 4000, STEPS = 3000 };
 
@@ -455,6 +456,8 @@ static void check_box(struct run *run, struct read *read, size_t name)
 	struct message_entry entry;
 	uint32_t unseen = 0, deleted = 0;
 	uint64_t octets = 0;
+	uint32_t first_unseen = 0;
+	struct ranges uids = { 0 }, known = { 0 };
 	size_t i = 0;
 	for (; message_cursor_next(cursor, &entry); i++) {
 		assert_true(i < box->count);
@@ -465,6 +468,9 @@ static void check_box(struct run *run, struct read *read, size_t name)
 		assert_int_equal(entry.blob_id, run->model->blob_ids[message->body]);
 		assert_int_equal(entry.size_octets, run->model->body_sizes[message->body]);
 		check_keywords(&mailbox, entry.keywords, message->keywords);
+		ranges_add(&uids, entry.uid, entry.uid);
+		if (unseen == 0 && !(entry.flags & FLAG_SEEN))
+			first_unseen = entry.uid;
 		unseen += !(entry.flags & FLAG_SEEN);
 		deleted += (entry.flags & FLAG_DELETED) != 0;
 		octets += entry.size_octets;
@@ -475,6 +481,13 @@ static void check_box(struct run *run, struct read *read, size_t name)
 	assert_int_equal(mailbox.unseen, unseen);
 	assert_int_equal(mailbox.deleted, deleted);
 	assert_int_equal(mailbox.size_octets, octets);
+	assert_int_equal(message_first_unseen(read, &mailbox), first_unseen);
+	assert_true(gaps_uids(read, box->mailbox_id, &known));
+	assert_int_equal(known.count, uids.count);
+	if (uids.count > 0)
+		assert_memory_equal(known.runs, uids.runs, uids.count * sizeof(*uids.runs));
+	ranges_free(&uids);
+	ranges_free(&known);
 	check_changes(run, read, name);
 }
 
