@@ -10,8 +10,10 @@ import json
 import os
 import pathlib
 import re
-import time
+import shutil
+import subprocess
 
+STORE = pathlib.Path(__file__).resolve().parents[2] / "build/tests/bench/bench-store"
 MB = 1e6
 SECTOR = 512
 BOX, OTHER = "INBOX", "Archive"
@@ -174,6 +176,46 @@ def large(command, before=(), after=(), refill=0, times=3):
     return row
 
 
+def scale(peer, quick):
+    """Few messages of a mailbox of 10,000 and of one of 1,000,000 (entries that share bodies)."""
+    times = 10 if quick else 100
+    peer.start()
+    peer.load("append", 10_000, size=1024, conns=50, batch=1, user=USER, box=BOX)
+    steps(peer, f"-s=SELECT {BOX}", *[f"-c=COPY 1:* {OTHER}"] * times, probe=False)
+    commands = {"fetch": "*1000 FETCH %d (FLAGS ENVELOPE)",
+                "flags": r"*300 STORE %d +FLAGS.SILENT (\Flagged)",
+                "move": "*300 MOVE 500 Trash",
+                "select": "*100 SELECT BOX"}
+    for name, command in commands.items():
+        cpu = {}
+        for _ in range(3):
+            for box in (BOX, OTHER):
+                before = peer.cgroup.cpu_us()
+                steps(peer, f"-s=SELECT {box}", f"x={command.replace('BOX', box)}", probe=False)
+                spent = (peer.cgroup.cpu_us() - before) / int(command.split()[0][1:])
+                cpu[box] = min(cpu.get(box, spent), spent)
+        yield f"{name}_small", cpu[BOX], "us/cmd"
+        yield f"{name}_large", cpu[OTHER], "us/cmd"
+        yield f"{name}_ratio", cpu[OTHER] / cpu[BOX], ""
+    peer.stop()
+
+
+def churn(peer, quick):
+    """Six turnovers of the content, by the store's own bench: only Bode has one."""
+    if peer.name != "bode":
+        return
+    shutil.rmtree(peer.folder, ignore_errors=True)
+    peer.folder.mkdir(parents=True)
+    n = 5_000 if quick else 100_000
+    done = subprocess.run([STORE, peer.folder, "churn", str(n), "6"], check=True,
+                          capture_output=True, text=True)
+    for line in done.stdout.splitlines():
+        words = line.split()
+        if words[0] == "churn":
+            yield f"disk_after_{words[1]}", float(words[2]), "octet/octet"
+    shutil.rmtree(peer.folder)
+
+
 ADD, REMOVE = "STORE {} +FLAGS.SILENT ({})", "STORE {} -FLAGS.SILENT ({})"
 
 ROWS = {
@@ -186,4 +228,6 @@ ROWS = {
     "mix_move": large(f"MOVE SPAN {OTHER}", after=[(OTHER, f"MOVE 1:* {BOX}")]),
     "mix_expunge": large("EXPUNGE", before=[(BOX, ADD.format("SPAN", r"\Deleted"))],
                          refill=True),
+    "mix_churn": churn,
+    "mix_scale": scale,
 }

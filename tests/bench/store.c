@@ -1,13 +1,17 @@
 /* tests/bench/store.c - what the store costs without the rest of the server: filing by batches,
  * scanning, large changes, a message that streams. `bench-store FOLDER [MESSAGES [SIZE [BATCH]]]`
- * makes a store in FOLDER, which must not have one; size 0 is the realistic mix. */
+ * makes a store in FOLDER, which must not have one; size 0 is the realistic mix.
+ * `bench-store FOLDER churn [MESSAGES [TURNOVERS]]`: what the file comes to when the mail in it is
+ * replaced, a fiftieth at a time, chosen at random. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include "storage/account.h"
+#include "storage/garbage_priv.h"
 #include "storage/message.h"
 #include "storage/store_priv.h"
 #include "tests/bench/gen.h"
@@ -137,6 +141,94 @@ static long rss_kb(void)
 	return usage.ru_maxrss;
 }
 
+/* ---- churn ---- */
+
+static struct ranges churn_uids;
+
+static enum err run_replace(struct write *write, struct job *job)
+{
+	struct ranges gone = { 0 };
+	check(message_expunge(write, mailboxes[0], &churn_uids, false, &gone));
+	ranges_free(&gone);
+	return ERR_OK;
+}
+
+static enum err run_append(struct write *write, struct job *job)
+{
+	for (size_t i = 0; i < batch_count; i++) {
+		struct message_entry entry = { .size_octets = intake_size_octets(intakes[i]) };
+		uint32_t uid;
+		check(intake_commit(write, intakes[i], &entry.blob_id));
+		check(message_append(write, mailboxes[0], &entry, NULL, 0, &uid));
+	}
+	return ERR_OK;
+}
+
+static void append_mix(struct store *store, size_t *next_id, size_t count)
+{
+	enum { BATCH = 20 };
+	for (size_t done = 0; done < count; done += batch_count) {
+		struct job job = { .run = run_append };
+		batch_count = count - done < BATCH ? count - done : BATCH;
+		for (size_t i = 0; i < batch_count; i++) {
+			intakes[i] = take(store, ++*next_id, 0);
+			check(intake_finish(intakes[i]));
+		}
+		check(store_write_now(store, &job));
+		for (size_t i = 0; i < batch_count; i++)
+			intake_free(&intakes[i]);
+	}
+}
+
+static double file_ratio(struct store *store, const char *path)
+{
+	struct arena arena = { 0 };
+	struct mailbox mailbox;
+	struct stat status;
+	struct read *read = read_begin(store);
+	check(mailbox_get(read, mailboxes[0], &arena, &mailbox));
+	read_end(&read);
+	arena_fini(&arena);
+	stat(path, &status);
+	return (double)status.st_blocks * 512 / (double)mailbox.size_octets;
+}
+
+static void churn(struct store *store, const char *path, size_t messages, size_t turnovers)
+{
+	enum { PARTS = 50 };
+	size_t next_id = 0;
+	uint64_t state = 7;
+	struct garbage_walk walk = { 0 };
+	store->garbage_delay_seconds = 0;
+	append_mix(store, &next_id, messages);
+	printf("churn 0 %.3f octet/octet\n", file_ratio(store, path));
+	for (size_t round = 1; round <= turnovers * PARTS; round++) {
+		struct job job = { .run = run_replace };
+		struct ranges uids = { 0 };
+		uint64_t wait_ms = 0;
+		struct read *read = read_begin(store);
+		message_uids(read, mailboxes[0], 1, &uids);
+		read_end(&read);
+		ranges_clear(&churn_uids);
+		for (size_t i = 0; i < messages / PARTS; i++) {
+			uint32_t uid = ranges_at_rank(
+				&uids, (uint32_t)(gen_rand(&state) % ranges_total(&uids)) + 1);
+			ranges_remove(&uids, uid, uid);
+			ranges_add(&churn_uids, uid, uid);
+		}
+		ranges_free(&uids);
+		check(store_write_now(store, &job));
+		while (wait_ms == 0)
+			check(garbage_step(store, &walk, &wait_ms));
+		append_mix(store, &next_id, messages / PARTS);
+		if (round % PARTS == 0)
+			printf("churn %zu %.3f octet/octet\n", round / PARTS,
+			       file_ratio(store, path));
+		fflush(stdout);
+	}
+	ranges_free(&churn_uids);
+}
+
 int main(int argc, char **argv)
 {
 	struct store *store;
@@ -144,8 +236,10 @@ int main(int argc, char **argv)
 	size_t count = argc > 2 ? strtoul(argv[2], NULL, 10) : 20000;
 	size_t size = argc > 3 ? strtoul(argv[3], NULL, 10) : 4096;
 	size_t batch = argc > 4 ? strtoul(argv[4], NULL, 10) : 20;
+	bool is_churn = argc > 2 && strcmp(argv[2], "churn") == 0;
 	if (argc < 2 || batch > BATCH_MAX || batch == 0) {
-		fprintf(stderr, "usage: bench-store FOLDER [MESSAGES [SIZE [BATCH]]]\n");
+		fprintf(stderr, "usage: bench-store FOLDER [MESSAGES [SIZE [BATCH]]]\n"
+				"       bench-store FOLDER churn [MESSAGES [TURNOVERS]]\n");
 		return 2;
 	}
 	if (store_open(argv[1], STORE_CREATE, &store, &why) != ERR_OK) {
@@ -155,11 +249,18 @@ int main(int argc, char **argv)
 	gen_init(1);
 	timed(store, "1,000 mailboxes", run_setup);
 
+	char path[512];
+	snprintf(path, sizeof(path), "%s/store/data.mdb", argv[1]);
+	if (is_churn) {
+		churn(store, path, argc > 3 ? strtoul(argv[3], NULL, 10) : 100000,
+		      argc > 4 ? strtoul(argv[4], NULL, 10) : 6);
+		store_close(&store);
+		return 0;
+	}
+
 	double intake_cpu = 0, write_cpu = 0, wall = wall_s();
 	uint64_t octets = 0;
 	struct stat status;
-	char path[512];
-	snprintf(path, sizeof(path), "%s/store/data.mdb", argv[1]);
 	for (size_t done = 0; done < count; done += batch_count) {
 		batch_first = done;
 		batch_count = batch < count - done ? batch : count - done;

@@ -165,6 +165,7 @@ static void says_nothing_that_is_not_sure(void **state)
 	read = read_begin(bed.store);
 	assert_false(gaps_uids(read, bed.inbox_id, &uids));
 	read_end(&read);
+	ranges_free(&uids);
 	/* What comes next is noted all the same. */
 	lose(&bed, &op, 10, 20, 1);
 	op_free(&op);
