@@ -183,15 +183,16 @@ def scale(peer, quick):
     peer.load("append", 10_000, size=1024, conns=50, batch=1, user=USER, box=BOX)
     steps(peer, f"-s=SELECT {BOX}", *[f"-c=COPY 1:* {OTHER}"] * times, probe=False)
     commands = {"fetch": "*1000 FETCH %d (FLAGS ENVELOPE)",
-                "flags": r"*300 STORE %d +FLAGS.SILENT (\Flagged)",
+                "flags": "*300 STORE %d +FLAGS.SILENT (FLAG)",
                 "move": "*300 MOVE 500 Trash",
                 "select": "*100 SELECT BOX"}
     for name, command in commands.items():
         cpu = {}
-        for _ in range(3):
+        for flag in (r"\Flagged", r"\Answered", r"\Draft"):
             for box in (BOX, OTHER):
                 before = peer.cgroup.cpu_us()
-                steps(peer, f"-s=SELECT {box}", f"x={command.replace('BOX', box)}", probe=False)
+                step = command.replace("BOX", box).replace("FLAG)", f"{flag})")
+                steps(peer, f"-s=SELECT {box}", f"x={step}", probe=False)
                 spent = (peer.cgroup.cpu_us() - before) / int(command.split()[0][1:])
                 cpu[box] = min(cpu.get(box, spent), spent)
         yield f"{name}_small", cpu[BOX], "us/cmd"
