@@ -52,8 +52,10 @@ static const struct admin_command commands[] = {
 	  "copy everything into a folder and prove that it can be restored", admin_backup },
 	{ "restore", "FOLDER [--previous] [--despite-damage]",
 	  "make the store anew from a backup's folder", admin_restore },
-	{ "import", "--user ADDRESS [--into MAILBOX] [--format FORMAT] [--json] SOURCE",
-	  "copy mail from a Maildir, mbox or .eml files", admin_import },
+	{ "import",
+	  "--user ADDRESS [--into MAILBOX] [--format FORMAT] [--ca FILE] [--password-stdin] "
+	  "[--json] SOURCE",
+	  "copy mail from a Maildir, mbox, .eml files or an IMAP server", admin_import },
 	{ "export", "--user ADDRESS [--format maildir|mbox] [--json] FOLDER",
 	  "write a user's mail to a new folder", admin_export },
 	{ "config check", "", "check the configuration file", admin_config_check },

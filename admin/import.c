@@ -4,6 +4,7 @@
 
 #include "admin/admin_priv.h"
 #include "admin/file_tree.h"
+#include "admin/imap_source.h"
 #include "admin/importer.h"
 
 /* False: said. */
@@ -38,20 +39,35 @@ int admin_import(struct admin *admin, int argc, char **argv)
 	struct admin_options options;
 	enum mbox_quoting quoting;
 	if (!admin_parse_options(admin, argc, argv,
-				 OPTION_USER | OPTION_INTO | OPTION_FORMAT | OPTION_JSON, 1, 1,
-				 &options) ||
+				 OPTION_USER | OPTION_INTO | OPTION_FORMAT | OPTION_CA |
+					 OPTION_PASSWORD_STDIN | OPTION_JSON,
+				 1, 1, &options) ||
 	    !quoting_of(admin, options.format, &quoting))
 		return ADMIN_WRONG_USAGE;
 	if (!options.user)
 		return admin_usage(admin, "whose mail it will be is missing: --user");
 	const char *source = argv[optind];
+	struct imap_source *imap = NULL;
+	if (imap_source_is_one(source)) {
+		struct imap_source_options server = {
+			.url = source,
+			.ca_path = options.ca,
+			.password_stdin = options.password_stdin,
+		};
+		imap = imap_source_new(admin, &server);
+		if (!imap)
+			return EXIT_FAILURE;
+	}
 	struct importer_options how = {
 		.user = options.user,
 		.into = options.into,
 		.json = options.json,
 	};
 	struct importer *importer = importer_new(admin, &how);
-	if (importer)
+	if (importer && imap)
+		imap_source_import(imap, importer);
+	else if (importer)
 		file_tree_import(importer, source, quoting);
+	imap_source_free(&imap);
 	return importer ? importer_finish(&importer) : EXIT_FAILURE;
 }

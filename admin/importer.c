@@ -426,9 +426,9 @@ static enum err subscribe_run(struct write *write, struct job *job)
 	return mailbox_subscribe(write, subscribe->importer->account_id, subscribe->name, true);
 }
 
-void importer_subscribe(struct importer *importer, struct slice name)
+static void subscribe(struct importer *importer, struct slice name)
 {
-	struct waiting_job subscribe = { .name = name_here(importer, name) };
+	struct waiting_job subscribe = { .name = name };
 	if (importer->is_over)
 		return;
 	enum err err = run_and_wait(importer, &subscribe, subscribe_run);
@@ -437,6 +437,16 @@ void importer_subscribe(struct importer *importer, struct slice name)
 			      "no mailbox can have this name, so it cannot be subscribed");
 	else if (err != ERR_OK)
 		fail_store(importer, err);
+}
+
+void importer_subscribe(struct importer *importer, struct slice name)
+{
+	subscribe(importer, name_here(importer, name));
+}
+
+void importer_subscribe_target(struct importer *importer, struct import_target *target)
+{
+	subscribe(importer, target->name);
 }
 
 /* ---- messages ---- */
@@ -540,6 +550,17 @@ static void item_has_room(void *user)
 	((struct import_item *)user)->is_refused = false;
 }
 
+void import_describe(struct import_item *item, const struct import_message *message)
+{
+	item->message = *message;
+	item->message.where = arena_string(&item->arena, slice_cstr(message->where));
+	item->message.keyword_count = 0;
+	for (size_t i = 0; i < message->keyword_count && i < IMPORT_KEYWORDS_MAX; i++)
+		if (maildir_keyword_is_usable(message->keywords[i]))
+			item->message.keywords[item->message.keyword_count++] =
+				arena_copy(&item->arena, message->keywords[i]);
+}
+
 struct import_item *import_begin(struct importer *importer, struct import_target *target,
 				 const struct import_message *message)
 {
@@ -549,13 +570,7 @@ struct import_item *import_begin(struct importer *importer, struct import_target
 	struct import_item *item = heap_alloc(sizeof(*item));
 	item->importer = importer;
 	item->target = target;
-	item->message = *message;
-	item->message.where = arena_string(&item->arena, slice_cstr(message->where));
-	item->message.keyword_count = 0;
-	for (size_t i = 0; i < message->keyword_count && i < IMPORT_KEYWORDS_MAX; i++)
-		if (maildir_keyword_is_usable(message->keywords[i]))
-			item->message.keywords[item->message.keyword_count++] =
-				arena_copy(&item->arena, message->keywords[i]);
+	import_describe(item, message);
 	item->intake = intake_new(importer->admin->store, importer->loop, item_has_room, item);
 	importer->way_messages++;
 	return item;

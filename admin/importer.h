@@ -56,7 +56,9 @@ struct import_target *importer_open(struct importer *importer,
 void importer_close(struct importer *importer, struct import_target *target);
 /* The mailbox's name as it is here. */
 struct slice import_target_name(const struct import_target *target);
+/* By the name in the source, or the mailbox as it is here. */
 void importer_subscribe(struct importer *importer, struct slice name);
+void importer_subscribe_target(struct importer *importer, struct import_target *target);
 
 /* Was the message of this name imported into this mailbox before? Counts it as there. */
 bool importer_knows(struct importer *importer, struct import_target *target,
@@ -77,6 +79,8 @@ struct import_item *import_begin(struct importer *importer, struct import_target
 				 const struct import_message *message);
 /* Octets as they are in the source; line feeds become CRLF. Waits where it has to. */
 void import_feed(struct import_item *item, struct slice octets);
+/* Says anew what was said at the begin: a server may tell of a message behind its content. */
+void import_describe(struct import_item *item, const struct import_message *message);
 void import_commit(struct import_item **item);
 /* Instead: what there was of it is forgotten. */
 void import_abandon(struct import_item **item);

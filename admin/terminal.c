@@ -45,21 +45,41 @@ static bool read_hidden(const char *question, struct buffer *line_out)
 	return got;
 }
 
+/* False: said. */
+static bool password_can_come(bool from_stdin)
+{
+	if (from_stdin || isatty(STDIN_FILENO))
+		return true;
+	fputs("bode: standard input is no terminal to ask for a password; use --password-stdin\n",
+	      stderr);
+	return false;
+}
+
+bool terminal_ask_password(const char *question, bool from_stdin, struct buffer *password_out)
+{
+	if (!password_can_come(from_stdin))
+		return false;
+	bool got = from_stdin ? read_line(password_out, PASSWORD_MAX_OCTETS)
+			      : read_hidden(question, password_out);
+	if (got && password_out->len > 0)
+		return true;
+	fputs("bode: the password is empty; nothing was changed\n", stderr);
+	return false;
+}
+
 bool terminal_read_password(bool from_stdin, struct buffer *password_out)
 {
 	struct buffer again = { 0 };
 	bool good = false;
 
+	if (!password_can_come(from_stdin))
+		return false;
 	if (from_stdin) {
 		good = read_line(password_out, PASSWORD_MAX_OCTETS) && password_out->len > 0;
 		if (!good)
 			fputs("bode: no password came on standard input; write it there as one "
 			      "line\n",
 			      stderr);
-	} else if (!isatty(STDIN_FILENO)) {
-		fputs("bode: standard input is no terminal to ask for a password; use "
-		      "--password-stdin\n",
-		      stderr);
 	} else if (!read_hidden("Password: ", password_out) || password_out->len == 0) {
 		fputs("bode: the password is empty; nothing was changed\n", stderr);
 	} else if (!read_hidden("Once more: ", &again) ||

@@ -165,6 +165,8 @@ void mbox_from_line_format(struct slice sender, int64_t date_unix, struct buffer
 	if (!take_word(&c, &weekday) || !take_word(&c, &day) || !take_word(&c, &month) ||
 	    !take_word(&c, &year) || !take_word(&c, &time))
 		return;
+	if (day.len == 2 && day.ptr[0] == '0') /* asctime has a blank there */
+		day = slice_sub(day, 1, 1);
 	buffer_add_cstr(out, "From ");
 	for (size_t i = 0; i < sender.len; i++)
 		buffer_add_byte(out, sender.ptr[i] <= ' ' ? '_' : sender.ptr[i]);

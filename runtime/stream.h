@@ -57,7 +57,7 @@ void stream_set_peer(struct stream *stream, const struct peer *peer);
  * section 4.2, RFC 9051 section 6.2.1). Holds `context` for itself. */
 void stream_start_tls(struct stream *stream, struct tls_context *context);
 /* Starts TLS as a client: the peer has to prove that it is `host`, a name or an address, by a
- * certificate that a context of runtime/tls_client.h trusts; secured() comes only then. As above,
+ * certificate that a context of runtime/tls_verify.h trusts; secured() comes only then. As above,
  * what was read before and not taken is thrown away. */
 void stream_start_tls_client(struct stream *stream, struct tls_context *context, const char *host);
 /* After ended(STREAM_TLS): why the peer's certificate was refused, in words; NULL where it was

@@ -19,7 +19,7 @@ struct tls_context {
 /* A word for the oldest error of this thread's queue, which it empties. Static text. */
 const char *tls_take_error(void);
 
-/* ---- tls_client.c ---- */
+/* ---- tls_verify.c ---- */
 
 /* Names the host to the peer (SNI, RFC 6066 section 3) and demands it of the certificate. */
 void tls_client_expect(SSL *ssl, const char *host);

@@ -7,7 +7,9 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -310,3 +312,175 @@ def test_mbox_out_and_back(new_server, tmp_path):
     assert list(uids_and_flags(before).values()) == list(uids_and_flags(after).values())
     after.select('"Work/R&AOk-sum&AOk-"')
     assert len(fetch_all(after)) == 1
+
+
+# ---- from other servers ----
+
+def from_server(target, source, *words, user="bob%40example.org", scheme="imaps", password=PASSWORD,
+                status=0, ca=True):
+    if ca:
+        words = ("--ca", source.certificate(), *words)
+    return imported(target, "--password-stdin", *words,
+                    f"{scheme}://{user}@localhost:{source.ports[scheme]}/", typed=password + "\n",
+                    status=status)
+
+
+def test_from_an_imap_server_with_tls(new_server, tmp_path):
+    source, target = new_server().start(), new_server().start()
+    root, _ = fill(tmp_path / "Maildir", 200)
+    imported(source, root.path, user=BOB)
+    there = source.imap(BOB)
+    there.create("Reisen")
+    there.append("Sent", "(\\Seen)", '"03-Jan-2015 01:05:34 +0000"',
+                 message("sent", end="\r\n"))
+    there.append("Reisen", None, None, message("large", ("z" * 70 + "\n") * 30000, "\r\n"))
+    there.subscribe("Reisen")
+
+    table, _ = from_server(target, source)
+    assert table["INBOX"] == (201, 0, 0) and table["Sent"] == (1, 0, 0)
+    assert table["Reisen"] == (1, 0, 0) and table["Work/Résumé"] == (1, 0, 0)
+    here = target.imap(ALICE)
+    there.select("INBOX")
+    assert here.response("UIDVALIDITY")[1] == there.response("UIDVALIDITY")[1]
+    for name in ("INBOX", "Sent", "Reisen", '"Work/R&AOk-sum&AOk-"'):
+        here.select(name)
+        there.select(name)
+        assert fetch_all(here) == fetch_all(there)
+        assert uids_and_flags(here) == uids_and_flags(there)
+    assert b"Reisen" in b"".join(here.lsub()[1])
+
+    # Only what is new comes the second time; STARTTLS is as good.
+    there.append("Reisen", None, None, message("late", end="\r\n"))
+    table, _ = from_server(target, source, scheme="imap")
+    assert table["INBOX"] == (0, 201, 0) and table["Reisen"] == (1, 1, 0)
+    table, _ = from_server(target, source, "--into", "Old")
+    assert table["Old"] == (201, 0, 0) and table["Old/Sent"] == (1, 0, 0)
+
+    problem = from_server(target, source, password="wrong", status=1)[1]
+    assert "refused user or password" in problem
+    problem = from_server(target, source, ca=False, status=1)[1]
+    assert "not trusted" in problem and problem.count("\n") <= 3
+    problem = from_server(target, target, ca=True, password="x", user="alice", status=1)[1]
+    assert "refused" in problem
+    assert "write it as imaps://" in imported(target, "--password-stdin", "imaps://localhost/",
+                                              typed="x\n", status=1)[1]
+
+
+def test_an_import_from_a_server_that_was_killed_goes_on(new_server, tmp_path):
+    source, target = new_server().start(), new_server()
+    root = Maildir(tmp_path / "Maildir")
+    for number in range(2000):
+        root.add(f"1420{number:06}.M1P1.host", "S", message(number, "x" * 2000 + "\n"))
+    imported(source, root.path, user=BOB)
+    words = [BODE, "--config", str(target.config), "import", "--user", ALICE, "--password-stdin",
+             "--ca", str(source.certificate()),
+             f"imaps://{BOB}@localhost:{source.ports['imaps']}"]
+    for wait in (0.4, 0.8):
+        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+        process.stdin.write(PASSWORD.encode() + b"\n")
+        process.stdin.close()
+        time.sleep(wait)
+        process.kill()
+        process.wait()
+    table, _ = from_server(target, source)
+    assert sum(table["INBOX"][:2]) == 2000
+    assert from_server(target, source)[0]["INBOX"] == (0, 2000, 0)
+    target.start()
+    assert len(fetch_all(target.imap(ALICE))) == 2000
+
+
+class OddServer(threading.Thread):
+    """Says what other servers say: a prefix, dots, contents before UIDs, quoted contents."""
+
+    LISTS = [br'(\HasChildren) "." "INBOX"', br'(\Sent) "." "INBOX.Gesendet"',
+             br'(\Noselect) "." "INBOX.Nothing"', br'() "." {15}' + b"\r\n" + br'INBOX.R&AOk-sum',
+             br'() "." "user.other"', br'() "." "INBOX.Bad..Name"']
+    MESSAGES = [
+        br'* 1 FETCH (BODY[] {13}' + b"\r\nA: 1\r\n\r\nbody\n" + br' FLAGS (\Seen $X "%%") UID 4 '
+        br'INTERNALDATE "03-Jan-2015 01:05:34 +0100")',
+        br'* 2 FETCH (UID 9 BODY[] "A: 2\"" INTERNALDATE " 3-Jan-2015 01:05:34 +0000" FLAGS ())',
+        br'* 3 FETCH (UID 12 BODY[] NIL FLAGS ())',
+        br'* 1 FETCH (FLAGS (\Deleted) UID 4)',
+        br'* 4 FETCH (UID 77 BODY[] {3}' + b"\r\nxyz)",
+    ]
+
+    def __init__(self, noise=b""):
+        super().__init__(daemon=True)
+        self.noise, self.socket = noise, socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.start()
+
+    def run(self):
+        connection = self.socket.accept()[0]
+        file = connection.makefile("rwb")
+
+        def say(line):
+            file.write(line + b"\r\n")
+            file.flush()
+        say(b"* OK hello")
+        mailbox = b""
+        try:
+            for line in file:
+                tag, command = line.rstrip().split(b" ", 1)
+                word = command.split(b" ")[0].upper()
+                if word == b"CAPABILITY":
+                    say(b"* CAPABILITY IMAP4rev1 NAMESPACE")
+                elif word == b"LOGIN":
+                    say(b"+ more")
+                    assert file.readline() == b"me {8}\r\n"
+                    say(b"+ more")
+                    assert file.readline() == b'se"cret \r\n'
+                elif word == b"NAMESPACE":
+                    say(b'* NAMESPACE (("INBOX." ".")) (("user." ".")) NIL')
+                elif word == b"LIST":
+                    for one in self.LISTS:
+                        say(b"* LIST " + one)
+                elif word == b"LSUB":
+                    say(b'* LSUB () "." INBOX.Gesendet')
+                    say(b'* LSUB () "." "INBOX.Gone"')
+                elif word == b"EXAMINE":
+                    mailbox = command.split(b" ", 1)[1]
+                    if self.noise:
+                        connection.sendall(self.noise)
+                        connection.close()
+                        return
+                    say(b"* 4 EXISTS")
+                    say(b"* OK [UIDVALIDITY 7] .")
+                    say(b"* OK [UIDNEXT 20] .")
+                elif command.upper().startswith(b"UID SEARCH"):
+                    say(b"* SEARCH 4 9 12 15" if mailbox == b'"INBOX"' else b"* SEARCH")
+                elif command.upper().startswith(b"UID FETCH"):
+                    for one in self.MESSAGES:
+                        say(one)
+                say(tag + b" OK done")
+        except (OSError, ValueError):
+            pass
+
+
+def test_odd_and_hostile_servers(new_server):
+    server = new_server().start()
+
+    def run(odd, status=1):
+        return imported(server, "--password-stdin", f"imap://me@127.0.0.1:{odd.port}",
+                        typed='se"cret \n', status=status)
+    table, problems = run(OddServer())
+    assert table == {"INBOX": (2, 0, 2), "Sent": (0, 0, 0), 'Résum': (0, 0, 0)}, problems
+    assert "UID 15: the server listed it" in problems and "UID 12: the server" in problems
+    assert "Bad//Name: no mailbox can have this name" in problems
+    imap = server.imap(ALICE)
+    assert fetch_all(imap) == {4: b"A: 1\r\n\r\nbody\r\n", 9: b'A: 2"'}
+    assert uids_and_flags(imap) == {4: ({"\\Seen", "$X"}, 1420243534), 9: (set(), 1420247134)}
+    assert imap.response("UIDVALIDITY")[1] == [b"7"]
+    assert b"Gone" in b"".join(imap.lsub()[1])
+    assert run(OddServer())[0]["INBOX"] == (0, 2, 2)
+    for noise in (b"* " + b"x" * (17 << 20), b"* LIST {99999999999}\r\n", os.urandom(5000), b"\r\n",
+                  b"* BYE go away\r\n"):
+        _, problems = run(OddServer(noise))
+        assert "run the import again" in problems, problems
+    nobody = socket.create_server(("127.0.0.1", 0))
+    port = nobody.getsockname()[1]
+    nobody.close()
+    assert "Connection refused" in imported(server, "--password-stdin",
+                                            f"imaps://me@127.0.0.1:{port}", typed="x\n",
+                                            status=1)[1]

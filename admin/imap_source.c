@@ -1,0 +1,675 @@
+/* admin/imap_source.c - importing from an IMAP server: folders with their special uses (RFC 6154)
+ * and subscriptions, messages in order of UID with flags, keywords and internal dates.
+ *
+ * A message is known again by server, user, mailbox, UIDVALIDITY and UID, so a second run asks
+ * only for the list of UIDs and fetches what is new. Messages are asked for FETCH_BATCH at a time,
+ * and the next batch before the answer to the last has come, so the line never rests; contents
+ * pass through. Nothing changes on the server (EXAMINE, BODY.PEEK).
+ *
+ * Left out: other users' and shared mailboxes (RFC 2342), annotations, and \Recent. Runs in the
+ * admin's process. */
+#include "admin/imap_source.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin/imap_client.h"
+#include "admin/terminal.h"
+#include "base/heap.h"
+#include "base/octets.h"
+#include "mail/date.h"
+#include "mail/text.h"
+#include "runtime/fingerprint.h"
+#include "runtime/tls_verify.h"
+
+enum { FETCH_BATCH = 64, SEARCH_WINDOW = 1000000, MAILBOXES_MAX = 10000 };
+
+struct remote {
+	struct remote *next;
+	struct slice name; /* as the server spells it */
+	uint8_t delimiter; /* 0: none */
+	enum special_use use;
+	bool is_subscribed, is_no_mailbox;
+};
+
+struct imap_source {
+	struct admin *admin;
+	struct arena arena;
+	char *host, *user;
+	uint16_t port;
+	bool tls_at_once;
+	struct buffer password;
+	struct tls_context *tls;
+
+	struct importer *importer;
+	struct imap_client *client;
+	struct remote *remotes, **remotes_end;
+	unsigned remote_count;
+	struct slice prefix;	 /* of the user's own mailboxes */
+	struct slice foreign[8]; /* prefixes of others' */
+	unsigned foreign_count;
+
+	/* The mailbox under way. */
+	const struct remote *remote;
+	struct import_target *target;
+	uint32_t uidvalidity, uidnext;
+	struct ranges uids;    /* what a SEARCH found */
+	struct arena response; /* words of one response */
+	struct import_item *item;
+	bool has_content;
+	struct ranges asked; /* fetched and not yet answered */
+};
+
+/* ---- what was asked for ---- */
+
+bool imap_source_is_one(const char *source)
+{
+	return strncmp(source, "imap://", 7) == 0 || strncmp(source, "imaps://", 8) == 0;
+}
+
+static char *percent_decode(struct arena *arena, struct slice text)
+{
+	char *out = arena_string(arena, text), *to = out;
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned octet;
+		char hex[3] = { 0 };
+		if (text.ptr[i] == '%' && i + 2 < text.len) {
+			memcpy(hex, text.ptr + i + 1, 2);
+			if (sscanf(hex, "%2x", &octet) == 1 && octet >= ' ') {
+				*to++ = (char)octet;
+				i += 2;
+				continue;
+			}
+		}
+		*to++ = (char)text.ptr[i];
+	}
+	*to = '\0';
+	return out;
+}
+
+/* imap[s]://user@host[:port][/]; the host may be an IPv6 address in brackets. */
+static bool parse_url(struct imap_source *source, const char *url)
+{
+	source->tls_at_once = strncmp(url, "imaps", 5) == 0;
+	source->port = source->tls_at_once ? 993 : 143;
+	struct slice rest = slice_cstr(strstr(url, "://") + 3);
+	uint64_t port;
+	if (rest.len > 0 && rest.ptr[rest.len - 1] == '/')
+		rest.len--;
+	/* The last '@': a user's name may have one. */
+	size_t at = rest.len;
+	while (at > 0 && rest.ptr[at - 1] != '@')
+		at--;
+	if (at < 2 || slice_find_byte(rest, 0, '/') < rest.len)
+		return false;
+	source->user = percent_decode(&source->arena, slice_sub(rest, 0, at - 1));
+	struct slice host = slice_sub(rest, at, rest.len), number = SLICE_NONE;
+	size_t end = slice_find_byte(host, 0, ':');
+	if (host.len > 0 && host.ptr[0] == '[') {
+		end = slice_find_byte(host, 0, ']');
+		number = slice_sub(host, end + 1, host.len);
+		host = slice_sub(host, 1, end - 1);
+	} else {
+		number = slice_sub(host, end, host.len);
+		host = slice_sub(host, 0, end);
+	}
+	if (number.len > 0) {
+		if (number.ptr[0] != ':' ||
+		    !slice_to_u64(slice_sub(number, 1, number.len), UINT16_MAX, &port) || port == 0)
+			return false;
+		source->port = (uint16_t)port;
+	}
+	source->host = arena_string(&source->arena, host);
+	return host.len > 0 && source->user[0] != '\0';
+}
+
+struct imap_source *imap_source_new(struct admin *admin, const struct imap_source_options *options)
+{
+	struct imap_source *source = heap_alloc(sizeof(*source));
+	const char *why;
+	source->admin = admin;
+	source->remotes_end = &source->remotes;
+	if (!parse_url(source, options->url)) {
+		admin_fail("\"%s\" is no source; write it as imaps://user@mail.example.org/",
+			   options->url);
+	} else if (!(source->tls = tls_client_context(options->ca_path, &why))) {
+		admin_fail("%s%s%s", options->ca_path ? options->ca_path : "",
+			   options->ca_path ? ": " : "", why);
+	} else {
+		const char *question = arena_format(
+			&source->arena, "Password of %s at %s: ", source->user, source->host);
+		if (terminal_ask_password(question, options->password_stdin, &source->password))
+			return source;
+	}
+	imap_source_free(&source);
+	return NULL;
+}
+
+void imap_source_free(struct imap_source **source_at)
+{
+	struct imap_source *source = *source_at;
+	*source_at = NULL;
+	if (!source)
+		return;
+	tls_context_release(&source->tls);
+	buffer_wipe(&source->password);
+	ranges_free(&source->uids);
+	ranges_free(&source->asked);
+	arena_fini(&source->arena);
+	arena_fini(&source->response);
+	free(source);
+}
+
+static void fail_server(struct imap_source *source, const char *doing)
+{
+	struct slice text = imap_client_text(source->client);
+	const char *problem = imap_client_problem(source->client);
+	char said[160];
+	snprintf(said, sizeof(said), "%.*s", SLICE_ARG(slice_sub(text, 0, 150)));
+	for (char *c = said; *c; c++)
+		if ((uint8_t)*c < ' ' || *c == 0x7f)
+			*c = '?';
+	importer_fail(source->importer, "%s: %s%s%s; run the import again: it goes on where it was",
+		      source->host, doing, doing[0] ? ": " : "", said[0] ? said : problem);
+}
+
+static void fail_connection(struct imap_source *source)
+{
+	importer_fail(source->importer, "%s: %s; run the import again: it goes on where it was",
+		      source->host, imap_client_problem(source->client));
+}
+
+/* ---- the list of mailboxes ---- */
+
+/* Attributes of LIST, and words by which servers without RFC 6154 name such mailboxes. */
+static enum special_use use_of(struct slice attribute)
+{
+	static const struct {
+		const char *attribute;
+		enum special_use use;
+	} uses[] = {
+		{ "\\Archive", USE_ARCHIVE }, { "\\Drafts", USE_DRAFTS }, { "\\Junk", USE_JUNK },
+		{ "\\Sent", USE_SENT },	      { "\\Trash", USE_TRASH },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(uses); i++)
+		if (slice_eq_nocase(attribute, slice_cstr(uses[i].attribute)))
+			return uses[i].use;
+	return USE_NONE;
+}
+
+static struct remote *find_remote(struct imap_source *source, struct slice name)
+{
+	for (struct remote *remote = source->remotes; remote; remote = remote->next)
+		if (slice_eq(remote->name, name))
+			return remote;
+	return NULL;
+}
+
+/* LIST (attributes) "delimiter" name, and LSUB likewise. */
+static void note_list(struct imap_source *source, struct cursor c, bool is_lsub)
+{
+	struct arena *arena = &source->response;
+	struct remote found = { .is_subscribed = is_lsub };
+	struct slice word;
+	skip_blanks(&c);
+	if (!take_byte(&c, '('))
+		return;
+	while (imap_take_word(&c, arena, &word)) {
+		if (slice_eq_nocase(word, SLICE("\\Noselect")) ||
+		    slice_eq_nocase(word, SLICE("\\NonExistent")))
+			found.is_no_mailbox = true;
+		else if (slice_eq_nocase(word, SLICE("\\Subscribed")))
+			found.is_subscribed = true;
+		else if (use_of(word) != USE_NONE)
+			found.use = use_of(word);
+	}
+	if (!take_byte(&c, ')') || !imap_take_word(&c, arena, &word))
+		return;
+	if (word.len == 1)
+		found.delimiter = word.ptr[0];
+	if (!imap_take_word(&c, arena, &found.name) || found.name.len == 0)
+		return;
+	struct remote *remote = find_remote(source, found.name);
+	if (remote) {
+		remote->is_subscribed |= found.is_subscribed;
+		return;
+	}
+	if (source->remote_count++ >= MAILBOXES_MAX)
+		return;
+	found.is_no_mailbox |= is_lsub; /* subscribed, and not in the list */
+	found.name = arena_copy(&source->arena, found.name);
+	remote = arena_alloc(&source->arena, sizeof(*remote));
+	*remote = found;
+	*source->remotes_end = remote;
+	source->remotes_end = &remote->next;
+}
+
+/* NAMESPACE (("prefix" "delimiter" ...)) others shared (RFC 2342): each NIL or a list. */
+static void note_namespace(struct imap_source *source, struct cursor c)
+{
+	struct slice word;
+	for (int kind = 0; kind < 3; kind++) {
+		skip_blanks(&c);
+		if (take_word_nocase(&c, SLICE("NIL")))
+			continue;
+		int depth = 0, words = 0;
+		bool is_first = true;
+		do {
+			skip_blanks(&c);
+			if (take_byte(&c, '(')) {
+				depth++;
+				words = 0;
+			} else if (take_byte(&c, ')')) {
+				depth--;
+			} else if (imap_take_word(&c, &source->response, &word)) {
+				word = arena_copy(&source->arena, word);
+				if (words++ > 0 || depth != 2)
+					continue;
+				if (kind == 0 && is_first)
+					source->prefix = word;
+				else if (kind > 0 && word.len > 0 &&
+					 source->foreign_count < ARRAY_LEN(source->foreign))
+					source->foreign[source->foreign_count++] = word;
+				is_first = false;
+			} else {
+				return;
+			}
+		} while (depth > 0);
+	}
+}
+
+static void on_list(void *user, struct slice line)
+{
+	struct imap_source *source = user;
+	struct cursor c = cursor_of(line);
+	arena_reset(&source->response);
+	if (take_word_nocase(&c, SLICE("LIST ")))
+		note_list(source, c, false);
+	else if (take_word_nocase(&c, SLICE("LSUB ")))
+		note_list(source, c, true);
+	else if (take_word_nocase(&c, SLICE("NAMESPACE ")))
+		note_namespace(source, c);
+}
+
+static bool list_mailboxes(struct imap_source *source)
+{
+	static const struct imap_events events = { .untagged = on_list };
+	struct imap_client *client = source->client;
+	unsigned tag;
+	if (imap_client_can(client, "NAMESPACE")) {
+		tag = imap_client_send(client, "NAMESPACE");
+		if (imap_client_wait(client, tag, &events, source) == IMAP_BROKEN)
+			return false;
+	}
+	tag = imap_client_can(client, "LIST-EXTENDED") && imap_client_can(client, "SPECIAL-USE")
+		      ? imap_client_send(client, "LIST \"\" \"*\" RETURN (SPECIAL-USE)")
+		      : imap_client_send(client, "LIST \"\" \"*\"");
+	if (imap_client_wait(client, tag, &events, source) != IMAP_OK)
+		return false;
+	tag = imap_client_send(client, "LSUB \"\" \"*\"");
+	return imap_client_wait(client, tag, &events, source) != IMAP_BROKEN;
+}
+
+/* The mailbox's name here. False: said, or another user's. */
+static bool local_name(struct imap_source *source, const struct remote *remote, struct buffer *out)
+{
+	struct slice name = remote->name;
+	for (unsigned i = 0; i < source->foreign_count; i++)
+		if (name.len >= source->foreign[i].len &&
+		    slice_eq(slice_sub(name, 0, source->foreign[i].len), source->foreign[i]))
+			return false;
+	if (source->prefix.len > 0 && name.len > source->prefix.len &&
+	    slice_eq(slice_sub(name, 0, source->prefix.len), source->prefix))
+		name = slice_sub(name, source->prefix.len, name.len);
+	if (slice_eq_nocase(name, SLICE("INBOX"))) {
+		buffer_add_cstr(out, "INBOX");
+		return true;
+	}
+	for (size_t at = 0; at <= name.len;) {
+		size_t end =
+			remote->delimiter ? slice_find_byte(name, at, remote->delimiter) : name.len;
+		struct slice level = slice_sub(name, at, end - at);
+		size_t start = out->len + (at > 0);
+		if (at > 0)
+			buffer_add_byte(out, '/');
+		if (!mutf7_decode(level, out))
+			buffer_add(out, level); /* UTF-8 perhaps; else no name, which is said */
+		for (size_t i = start; i < out->len; i++)
+			if (out->data[i] == '/')
+				out->data[i] = '_';
+		at = end + 1;
+	}
+	return true;
+}
+
+/* ---- one mailbox ---- */
+
+static void on_examine(void *user, struct slice line)
+{
+	struct imap_source *source = user;
+	uint64_t number;
+	struct cursor c = cursor_of(line);
+	if (take_word_nocase(&c, SLICE("OK [UIDVALIDITY ")) && take_number(&c, UINT32_MAX, &number))
+		source->uidvalidity = (uint32_t)number;
+	c = cursor_of(line);
+	if (take_word_nocase(&c, SLICE("OK [UIDNEXT ")) && take_number(&c, UINT32_MAX, &number))
+		source->uidnext = (uint32_t)number;
+}
+
+static void on_search(void *user, struct slice line)
+{
+	struct imap_source *source = user;
+	struct cursor c = cursor_of(line);
+	uint64_t uid;
+	if (!take_word_nocase(&c, SLICE("SEARCH")))
+		return;
+	for (skip_blanks(&c); take_number(&c, UINT32_MAX, &uid); skip_blanks(&c))
+		if (uid > 0)
+			ranges_add(&source->uids, (uint32_t)uid, (uint32_t)uid);
+}
+
+static void name_message(struct imap_source *source, uint32_t uid, struct source_name *name)
+{
+	uint8_t uidvalidity[4];
+	put_be32(uidvalidity, source->uidvalidity);
+	/* Not the port: with STARTTLS it is the same server. */
+	const struct slice pieces[] = { SLICE("imap"), slice_cstr(source->host),
+					slice_of(uidvalidity, sizeof(uidvalidity)),
+					slice_cstr(source->user), source->remote->name };
+	/* Those of one mailbox ascend with their UIDs. */
+	fingerprint(pieces, ARRAY_LEN(pieces), name->octets, sizeof(name->octets));
+	put_be32(name->octets + sizeof(name->octets) - 4, uid);
+}
+
+/* FLAGS (\Seen $Label1) */
+static bool take_flags(struct imap_source *source, struct cursor *c, struct import_message *message)
+{
+	static const struct {
+		const char *name;
+		uint8_t flag;
+	} flags[] = { { "\\Seen", FLAG_SEEN },
+		      { "\\Answered", FLAG_ANSWERED },
+		      { "\\Flagged", FLAG_FLAGGED },
+		      { "\\Deleted", FLAG_DELETED },
+		      { "\\Draft", FLAG_DRAFT } };
+	struct slice word;
+	skip_blanks(c);
+	if (!take_byte(c, '('))
+		return false;
+	while (imap_take_word(c, &source->response, &word)) {
+		bool is_system = word.len > 0 && word.ptr[0] == '\\';
+		for (size_t i = 0; i < ARRAY_LEN(flags); i++)
+			if (slice_eq_nocase(word, slice_cstr(flags[i].name)))
+				message->flags |= flags[i].flag;
+		if (!is_system && message->keyword_count < IMPORT_KEYWORDS_MAX)
+			message->keywords[message->keyword_count++] = word;
+	}
+	return take_byte(c, ')');
+}
+
+struct fetched {
+	struct import_message message;
+	struct slice content; /* as a quoted string */
+	bool has_content, has_date;
+};
+
+/* "12 FETCH (UID 5 FLAGS (\Seen) INTERNALDATE "..." BODY[] {})", perhaps not to its end. */
+static void take_items(struct imap_source *source, struct slice line, struct fetched *fetched)
+{
+	struct cursor c = cursor_of(line), date;
+	struct slice word;
+	uint64_t number;
+	*fetched = (struct fetched){ .message.form = SOURCE_LF };
+	if (!take_number(&c, UINT32_MAX, &number) || !take_word_nocase(&c, SLICE(" FETCH (")))
+		return;
+	while (imap_take_word(&c, &source->response, &word)) {
+		if (slice_eq_nocase(word, SLICE("FLAGS"))) {
+			if (!take_flags(source, &c, &fetched->message))
+				return;
+			continue;
+		}
+		struct slice item = word;
+		if (!imap_take_word(&c, &source->response, &word))
+			return;
+		if (slice_eq_nocase(item, SLICE("UID")) &&
+		    slice_to_u64(word, UINT32_MAX, &number)) {
+			fetched->message.uid = (uint32_t)number;
+		} else if (slice_eq_nocase(item, SLICE("INTERNALDATE"))) {
+			date = cursor_of(word);
+			fetched->has_date =
+				take_imap_date_time(&date, &fetched->message.internal_unix);
+		} else if (slice_eq_nocase(item, SLICE("BODY[]"))) {
+			fetched->content = slice_eq(word, SLICE("{}")) ? SLICE_NONE : word;
+			fetched->has_content = !slice_eq_nocase(word, SLICE("NIL"));
+		}
+	}
+}
+
+static const char *where_of(struct imap_source *source, uint32_t uid)
+{
+	return arena_format(&source->response, "%.*s at %s, UID %u",
+			    SLICE_ARG(source->remote->name), source->host, uid);
+}
+
+static void on_content_begin(void *user, struct slice prefix, uint64_t octets)
+{
+	struct imap_source *source = user;
+	struct import_message message = { .where = "" };
+	import_abandon(&source->item);
+	if (octets > 0)
+		source->item = import_begin(source->importer, source->target, &message);
+}
+
+static void on_content(void *user, struct slice octets)
+{
+	struct imap_source *source = user;
+	if (source->item)
+		import_feed(source->item, octets);
+}
+
+static void on_fetch(void *user, struct slice line)
+{
+	struct imap_source *source = user;
+	struct fetched fetched;
+	arena_reset(&source->response);
+	take_items(source, line, &fetched);
+	struct import_message *message = &fetched.message;
+	/* Also flags of other messages come, unasked. */
+	if (!fetched.has_content || !ranges_contains(&source->asked, message->uid)) {
+		import_abandon(&source->item);
+		return;
+	}
+	ranges_remove(&source->asked, message->uid, message->uid);
+	message->where = where_of(source, message->uid);
+	name_message(source, message->uid, &message->name);
+	if (!source->item && fetched.content.len > 0) {
+		source->item = import_begin(source->importer, source->target, message);
+		import_feed(source->item, fetched.content);
+	}
+	if (!source->item) {
+		importer_skip(source->importer, source->target, message->where,
+			      "the message is empty");
+		return;
+	}
+	import_describe(source->item, message);
+	import_commit(&source->item);
+}
+
+/* "1:3,7" of the next FETCH_BATCH that are not here yet; empty at the end. */
+static void next_batch(struct imap_source *source, uint32_t *from_uid, struct buffer *set)
+{
+	struct source_name name;
+	struct ranges batch = { 0 };
+	uint32_t uid;
+	buffer_clear(set);
+	while (ranges_total(&batch) < FETCH_BATCH && ranges_next(&source->uids, *from_uid, &uid)) {
+		*from_uid = uid + 1;
+		name_message(source, uid, &name);
+		if (!importer_knows(source->importer, source->target, &name))
+			ranges_add(&batch, uid, uid);
+		if (uid == UINT32_MAX)
+			break;
+	}
+	for (uint32_t i = 0; i < batch.count; i++) {
+		ranges_add(&source->asked, batch.runs[i].first, batch.runs[i].last);
+		buffer_add_format(set, "%s%u:%u", i ? "," : "", batch.runs[i].first,
+				  batch.runs[i].last);
+	}
+	ranges_free(&batch);
+}
+
+static bool fetch_all(struct imap_source *source)
+{
+	static const struct imap_events events = { on_content_begin, on_content, on_fetch };
+	struct buffer set = { 0 };
+	unsigned tags[2] = { 0, 0 }; /* answers that are still to come */
+	uint32_t from_uid = 1;
+	enum imap_outcome outcome = IMAP_OK;
+	bool more = true;
+	while (!importer_is_over(source->importer) && outcome != IMAP_BROKEN) {
+		while (more && tags[1] == 0) {
+			next_batch(source, &from_uid, &set);
+			more = set.len > 0;
+			unsigned tag = !more ? 0
+					     : imap_client_send(source->client,
+								"UID FETCH %.*s (UID FLAGS "
+								"INTERNALDATE BODY.PEEK[])",
+								SLICE_ARG(buffer_slice(&set)));
+			tags[tags[0] ? 1 : 0] = tag;
+		}
+		if (tags[0] == 0)
+			break;
+		outcome = imap_client_wait(source->client, tags[0], &events, source);
+		tags[0] = tags[1];
+		tags[1] = 0;
+	}
+	import_abandon(&source->item);
+	buffer_free(&set);
+	return outcome != IMAP_BROKEN;
+}
+
+/* What was asked for and never came: expunged meanwhile, or the server cannot read it. */
+static void say_missing(struct imap_source *source)
+{
+	for (uint32_t i = 0; i < source->asked.count; i++)
+		for (uint32_t uid = source->asked.runs[i].first;; uid++) {
+			importer_skip(source->importer, source->target, where_of(source, uid),
+				      "the server listed it and did not give it");
+			if (uid == source->asked.runs[i].last)
+				break;
+		}
+	ranges_clear(&source->asked);
+}
+
+/* UIDs of all messages, in answers of bounded length. */
+static bool search_all(struct imap_source *source)
+{
+	static const struct imap_events events = { .untagged = on_search };
+	ranges_clear(&source->uids);
+	if (source->uidnext <= SEARCH_WINDOW) {
+		unsigned tag = imap_client_send(source->client, "UID SEARCH ALL");
+		return imap_client_wait(source->client, tag, &events, source) == IMAP_OK;
+	}
+	for (uint64_t uid = 1; uid < source->uidnext; uid += SEARCH_WINDOW) {
+		unsigned tag = imap_client_send(source->client, "UID SEARCH UID %llu:%llu",
+						(unsigned long long)uid,
+						(unsigned long long)uid + SEARCH_WINDOW - 1);
+		if (imap_client_wait(source->client, tag, &events, source) != IMAP_OK)
+			return false;
+	}
+	return true;
+}
+
+static void import_remote(struct imap_source *source, const struct remote *remote,
+			  struct slice name)
+{
+	static const struct imap_events events = { .untagged = on_examine };
+	struct buffer quoted = { 0 };
+	source->remote = remote;
+	source->uidvalidity = source->uidnext = 0;
+	imap_add_string(&quoted, remote->name);
+	unsigned tag =
+		imap_client_send(source->client, "EXAMINE %.*s", SLICE_ARG(buffer_slice(&quoted)));
+	buffer_free(&quoted);
+	enum imap_outcome outcome = imap_client_wait(source->client, tag, &events, source);
+	if (outcome == IMAP_BROKEN) {
+		fail_connection(source);
+		return;
+	}
+	arena_reset(&source->response);
+	const char *where = arena_format(&source->response, "%.*s at %s", SLICE_ARG(remote->name),
+					 source->host);
+	if (outcome != IMAP_OK || source->uidvalidity == 0) {
+		importer_skip(source->importer, NULL, where, "the server does not open it");
+		return;
+	}
+	struct import_mailbox wanted = {
+		.name = name,
+		.special_use = remote->use,
+		.uidvalidity = source->uidvalidity,
+		.uidnext = source->uidnext,
+	};
+	source->target = importer_open(source->importer, &wanted);
+	if (!source->target)
+		return;
+	if (!search_all(source)) {
+		fail_server(source, "it gives no list of messages");
+		return;
+	}
+	importer_expect(source->importer, ranges_total(&source->uids));
+	if (!fetch_all(source))
+		fail_connection(source);
+	if (importer_is_over(source->importer))
+		return;
+	say_missing(source);
+	if (remote->is_subscribed)
+		importer_subscribe_target(source->importer, source->target);
+	importer_close(source->importer, source->target);
+}
+
+static void import_all(struct imap_source *source)
+{
+	struct buffer name = { 0 };
+	for (struct remote *remote = source->remotes; remote; remote = remote->next) {
+		buffer_clear(&name);
+		if (importer_is_over(source->importer) || !local_name(source, remote, &name))
+			continue;
+		if (!remote->is_no_mailbox)
+			import_remote(source, remote, buffer_slice(&name));
+		else if (remote->is_subscribed)
+			importer_subscribe(source->importer, buffer_slice(&name));
+	}
+	buffer_free(&name);
+}
+
+void imap_source_import(struct imap_source *source, struct importer *importer)
+{
+	const struct imap_client_options options = {
+		.host = source->host,
+		.port = source->port,
+		.tls = source->tls,
+		.tls_at_once = source->tls_at_once,
+	};
+	const char *why = "";
+	source->importer = importer;
+	source->client = imap_client_open(importer_loop(importer), &options, &why);
+	if (!source->client) {
+		importer_fail(importer, "%s port %u: %s", source->host, source->port, why);
+		return;
+	}
+	bool is_in = imap_client_login(source->client, slice_cstr(source->user),
+				       buffer_slice(&source->password));
+	buffer_wipe(&source->password);
+	if (!is_in)
+		importer_fail(importer, "%s: %s", source->host,
+			      imap_client_problem(source->client));
+	else if (!list_mailboxes(source))
+		fail_server(source, "it gives no list of mailboxes");
+	else
+		import_all(source);
+	if (!importer_is_over(importer)) {
+		unsigned tag = imap_client_send(source->client, "LOGOUT");
+		(void)imap_client_wait(source->client, tag, NULL, NULL);
+	}
+	imap_client_close(&source->client);
+}

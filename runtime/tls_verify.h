@@ -1,0 +1,9 @@
+/* runtime/tls_verify.h - what a TLS client needs before its first connection: whom it trusts. */
+#pragma once
+
+#include "runtime/tls.h"
+
+/* Trusts the authorities in a PEM file, or, where `ca_path` is NULL, the system's. There is no way
+ * to trust everybody. NULL: `why_out` says so in words for an operator; static text. Used by
+ * stream_start_tls_client(). */
+struct tls_context *tls_client_context(const char *ca_path, const char **why_out) MUST_USE;

@@ -1,0 +1,158 @@
+/* tests/unit/runtime/tls_verify.c - a client's TLS against our own server's: whom it believes. */
+#include "tests/unit/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "runtime/certificate.h"
+#include "runtime/stream.h"
+#include "runtime/tls_verify.h"
+
+struct end {
+	struct stream *stream;
+	struct buffer seen;
+	bool secured, ended;
+	enum stream_end how;
+	const char *refusal;
+};
+
+static void on_input(struct stream *stream, struct cursor *in)
+{
+	struct end *end = stream_user(stream);
+	buffer_add(&end->seen, cursor_rest(in));
+	in->at = in->end;
+}
+static void on_drained(struct stream *stream)
+{
+}
+static void on_secured(struct stream *stream)
+{
+	((struct end *)stream_user(stream))->secured = true;
+}
+static void on_ended(struct stream *stream, enum stream_end how)
+{
+	struct end *end = stream_user(stream);
+	end->ended = true;
+	end->how = how;
+	end->refusal = stream_tls_refusal(stream);
+}
+static const struct stream_events events = { on_input, on_drained, on_secured, on_drained,
+					     on_ended };
+
+struct scene {
+	struct loop *loop;
+	struct tls_context *server, *client;
+	struct end at_server, at_client;
+};
+
+static void write_file(char path[64], struct slice text)
+{
+	snprintf(path, 64, "/tmp/bode-ca-XXXXXX");
+	int fd = mkstemp(path);
+	assert_true(fd >= 0 && write(fd, text.ptr, text.len) == (ssize_t)text.len);
+	close(fd);
+}
+
+/* The server has a certificate of its own; the client trusts it, or another of the same name. */
+static void connect_as(struct scene *scene, bool is_trusted, const char *host)
+{
+	struct buffer certificate = { 0 }, key = { 0 }, other = { 0 }, other_key = { 0 };
+	const char *why;
+	char path[64];
+	int pair[2];
+	*scene = (struct scene){ .loop = loop_new(0) };
+	assert_int_equal(certificate_self_sign("mail.example.org", &certificate, &key), 0);
+	assert_int_equal(certificate_self_sign("mail.example.org", &other, &other_key), 0);
+	scene->server = tls_server_context(buffer_slice(&certificate), buffer_slice(&key), &why);
+	assert_non_null(scene->server);
+	write_file(path, buffer_slice(is_trusted ? &certificate : &other));
+	scene->client = tls_client_context(path, &why);
+	assert_non_null(scene->client);
+	unlink(path);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	scene->at_server.stream = stream_new(scene->loop, pair[0], &events, &scene->at_server);
+	scene->at_client.stream = stream_new(scene->loop, pair[1], &events, &scene->at_client);
+	stream_start_tls(scene->at_server.stream, scene->server);
+	stream_start_tls_client(scene->at_client.stream, scene->client, host);
+	for (int i = 0; i < 100 && !scene->at_client.ended &&
+			!(scene->at_client.secured && scene->at_server.secured);
+	     i++)
+		loop_run_once(scene->loop, 100);
+	buffer_free(&certificate);
+	buffer_free(&key);
+	buffer_free(&other);
+	buffer_free(&other_key);
+}
+
+static void leave(struct scene *scene)
+{
+	stream_abort(scene->at_server.stream);
+	stream_abort(scene->at_client.stream);
+	loop_run_once(scene->loop, 0);
+	tls_context_release(&scene->server);
+	tls_context_release(&scene->client);
+	loop_free(scene->loop);
+	buffer_free(&scene->at_server.seen);
+	buffer_free(&scene->at_client.seen);
+}
+
+static void speaks_with_whom_it_believes(void **state)
+{
+	static const char *const hosts[] = { "mail.example.org", "localhost", "127.0.0.1", "::1" };
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+		struct scene scene;
+		connect_as(&scene, true, hosts[i]);
+		assert_true(scene.at_client.secured && scene.at_server.secured);
+		assert_string_equal(stream_tls_version(scene.at_client.stream), "TLSv1.3");
+		assert_null(stream_tls_refusal(scene.at_client.stream));
+		stream_write(scene.at_client.stream, SLICE("hello"));
+		stream_write(scene.at_server.stream, SLICE("hi"));
+		for (int k = 0;
+		     k < 100 && (scene.at_server.seen.len < 5 || scene.at_client.seen.len < 2); k++)
+			loop_run_once(scene.loop, 100);
+		assert_slice(buffer_slice(&scene.at_server.seen), "hello");
+		assert_slice(buffer_slice(&scene.at_client.seen), "hi");
+		leave(&scene);
+	}
+}
+
+static void refuses_everybody_else(void **state)
+{
+	static const struct {
+		bool is_trusted;
+		const char *host;
+	} rows[] = { { false, "mail.example.org" },
+		     { true, "other.example.org" },
+		     { true, "192.0.2.1" } };
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct scene scene;
+		connect_as(&scene, rows[i].is_trusted, rows[i].host);
+		assert_true(scene.at_client.ended && !scene.at_client.secured);
+		assert_int_equal(scene.at_client.how, STREAM_TLS);
+		assert_non_null(scene.at_client.refusal);
+		leave(&scene);
+	}
+}
+
+static void authorities_have_to_be_some(void **state)
+{
+	const char *why;
+	char path[64];
+	assert_null(tls_client_context("/nonexistent/ca.pem", &why));
+	assert_true(why[0] != '\0');
+	write_file(path, SLICE("no certificate\n"));
+	assert_null(tls_client_context(path, &why));
+	unlink(path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(speaks_with_whom_it_believes),
+		cmocka_unit_test(refuses_everybody_else),
+		cmocka_unit_test(authorities_have_to_be_some),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
