@@ -58,6 +58,8 @@ static const struct admin_command commands[] = {
 	  "copy mail from a Maildir, mbox, .eml files or an IMAP server", admin_import },
 	{ "export", "--user ADDRESS [--format maildir|mbox] [--json] FOLDER",
 	  "write a user's mail to a new folder", admin_export },
+	{ "verify", "[--repair] [--json]", "check every message and record; put damage aside",
+	  admin_verify },
 	{ "config check", "", "check the configuration file", admin_config_check },
 	{ "config", "--explain", "explain every key of the configuration", admin_config_explain },
 	{ "version", "", "print the version", admin_version },

@@ -54,6 +54,7 @@ int admin_config_explain(struct admin *admin, int argc, char **argv);
 int admin_backup(struct admin *admin, int argc, char **argv);
 int admin_restore(struct admin *admin, int argc, char **argv);
 int admin_status(struct admin *admin, int argc, char **argv);
+int admin_verify(struct admin *admin, int argc, char **argv);
 int admin_version(struct admin *admin, int argc, char **argv);
 
 /* "bode: ..." on standard error; returns EXIT_FAILURE. One line that says what to do. */
@@ -76,6 +77,7 @@ struct admin_options {
 	bool all;
 	const char *mailbox, *sender, *since, *until, *size, *messages;
 	bool json, password_stdin, yes, previous, despite_damage;
+	bool repair;
 	const char *hostname, *domain, *user, *state_dir, *quota, *from, *scratch;
 	const char *into, *format, *ca;
 };
@@ -102,6 +104,7 @@ enum admin_option {
 	OPTION_ALL = 1 << 24,
 	OPTION_SIZE = 1 << 25,
 	OPTION_MESSAGES = 1 << 26,
+	OPTION_REPAIR = 4096,
 };
 /* `allowed` is a set of enum admin_option; `least` and `most` count positional arguments. */
 bool admin_parse_options(const struct admin *admin, int argc, char **argv, unsigned allowed,

@@ -29,6 +29,7 @@ static const struct {
 	{ { "all", no_argument, NULL, 'a' }, OPTION_ALL },
 	{ { "size", required_argument, NULL, 'z' }, OPTION_SIZE },
 	{ { "messages", required_argument, NULL, 'M' }, OPTION_MESSAGES },
+	{ { "repair", no_argument, NULL, 'r' }, OPTION_REPAIR },
 };
 
 bool admin_parse_options(const struct admin *admin, int argc, char **argv, unsigned allowed,
@@ -67,6 +68,7 @@ bool admin_parse_options(const struct admin *admin, int argc, char **argv, unsig
 		case 'a': options_out->all = true; break;
 		case 'z': options_out->size = optarg; break;
 		case 'M': options_out->messages = optarg; break;
+		case 'r': options_out->repair = true; break;
 		default:
 			admin_usage(admin, "\"%s\" is not understood", argv[optind - 1]);
 			return false;

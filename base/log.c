@@ -11,7 +11,7 @@
 
 enum { LINE_OCTETS = 2048, TEXT_OCTETS = 256 };
 
-static atomic_uint least_level = LOG_INFO;
+static atomic_int least_level = LOG_INFO;
 static char process_name[16];
 
 struct line {
@@ -79,7 +79,7 @@ void log_write(enum log_level level, const struct log *about, const struct log_f
 	       size_t count)
 {
 	static const char *const level_names[] = { "error", "warning", "info", "debug" };
-	if ((unsigned)level > atomic_load_explicit(&least_level, memory_order_relaxed))
+	if ((int)level > atomic_load_explicit(&least_level, memory_order_relaxed))
 		return;
 	struct line line = { .len = 0 };
 	int64_t now_ms = clock_unix_ms();

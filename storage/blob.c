@@ -43,9 +43,7 @@ enum err blob_digest(struct read *read, uint64_t blob_id, struct arena *arena,
 	return err;
 }
 
-/* The record of one chunk, whose first piece is the row's; moves the row behind its last. A
- * chunk of one piece stays in the map. */
-static struct slice chunk_collect(struct row *row, uint64_t blob_id, uint32_t chunk, bool *more)
+struct slice chunk_collect(struct row *row, uint64_t blob_id, uint32_t chunk, bool *more)
 {
 	struct read *read = row->read;
 	struct slice first = row->value;

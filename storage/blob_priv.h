@@ -8,6 +8,9 @@ uint64_t blob_new_id(struct write *write);
 enum err blob_put_chunk(struct write *write, uint64_t blob_id, uint32_t chunk,
 			struct slice record) MUST_USE;
 enum err blob_put_digest(struct write *write, uint64_t blob_id, struct slice record) MUST_USE;
+/* The record of one chunk, whose first piece is the row's; moves the row behind its last. A
+ * chunk of one piece stays in the map, another in read->stored. */
+struct slice chunk_collect(struct row *row, uint64_t blob_id, uint32_t chunk, bool *more);
 /* The blob is complete; a message of this batch must refer to it, or it becomes garbage. */
 void blob_add_fresh(struct write *write, uint64_t blob_id);
 

@@ -56,6 +56,7 @@ struct read {
 	struct store *store;
 	MDB_txn *txn;		     /* NULL: the store cannot be read at present */
 	struct write *write;	     /* whose view this is; NULL in a plain read */
+	enum err failure;	     /* something could not be read: what was found is not all */
 	struct read *next;	     /* in the pool */
 	ZSTD_DCtx *decompressor;     /* made when needed, kept with the pooled read */
 	struct buffer stored, plain; /* of a chunk; as the decompressor */
@@ -138,6 +139,9 @@ enum { PUT_ANY = 0, PUT_APPEND = MDB_APPEND };
 enum err db_put(struct write *write, enum database db, struct slice key, struct slice value,
 		unsigned flags) MUST_USE;
 enum err db_del(struct write *write, enum database db, struct slice key) MUST_USE;
+
+/* How many rows there are, and octets of the pages that hold them. */
+void db_extent(struct read *read, enum database db, uint64_t *rows_out, uint64_t *octets_out);
 
 /* A walk over the rows of a database, in order of key. */
 struct row {

@@ -53,12 +53,13 @@ struct read *read_begin(struct store *store)
 		read->store = store;
 	}
 	read->next = NULL;
+	read->failure = is_open ? ERR_OK : ERR_DISK;
 	if (!is_open)
 		return read;
 	int code = read->txn ? mdb_txn_renew(read->txn)
 			     : mdb_txn_begin(store->env, NULL, MDB_RDONLY, &read->txn);
 	if (code != 0) {
-		environment_failure(store, code, "read");
+		read->failure = environment_failure(store, code, "read");
 		mdb_txn_abort(read->txn);
 		read->txn = NULL;
 	}
@@ -92,7 +93,7 @@ enum err db_get(struct read *read, enum database db, struct slice key, struct sl
 	if (code == MDB_NOTFOUND || code == MDB_BAD_VALSIZE)
 		return ERR_NOT_FOUND;
 	if (code != 0)
-		return environment_failure(read->store, code, "get");
+		return read->failure = environment_failure(read->store, code, "get");
 	*value_out = slice_of(v.mv_data, v.mv_size);
 	return ERR_OK;
 }
@@ -103,6 +104,16 @@ bool db_has(struct read *read, enum database db, struct slice key)
 	return db_get(read, db, key, &value) == ERR_OK;
 }
 
+void db_extent(struct read *read, enum database db, uint64_t *rows_out, uint64_t *octets_out)
+{
+	MDB_stat stat = { 0 };
+	if (read->txn)
+		mdb_stat(read->txn, read->store->dbis[db], &stat);
+	*rows_out = stat.ms_entries;
+	*octets_out =
+		((uint64_t)stat.ms_leaf_pages + stat.ms_overflow_pages) * read->store->page_octets;
+}
+
 void row_open(struct row *row, struct read *read, enum database db)
 {
 	*row = (struct row){ .read = read };
@@ -110,7 +121,7 @@ void row_open(struct row *row, struct read *read, enum database db)
 		return;
 	int code = mdb_cursor_open(read->txn, read->store->dbis[db], &row->cursor);
 	if (code != 0) {
-		environment_failure(read->store, code, "walk");
+		read->failure = environment_failure(read->store, code, "walk");
 		row->cursor = NULL;
 	}
 }
@@ -130,7 +141,7 @@ static bool row_get(struct row *row, MDB_val key, MDB_cursor_op op)
 	int code = mdb_cursor_get(row->cursor, &key, &value, op);
 	if (code != 0) {
 		if (code != MDB_NOTFOUND)
-			environment_failure(row->read->store, code, "walk");
+			row->read->failure = environment_failure(row->read->store, code, "walk");
 		row->key = row->value = SLICE_NONE;
 		return false;
 	}

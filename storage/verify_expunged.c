@@ -1,0 +1,149 @@
+/* storage/verify_expunged.c - what was expunged and is kept for a time: its rows, and the bodies
+ * they refer to. Runs in the admin's process. */
+#include <inttypes.h>
+
+#include "storage/verify_priv.h"
+
+enum { MAILBOX_KEY_OCTETS = 4 + 1 + 8, MESSAGE_KEY_OCTETS = 4 + 1 + 8 + 8 + 4 };
+
+bool key_take_expunged(struct slice key, uint32_t *account_id_out, int64_t *expunged_unix_out,
+		       uint64_t *mailbox_id_out, uint32_t *uid_out)
+{
+	if (key.len != MESSAGE_KEY_OCTETS || key.ptr[4] != EXPUNGED_MESSAGE)
+		return false;
+	*account_id_out = get_be32(key.ptr);
+	*expunged_unix_out = (int64_t)get_be64(key.ptr + 5);
+	*mailbox_id_out = get_be64(key.ptr + 13);
+	*uid_out = get_be32(key.ptr + 21);
+	return true;
+}
+
+bool row_blob(struct slice key, struct slice value, enum database db, uint64_t *blob_id_out)
+{
+	struct message_entry entry;
+	struct slice uid;
+	bool is_entry =
+		db == DB_EXPUNGED
+			? key.len == MESSAGE_KEY_OCTETS && key.ptr[4] == EXPUNGED_MESSAGE
+			: key.len >= 9 && key_is_row(key, get_be64(key.ptr), ROW_ENTRY, &uid);
+	if (!is_entry || !entry_decode(value, 0, &entry))
+		return false;
+	*blob_id_out = entry.blob_id;
+	return true;
+}
+
+bool deleted_mailbox_find(struct read *read, uint64_t mailbox_id, uint32_t *account_id_out)
+{
+	struct row row;
+	struct key key;
+	struct slice value;
+	struct expunged_mailbox mailbox;
+	bool found = false;
+	uint32_t account_id = 0;
+	row_open(&row, read, DB_EXPUNGED);
+	for (bool more = true; more && !found;) {
+		key_be32(&key, account_id);
+		more = row_seek(&row, key_slice(&key)) && row.key.len > 4;
+		if (!more)
+			break;
+		account_id = get_be32(row.key.ptr);
+		key_expunged_mailbox(&key, account_id, mailbox_id);
+		found = db_get(read, DB_EXPUNGED, key_slice(&key), &value) == ERR_OK &&
+			/* One that cannot be read is told of by itself. */
+			(!expunged_mailbox_decode(value, &mailbox) || mailbox.is_deleted);
+		*account_id_out = account_id;
+		more = account_id++ < UINT32_MAX;
+	}
+	row_close(&row);
+	return found;
+}
+
+/* What is known of the mailbox without the row: whether its entries are there and its record is
+ * not. */
+static enum err fix_mailbox_row(struct write *write, struct fix *fix)
+{
+	struct read *read = write_read(write);
+	struct mailbox_record record;
+	struct expunged_mailbox row = { .last_unix = write->now_unix };
+	struct key key;
+	struct slice value;
+	struct buffer encoded = { 0 };
+	key_expunged_mailbox(&key, fix->place.account_id, fix->place.mailbox_id);
+	enum err err = db_get(read, DB_EXPUNGED, key_slice(&key), &value);
+	if (err != ERR_OK)
+		return err == ERR_NOT_FOUND ? ERR_OK : err;
+	if (mailbox_load(read, fix->place.mailbox_id, &write->arena, &record) == ERR_OK) {
+		row.name = record.mailbox.name;
+		row.keyword_count = record.mailbox.keyword_count;
+		memcpy(row.keywords, record.mailbox.keywords, sizeof(row.keywords));
+	} else {
+		row.is_deleted = true;
+		row.name = slice_cstr(arena_format(&write->arena, LOST_AND_FOUND "/%" PRIx64,
+						   fix->place.mailbox_id));
+	}
+	expunged_mailbox_encode(&row, &encoded);
+	err = db_put(write, DB_EXPUNGED, key_slice(&key), buffer_slice(&encoded), PUT_ANY);
+	buffer_free(&encoded);
+	return err;
+}
+
+static void check_mailbox_row(struct verify *v, struct verify_walk *walk)
+{
+	struct expunged_mailbox mailbox;
+	struct slice key = walk->row.key;
+	struct verify_place place = { .account_id = get_be32(key.ptr),
+				      .mailbox_id = get_be64(key.ptr + 5) };
+	struct fix fix = { .run = fix_mailbox_row };
+	if (expunged_mailbox_decode(walk->row.value, &mailbox))
+		return;
+	verify_walk_pause(walk);
+	verify_tell(v, WRONG_EXPUNGED, &place, &fix,
+		    "what the mailbox was called cannot be read, of which messages were expunged");
+}
+
+static void check_message_row(struct verify *v, struct verify_walk *walk)
+{
+	struct message_entry entry;
+	struct key key;
+	int64_t expunged_unix;
+	struct verify_place place = { 0 };
+	const char *wrong = NULL;
+	key_take_expunged(walk->row.key, &place.account_id, &expunged_unix, &place.mailbox_id,
+			  &place.uid);
+	if (!entry_decode(walk->row.value, place.uid, &entry)) {
+		wrong = "an expunged message's entry cannot be read";
+	} else {
+		place.blob_id = entry.blob_id;
+		key_be64(&key, entry.blob_id);
+		if (!db_has(walk->row.read, DB_DIGEST, key_slice(&key))) {
+			key_piece(&key, entry.blob_id, 0, 0);
+			/* Where chunks are left, the bodies have told of it already. */
+			if (!db_has(walk->row.read, DB_BLOB, key_slice(&key)))
+				wrong = "the body of an expunged message is not there";
+		}
+	}
+	if (!wrong)
+		return;
+	/* Nothing of it is left that could be put aside. */
+	struct fix fix = { .run = fix_delete_row,
+			   .db = DB_EXPUNGED,
+			   .key = arena_copy(&v->arena, walk->row.key),
+			   .value = arena_copy(&v->arena, walk->row.value) };
+	verify_walk_pause(walk);
+	verify_tell(v, WRONG_EXPUNGED, &place, &fix, "%s", wrong);
+}
+
+void verify_expunged(struct verify *v)
+{
+	struct verify_walk walk;
+	verify_walk_begin(&walk, v, DB_EXPUNGED);
+	while (verify_walk_next(&walk, 2 * VERIFY_ROW_COST)) {
+		struct slice key = walk.row.key;
+		if (key.len == MAILBOX_KEY_OCTETS && key.ptr[4] == EXPUNGED_MAILBOX)
+			check_mailbox_row(v, &walk);
+		else if (key.len == MESSAGE_KEY_OCTETS && key.ptr[4] == EXPUNGED_MESSAGE)
+			check_message_row(v, &walk);
+	}
+	verify_walk_end(&walk);
+	verify_pause(v);
+}
