@@ -1,0 +1,642 @@
+/* tests/unit/storage/backup.c - what is backed up comes back, however the run ended, whatever
+ * happened to the folder, and whatever else the store has been through. */
+#include "tests/unit/storage/bed.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "storage/backup.h"
+#include "storage/garbage_priv.h"
+
+/* A store and a folder. */
+struct scene {
+	struct bed bed;
+	char folder[64], scratch[80];
+};
+
+static void make_folder(char path[64])
+{
+	snprintf(path, 64, "%s/bode-backup-XXXXXX",
+		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+	assert_non_null(mkdtemp(path));
+}
+
+static void scene_begin(struct scene *scene)
+{
+	bed_begin(&scene->bed, STORE_CREATE);
+	make_folder(scene->folder);
+	make_folder(scene->scratch);
+}
+
+static void scene_end(struct scene *scene)
+{
+	bed_end(&scene->bed);
+	bed_remove_dir(scene->folder);
+	bed_remove_dir(scene->scratch);
+}
+
+static const struct backup_file files[] = {
+	{ { (const uint8_t *)"config:/etc/x", 13 }, { (const uint8_t *)"[server]\n", 9 }, 0640 },
+	{ { (const uint8_t *)"state:key.pem", 13 }, { (const uint8_t *)"secret", 6 }, 0600 },
+};
+
+static enum err try_backup(struct scene *scene, uint64_t segment_octets,
+			   struct backup_counts *counts, const char **why)
+{
+	struct backup_folder *folder = NULL;
+	int fd = open(scene->folder, O_RDONLY | O_DIRECTORY);
+	assert_true(fd >= 0);
+	struct backup_order order = { .files = files,
+				      .file_count = ARRAY_LEN(files),
+				      .scratch_dir = scene->scratch,
+				      .segment_octets = segment_octets };
+	enum err err = backup_folder_open(fd, scene->folder, true, &folder, why);
+	if (err == ERR_OK)
+		err = backup_run(folder, scene->bed.store, &order, counts, why);
+	backup_folder_close(&folder);
+	close(fd);
+	return err;
+}
+
+static struct backup_counts backup(struct scene *scene)
+{
+	struct backup_counts counts;
+	const char *why;
+	if (try_backup(scene, 0, &counts, &why) != ERR_OK)
+		fail_msg("%s", why);
+	assert_null(why);
+	assert_true(counts.noted);
+	return counts;
+}
+
+struct file_list {
+	unsigned count;
+	bool same;
+};
+
+static void check_file(void *user, const struct backup_file *file)
+{
+	struct file_list *list = user;
+	const struct backup_file *want = &files[list->count++ % ARRAY_LEN(files)];
+	list->same = list->same && slice_eq(file->path, want->path) &&
+		     slice_eq(file->content, want->content) && file->mode == want->mode;
+}
+
+/* Into a new state directory. */
+static enum err try_restore(const char *path, const char *state_dir, bool previous, bool despite,
+			    struct backup_counts *counts, const char **why)
+{
+	struct backup_folder *folder = NULL;
+	struct backup_facts facts;
+	struct file_list list = { .same = true };
+	int fd = open(path, O_RDONLY | O_DIRECTORY);
+	enum err err = backup_folder_open(fd, path, false, &folder, why);
+	if (err == ERR_OK)
+		err = backup_folder_choose(folder, previous, &facts, why);
+	if (err == ERR_OK)
+		err = backup_files(folder, check_file, &list, why);
+	if (err == ERR_OK) {
+		assert_true(list.same);
+		assert_int_equal(list.count, ARRAY_LEN(files));
+		err = backup_restore(folder, state_dir, despite, NULL, counts, why);
+	}
+	backup_folder_close(&folder);
+	close(fd);
+	return err;
+}
+
+/* All that a store holds, as one number: rows and bodies, but what differs from file to file. */
+static uint64_t store_sum(struct store *store, uint64_t *messages_out)
+{
+	static const enum database databases[] = { DB_DOMAIN,	    DB_ACCOUNT,	  DB_ADDRESS,
+						   DB_MAILBOX_NAME, DB_MAILBOX,	  DB_BLOB,
+						   DB_DIGEST,	    DB_REFERENCE, DB_GARBAGE };
+	struct buffer all = { 0 };
+	struct read *read = read_begin(store);
+	struct row row;
+	*messages_out = 0;
+	for (size_t i = 0; i < ARRAY_LEN(databases); i++) {
+		row_open(&row, read, databases[i]);
+		for (bool more = row_seek(&row, slice_of("", 1)); more; more = row_next(&row)) {
+			buffer_add_block(&all, row.key);
+			buffer_add_block(&all, row.value);
+			*messages_out += databases[i] == DB_MAILBOX && row.key.len == 13;
+		}
+		row_close(&row);
+	}
+	read_end(&read);
+	uint64_t value = 14695981039346656037u;
+	for (size_t i = 0; i < all.len; i++)
+		value = (value ^ all.data[i]) * 1099511628211u;
+	buffer_free(&all);
+	return value;
+}
+
+static uint64_t bed_sum(struct bed *bed)
+{
+	uint64_t messages;
+	return store_sum(bed->store, &messages);
+}
+
+/* Restores and returns what came back; the store opens as a server opens it. */
+static uint64_t restored_sum(struct scene *scene, bool previous)
+{
+	char state_dir[64];
+	struct backup_counts counts;
+	const char *why;
+	struct store *store;
+	uint64_t messages;
+	make_folder(state_dir);
+	if (try_restore(scene->folder, state_dir, previous, false, &counts, &why) != ERR_OK)
+		fail_msg("%s", why);
+	if (store_open(state_dir, STORE_SERVE, &store, &why) != ERR_OK)
+		fail_msg("%s", why);
+	uint64_t sum = store_sum(store, &messages);
+	assert_int_equal(messages, counts.messages);
+	assert_int_equal(counts.bodies_damaged, 0);
+	store_close(&store);
+	bed_remove_dir(state_dir);
+	return sum;
+}
+
+static void append(struct bed *bed, unsigned seed, size_t octets)
+{
+	struct buffer text = { 0 };
+	bed_text(&text, seed, octets);
+	struct bed_append job = { .mailbox_id = bed->inbox_id, .text = buffer_slice(&text) };
+	job.entry.internal_unix = 1600000000 + seed;
+	assert_int_equal(bed_append(bed, &job), ERR_OK);
+	buffer_free(&text);
+}
+
+static enum err expunge_run(struct write *write, void *arg)
+{
+	struct bed *bed = arg;
+	struct ranges uids = { 0 }, gone = { 0 };
+	ranges_add(&uids, 1, 8);
+	enum err err = message_expunge(write, bed->inbox_id, &uids, false, &gone);
+	ranges_free(&uids);
+	ranges_free(&gone);
+	return err;
+}
+
+static uint64_t folder_octets(const char *path, unsigned *count_out)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	struct stat status;
+	uint64_t octets = 0;
+	*count_out = 0;
+	while ((entry = readdir(dir)))
+		if (entry->d_name[0] != '.' &&
+		    fstatat(dirfd(dir), entry->d_name, &status, 0) == 0) {
+			octets += (uint64_t)status.st_size;
+			(*count_out)++;
+			assert_int_equal(status.st_mode & 077, 0);
+		}
+	closedir(dir);
+	return octets;
+}
+
+/* Changes one octet; `name` is the beginning of a file's name. */
+static void flip(struct scene *scene, const char *name, size_t from_end)
+{
+	DIR *dir = opendir(scene->folder);
+	struct dirent *entry;
+	unsigned found = 0;
+	while ((entry = readdir(dir)))
+		if (strncmp(entry->d_name, name, strlen(name)) == 0) {
+			uint8_t octet;
+			int fd = openat(dirfd(dir), entry->d_name, O_RDWR);
+			off_t at = lseek(fd, 0, SEEK_END) - (off_t)from_end;
+			assert_int_equal(pread(fd, &octet, 1, at), 1);
+			octet ^= 0x10;
+			assert_int_equal(pwrite(fd, &octet, 1, at), 1);
+			close(fd);
+			found++;
+		}
+	closedir(dir);
+	assert_true(found > 0);
+}
+
+/* ---- the way there and back ---- */
+
+static void comes_back(void **state)
+{
+	struct scene scene;
+	struct backup_note note;
+	scene_begin(&scene);
+	struct bed *bed = &scene.bed;
+	assert_false(backup_last_proven(bed->store, &note));
+	append(bed, 1, 100);
+	append(bed, 2, 70000);
+	append(bed, 3, 3 << 20);
+	struct backup_counts counts = backup(&scene);
+	assert_int_equal(counts.messages, 3);
+	assert_int_equal(counts.bodies, 3);
+	assert_int_equal(counts.users, 1);
+	assert_int_equal(counts.octets_new, counts.octets);
+	assert_true(backup_last_proven(bed->store, &note));
+	assert_int_equal(note.messages, 3);
+	assert_string_equal(note.path, scene.folder);
+	uint64_t first = bed_sum(bed);
+	assert_int_equal(restored_sum(&scene, false), first);
+
+	/* What is there is not copied again. */
+	append(bed, 4, 5000);
+	counts = backup(&scene);
+	assert_in_range(counts.octets_new, 1, 10000);
+	assert_true(counts.octets > 1 << 20);
+	assert_int_equal(restored_sum(&scene, false), bed_sum(bed));
+	assert_int_equal(restored_sum(&scene, true), first);
+	assert_int_equal(backup(&scene).octets_new, 0);
+	scene_end(&scene);
+}
+
+static void goes_on_after_a_restore(void **state)
+{
+	struct scene scene;
+	struct backup_counts counts;
+	struct backup_note note;
+	const char *why;
+	char moved[80];
+	scene_begin(&scene);
+	append(&scene.bed, 1, 200000);
+	backup(&scene);
+	store_close(&scene.bed.store);
+	snprintf(moved, sizeof(moved), "%s/store", scene.bed.dir);
+	assert_int_equal(try_restore(scene.folder, scene.bed.dir, false, false, &counts, &why),
+			 ERR_EXISTS);
+	bed_remove_dir(moved);
+	assert_int_equal(try_restore(scene.folder, scene.bed.dir, false, false, &counts, &why),
+			 ERR_OK);
+	bed_open(&scene.bed, STORE_ADMIN);
+	assert_true(backup_last_proven(scene.bed.store, &note));
+	append(&scene.bed, 2, 3000);
+	assert_in_range(backup(&scene).octets_new, 1, 5000);
+	assert_int_equal(restored_sum(&scene, false), bed_sum(&scene.bed));
+	scene_end(&scene);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+	char command[256];
+	snprintf(command, sizeof(command), "cp %s %s", from, to);
+	assert_int_equal(system(command), 0);
+}
+
+/* Two messages of which everything but the text is equal, under one number: the store was set
+ * back in between, as with a snapshot of a machine. */
+static void a_store_that_was_set_back(void **state)
+{
+	struct scene scene;
+	struct message_entry entry;
+	char live[128], kept[128];
+	struct buffer text = { 0 }, body = { 0 };
+	scene_begin(&scene);
+	struct bed *bed = &scene.bed;
+	append(bed, 1, 3000);
+	backup(&scene);
+	store_close(&bed->store);
+	snprintf(live, sizeof(live), "%s/store/data.mdb", bed->dir);
+	snprintf(kept, sizeof(kept), "%s/kept", bed->dir);
+	copy_file(live, kept);
+	bed_open(bed, STORE_ADMIN);
+	struct bed_append job = { .mailbox_id = bed->inbox_id,
+				  .text = SLICE("Subject: x\r\n\r\nthe one\r\n") };
+	assert_int_equal(bed_append(bed, &job), ERR_OK);
+	backup(&scene);
+	store_close(&bed->store);
+	copy_file(kept, live);
+	bed_open(bed, STORE_ADMIN);
+	job.text = SLICE("Subject: x\r\n\r\ntwo two\r\n");
+	assert_int_equal(bed_append(bed, &job), ERR_OK);
+	struct backup_counts counts = backup(&scene);
+	assert_in_range(counts.octets_new, 1, 1000); /* compared, and only this one copied */
+	assert_int_equal(restored_sum(&scene, false), bed_sum(bed));
+	struct read *read = read_begin(bed->store);
+	assert_int_equal(message_get(read, bed->inbox_id, job.uid, &entry), ERR_OK);
+	assert_int_equal(blob_read(read, entry.blob_id, 0, 1000, &body), ERR_OK);
+	assert_slice(buffer_slice(&body), "Subject: x\r\n\r\ntwo two\r\n");
+	read_end(&read);
+	buffer_free(&text);
+	buffer_free(&body);
+	scene_end(&scene);
+}
+
+static void what_is_not_needed_goes(void **state)
+{
+	struct scene scene;
+	struct garbage_walk walk = { 0 };
+	uint64_t wait_ms = 0;
+	unsigned files_before, files_after;
+	scene_begin(&scene);
+	struct bed *bed = &scene.bed;
+	bed->store->garbage_delay_seconds = -1;
+	for (unsigned i = 0; i < 10; i++)
+		append(bed, i, 200000);
+	backup(&scene);
+	uint64_t before = folder_octets(scene.folder, &files_before);
+	assert_int_equal(bed_write(bed, expunge_run, bed), ERR_OK);
+	while (wait_ms <= 1000)
+		assert_int_equal(garbage_step(bed->store, &walk, &wait_ms), ERR_OK);
+	/* The first copies anew what was left of the old segment, which the previous state still
+	 * needs; the second lets it go. */
+	assert_int_equal(backup(&scene).bodies, 2);
+	struct backup_counts counts = backup(&scene);
+	assert_true(counts.octets_new > 0);
+	backup(&scene);
+	assert_true(folder_octets(scene.folder, &files_after) < before / 2);
+	assert_int_equal(restored_sum(&scene, false), bed_sum(bed));
+	assert_int_equal(restored_sum(&scene, true), bed_sum(bed));
+	scene_end(&scene);
+}
+
+static void many_small_runs_make_few_files(void **state)
+{
+	struct scene scene;
+	unsigned count;
+	scene_begin(&scene);
+	for (unsigned i = 0; i < 70; i++) {
+		append(&scene.bed, i, 300);
+		backup(&scene);
+	}
+	folder_octets(scene.folder, &count);
+	assert_in_range(count, 5, 75);
+	assert_int_equal(restored_sum(&scene, false), bed_sum(&scene.bed));
+	scene_end(&scene);
+}
+
+/* ---- damage ---- */
+
+static void damage_is_found_and_healed(void **state)
+{
+	struct scene scene;
+	struct backup_counts counts;
+	const char *why;
+	char state_dir[64];
+	scene_begin(&scene);
+	make_folder(state_dir);
+	append(&scene.bed, 1, 300000);
+	backup(&scene);
+	append(&scene.bed, 2, 300000);
+	backup(&scene);
+	flip(&scene, "blobs-1", 5000);
+	assert_int_equal(try_restore(scene.folder, state_dir, false, false, &counts, &why),
+			 ERR_DAMAGED);
+	assert_non_null(strstr(why, "1 of 2 messages"));
+	assert_false(backup_store_is_there(state_dir));
+	assert_int_equal(try_restore(scene.folder, state_dir, false, true, &counts, &why), ERR_OK);
+	assert_int_equal(counts.bodies_damaged, 1);
+	assert_int_equal(counts.bodies, 1);
+	bed_remove_dir(state_dir);
+
+	/* The next run finds it, too, and has the original at hand. */
+	counts = backup(&scene);
+	assert_int_equal(counts.segments_renewed, 1);
+	assert_int_equal(restored_sum(&scene, false), bed_sum(&scene.bed));
+	scene_end(&scene);
+}
+
+static void damage_of_what_is_not_a_body(void **state)
+{
+	static const char *const names[] = { "manifest", "state-", "index-", "bode-backup" };
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		for (size_t from_end = 1; from_end < 100; from_end += 33) {
+			struct scene scene;
+			struct backup_counts counts;
+			const char *why;
+			char state_dir[64];
+			scene_begin(&scene);
+			make_folder(state_dir);
+			append(&scene.bed, 1, 3000);
+			backup(&scene);
+			flip(&scene, names[i], from_end);
+			assert_int_equal(
+				try_restore(scene.folder, state_dir, false, true, &counts, &why),
+				ERR_DAMAGED);
+			assert_non_null(strstr(why, "is damaged"));
+			assert_false(backup_store_is_there(state_dir));
+			/* State and index are made anew by the next run. */
+			if (i == 1 || i == 2) {
+				backup(&scene);
+				assert_int_equal(restored_sum(&scene, false), bed_sum(&scene.bed));
+			}
+			bed_remove_dir(state_dir);
+			scene_end(&scene);
+		}
+}
+
+/* ---- whose folder it is ---- */
+
+static void write_file(const char *folder, const char *name, const char *text)
+{
+	char path[128];
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	fchmod(fileno(file), 0600);
+	fputs(text, file);
+	fclose(file);
+}
+
+static void foreign_folders_are_left_alone(void **state)
+{
+	struct scene scene, other;
+	struct backup_counts counts;
+	const char *why;
+	unsigned count;
+	scene_begin(&scene);
+	scene_begin(&other);
+	write_file(scene.folder, "state-1", "mine");
+	assert_int_equal(try_backup(&scene, 0, &counts, &why), ERR_BAD_INPUT);
+	assert_non_null(strstr(why, "no backup of Bode"));
+	assert_int_equal(try_restore(scene.folder, "/nowhere", false, false, &counts, &why),
+			 ERR_BAD_INPUT);
+	assert_int_equal(folder_octets(scene.folder, &count), 4);
+	assert_int_equal(count, 1);
+
+	write_file(scene.folder, "bode-backup", "Bode backup\nversion 9\nsomething new\n");
+	assert_int_equal(try_backup(&scene, 0, &counts, &why), ERR_VERSION);
+	assert_non_null(strstr(why, "newer Bode"));
+	folder_octets(scene.folder, &count);
+	assert_int_equal(count, 2);
+
+	/* A new server with the old one's nightly job. */
+	append(&other.bed, 1, 1000);
+	backup(&other);
+	char path[64];
+	memcpy(path, scene.folder, sizeof(path));
+	memcpy(scene.folder, other.folder, sizeof(path));
+	struct bed *bed = &scene.bed;
+	store_close(&bed->store);
+	bed_remove_dir(bed->dir);
+	arena_fini(&bed->arena);
+	clock_set_fake_unix_ms(1234567000);
+	bed_begin(bed, STORE_CREATE);
+	clock_set_fake_unix_ms(-1);
+	assert_int_equal(try_backup(&scene, 0, &counts, &why), ERR_BAD_INPUT);
+	assert_non_null(strstr(why, "another store"));
+	assert_int_equal(restored_sum(&scene, false), bed_sum(&other.bed));
+	memcpy(scene.folder, path, sizeof(path));
+	scene_end(&scene);
+	scene_end(&other);
+}
+
+static void one_at_a_time(void **state)
+{
+	struct scene scene;
+	struct backup_folder *folder, *second;
+	const char *why;
+	scene_begin(&scene);
+	int fd = open(scene.folder, O_RDONLY | O_DIRECTORY);
+	assert_int_equal(backup_folder_open(fd, scene.folder, true, &folder, &why), ERR_OK);
+	assert_int_equal(backup_folder_open(fd, scene.folder, true, &second, &why), ERR_BUSY);
+	backup_folder_close(&folder);
+	assert_int_equal(backup_folder_open(fd, scene.folder, true, &folder, &why), ERR_OK);
+	backup_folder_close(&folder);
+	close(fd);
+	scene_end(&scene);
+}
+
+/* ---- ends before the end ---- */
+
+/* A child backs up and is killed at some moment; the folder's state is then one that was there
+ * when it began, or the one it made. */
+static void killed_at_any_moment(void **state)
+{
+	enum { ROUNDS = 30 };
+	struct scene scene;
+	unsigned finished = 0;
+	scene_begin(&scene);
+	struct bed *bed = &scene.bed;
+	append(bed, 1, 1000);
+	backup(&scene);
+	uint64_t older = bed_sum(bed);
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		for (unsigned i = 0; i < 8; i++)
+			append(bed, 100 * round + i, i * 20000);
+		uint64_t now = bed_sum(bed);
+		store_close(&bed->store);
+		pid_t child = fork();
+		assert_true(child >= 0);
+		if (child == 0) {
+			struct backup_counts counts;
+			const char *why;
+			const char *opened = NULL;
+			if (store_open(bed->dir, STORE_ADMIN, &bed->store, &opened) != ERR_OK)
+				_exit(2);
+			_exit(try_backup(&scene, 50000, &counts, &why) == ERR_OK ? 0 : 1);
+		}
+		usleep(random_u32() % 150000);
+		kill(child, SIGKILL);
+		int status;
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
+		finished += !WIFSIGNALED(status);
+		bed_open(bed, STORE_ADMIN);
+		assert_int_equal(bed_sum(bed), now);
+		uint64_t sum = restored_sum(&scene, false);
+		if (sum != older)
+			assert_int_equal(sum, now);
+		older = sum;
+	}
+	print_message("# %u of %u runs finished before they were killed\n", finished, ROUNDS);
+	backup(&scene);
+	assert_int_equal(restored_sum(&scene, false), bed_sum(bed));
+	scene_end(&scene);
+}
+
+/* What an interrupted run has copied is not copied again. */
+static void goes_on_where_it_was(void **state)
+{
+	struct scene scene;
+	struct backup_counts counts;
+	scene_begin(&scene);
+	struct bed *bed = &scene.bed;
+	for (unsigned i = 0; i < 10; i++)
+		append(bed, i, 200000);
+	store_close(&bed->store);
+	pid_t child = fork();
+	if (child == 0) {
+		/* The proof's folder is a file: all is copied, nothing proven. */
+		const char *why;
+		if (store_open(bed->dir, STORE_ADMIN, &bed->store, &why) != ERR_OK)
+			_exit(2);
+		strcat(scene.scratch, "/x");
+		_exit(try_backup(&scene, 300000, &counts, &why) == ERR_OK ? 0 : 1);
+	}
+	int status;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+	bed_open(bed, STORE_ADMIN);
+	append(bed, 77, 1000);
+	counts = backup(&scene);
+	assert_in_range(counts.octets_new, 1, 3000);
+	assert_int_equal(restored_sum(&scene, false), bed_sum(bed));
+	scene_end(&scene);
+}
+
+static void a_full_disk(void **state)
+{
+	struct scene scene;
+	scene_begin(&scene);
+	struct bed *bed = &scene.bed;
+	append(bed, 1, 1000);
+	backup(&scene);
+	uint64_t older = bed_sum(bed);
+	for (unsigned i = 0; i < 10; i++)
+		append(bed, i, 200000);
+	store_close(&bed->store);
+	for (rlim_t limit = 1000; limit < 3 << 20; limit = limit * 3 / 2) {
+		pid_t child = fork();
+		if (child == 0) {
+			struct backup_counts counts;
+			const char *why;
+			struct rlimit file = { limit, RLIM_INFINITY };
+			signal(SIGXFSZ, SIG_IGN);
+			log_set_level(LOG_NOTHING);
+			if (store_open(bed->dir, STORE_ADMIN, &bed->store, &why) != ERR_OK)
+				_exit(2);
+			setrlimit(RLIMIT_FSIZE, &file);
+			enum err err = try_backup(&scene, 0, &counts, &why);
+			_exit(err == ERR_OK ? 0 : err == ERR_FULL ? 1 : 3);
+		}
+		int status;
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_true(WIFEXITED(status));
+		bed_open(bed, STORE_ADMIN);
+		if (WEXITSTATUS(status) == 0)
+			older = bed_sum(bed);
+		else
+			assert_int_equal(WEXITSTATUS(status), 1);
+		assert_int_equal(restored_sum(&scene, false), older);
+		store_close(&bed->store);
+	}
+	bed_open(bed, STORE_ADMIN);
+	assert_int_equal(older, bed_sum(bed)); /* the last had room enough */
+	scene_end(&scene);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(comes_back),
+		cmocka_unit_test(goes_on_after_a_restore),
+		cmocka_unit_test(a_store_that_was_set_back),
+		cmocka_unit_test(what_is_not_needed_goes),
+		cmocka_unit_test(many_small_runs_make_few_files),
+		cmocka_unit_test(damage_is_found_and_healed),
+		cmocka_unit_test(damage_of_what_is_not_a_body),
+		cmocka_unit_test(foreign_folders_are_left_alone),
+		cmocka_unit_test(one_at_a_time),
+		cmocka_unit_test(killed_at_any_moment),
+		cmocka_unit_test(goes_on_where_it_was),
+		cmocka_unit_test(a_full_disk),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
