@@ -235,8 +235,8 @@ static int run(struct found *found, struct backup_folder *folder,
 		return EXIT_FAILURE;
 	struct progress *progress = progress_new("restore");
 	backup_watch(&watcher, progress);
-	err = backup_restore(folder, admin->config->state_dir, options->despite_damage,
-				      &watcher, &counts, &why);
+	err = backup_restore(folder, admin->config->state_dir, options->despite_damage, &watcher,
+			     &counts, &why);
 	progress_free(&progress);
 	if (err != ERR_OK)
 		return admin_fail("%s", why);

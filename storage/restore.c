@@ -146,15 +146,21 @@ static char *path_of(const char *folder, const char *name)
 	return path;
 }
 
-/* Whatever an attempt has left, which is a store's files and nothing else. */
-static void unfinished_remove(const char *path)
+void backup_remove_unfinished(const char *state_dir)
 {
-	static const char *const names[] = { "store/data.mdb", "store/lock.mdb", "store" };
+	static const char *const names[] = { "store/new/data.mdb", "store/new/lock.mdb",
+					     "store/new",	   "store/data.mdb",
+					     "store/lock.mdb",	   "store" };
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		char *name = path_of(path, names[i]);
+		char *name = path_of(state_dir, names[i]);
 		remove(name);
 		free(name);
 	}
+}
+
+static void unfinished_remove(const char *path)
+{
+	backup_remove_unfinished(path);
 	rmdir(path);
 }
 
