@@ -114,7 +114,8 @@ static uint64_t store_sum(struct store *store, uint64_t *messages_out)
 {
 	static const enum database databases[] = { DB_DOMAIN,	    DB_ACCOUNT,	  DB_ADDRESS,
 						   DB_MAILBOX_NAME, DB_MAILBOX,	  DB_BLOB,
-						   DB_DIGEST,	    DB_REFERENCE, DB_GARBAGE };
+						   DB_DIGEST,	    DB_REFERENCE, DB_GARBAGE,
+						   DB_EXPUNGED };
 	struct buffer all = { 0 };
 	struct read *read = read_begin(store);
 	struct row row;
@@ -337,6 +338,7 @@ static void what_is_not_needed_goes(void **state)
 	scene_begin(&scene);
 	struct bed *bed = &scene.bed;
 	bed->store->garbage_delay_seconds = -1;
+	bed->store->undelete_seconds = 0;
 	for (unsigned i = 0; i < 10; i++)
 		append(bed, i, 200000);
 	backup(&scene);
