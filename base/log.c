@@ -1,6 +1,8 @@
-/* base/log.c - formats a line and writes it in one call. */
+/* base/log.c - formats lines and writes each, or some that were held, in one call. */
 #include "base/log.h"
 
+#include <assert.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +15,13 @@ enum { LINE_OCTETS = 2048, TEXT_OCTETS = 256 };
 
 static atomic_int least_level = LOG_INFO;
 static char process_name[16];
+
+/* What a thread holds back: never more than a pipe takes in one piece (write(2) on pipes). */
+static _Thread_local struct {
+	unsigned depth;
+	size_t len;
+	char text[PIPE_BUF];
+} held;
 
 struct line {
 	char text[LINE_OCTETS];
@@ -75,6 +84,20 @@ static void add_escaped(struct line *line, struct slice value)
 		add_char(line, '"');
 }
 
+static void write_out(const char *text, size_t len)
+{
+	/* A log that cannot be written must not stop the mail. */
+	ssize_t written = write(STDERR_FILENO, text, len);
+	(void)written;
+}
+
+static void write_held(void)
+{
+	if (held.len > 0)
+		write_out(held.text, held.len);
+	held.len = 0;
+}
+
 void log_write(enum log_level level, const struct log *about, const struct log_field *fields,
 	       size_t count)
 {
@@ -119,7 +142,26 @@ void log_write(enum log_level level, const struct log *about, const struct log_f
 		}
 	}
 	line.text[line.len++] = '\n';
-	/* A log that cannot be written must not stop the mail. */
-	ssize_t written = write(STDERR_FILENO, line.text, line.len);
-	(void)written;
+	if (held.depth == 0) {
+		write_out(line.text, line.len);
+		return;
+	}
+	if (line.len > sizeof(held.text) - held.len)
+		write_held();
+	memcpy(held.text + held.len, line.text, line.len);
+	held.len += line.len;
+	if (level <= LOG_WARNING)
+		write_held();
+}
+
+void log_hold(void)
+{
+	held.depth++;
+}
+
+void log_release(void)
+{
+	assert(held.depth > 0);
+	if (--held.depth == 0)
+		write_held();
 }

@@ -1,7 +1,7 @@
 /* base/log.h - one line, one fact, about one connection or message.
  *
- * A line is written by a single write(2) to standard error, so lines of several threads
- * and processes do not mix. Values are escaped here and nowhere else: no peer can forge
+ * Lines are written whole, one or some at a time, by a single write(2) to standard error, so
+ * those of several threads and processes do not mix. Values are escaped here and nowhere else: no peer can forge
  * a line. No content of messages, no credentials. Any thread.
  *
  *   log_info(&s->log, EVENT("rcpt-refused"), TEXT("to", forward_path),
@@ -75,6 +75,10 @@ struct log_field {
 /* `about` may be NULL. */
 void log_write(enum log_level level, const struct log *about, const struct log_field *fields,
 	       size_t count);
+/* Between the two, which may nest, lines of this thread that are not urgent are kept, to leave in
+ * one write(2): for the end of many things at once. An urgent line takes them with it. */
+void log_hold(void);
+void log_release(void);
 /* Lines less urgent than `least` are dropped. Default: LOG_INFO. Any thread. */
 void log_set_level(enum log_level least);
 /* Names the process in each line: "front", "back". At start only. */

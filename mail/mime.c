@@ -325,7 +325,6 @@ struct mime_parser *mime_parser_new(struct arena *arena)
 {
 	struct mime_parser *p = heap_alloc(sizeof(*p));
 	p->arena = arena;
-	mime_boundaries_init(&p->boundaries);
 	p->part_count = 1;
 	open_child(p, 0, true);
 	return p;

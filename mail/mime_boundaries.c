@@ -33,15 +33,11 @@ static size_t bucket_of(uint64_t hash)
 	return (size_t)(hash % MIME_BOUNDARY_BUCKETS);
 }
 
-void mime_boundaries_init(struct mime_boundaries *set)
-{
-	memset(set, 0, sizeof(*set));
-	set->key = random_u64() % (modulus - 256) + 256;
-}
-
 void mime_boundaries_push(struct mime_boundaries *set, struct slice boundary, uint8_t owner)
 {
 	assert(set->count < MIME_MAX_DEPTH && boundary.len > 0);
+	if (set->key == 0) /* most messages have no boundary, and need none */
+		set->key = random_u64() % (modulus - 256) + 256;
 	struct mime_boundary *new = &set->stack[set->count];
 	new->text = boundary;
 	new->hash = hash_of(0, set->key, boundary);

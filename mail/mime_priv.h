@@ -13,7 +13,7 @@ void mime_header_read(struct slice header, bool in_digest, struct mime_part *par
 		      struct arena *arena, struct mime_budget *budget);
 
 /* The boundaries of the multiparts that are open, the innermost last. Finding one costs the
- * length of the line, however many are open. Zeroed, it is empty but for mime_boundaries_init. */
+ * length of the line, however many are open. Zeroed, it is empty. */
 struct mime_boundary {
 	struct slice text; /* owned by the part's parameters */
 	uint64_t hash;
@@ -23,12 +23,11 @@ struct mime_boundary {
 };
 enum { MIME_BOUNDARY_BUCKETS = 256 };
 struct mime_boundaries {
-	uint64_t key; /* secret, so that nobody can fill one bucket */
+	uint64_t key; /* secret, so that nobody can fill one bucket; 0: not drawn yet */
 	struct mime_boundary stack[MIME_MAX_DEPTH];
 	uint8_t count;
 	uint8_t heads[MIME_BOUNDARY_BUCKETS]; /* 1 + index of the bucket's innermost; 0: none */
 };
-void mime_boundaries_init(struct mime_boundaries *set);
 void mime_boundaries_push(struct mime_boundaries *set, struct slice boundary, uint8_t owner);
 void mime_boundaries_pop(struct mime_boundaries *set);
 /* Octets of the longest boundary; 0 when none is open. */

@@ -3,7 +3,9 @@
  *
  * Up to HELD_MAX chunks are kept and written with the job that files the message, so a usual
  * message is one transaction. Of a longer one each chunk goes to the writer as it fills, and at
- * most SLOTS of them wait there: what a message takes in memory does not grow with it. Until it
+ * most SLOTS of them wait there: what a message takes in memory does not grow with it. The more
+ * of them wait, the fewer syncs a message takes, so beyond SLOTS_OWN they are lent, out of a
+ * number that all messages on their way share. Until it
  * is complete such a blob has a row in `pending`, which says how many chunks it has: that row,
  * and not what this structure believes, decides whether a chunk fits.
  * Runs in the back, and in the admin's process. */
@@ -16,7 +18,13 @@
 #include "storage/compress_priv.h"
 #include "storage/garbage_priv.h"
 
-enum { HELD_MAX = 3, SLOTS = 4, CHUNKS_MAX = (1 << 24) - 1 };
+enum {
+	HELD_MAX = 3,
+	SLOTS_OWN = HELD_MAX + 1, /* what the first overflow takes */
+	SLOTS = 16,
+	SLOTS_LENT_MAX = 64,
+	CHUNKS_MAX = (1 << 24) - 1
+};
 
 /* A chunk that waits for the writer. */
 struct slot {
@@ -96,7 +104,8 @@ static void slot_home(struct slot *slot)
 {
 	struct intake *intake = slot->intake;
 	slot->is_out = false;
-	intake->slots_out--;
+	if (intake->slots_out-- > SLOTS_OWN)
+		atomic_fetch_sub(&intake->store->slots_lent, 1);
 	buffer_free(&slot->record);
 	if (slot->job.outcome != ERR_OK && intake->err == ERR_OK)
 		intake->err = slot->job.outcome;
@@ -129,7 +138,8 @@ static void chunk_send(struct intake *intake, struct buffer *record)
 	slot->is_out = true;
 	slot->job = (struct job){ .run = chunk_run, .done = chunk_done, .loop = intake->loop };
 	intake->streamed++;
-	intake->slots_out++;
+	if (intake->slots_out++ >= SLOTS_OWN)
+		atomic_fetch_add(&intake->store->slots_lent, 1);
 	if (intake->store->writer) {
 		store_submit(intake->store, &slot->job);
 	} else {
@@ -163,7 +173,9 @@ static void chunk_add(struct intake *intake, struct slice raw)
 /* Whether a chunk more finds its place: at the first overflow the held ones need one each. */
 static bool has_place(const struct intake *intake)
 {
-	return intake->slots_out < SLOTS;
+	return intake->slots_out < SLOTS_OWN ||
+	       (intake->slots_out < SLOTS &&
+		atomic_load(&intake->store->slots_lent) < SLOTS_LENT_MAX);
 }
 
 static void chunks_cut(struct intake *intake)
@@ -205,7 +217,10 @@ bool intake_feed(struct intake *intake, struct slice octets)
 		chunks_cut(intake);
 		octets = slice_sub(octets, len, octets.len - len);
 	}
-	intake->refused = intake->raw.len >= BLOB_CHUNK_OCTETS;
+	/* Who was refused stays so until room() tells him, though another message may have given
+	 * back what was lent meanwhile. */
+	if (intake->raw.len >= BLOB_CHUNK_OCTETS)
+		intake->refused = true;
 	return !intake->refused;
 }
 

@@ -48,7 +48,8 @@ struct store {
 
 	_Atomic bool space_low;
 	_Atomic uint64_t jobs, batches, failed_batches;
-	struct writer *writer; /* NULL until store_start_writer() */
+	atomic_uint slots_lent; /* intake.c: to large messages on their way */
+	struct writer *writer;	/* NULL until store_start_writer() */
 	struct watch_table *watches;
 };
 

@@ -1,7 +1,9 @@
 /* storage/writer.c - the one thread that writes, and group commit.
  *
  * While a commit syncs, jobs gather; the next batch takes them all, so one pair of syncs serves
- * the more of them the more load there is. What one job does wrong costs no other: a job that
+ * the more of them the more load there is. Behind a batch of several the writer also waits for
+ * those whose jobs are just coming, a fraction of what the batch took; a client alone never
+ * waits. What one job does wrong costs no other: a job that
  * is refused after it has written something is taken out and the others run again; when the
  * store itself fails, the batch is rolled back and its jobs run one by one. Jobs keep their
  * order throughout. Between batches, and when nothing waits, garbage goes in small
@@ -21,6 +23,9 @@ enum {
 	BATCH_JOBS_MAX = 512,
 	GARBAGE_EVERY_MS = 100, /* under load; else whenever nothing waits */
 	LOOK_EVERY_MS = 60000,	/* for what other processes left: garbage, dead readers */
+	GATHER_FRACTION = 4,	/* of the time of a batch: what gathering may add to it */
+	GATHER_LOOKS = 4,	/* so often it looks whether more have come */
+	GATHER_MAX_US = 2000,
 };
 
 struct writer {
@@ -29,6 +34,9 @@ struct writer {
 	pthread_mutex_t lock;
 	pthread_cond_t work;
 	struct job *first, **end; /* waiting */
+	size_t waiting;
+	size_t batch_jobs; /* of the last batch, */
+	uint64_t batch_us; /* and what it took: the writer's own */
 	bool stop;
 	uint64_t look_at_ms; /* when to look at the garbage again */
 	struct garbage_walk walk;
@@ -114,10 +122,42 @@ enum err store_write_now(struct store *store, struct job *job)
 	return job->outcome;
 }
 
-static void job_done(struct task *task)
+/* A batch's jobs of one loop; their log lines leave together, before any answer does. */
+static void jobs_done(struct task *task)
 {
 	struct job *job = CONTAINER_OF(task, struct job, task);
-	job->done(job);
+	log_hold();
+	while (job) {
+		struct job *next = job->next; /* done() may free the job */
+		job->done(job);
+		job = next;
+	}
+	log_release();
+}
+
+/* Posts the results for the first job's loop as one task; returns how many jobs are left, at the
+ * front of `jobs`. */
+static size_t post_results(struct job **jobs, size_t count)
+{
+	struct job *first = jobs[0], *last = first;
+	size_t left = 0;
+	for (size_t i = 1; i < count; i++) {
+		if (jobs[i]->loop == first->loop)
+			last = last->next = jobs[i];
+		else
+			jobs[left++] = jobs[i];
+	}
+	last->next = NULL;
+	first->task.run = jobs_done;
+	loop_post(first->loop, &first->task);
+	return left;
+}
+
+static uint64_t monotonic_us(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
 static void batch_serve(struct writer *writer, struct job *first)
@@ -126,12 +166,12 @@ static void batch_serve(struct writer *writer, struct job *first)
 	size_t count = 0;
 	for (struct job *job = first; job; job = job->next)
 		jobs[count++] = job;
+	uint64_t begun_us = monotonic_us();
 	jobs_run(writer->store, jobs, count);
-	/* A job may be freed as soon as it is posted. */
-	for (size_t i = 0; i < count; i++) {
-		jobs[i]->task.run = job_done;
-		loop_post(jobs[i]->loop, &jobs[i]->task);
-	}
+	writer->batch_us = monotonic_us() - begun_us;
+	writer->batch_jobs = count;
+	while (count > 0)
+		count = post_results(jobs, count);
 }
 
 /* A step of what is past its time, where it is time for one; then how long there is none. */
@@ -175,6 +215,26 @@ static void readers_check(struct writer *writer)
 	store_leave(writer->store);
 }
 
+/* Those who were answered together come back together, and many small syncs cost more than few
+ * large ones. So as long as each look finds more than the last, the batch waits. Under the lock. */
+static void batch_gather(struct writer *writer)
+{
+	uint64_t patience_us = writer->batch_us / GATHER_FRACTION;
+	if (patience_us > GATHER_MAX_US)
+		patience_us = GATHER_MAX_US;
+	struct timespec look = { .tv_nsec = (long)(patience_us / GATHER_LOOKS) * 1000 };
+	if (writer->batch_jobs < 2)
+		return;
+	for (int i = 0; i < GATHER_LOOKS && !writer->stop; i++) {
+		size_t before = writer->waiting;
+		pthread_mutex_unlock(&writer->lock);
+		nanosleep(&look, NULL);
+		pthread_mutex_lock(&writer->lock);
+		if (writer->waiting == before)
+			return;
+	}
+}
+
 /* Takes up to a batch of what waits; waits for it at most until it is time to look around. */
 static struct job *batch_take(struct writer *writer)
 {
@@ -195,6 +255,8 @@ static struct job *batch_take(struct writer *writer)
 		}
 		pthread_cond_timedwait(&writer->work, &writer->lock, &until);
 	}
+	if (writer->first)
+		batch_gather(writer);
 	first = writer->first;
 	struct job *last = NULL;
 	size_t count = 0;
@@ -202,6 +264,7 @@ static struct job *batch_take(struct writer *writer)
 		last = job;
 	if (last) {
 		writer->first = last->next;
+		writer->waiting -= count;
 		last->next = NULL;
 		if (!writer->first)
 			writer->end = &writer->first;
@@ -298,6 +361,7 @@ void store_submit(struct store *store, struct job *job)
 	bool was_idle = writer->first == NULL;
 	*writer->end = job;
 	writer->end = &job->next;
+	writer->waiting++;
 	if (was_idle)
 		pthread_cond_signal(&writer->work);
 	pthread_mutex_unlock(&writer->lock);

@@ -354,6 +354,42 @@ static void says_that_the_disk_is_full(void **state)
 	place_end(&place);
 }
 
+/* Places for chunks are lent and given back by other messages, on any loop; who was refused is
+ * told of room all the same, and not served silently before. */
+static void tells_of_room_that_others_made(void **state)
+{
+	uint8_t piece[PIECE_OCTETS];
+	struct place place;
+	struct sender sender;
+	place_begin(&place);
+	struct held held = { .job = { .run = hold_run, .done = hold_done, .loop = place.loop } };
+	sem_init(&held.started, 0, 0);
+	sem_init(&held.go, 0, 0);
+	store_submit(place.bed.store, &held.job);
+	sem_wait(&held.started);
+	atomic_store(&place.bed.store->slots_lent, 1000);
+	sender_begin(&sender, &place.bed, place.loop, 1, 1);
+	text_piece(1, 0, sizeof(piece), piece);
+	while (intake_feed(sender.intake, slice_of(piece, sizeof(piece))))
+		;
+	sender.has_room = false;
+	atomic_store(&place.bed.store->slots_lent, 0);
+	assert_false(intake_feed(sender.intake, slice_of(piece, sizeof(piece))));
+	sem_post(&held.go);
+	for (unsigned i = 0; i < 20 && !sender.has_room; i++)
+		loop_run_once(place.loop, 1000);
+	assert_true(sender.has_room);
+	assert_true(intake_feed(sender.intake, slice_of(piece, 1)));
+	while (!held.is_done)
+		loop_run_once(place.loop, 1000);
+	intake_free(&sender.intake);
+	loop_run_once(place.loop, 100);
+	assert_int_equal(atomic_load(&place.bed.store->slots_lent), 0);
+	sem_destroy(&held.started);
+	sem_destroy(&held.go);
+	place_end(&place);
+}
+
 /* In a batch that is rolled back, with its first chunks and the job that files it. */
 static void runs_again_with_its_batch(void **state)
 {
@@ -485,6 +521,7 @@ int main(void)
 		cmocka_unit_test(lets_several_stream_at_once),
 		cmocka_unit_test(leaves_nothing_when_abandoned),
 		cmocka_unit_test(leaves_nothing_when_refused),
+		cmocka_unit_test(tells_of_room_that_others_made),
 		cmocka_unit_test(says_that_the_disk_is_full),
 		cmocka_unit_test(runs_again_with_its_batch),
 		cmocka_unit_test(files_nothing_with_a_hole),
