@@ -125,7 +125,8 @@ static uint64_t store_sum(struct store *store, uint64_t *messages_out)
 		for (bool more = row_seek(&row, slice_of("", 1)); more; more = row_next(&row)) {
 			buffer_add_block(&all, row.key);
 			buffer_add_block(&all, row.value);
-			*messages_out += databases[i] == DB_MAILBOX && row.key.len == 13;
+			*messages_out += databases[i] == DB_MAILBOX && row.key.len == 13 &&
+					 row.key.ptr[8] == ROW_ENTRY;
 		}
 		row_close(&row);
 	}
