@@ -3,6 +3,7 @@
 Unanswered is raised when the connection ends before it. What was asked may have happened then,
 or not."""
 import re
+import time
 import socket
 
 WAIT_SECONDS = 60
@@ -94,34 +95,40 @@ class Imap(Wire):
                 return Answer(response[len(tag):], untagged)
             untagged.append(response)
 
+    def see(self, command):
+        """Asks for what only reads. While a disk fails the store is opened anew now and then, and
+        says so; that passes."""
+        for _ in range(100):
+            answer = self.ask(command)
+            if not answer.text.startswith("NO [UNAVAILABLE]"):
+                break
+            time.sleep(0.1)
+        assert answer.ok, f"{command}: {answer.text}"
+        return answer
+
     def select(self, mailbox):
         if self.selected != mailbox:
             self.selected = None
-            answer = self.ask(f'SELECT "{mailbox}"')
-            assert answer.ok, answer.text
+            self.see(f'SELECT "{mailbox}"')
             self.selected = mailbox
 
     def status(self, mailbox):
-        answer = self.ask(f'STATUS "{mailbox}" (MESSAGES UNSEEN UIDNEXT UIDVALIDITY)')
-        assert answer.ok, answer.text
+        answer = self.see(f'STATUS "{mailbox}" (MESSAGES UNSEEN UIDNEXT UIDVALIDITY)')
         words = re.search(rb"\(([^()]*)\)\r\n$", answer.untagged[-1]).group(1).split()
         return {words[i].decode(): int(words[i + 1]) for i in range(0, len(words), 2)}
 
     def mailboxes(self):
-        answer = self.ask('LIST "" "*"')
-        assert answer.ok, answer.text
+        answer = self.see('LIST "" "*"')
         return [re.search(rb'"/" "?(.*?)"?\r\n$', line).group(1).decode()
                 for line in answer.untagged if line.startswith(b"* LIST")]
 
     def messages(self, mailbox):
         """{UID: (text, flags)} and UIDVALIDITY."""
         self.selected = None
-        answer = self.ask(f'EXAMINE "{mailbox}"')
-        assert answer.ok, answer.text
+        answer = self.see(f'EXAMINE "{mailbox}"')
         uidvalidity = int(re.search(rb"UIDVALIDITY (\d+)", b"".join(answer.untagged)).group(1))
         found = {}
-        answer = self.ask("UID FETCH 1:* (UID FLAGS BODY.PEEK[])")
-        assert answer.ok, answer.text
+        answer = self.see("UID FETCH 1:* (UID FLAGS BODY.PEEK[])")
         for response in answer.untagged:
             head = re.match(rb"\* \d+ FETCH \(.*?BODY\[\] \{(\d+)\}\r\n", response, re.S)
             if not head:
