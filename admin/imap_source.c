@@ -103,7 +103,7 @@ static bool parse_url(struct imap_source *source, const char *url)
 	if (at < 2 || slice_find_byte(rest, 0, '/') < rest.len)
 		return false;
 	source->user = percent_decode(&source->arena, slice_sub(rest, 0, at - 1));
-	struct slice host = slice_sub(rest, at, rest.len), number = SLICE_NONE;
+	struct slice host = slice_sub(rest, at, rest.len), number;
 	size_t end = slice_find_byte(host, 0, ':');
 	if (host.len > 0 && host.ptr[0] == '[') {
 		end = slice_find_byte(host, 0, ']');

@@ -16,6 +16,7 @@
  * In the admin's process. */
 #include "storage/backup.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -142,11 +143,11 @@ static enum err run_begin(struct backup_run *run)
 	char name[BACKUP_NAME_OCTETS];
 	backup_name(BACKUP_INDEX, folder->manifest.run, name);
 	if (has_held && known && held_run == run->record.run_id) {
-		strcpy(run->index, BACKUP_HELD);
+		snprintf(run->index, sizeof(run->index), "%s", BACKUP_HELD);
 		run->run_id = held_run;
 		run->trusted_below = run->record.run_next_blob;
 	} else if (folder->has_manifest && index_is_good(run, name, &index_run)) {
-		strcpy(run->index, name);
+		snprintf(run->index, sizeof(run->index), "%s", name);
 		if (known && run->record.snapshot == folder->manifest.snapshot)
 			run->trusted_below = UINT64_MAX;
 		run->is_suspect = run->trusted_below == 0;

@@ -255,7 +255,7 @@ enum err backup_restore(struct backup_folder *folder, const char *state_dir, boo
 		store_close(&store);
 	}
 	if (err == ERR_OK)
-		err = unfinished_settle(folder, state_dir, unfinished);
+		unfinished_settle(folder, state_dir, unfinished);
 	if (is_ours)
 		unfinished_remove(unfinished);
 	free(unfinished);

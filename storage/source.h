@@ -13,7 +13,7 @@
 enum source_form {
 	SOURCE_CRLF = 1,
 	SOURCE_LF = 2,
-	SOURCE_MIXED = 3, /* cannot be had back as it was */
+	SOURCE_MIXED = 3,   /* cannot be had back as it was */
 	SOURCE_ADOPTED = 4, /* no message: a UIDVALIDITY that a mailbox has taken over */
 };
 

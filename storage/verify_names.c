@@ -444,9 +444,9 @@ static bool address_is_plain(struct read *read, struct slice key, struct slice v
 	    !account_decode(record, account_id, &account))
 		return false;
 	struct slice login = account.account.login;
-	return login.len == key.len && memcmp(login.ptr, local.ptr, local.len) == 0 &&
+	return login.len == key.len && slice_eq(slice_sub(login, 0, local.len), local) &&
 	       login.ptr[local.len] == '@' &&
-	       memcmp(login.ptr + local.len + 1, domain.ptr, domain.len) == 0;
+	       slice_eq(slice_sub(login, local.len + 1, login.len), domain);
 }
 
 static void check_addresses(struct verify *v)
