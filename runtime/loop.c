@@ -117,8 +117,11 @@ void loop_run(struct loop *loop)
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 }
 
+/* On a busy machine the time may be over before uv polls; it must not wait for the next timer
+ * then. */
 static void on_waited(uv_timer_t *timer)
 {
+	uv_stop(timer->loop);
 }
 
 void loop_run_once(struct loop *loop, unsigned wait_ms)
