@@ -90,6 +90,8 @@ static const struct key keys[] = {
 	  "Who may sign in without TLS: never (nobody), or loopback (clients on this machine)." },
 	{ "store", "undelete_days", KEY_NUMBER, AT(undelete_days), 0, 3650, NULL, "7", NULL,
 	  "How many days expunged mail and the mail of deleted mailboxes can be had back, by `bode undelete`. 0: not at all." },
+	{ "store", "scrub_days", KEY_NUMBER, AT(scrub_days), 0, 3650, NULL, "30", NULL,
+	  "In how many days everything stored is read once, in the background, and its checksums compared; damage is logged. 0: never." },
 	{ "limits", "message_size", KEY_SIZE, AT(message_size_octets), 64 * 1024, 2048 * MIB, NULL, "50 MiB", NULL,
 	  "The largest message that is accepted, in octets or with KiB, MiB, GiB." },
 	/* RFC 5321 section 4.5.3.1.8: at least 100 */

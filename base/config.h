@@ -52,6 +52,7 @@ struct config {
 	uint64_t message_size_octets; /* default 50 MiB */
 	unsigned recipients;	      /* of one message */
 	unsigned undelete_days;	      /* 0: what is expunged is gone */
+	unsigned scrub_days;	      /* in which everything stored is read once; 0: never */
 	unsigned connections;	      /* of all clients together */
 	unsigned connections_per_address;
 	unsigned protocol_errors;   /* of one connection before it is closed */

@@ -23,6 +23,7 @@
 #include "smtpd/smtpd.h"
 #include "storage/expunged.h"
 #include "storage/mailbox.h"
+#include "storage/scrub.h"
 
 enum { POOL_THREADS_MIN = 2, POOL_THREADS_MAX = 8 };
 
@@ -31,6 +32,7 @@ struct back_role {
 	struct store *store;
 	struct login *login;
 	struct descriptor *control;
+	struct scrub *scrub;
 };
 
 /* A channel from a front's loop. After a front's death its old channels may end later than
@@ -186,6 +188,8 @@ static bool back_start_role(struct child *child)
 	set_undelete(role, child->config);
 	store_start_writer(role->store);
 	pool_set_threads(pool_threads(child->order.loops));
+	role->scrub = scrub_new(role->store, child->control_loop);
+	scrub_set_days(role->scrub, child->config->scrub_days);
 	for (unsigned i = 0; i < child->order.loops; i++) {
 		struct back_loop *loop = back_loop_of(child->loops[i]);
 		loop->login = role->login;
@@ -211,6 +215,7 @@ static void back_reload(struct child *child)
 	struct back_role *role = child->role;
 	login_set_config(role->login, child->config);
 	set_undelete(role, child->config);
+	scrub_set_days(role->scrub, child->config->scrub_days);
 	for (unsigned i = 0; i < child->order.loops; i++)
 		child_post(child->loops[i], run_renewal, (void *)(uintptr_t)child->config);
 }
@@ -231,6 +236,7 @@ static void back_finish(struct child *child)
 {
 	struct back_role *role = child->role;
 	descriptor_free(&role->control);
+	scrub_free(&role->scrub);
 	store_close(&role->store);
 }
 
