@@ -302,7 +302,8 @@ static enum err append_beyond_quota(struct write *write, struct lost *lost, uint
 	return err;
 }
 
-static enum err remove_unreadable(struct write *write, struct lost *lost)
+/* Out of its mailbox, and not among what was expunged: it has another place already. */
+static enum err entry_remove(struct write *write, struct lost *lost)
 {
 	struct mailbox_slot *slot;
 	struct account_slot *account;
@@ -313,6 +314,12 @@ static enum err remove_unreadable(struct write *write, struct lost *lost)
 	key_entry(&key, lost->place.mailbox_id, lost->place.uid);
 	if (err == ERR_OK)
 		err = db_del(write, DB_MAILBOX, key_slice(&key));
+	if (err == ERR_OK && lost->is_readable) {
+		mailbox_count(&slot->record.mailbox, &lost->entry, -1);
+		account->row.account.used_messages--;
+		account->row.account.used_octets -= lost->entry.size_octets;
+		err = blob_release(write, lost->entry.blob_id);
+	}
 	if (err == ERR_OK)
 		err = change_add(write, slot, account_next_modseq(write, account), CHANGE_VANISHED,
 				 &uids);
@@ -322,22 +329,12 @@ static enum err remove_unreadable(struct write *write, struct lost *lost)
 /* Its old place, when it has another. */
 static enum err place_leave(struct write *write, struct lost *lost)
 {
-	struct ranges uids = { 0 }, expunged = { 0 };
 	struct key key;
+	if (lost->place.from == LOST_FROM_MAILBOX)
+		return entry_remove(write, lost);
 	enum database db = place_key(&lost->place, &key);
-	enum err err;
-	if (lost->place.from != LOST_FROM_MAILBOX) {
-		err = db_del(write, db, key_slice(&key));
-		return err == ERR_OK && lost->is_readable ? blob_release(write, lost->entry.blob_id)
-							  : err;
-	}
-	if (!lost->is_readable)
-		return remove_unreadable(write, lost);
-	ranges_add(&uids, lost->place.uid, lost->place.uid);
-	err = message_expunge(write, lost->place.mailbox_id, &uids, false, &expunged);
-	ranges_free(&uids);
-	ranges_free(&expunged);
-	return err;
+	enum err err = db_del(write, db, key_slice(&key));
+	return err == ERR_OK && lost->is_readable ? blob_release(write, lost->entry.blob_id) : err;
 }
 
 static enum err lost_and_found(struct write *write, struct lost *lost, uint64_t *mailbox_id_out)
@@ -358,9 +355,7 @@ static enum err lost_and_found(struct write *write, struct lost *lost, uint64_t 
 static enum err lost_run(struct write *write, struct job *job)
 {
 	struct lost *lost = CONTAINER_OF(job, struct lost_job, job)->lost;
-	struct message_entry entry = { .internal_unix = lost->entry.internal_unix,
-				       .flags = lost->is_readable ? lost->entry.flags : 0,
-				       .size_octets = lost->entry.size_octets };
+	struct message_entry entry;
 	struct key key;
 	struct slice value;
 	uint64_t mailbox_id;
@@ -369,9 +364,16 @@ static enum err lost_run(struct write *write, struct job *job)
 	enum err err = db_get(write_read(write), db, key_slice(&key), &value);
 	if (err != ERR_OK)
 		return err == ERR_NOT_FOUND ? ERR_OK : err;
+	/* Its flags may be others by now, and the counts with them. */
+	if (lost->is_readable && !entry_decode(value, lost->place.uid, &lost->entry))
+		return ERR_DAMAGED;
 	if ((err = write_may_grow(write)) == ERR_OK)
 		err = lost_and_found(write, lost, &mailbox_id);
-	entry.flags &= (uint8_t)~FLAG_DELETED;
+	entry = (struct message_entry){
+		.internal_unix = lost->entry.internal_unix,
+		.size_octets = lost->entry.size_octets,
+		.flags = lost->is_readable ? lost->entry.flags & (uint8_t)~FLAG_DELETED : 0,
+	};
 	if (err == ERR_OK && lost->has_digest) {
 		entry.blob_id = lost->entry.blob_id;
 	} else if (err == ERR_OK) {

@@ -134,6 +134,27 @@ def test_damage_is_found_told_and_put_aside(new_server):
     assert verify(server)[0] == 0
 
 
+def test_a_message_that_is_damaged_later_breaks_off(new_server):
+    """Its length is promised, or +OK said, before the damage is met: only the end is honest."""
+    server = new_server().start()
+    imap = server.imap("alice@example.org")
+    noise = os.urandom(300_000).translate(bytes.maketrans(b"\r\n\0", b"rn0"))
+    whole = message(1, b"\r\n".join(noise[i:i + 900] for i in range(0, len(noise), 900)))
+    assert imap.append("INBOX", None, None, whole)[0] == "OK"
+    flip(server, noise[250_000:250_024])
+    imap.noop()
+    imap.send(b"f UID FETCH 1 (BODY.PEEK[])\r\n")
+    said = b""
+    while piece := imap.sock.recv(65536):
+        said += piece
+    assert b"f OK" not in said and b"{%d}" % len(whole) in said and len(said) < len(whole)
+    pop = server.pop3("alice@example.org")
+    pop._putcmd("RETR 1")
+    said = pop.file.read()
+    assert said.startswith(b"+OK") and not said.endswith(b"\r\n.\r\n") and len(said) < len(whole)
+    assert "event=fetch-broken-off" in server.log() and "message-broken-off" in server.log()
+
+
 def test_progress_and_wrong_usage(new_server, tmp_path):
     server = new_server()
     status, out, problems = verify(server)

@@ -3,6 +3,7 @@
 #include "tests/unit/storage/bed.h"
 
 #include "storage/blob_priv.h"
+#include "storage/expunged.h"
 #include "storage/garbage_priv.h"
 #include "storage/verify.h"
 
@@ -771,6 +772,87 @@ static void an_ownerless_mailbox_is_left(void **state)
 	bed_end(&bed);
 }
 
+/* ---- what was expunged ---- */
+
+static enum err delete_run(struct write *write, void *arg)
+{
+	return mailbox_delete(write, ((struct bed *)arg)->account_id, SLICE("Archive"));
+}
+
+/* UID 6 is expunged, Archive with copies of 1 to 3 deleted; both are kept. */
+static void bed_expunged(struct bed *bed)
+{
+	bed_fill(bed);
+	store_set_undelete_seconds(bed->store, 86400);
+	assert_int_equal(bed_write(bed, copy_run, bed), ERR_OK);
+	assert_int_equal(bed_write(bed, expunge_run, bed), ERR_OK);
+	assert_int_equal(bed_write(bed, delete_run, bed), ERR_OK);
+	assert_clean(bed);
+}
+
+static void what_was_expunged_is_checked_as_well(void **state)
+{
+	struct bed bed;
+	struct told told = { 0 };
+	bed_fill(&bed);
+	store_set_undelete_seconds(bed.store, 86400);
+	struct raw raw = { .db = DB_BLOB, .how = RAW_FLIP, .at = 100 };
+	key_piece(&raw.key, entry_of(&bed, "INBOX", 6).blob_id, 0, 0);
+	assert_int_equal(bed_write(&bed, expunge_run, &bed), ERR_OK);
+	raw_write(&bed, &raw);
+	check(&bed, false, &told);
+	assert_int_equal(told.count, 1);
+	assert_int_equal(told.kinds[0], DAMAGED_BODY);
+	assert_int_equal(told.uids[0], 6);
+	check(&bed, true, &told);
+	assert_int_equal(mailbox_of(&bed, LOST_AND_FOUND).messages, 1);
+	assert_clean(&bed);
+	bed_end(&bed);
+}
+
+static void a_deleted_mailbox_is_checked_as_well(void **state)
+{
+	struct bed bed;
+	struct told told = { 0 };
+	bed_expunged(&bed);
+	flip_chunk(&bed, "INBOX", 3, 2);
+	check(&bed, false, &told);
+	assert_int_equal(told.count, 2);
+	struct verify_counts counts = check(&bed, true, &told);
+	assert_int_equal(counts.repaired, 2);
+	assert_int_equal(mailbox_of(&bed, LOST_AND_FOUND).messages, 2);
+	assert_clean(&bed);
+	bed_end(&bed);
+}
+
+static void damaged_rows_of_the_expunged(void **state)
+{
+	for (unsigned kind = EXPUNGED_MAILBOX; kind <= EXPUNGED_MESSAGE; kind++) {
+		struct bed bed;
+		struct told told = { 0 };
+		struct raw raw = { .db = DB_EXPUNGED, .how = RAW_FLIP, .at = 0 };
+		struct row row;
+		bed_expunged(&bed);
+		struct read *read = read_begin(bed.store);
+		row_open(&row, read, DB_EXPUNGED);
+		bool more = row_seek(&row, SLICE("\0"));
+		while (more && row.key.ptr[4] != kind)
+			more = row_next(&row);
+		assert_true(more);
+		raw.key.len = row.key.len;
+		memcpy(raw.key.octets, row.key.ptr, row.key.len);
+		row_close(&row);
+		read_end(&read);
+		raw_write(&bed, &raw);
+		check(&bed, false, &told);
+		assert_true(tells(&told, WRONG_EXPUNGED));
+		struct verify_counts counts = check(&bed, true, &told);
+		assert_int_equal(counts.repaired, counts.problems);
+		assert_clean(&bed);
+		bed_end(&bed);
+	}
+}
+
 /* ---- change between two slices ---- */
 
 static enum err move_run(struct write *write, void *arg)
@@ -854,6 +936,9 @@ int main(void)
 		cmocka_unit_test(keeps_messages_of_a_lost_mailbox),
 		cmocka_unit_test(quota_does_not_stop_a_repair),
 		cmocka_unit_test(an_ownerless_mailbox_is_left),
+		cmocka_unit_test(what_was_expunged_is_checked_as_well),
+		cmocka_unit_test(a_deleted_mailbox_is_checked_as_well),
+		cmocka_unit_test(damaged_rows_of_the_expunged),
 		cmocka_unit_test(change_is_no_damage),
 		cmocka_unit_test(many_damaged_messages),
 	};
