@@ -18,7 +18,7 @@ struct folder {
 	FILE *uidlist;
 	/* The letter of each keyword's bit; 0: none. */
 	char letters[MAILBOX_KEYWORDS_MAX];
-	uint64_t forwarded; /* bits of $Forwarded, which has a flag of its own */
+	uint64_t forwarded; /* the bit of $Forwarded, which has a flag as well */
 	FILE *file;	    /* being written */
 	uint64_t written_octets;
 };
@@ -94,10 +94,9 @@ static void write_keywords(struct folder *folder)
 		struct slice keyword = mailbox->keywords[i];
 		if (!keyword.ptr)
 			continue;
-		if (slice_eq_nocase(keyword, SLICE("$Forwarded"))) {
+		/* Also the letter P, but Dovecot knows it only as a keyword. */
+		if (slice_eq_nocase(keyword, SLICE("$Forwarded")))
 			folder->forwarded |= (uint64_t)1 << i;
-			continue;
-		}
 		if (letter > 'z') {
 			exporter_note(exporter, folder->mailbox->name,
 				      "a Maildir's folder has at most 26 keywords; the others are "

@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -161,9 +162,10 @@ def test_round_trip_keeps_bytes_flags_dates_and_uids(new_server, tmp_path):
         assert path.read_bytes() == want
         assert path.stat().st_mtime == 1420247134 + number
         assert f",S={len(want)}," in path.name
-        flags = ["", "S", "RS", "FS", "DT", "Sa", "PSb"][number % 7]
+        # $Forwarded is a flag of Maildir's and a keyword of Dovecot's.
+        flags = ["", "S", "RS", "FS", "DT", "Sa", "PSbc"][number % 7]
         assert path.name.endswith(":2," + flags)
-    assert (out / "dovecot-keywords").read_text() == "0 $Label1\n1 Wichtig\n"
+    assert (out / "dovecot-keywords").read_text() == "0 $Label1\n1 $Forwarded\n2 Wichtig\n"
     assert "Work\tR&AOk-sum&AOk-\n" in (out / "subscriptions").read_text()
     work = out / ".Work.R&AOk-sum&AOk-"
     assert (work / "dovecot-uidlist").read_text().startswith("3 V1400000000 N8\n7 :")
@@ -312,6 +314,82 @@ def test_mbox_out_and_back(new_server, tmp_path):
     assert list(uids_and_flags(before).values()) == list(uids_and_flags(after).values())
     after.select('"Work/R&AOk-sum&AOk-"')
     assert len(fetch_all(after)) == 1
+
+
+@pytest.mark.parametrize("form", ["maildir", "mbox"])
+def test_damage_is_left_out_of_an_export_and_named(new_server, tmp_path, form):
+    server = new_server()
+    root = Maildir(tmp_path / "Maildir")
+    # What cannot be compressed stands in the store as it is.
+    noise = bytes(byte for byte in os.urandom(30000) if byte not in b"\0\r\n")
+    root.add("1.M1P1.host", "S", message(1))
+    root.add("2.M1P1.host", "S", b"Subject: number 2\n\n" + noise + b"\n")
+    root.add("3.M1P1.host", "S", message(3))
+    imported(server, root.path)
+    store = next((server.state / "store").rglob("data.mdb"))
+    data = bytearray(store.read_bytes())
+    at = data.index(noise[20000:20040])
+    data[at] ^= 1
+    store.write_bytes(data)
+    out = tmp_path / "out"
+    table, problems = exported(server, out, "--format", form, status=1)
+    assert table["INBOX"] == (2, 1)
+    assert "skipped INBOX, UID 2: its content is damaged" in problems
+    if form == "maildir":
+        assert len(list((out / "cur").iterdir())) == 2 and not list((out / "tmp").iterdir())
+    else:
+        box = pymailbox.mbox(out / "INBOX.mbox")
+        assert [one["Subject"] for one in box] == ["number 1", "number 3"]
+
+
+@pytest.mark.skipif(not shutil.which("doveadm"), reason="no Dovecot here")
+def test_dovecot_reads_what_goes_out_and_writes_what_comes_in(new_server, tmp_path):
+    server = new_server().start()
+    root, _ = fill(tmp_path / "Maildir")
+    imported(server, root.path)
+    # Dovecot does not work as root, and others may not look into the test's own folder.
+    with tempfile.TemporaryDirectory(dir="/tmp") as home:
+        out, config = pathlib.Path(home) / "out", pathlib.Path(home) / "dovecot.conf"
+        exported(server, out)
+        uid = os.geteuid() or 65534
+        config.write_text(f"log_path = {home}/log\nbase_dir = {home}/run\nstate_dir = {home}/run\n"
+                          f"mail_location = maildir:{out}\nmail_uid = {uid}\nmail_gid = {uid}\n"
+                          "first_valid_uid = 1\nfirst_valid_gid = 1\nssl = no\n"
+                          "namespace inbox {\ninbox = yes\nseparator = /\n}\n")
+        if os.geteuid() == 0:
+            os.chmod(home, 0o755)
+            subprocess.run(["chown", "-R", f"{uid}:{uid}", home], check=True)
+
+        def doveadm(*words):
+            done = subprocess.run(["doveadm", "-f", "flow", "-c", config, *words],
+                                  capture_output=True, text=True,
+                                  env={**os.environ, "USER": "nobody", "HOME": home, "TZ": "UTC"})
+            assert done.returncode == 0, done.stderr
+            return done.stdout
+
+        def seen():
+            lines = doveadm("fetch", "uid flags date.received size.virtual", "mailbox", "INBOX")
+            return [re.match(r"uid=(\d+) flags=(.*) date.received=(.*) size.virtual=(\d+)",
+                             line).groups() for line in lines.splitlines()]
+        found = seen()
+        assert [int(row[0]) for row in found] == [3 + 2 * number for number in range(30)] + [62]
+        assert found[2][1:3] == ("\\Answered \\Seen", "2015-01-03 01:05:36")
+        assert set(found[6][1].split()) == {"\\Seen", "$Forwarded", "Wichtig"}
+        assert doveadm("mailbox", "status", "uidvalidity uidnext", "INBOX").split() == \
+            ["INBOX", "uidnext=200", "uidvalidity=1500000000"]
+        assert "Work/Résumé" in doveadm("mailbox", "list", "-s")
+
+        doveadm("mailbox", "create", "-s", "Büro/x y")
+        doveadm("copy", "Büro/x y", "mailbox", "INBOX", "uid", "3:9")
+        doveadm("flags", "add", "Neu \\Flagged", "mailbox", "INBOX", "uid", "3:9")
+        doveadm("expunge", "mailbox", "INBOX", "uid", "11")
+        table, _ = imported(server, out, user=BOB)
+        assert table["INBOX"] == (30, 0, 0) and table["Büro/x y"] == (4, 0, 0)
+        imap = server.imap(BOB)
+        flags = uids_and_flags(imap)
+        assert 11 not in flags and flags[7][0] == {"\\Answered", "\\Seen", "\\Flagged", "Neu"}
+        assert imap.response("UIDVALIDITY")[1] == [b"1500000000"]
+        assert b"B&APw-ro/x y" in b"".join(imap.lsub()[1])
 
 
 # ---- from other servers ----
