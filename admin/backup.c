@@ -247,8 +247,9 @@ int admin_backup(struct admin *admin, int argc, char **argv)
 	/* Through the open directory also where the back's user may not walk down to it. */
 	if (fd >= 0 && admin_open_existing_store(admin)) {
 		if (fchdir(fd) != 0)
-			admin_fail("the folder %s cannot be entered by the user that the server "
-				   "runs as: %s",
+			admin_fail("the folder %s, and what is in it, must belong to the user that "
+				   "the "
+				   "server runs as: %s",
 				   argv[optind], strerror(errno));
 		else
 			status = run(admin, fd, path ? path : argv[optind], scratch_parent, &files);

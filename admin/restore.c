@@ -270,11 +270,13 @@ int admin_restore(struct admin *admin, int argc, char **argv)
 	/* The sentences say it all; what the log adds are names of damaged messages. */
 	log_set_level(LOG_ERROR);
 	int status = EXIT_FAILURE;
-	if (backup_folder_open(fd, path, false, &folder, &why) != ERR_OK)
+	char *absolute = realpath(path, NULL); /* the restored store notes it */
+	if (backup_folder_open(fd, absolute ? absolute : path, false, &folder, &why) != ERR_OK)
 		admin_fail("%s", why);
 	else
 		status = run(&found, folder, &options);
 	backup_folder_close(&folder);
+	free(absolute);
 	for (size_t i = 0; i < found.count; i++)
 		wipe((void *)(uintptr_t)found.files[i].content.ptr, found.files[i].content.len);
 	close(fd);
