@@ -119,7 +119,6 @@ int admin_deliver(struct admin *admin, int argc, char **argv)
 	struct admin_options options;
 	struct address address, from;
 	struct slice reverse_path = SLICE_NONE;
-	struct recipient_accounts accounts = { 0 };
 
 	if (!admin_parse_options(admin, argc, argv, OPTION_FROM, 1, 1, &options))
 		return ADMIN_WRONG_USAGE;
@@ -142,13 +141,18 @@ int admin_deliver(struct admin *admin, int argc, char **argv)
 	delivery.loop = loop_new(0);
 	delivery.filing = filing_new(admin->store, delivery.loop, on_filed, on_room, &delivery);
 	struct read *read = read_begin(admin->store);
-	enum err err = filing_add_recipient(delivery.filing, read, &address);
-	if (err == ERR_OK)
-		err = recipient_resolve(read, &address, &admin->arena, &accounts);
+	const struct sender sender = { .config = admin->config, .reverse_path = reverse_path };
+	enum err err = filing_add_recipient(delivery.filing, read, &sender, &address);
 	read_end(&read);
+	const struct destinations *found = filing_destinations(delivery.filing);
 	int status = EXIT_FAILURE;
 	if (err != ERR_OK) {
 		status = report(err, text);
+		goto out;
+	}
+	if (found->remote_count > 0) {
+		status = admin_fail("%s leads to %.*s, and mail for elsewhere cannot be sent yet",
+				    text, SLICE_ARG(found->remotes[0].address));
 		goto out;
 	}
 	feed_trace(&delivery, admin, reverse_path, &address);
@@ -158,8 +162,8 @@ int admin_deliver(struct admin *admin, int argc, char **argv)
 	while (!delivery.filed)
 		loop_run_once(delivery.loop, 1000);
 	status = report(delivery.outcome, text);
-	for (size_t i = 0; status == EXIT_SUCCESS && i < accounts.count; i++)
-		control_notify_account(admin->config->state_dir, accounts.account_ids[i]);
+	for (size_t i = 0; status == EXIT_SUCCESS && i < found->account_count; i++)
+		control_notify_account(admin->config->state_dir, found->account_ids[i]);
 out:
 	filing_free(&delivery.filing);
 	store_close(&admin->store);

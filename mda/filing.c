@@ -24,7 +24,7 @@ struct filing {
 	void *user;
 
 	struct arena arena; /* the accounts and their mailboxes */
-	struct recipient_accounts accounts;
+	struct destinations destinations;
 	uint64_t *inbox_ids; /* of each account, from the commit on */
 	struct intake *intake;
 	int64_t arrived_unix;
@@ -67,11 +67,16 @@ struct filing *filing_new(struct store *store, struct loop *loop,
 	return filing;
 }
 
-enum err filing_add_recipient(struct filing *filing, struct read *read,
+enum err filing_add_recipient(struct filing *filing, struct read *read, const struct sender *sender,
 			      const struct address *address)
 {
 	assert(!filing->is_committing);
-	return recipient_resolve(read, address, &filing->arena, &filing->accounts);
+	return recipient_resolve(read, sender, address, &filing->arena, &filing->destinations);
+}
+
+const struct destinations *filing_destinations(const struct filing *filing)
+{
+	return &filing->destinations;
 }
 
 bool filing_feed(struct filing *filing, struct slice octets)
@@ -118,8 +123,8 @@ static enum err check_accounts(struct write *write, const struct filing *filing)
 	struct account account;
 	enum err err = ERR_OK;
 
-	for (size_t i = 0; err == ERR_OK && i < filing->accounts.count; i++) {
-		err = account_get(write_read(write), filing->accounts.account_ids[i], &arena,
+	for (size_t i = 0; err == ERR_OK && i < filing->destinations.account_count; i++) {
+		err = account_get(write_read(write), filing->destinations.account_ids[i], &arena,
 				  &account);
 		if (err == ERR_NOT_FOUND)
 			err = ERR_GONE;
@@ -145,7 +150,7 @@ static enum err run_job(struct write *write, struct job *job)
 		.internal_unix = filing->arrived_unix,
 		.size_octets = filing_size_octets(filing),
 	};
-	for (size_t i = 0; err == ERR_OK && i < filing->accounts.count; i++) {
+	for (size_t i = 0; err == ERR_OK && i < filing->destinations.account_count; i++) {
 		uint32_t uid;
 		err = message_append(write, filing->inbox_ids[i], &entry, NULL, 0, &uid);
 		if (err == ERR_OK || err_is_store_failure(err))
@@ -153,7 +158,7 @@ static enum err run_job(struct write *write, struct job *job)
 		/* The accounts were fit a moment ago, so the store contradicts itself. What is
 		 * written of this message must not stay: let the batch be rolled back. */
 		log_error(NULL, EVENT("filing-refused"),
-			  NUM("account", filing->accounts.account_ids[i]),
+			  NUM("account", filing->destinations.account_ids[i]),
 			  WORD("why", err_word(err)));
 		return ERR_DISK;
 	}
@@ -180,11 +185,11 @@ static enum err find_inboxes(struct filing *filing)
 	struct mailbox mailbox;
 	enum err err = ERR_OK;
 
-	filing->inbox_ids = arena_alloc_array(&filing->arena, filing->accounts.count,
+	filing->inbox_ids = arena_alloc_array(&filing->arena, filing->destinations.account_count,
 					      sizeof(*filing->inbox_ids));
-	for (size_t i = 0; err == ERR_OK && i < filing->accounts.count; i++) {
-		err = mailbox_find(read, filing->accounts.account_ids[i], SLICE("INBOX"), &arena,
-				   &mailbox);
+	for (size_t i = 0; err == ERR_OK && i < filing->destinations.account_count; i++) {
+		err = mailbox_find(read, filing->destinations.account_ids[i], SLICE("INBOX"),
+				   &arena, &mailbox);
 		if (err == ERR_OK)
 			filing->inbox_ids[i] = mailbox.mailbox_id;
 		arena_reset(&arena);
@@ -215,7 +220,7 @@ static void submit(struct filing *filing)
 
 void filing_commit(struct filing *filing)
 {
-	assert(!filing->is_committing && filing->accounts.count > 0);
+	assert(!filing->is_committing && filing->destinations.account_count > 0);
 	filing->is_committing = true;
 	if (!filing->is_refused)
 		submit(filing);

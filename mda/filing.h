@@ -13,9 +13,12 @@ struct filing;
 struct filing *filing_new(struct store *store, struct loop *loop,
 			  void (*filed)(void *user, enum err outcome, uint64_t blob_id),
 			  void (*room)(void *user), void *user);
-/* A recipient, normalised or not; errors as recipient_resolve(). At least one before the commit. */
-enum err filing_add_recipient(struct filing *filing, struct read *read,
+/* A recipient, normalised or not; errors as recipient_resolve(). At least one before the commit.
+ * Files for accounts only: who adds a recipient that leads elsewhere must not commit. */
+enum err filing_add_recipient(struct filing *filing, struct read *read, const struct sender *sender,
 			      const struct address *address) MUST_USE;
+/* Where it goes, as of the recipients that were added. */
+const struct destinations *filing_destinations(const struct filing *filing);
 /* As intake_feed(). */
 bool filing_feed(struct filing *filing, struct slice octets);
 uint64_t filing_size_octets(const struct filing *filing);

@@ -1,9 +1,7 @@
-/* mda/recipient.c - follows an address through aliases to accounts (RFC 5321 sections 3.9.1
- * and 4.5.1). Runs in the back and in the admin's process.
+/* mda/recipient.c - follows an address through aliases to accounts and to addresses elsewhere
+ * (RFC 5321 sections 3.9.1 and 4.5.1). Runs in the back and in the admin's process.
  *
- * An alias whose target is no longer there still serves its others; one that leads out of our
- * domains is refused as a whole, because taking a message for it would lose a copy: nothing
- * here can send one on.
+ * An alias whose target is no longer there still serves its others.
  *
  * Left out: subaddresses (user+folder), catch-all addresses, and lists with an owner (RFC 5321
  * section 3.9.2: the reverse-path stays the sender's). */
@@ -25,7 +23,7 @@ struct walk {
 	struct read *read;
 	struct arena *arena;
 	struct visited visited;
-	struct recipient_accounts found;
+	struct destinations found;
 };
 
 static size_t hash_of(struct slice s)
@@ -64,76 +62,50 @@ static bool visited_add(struct visited *visited, struct arena *arena, struct sli
 	return true;
 }
 
-/* Index of the first account id that is not below `account_id`. */
-static size_t lower_bound(const struct recipient_accounts *accounts, uint32_t account_id)
-{
-	size_t low = 0, high = accounts->count;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (accounts->account_ids[middle] < account_id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-bool recipient_accounts_contain(const struct recipient_accounts *accounts, uint32_t account_id)
-{
-	size_t at = lower_bound(accounts, account_id);
-	return at < accounts->count && accounts->account_ids[at] == account_id;
-}
-
-static void accounts_add(struct recipient_accounts *accounts, struct arena *arena,
-			 uint32_t account_id)
-{
-	size_t at = lower_bound(accounts, account_id);
-	if (at < accounts->count && accounts->account_ids[at] == account_id)
-		return;
-	if (accounts->count == accounts->cap) {
-		size_t cap = accounts->cap ? accounts->cap * 2 : 4;
-		uint32_t *ids = arena_alloc_array(arena, cap, sizeof(*ids));
-		if (accounts->count)
-			memcpy(ids, accounts->account_ids, accounts->count * sizeof(*ids));
-		accounts->account_ids = ids;
-		accounts->cap = cap;
-	}
-	memmove(accounts->account_ids + at + 1, accounts->account_ids + at,
-		(accounts->count - at) * sizeof(*accounts->account_ids));
-	accounts->account_ids[at] = account_id;
-	accounts->count++;
-}
-
 static enum err follow(struct walk *walk, struct slice local, struct slice domain, unsigned depth);
 
-/* One target of an alias, "local@domain" in its normal form. */
+/* Mail for elsewhere: the domain in its normal form, the local part as it is. */
+static enum err add_remote(struct walk *walk, const struct address *address, bool is_recipient)
+{
+	if (walk->found.remote_count >= RECIPIENT_REMOTES_MAX)
+		return ERR_LIMIT;
+	const struct remote_destination remote = {
+		.address = address_format(address, walk->arena),
+		.is_recipient = is_recipient,
+	};
+	destinations_add_remote(&walk->found, walk->arena, &remote);
+	return ERR_OK;
+}
+
+/* One target of an alias, "local@domain" as SMTP writes it. */
 static enum err follow_target(struct walk *walk, struct slice target, unsigned depth)
 {
-	size_t at = target.len;
-	while (at > 0 && target.ptr[at - 1] != '@')
-		at--;
-	if (at == 0)
+	struct address address;
+
+	if (!address_parse(target, walk->arena, &address) ||
+	    !domain_normalise(address.domain, walk->arena, &address.domain))
 		return ERR_NOT_FOUND;
 	if (walk->visited.count >= VISITED_MAX)
 		return ERR_LIMIT;
 	if (!visited_add(&walk->visited, walk->arena, target))
 		return ERR_OK;
-	return follow(walk, slice_sub(target, 0, at - 1), slice_sub(target, at, target.len), depth);
+	if (!domain_is_local(walk->read, address.domain))
+		return add_remote(walk, &address, false);
+	return follow(walk, address.local, address.domain, depth);
 }
 
+/* The domain is one of ours. */
 static enum err follow(struct walk *walk, struct slice local, struct slice domain, unsigned depth)
 {
 	struct address_record record;
 
-	if (!domain_is_local(walk->read, domain))
-		return ERR_DENIED;
 	enum err err = address_find(walk->read, local, domain, walk->arena, &record);
 	if (err != ERR_OK)
 		return err;
 	if (record.account_id) {
-		if (walk->found.count >= RECIPIENT_ACCOUNTS_MAX)
+		if (walk->found.account_count >= RECIPIENT_ACCOUNTS_MAX)
 			return ERR_LIMIT;
-		accounts_add(&walk->found, walk->arena, record.account_id);
+		destinations_add_account(&walk->found, walk->arena, record.account_id);
 		return ERR_OK;
 	}
 	if (depth == RECIPIENT_ALIAS_DEPTH_MAX)
@@ -145,13 +117,15 @@ static enum err follow(struct walk *walk, struct slice local, struct slice domai
 				    TEXT("domain", domain), TEXT("target", record.targets[i]));
 			continue;
 		}
-		if (err == ERR_DENIED)
-			log_warning(NULL, EVENT("alias-target-elsewhere"), TEXT("alias", local),
-				    TEXT("domain", domain), TEXT("target", record.targets[i]));
 		if (err != ERR_OK)
 			return err;
 	}
 	return ERR_OK;
+}
+
+static bool leads_somewhere(const struct walk *walk)
+{
+	return walk->found.account_count + walk->found.remote_count > 0;
 }
 
 /* "<Postmaster>": whoever reads it for the first of our domains that has one. */
@@ -161,40 +135,47 @@ static enum err follow_postmaster(struct walk *walk)
 
 	while (domain_next(walk->read, domain, walk->arena, &domain)) {
 		enum err err = follow(walk, SLICE("postmaster"), domain, 0);
-		if (err == ERR_OK ? walk->found.count > 0
-				  : err != ERR_NOT_FOUND && err != ERR_DENIED)
+		if (err == ERR_OK ? leads_somewhere(walk) : err != ERR_NOT_FOUND)
 			return err;
 	}
 	return ERR_NOT_FOUND;
 }
 
-enum err recipient_resolve(struct read *read, const struct address *address, struct arena *arena,
-			   struct recipient_accounts *accounts)
+static enum err walk_from(struct walk *walk, const struct sender *sender,
+			  const struct address *address)
+{
+	struct slice local = local_normalise(address->local, walk->arena), domain;
+
+	if (address->domain.len == 0)
+		return slice_eq(local, SLICE("postmaster")) ? follow_postmaster(walk) : ERR_DENIED;
+	if (!domain_normalise(address->domain, walk->arena, &domain))
+		return ERR_DENIED; /* an address literal, or no domain at all, is never ours */
+	if (!domain_is_local(walk->read, domain)) {
+		const struct address remote = { address->local, domain };
+		return sender->may_relay ? add_remote(walk, &remote, true) : ERR_DENIED;
+	}
+	const struct address normal = { local, domain };
+	visited_add(&walk->visited, walk->arena, address_format(&normal, walk->arena));
+	return follow(walk, local, domain, 0);
+}
+
+enum err recipient_resolve(struct read *read, const struct sender *sender,
+			   const struct address *address, struct arena *arena,
+			   struct destinations *found)
 {
 	struct walk walk = { .read = read, .arena = arena };
-	struct slice local = local_normalise(address->local, arena), domain;
-	enum err err;
+	enum err err = walk_from(&walk, sender, address);
 
-	if (address->domain.len == 0) {
-		if (!slice_eq(local, SLICE("postmaster")))
-			return ERR_DENIED;
-		err = follow_postmaster(&walk);
-	} else if (!domain_normalise(address->domain, arena, &domain) ||
-		   !domain_is_local(read, domain)) {
-		return ERR_DENIED; /* an address literal, or no domain at all, is never ours */
-	} else {
-		visited_add(&walk.visited, arena,
-			    slice_cstr(arena_format(arena, "%.*s@%.*s", SLICE_ARG(local),
-						    SLICE_ARG(domain))));
-		err = follow(&walk, local, domain, 0);
-		if (err == ERR_DENIED) /* an alias of ours that leads elsewhere */
-			err = ERR_NOT_FOUND;
-	}
-	if (err == ERR_OK && walk.found.count == 0)
+	if (err == ERR_OK && !leads_somewhere(&walk))
 		err = ERR_NOT_FOUND;
 	if (err != ERR_OK)
 		return err;
-	for (size_t i = 0; i < walk.found.count; i++)
-		accounts_add(accounts, arena, walk.found.account_ids[i]);
+	for (size_t i = 0; i < walk.found.account_count; i++)
+		destinations_add_account(found, arena, walk.found.account_ids[i]);
+	for (size_t i = 0; i < walk.found.remote_count; i++) {
+		walk.found.remotes[i].recipient = found->recipient_count;
+		destinations_add_remote(found, arena, &walk.found.remotes[i]);
+	}
+	found->recipient_count++;
 	return ERR_OK;
 }

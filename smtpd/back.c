@@ -134,31 +134,31 @@ static bool parse_path(struct slice path, struct arena *arena, struct address *a
  * (receipts have it, RFC 3798 section 2.1), an address that leads to the account, or one of a
  * domain that is not ours, which nobody here has more right to than another. ERR_DENIED:
  * somebody else's. */
-static enum err check_sender(struct read *read, struct slice reverse_path, uint32_t account_id,
-			     struct arena *arena)
+static enum err check_sender(struct read *read, const struct sender *sender, struct arena *arena)
 {
-	struct recipient_accounts accounts = { 0 };
+	const struct sender stranger = { .config = sender->config };
+	struct destinations found = { 0 };
 	struct address address;
 
-	if (account_id == 0 || reverse_path.len == 0)
+	if (sender->account_id == 0 || sender->reverse_path.len == 0)
 		return ERR_OK;
-	if (!address_parse(reverse_path, arena, &address))
+	if (!address_parse(sender->reverse_path, arena, &address))
 		return ERR_DENIED;
-	enum err err = recipient_resolve(read, &address, arena, &accounts);
+	enum err err = recipient_resolve(read, &stranger, &address, arena, &found);
 	if (err == ERR_OK)
-		return recipient_accounts_contain(&accounts, account_id) ? ERR_OK : ERR_DENIED;
+		return destinations_have_account(&found, sender->account_id) ? ERR_OK : ERR_DENIED;
 	if (err == ERR_DENIED)
 		return ERR_OK;
 	return err == ERR_NOT_FOUND ? ERR_DENIED : err;
 }
 
-static bool has_full_mailbox(struct read *read, const struct recipient_accounts *accounts,
+static bool has_full_mailbox(struct read *read, const struct destinations *found,
 			     struct arena *arena)
 {
 	struct account account;
 
-	for (size_t i = 0; i < accounts->count; i++) {
-		if (account_get(read, accounts->account_ids[i], arena, &account) != ERR_OK)
+	for (size_t i = 0; i < found->account_count; i++) {
+		if (account_get(read, found->account_ids[i], arena, &account) != ERR_OK)
 			continue;
 		if ((account.quota_octets && account.used_octets >= account.quota_octets) ||
 		    (account.quota_messages && account.used_messages >= account.quota_messages))
@@ -180,29 +180,42 @@ static enum err find_owner(struct smtpd_back *smtpd, const struct token *token,
 	return ERR_OK;
 }
 
+static struct sender sender_of(const struct smtpd_back *smtpd, const struct token_owner *owner,
+			       struct slice reverse_path)
+{
+	return (struct sender){
+		.config = smtpd->back->config,
+		.reverse_path = reverse_path,
+		.account_id = owner->account_id,
+		.may_relay = owner->account_id != 0,
+	};
+}
+
 static enum recipient_verdict judge(struct smtpd_back *smtpd, struct read *read,
 				    const struct recipient_message *message)
 {
 	struct arena *arena = &smtpd->arena;
-	struct recipient_accounts accounts = { 0 };
+	struct destinations found = { 0 };
 	struct token_owner owner;
 	struct address address;
 
 	if (find_owner(smtpd, &message->token, &owner) != ERR_OK)
 		return RECIPIENT_TEMPORARY;
-	switch (check_sender(read, message->reverse_path, owner.account_id, arena)) {
+	const struct sender sender = sender_of(smtpd, &owner, message->reverse_path);
+	switch (check_sender(read, &sender, arena)) {
 	case ERR_OK: break;
 	case ERR_DENIED: return RECIPIENT_SENDER_DENIED;
 	default: return RECIPIENT_TEMPORARY;
 	}
 	if (!parse_path(message->forward_path, arena, &address))
 		return RECIPIENT_UNKNOWN;
-	switch (recipient_resolve(read, &address, arena, &accounts)) {
+	switch (recipient_resolve(read, &sender, &address, arena, &found)) {
 	case ERR_OK:
-		return has_full_mailbox(read, &accounts, arena) ? RECIPIENT_OVER_QUOTA
-								: RECIPIENT_OK;
+		if (found.remote_count > 0)
+			return RECIPIENT_NO_RELAY;
+		return has_full_mailbox(read, &found, arena) ? RECIPIENT_OVER_QUOTA : RECIPIENT_OK;
 	case ERR_NOT_FOUND: return RECIPIENT_UNKNOWN;
-	case ERR_DENIED: return owner.account_id ? RECIPIENT_NO_RELAY : RECIPIENT_RELAY_DENIED;
+	case ERR_DENIED: return RECIPIENT_RELAY_DENIED;
 	default: return RECIPIENT_TEMPORARY;
 	}
 }
@@ -280,16 +293,18 @@ static enum err check_envelope(struct transaction *t, const struct transaction_m
 		return err;
 	snprintf(t->login, sizeof(t->login), "%s", owner.login);
 	struct read *read = read_begin(t->smtpd->back->store);
-	err = check_sender(read, message->reverse_path, owner.account_id, arena);
+	const struct sender sender = sender_of(t->smtpd, &owner, message->reverse_path);
+	err = check_sender(read, &sender, arena);
 	struct slice blocks = t->recipients, forward_path;
 	while (err == ERR_OK && transaction_next_recipient(&blocks, &forward_path)) {
 		struct address address;
 		err = ERR_NOT_FOUND;
 		if (parse_path(forward_path, arena, &address))
-			err = filing_add_recipient(t->filing, read, &address);
-		/* It was there when RCPT asked, so it went away since, domain and all: the
-		 * client may try again, and RCPT will say what is. */
-		if (err == ERR_DENIED)
+			err = filing_add_recipient(t->filing, read, &sender, &address);
+		/* It was there when RCPT asked, so it went away since, domain and all, or leads
+		 * elsewhere now: the client may try again, and RCPT will say what is. */
+		if (err == ERR_DENIED ||
+		    (err == ERR_OK && filing_destinations(t->filing)->remote_count > 0))
 			err = ERR_NOT_FOUND;
 	}
 	read_end(&read);

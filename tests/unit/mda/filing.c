@@ -48,9 +48,10 @@ static struct filing *new_filing(const char *const *locals, size_t count)
 {
 	struct filing *filing = filing_new(bed.store, loop, on_filed, on_room, NULL);
 	struct read *read = read_begin(bed.store);
+	const struct sender stranger = { .config = NULL };
 	for (size_t i = 0; i < count; i++) {
 		struct address address = { slice_cstr(locals[i]), SLICE("Example.ORG") };
-		assert_int_equal(filing_add_recipient(filing, read, &address), ERR_OK);
+		assert_int_equal(filing_add_recipient(filing, read, &stranger, &address), ERR_OK);
 	}
 	read_end(&read);
 	return filing;

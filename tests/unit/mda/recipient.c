@@ -24,7 +24,10 @@ static const struct row rows[] = {
 	{ "stale", 0, { "gone@example.org", "bob@example.org" } },
 	{ "dead", 0, { "gone@example.org" } },
 	{ "out", 0, { "bob@example.org", "bob@elsewhere.example" } },
+	{ "out2", 0, { "Bob@elsewhere.example", "bob@elsewhere.example" } },
 	{ "broken", 3, { NULL } },
+	{ "john smith", 4, { NULL } },
+	{ "spaces", 0, { "\"john smith\"@example.org" } },
 };
 
 /* deep0 leads to deep1 and so on; wideN names everything of wideN+1 twice. */
@@ -107,17 +110,22 @@ bool domain_next(struct read *read, struct slice after, struct arena *arena,
 	return true;
 }
 
+static struct sender sender;
+
 static void check(const char *local, const char *domain, enum err want, const char *want_ids)
 {
 	struct arena arena = { 0 };
 	struct address address = { slice_cstr(local), slice_cstr(domain) };
-	struct recipient_accounts accounts = { 0 };
-	char ids[64] = "";
+	struct destinations found = { 0 };
+	char ids[256] = "";
 
-	enum err err = recipient_resolve(NULL, &address, &arena, &accounts);
-	for (size_t i = 0; i < accounts.count && i < 10; i++)
-		snprintf(ids + strlen(ids), sizeof(ids) - strlen(ids), "%u ",
-			 accounts.account_ids[i]);
+	enum err err = recipient_resolve(NULL, &sender, &address, &arena, &found);
+	for (size_t i = 0; i < found.account_count && i < 10; i++)
+		snprintf(ids + strlen(ids), sizeof(ids) - strlen(ids), "%u ", found.account_ids[i]);
+	for (size_t i = 0; i < found.remote_count && i < 10; i++)
+		snprintf(ids + strlen(ids), sizeof(ids) - strlen(ids), "%.*s%s ",
+			 SLICE_ARG(found.remotes[i].address),
+			 found.remotes[i].is_recipient ? "!" : "");
 	if (err != want || strcmp(ids, want_ids) != 0)
 		fail_msg("%s@%s: %s \"%s\"", local, domain, err_word(err), ids);
 	arena_fini(&arena);
@@ -139,7 +147,41 @@ static void aliases(void **state)
 	check("all", "example.org", ERR_OK, "1 2 ");
 	check("stale", "example.org", ERR_OK, "2 ");
 	check("dead", "example.org", ERR_NOT_FOUND, "");
-	check("out", "example.org", ERR_NOT_FOUND, "");
+	check("out", "example.org", ERR_OK, "2 bob@elsewhere.example ");
+	check("spaces", "example.org", ERR_OK, "4 ");
+}
+
+static void addresses_elsewhere_need_the_right_to_relay(void **state)
+{
+	check("Ann", "Elsewhere.Example", ERR_DENIED, "");
+	sender.may_relay = true;
+	check("Ann", "Elsewhere.Example", ERR_OK, "Ann@elsewhere.example! ");
+	check("a b", "elsewhere.example", ERR_OK, "\"a b\"@elsewhere.example! ");
+	check("alice", "[127.0.0.1]", ERR_DENIED, "");
+	check("nobody", "example.org", ERR_NOT_FOUND, "");
+	sender.may_relay = false;
+}
+
+/* Which recipient led where first; each place once, in whatever way it was reached. */
+static void recipients_of_one_message_add_up(void **state)
+{
+	static const char *const locals[] = { "alice", "out", "all", "out2" };
+	struct arena arena = { 0 };
+	struct destinations found = { 0 };
+
+	for (size_t i = 0; i < ARRAY_LEN(locals); i++) {
+		struct address address = { slice_cstr(locals[i]), SLICE("example.org") };
+		assert_int_equal(recipient_resolve(NULL, &sender, &address, &arena, &found),
+				 ERR_OK);
+	}
+	assert_int_equal(found.recipient_count, 4);
+	assert_int_equal(found.account_count, 2);
+	assert_int_equal(found.remote_count, 2);
+	assert_slice(found.remotes[0].address, "bob@elsewhere.example");
+	assert_int_equal(found.remotes[0].recipient, 1);
+	assert_slice(found.remotes[1].address, "Bob@elsewhere.example");
+	assert_int_equal(found.remotes[1].recipient, 3);
+	arena_fini(&arena);
 }
 
 static void loops_are_cut(void **state)
@@ -162,14 +204,14 @@ static void a_crowd_at_its_limit_is_taken(void **state)
 {
 	struct arena arena = { 0 };
 	struct address address = { SLICE("crowd"), SLICE("example.org") };
-	struct recipient_accounts accounts = { 0 };
+	struct destinations found = { 0 };
 
-	assert_int_equal(recipient_resolve(NULL, &address, &arena, &accounts), ERR_OK);
-	assert_int_equal(accounts.count, RECIPIENT_ACCOUNTS_MAX);
-	for (size_t i = 1; i < accounts.count; i++)
-		assert_true(accounts.account_ids[i - 1] < accounts.account_ids[i]);
-	assert_true(recipient_accounts_contain(&accounts, 1000000 - 17));
-	assert_false(recipient_accounts_contain(&accounts, 17));
+	assert_int_equal(recipient_resolve(NULL, &sender, &address, &arena, &found), ERR_OK);
+	assert_int_equal(found.account_count, RECIPIENT_ACCOUNTS_MAX);
+	for (size_t i = 1; i < found.account_count; i++)
+		assert_true(found.account_ids[i - 1] < found.account_ids[i]);
+	assert_true(destinations_have_account(&found, 1000000 - 17));
+	assert_false(destinations_have_account(&found, 17));
 	arena_fini(&arena);
 }
 
@@ -184,6 +226,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain_addresses),
 		cmocka_unit_test(aliases),
+		cmocka_unit_test(addresses_elsewhere_need_the_right_to_relay),
+		cmocka_unit_test(recipients_of_one_message_add_up),
 		cmocka_unit_test(loops_are_cut),
 		cmocka_unit_test(limits_hold),
 		cmocka_unit_test(a_crowd_at_its_limit_is_taken),

@@ -1,0 +1,31 @@
+/* mda/destination.h - where a message goes in the end: accounts here and addresses elsewhere, each
+ * once. Runs in the back and in the admin's process. */
+#pragma once
+
+#include "base/arena.h"
+
+struct remote_destination {
+	/* "local@domain" as SMTP writes it (mail/address.h, address_format()): the domain in its
+	 * normal form, the local part as it was given, since its case is the other host's affair. */
+	struct slice address;
+	/* Which of the message's recipients led there first: the number of the call of
+	 * recipient_resolve() that found it, from 0. */
+	size_t recipient;
+	/* It is the recipient itself, not what an alias of ours stands for. */
+	bool is_recipient;
+};
+
+/* Zero-initialise. All of it lives in the arena that it was given. */
+struct destinations {
+	uint32_t *account_ids; /* ascending */
+	size_t account_count, account_cap;
+	struct remote_destination *remotes; /* as they were found */
+	size_t remote_count, remote_cap;
+	size_t recipient_count; /* that were added */
+};
+
+void destinations_add_account(struct destinations *found, struct arena *arena, uint32_t account_id);
+/* Copies the address. Two are the same where their local parts are, octet for octet. */
+void destinations_add_remote(struct destinations *found, struct arena *arena,
+			     const struct remote_destination *remote);
+bool destinations_have_account(const struct destinations *found, uint32_t account_id);
