@@ -119,6 +119,7 @@ int admin_deliver(struct admin *admin, int argc, char **argv)
 	struct admin_options options;
 	struct address address, from;
 	struct slice reverse_path = SLICE_NONE;
+	struct envelope envelope = { .recipient_count = 1 };
 
 	if (!admin_parse_options(admin, argc, argv, OPTION_FROM, 1, 1, &options))
 		return ADMIN_WRONG_USAGE;
@@ -139,10 +140,15 @@ int admin_deliver(struct admin *admin, int argc, char **argv)
 	struct delivery delivery = { .limit_octets = admin->config->message_size_octets };
 	store_start_writer(admin->store);
 	delivery.loop = loop_new(0);
-	delivery.filing = filing_new(admin->store, delivery.loop, on_filed, on_room, &delivery);
+	envelope.reverse_path = reverse_path;
+	delivery.filing =
+		filing_new(admin->store, delivery.loop, &envelope, on_filed, on_room, &delivery);
 	struct read *read = read_begin(admin->store);
 	const struct sender sender = { .config = admin->config, .reverse_path = reverse_path };
-	enum err err = filing_add_recipient(delivery.filing, read, &sender, &address);
+	const struct envelope_recipient recipient = {
+		.forward_path = address_format(&address, &admin->arena),
+	};
+	enum err err = filing_add_recipient(delivery.filing, read, &sender, &recipient);
 	read_end(&read);
 	const struct destinations *found = filing_destinations(delivery.filing);
 	int status = EXIT_FAILURE;

@@ -23,7 +23,8 @@ struct filing {
 	void (*room)(void *user);
 	void *user;
 
-	struct arena arena; /* the accounts and their mailboxes */
+	struct arena arena; /* the envelope, the accounts and their mailboxes */
+	struct envelope envelope;
 	struct destinations destinations;
 	uint64_t *inbox_ids; /* of each account, from the commit on */
 	struct intake *intake;
@@ -51,7 +52,7 @@ static void intake_has_room(void *user)
 		filing->room(filing->user);
 }
 
-struct filing *filing_new(struct store *store, struct loop *loop,
+struct filing *filing_new(struct store *store, struct loop *loop, const struct envelope *envelope,
 			  void (*filed)(void *user, enum err outcome, uint64_t blob_id),
 			  void (*room)(void *user), void *user)
 {
@@ -62,16 +63,21 @@ struct filing *filing_new(struct store *store, struct loop *loop,
 	filing->filed = filed;
 	filing->room = room;
 	filing->user = user;
+	envelope_copy(envelope, &filing->arena, &filing->envelope);
 	filing->arrived_unix = clock_unix();
 	filing->intake = intake_new(store, loop, intake_has_room, filing);
 	return filing;
 }
 
 enum err filing_add_recipient(struct filing *filing, struct read *read, const struct sender *sender,
-			      const struct address *address)
+			      const struct envelope_recipient *recipient)
 {
+	struct address address;
+
 	assert(!filing->is_committing);
-	return recipient_resolve(read, sender, address, &filing->arena, &filing->destinations);
+	if (!recipient_parse(recipient->forward_path, &filing->arena, &address))
+		return ERR_NOT_FOUND;
+	return recipient_resolve(read, sender, &address, &filing->arena, &filing->destinations);
 }
 
 const struct destinations *filing_destinations(const struct filing *filing)

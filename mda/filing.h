@@ -3,20 +3,23 @@
 #pragma once
 
 #include "mda/recipient.h"
+#include "runtime/envelope.h"
 #include "storage/blob.h"
 
 struct filing;
 
 /* `filed` is called once, on `loop`, in a later turn than filing_commit(). ERR_OK: on disk in
  * every mailbox. ERR_QUOTA (the account's), ERR_GONE (an account was removed meanwhile) and the
- * others: in none. `room` follows a filing_feed() that returned false. */
-struct filing *filing_new(struct store *store, struct loop *loop,
+ * others: in none. `room` follows a filing_feed() that returned false. `envelope` is
+ * copied; of its recipients those count that filing_add_recipient() names. */
+struct filing *filing_new(struct store *store, struct loop *loop, const struct envelope *envelope,
 			  void (*filed)(void *user, enum err outcome, uint64_t blob_id),
 			  void (*room)(void *user), void *user);
-/* A recipient, normalised or not; errors as recipient_resolve(). At least one before the commit.
- * Files for accounts only: who adds a recipient that leads elsewhere must not commit. */
+/* A recipient of the envelope, its path normalised or not. ERR_NOT_FOUND: it is no path; other
+ * errors as recipient_resolve(). At least one before the commit. Files for accounts only: who adds
+ * a recipient that leads elsewhere must not commit. */
 enum err filing_add_recipient(struct filing *filing, struct read *read, const struct sender *sender,
-			      const struct address *address) MUST_USE;
+			      const struct envelope_recipient *recipient) MUST_USE;
 /* Where it goes, as of the recipients that were added. */
 const struct destinations *filing_destinations(const struct filing *filing);
 /* As intake_feed(). */

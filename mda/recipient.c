@@ -9,6 +9,15 @@
 
 #include "base/log.h"
 
+bool recipient_parse(struct slice path, struct arena *arena, struct address *address_out)
+{
+	if (slice_eq_nocase(path, SLICE("postmaster"))) {
+		*address_out = (struct address){ .local = path };
+		return true;
+	}
+	return address_parse(path, arena, address_out);
+}
+
 /* Addresses seen on the way, so that none is followed twice: that cuts loops, and keeps
  * aliases that name each other many times from multiplying. Linear probing, in the arena. */
 struct visited {

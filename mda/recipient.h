@@ -7,6 +7,9 @@
 #include "mda/sender.h"
 #include "storage/account.h"
 
+/* A path without its brackets: a mailbox, or "postmaster" alone (RFC 5321 section 4.5.1). */
+bool recipient_parse(struct slice path, struct arena *arena, struct address *address_out);
+
 /* What one recipient may lead to, and over how many aliases in a row. */
 enum {
 	RECIPIENT_ALIAS_DEPTH_MAX = 16,

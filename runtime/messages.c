@@ -12,7 +12,6 @@ enum {
 	PASSWORD_MAX_OCTETS = 1024,
 	TAG_MAX_OCTETS = 256,
 	TYPED_MAX_OCTETS = 64 * 1024,
-	PATH_MAX_OCTETS = 1000,
 };
 
 /* ---- parts ---- */
@@ -165,8 +164,8 @@ bool recipient_decode(struct slice payload, struct recipient_message *m_out)
 {
 	struct cursor c = cursor_of(payload);
 	return take_token(&c, &m_out->token) &&
-	       take_limited(&c, PATH_MAX_OCTETS, &m_out->reverse_path) &&
-	       take_limited(&c, PATH_MAX_OCTETS, &m_out->forward_path) && at_end(&c);
+	       take_limited(&c, ENVELOPE_PATH_MAX_OCTETS, &m_out->reverse_path) &&
+	       take_limited(&c, ENVELOPE_PATH_MAX_OCTETS, &m_out->forward_path) && at_end(&c);
 }
 
 void recipient_verdict_encode(enum recipient_verdict verdict, struct buffer *out)
@@ -188,39 +187,15 @@ void transaction_encode(const struct transaction_message *m, struct buffer *out)
 {
 	add_client(out, &m->client);
 	add_token(out, &m->token);
-	buffer_add_block(out, m->reverse_path);
-	buffer_add_be32(out, m->recipient_count);
-}
-
-void transaction_encode_recipient(struct slice forward_path, struct buffer *out)
-{
-	buffer_add_block(out, forward_path);
-}
-
-bool transaction_next_recipient(struct slice *recipients, struct slice *forward_path_out)
-{
-	struct cursor c = cursor_of(*recipients);
-	if (!take_limited(&c, PATH_MAX_OCTETS, forward_path_out))
-		return false;
-	*recipients = cursor_rest(&c);
-	return true;
+	envelope_encode(&m->envelope, out);
+	buffer_add(out, m->envelope.recipients);
 }
 
 bool transaction_decode(struct slice payload, struct transaction_message *m_out)
 {
 	struct cursor c = cursor_of(payload);
-	struct slice forward_path;
-	if (!take_client(&c, &m_out->client) || !take_token(&c, &m_out->token) ||
-	    !take_limited(&c, PATH_MAX_OCTETS, &m_out->reverse_path) ||
-	    !take_be32(&c, &m_out->recipient_count) || m_out->recipient_count == 0)
-		return false;
-	m_out->recipients = cursor_rest(&c);
-	/* Walked once here, so that who walks them later need not doubt. */
-	struct slice rest = m_out->recipients;
-	for (uint32_t i = 0; i < m_out->recipient_count; i++)
-		if (!transaction_next_recipient(&rest, &forward_path))
-			return false;
-	return rest.len == 0;
+	return take_client(&c, &m_out->client) && take_token(&c, &m_out->token) &&
+	       envelope_decode(cursor_rest(&c), &m_out->envelope);
 }
 
 void credit_encode(uint32_t octets, struct buffer *out)

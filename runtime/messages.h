@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/err.h"
+#include "runtime/envelope.h"
 #include "runtime/peer.h"
 
 enum message_type {
@@ -77,7 +78,7 @@ void forget_token_encode(const struct token *token, struct buffer *out);
 bool forget_token_decode(struct slice payload, struct token *token_out);
 
 /* RCPT: may mail from `reverse_path` go to `forward_path`? Paths without angle brackets and
- * source routes, at most 1000 octets each. */
+ * source routes, at most ENVELOPE_PATH_MAX_OCTETS each. */
 struct recipient_message {
 	struct token token;
 	struct slice reverse_path; /* empty: the null sender */
@@ -99,20 +100,16 @@ enum recipient_verdict {
 void recipient_verdict_encode(enum recipient_verdict verdict, struct buffer *out);
 bool recipient_verdict_decode(struct slice payload, enum recipient_verdict *verdict_out);
 
-/* The envelope: be32 count of recipients, each as a block; asked about with RCPT before, and
- * looked up again by the back. */
+/* A message is about to come. Its recipients were asked about with RCPT before, and are looked
+ * up again by the back. */
 struct transaction_message {
 	struct client_info client;
 	struct token token;
-	struct slice reverse_path;
-	uint32_t recipient_count;
-	struct slice recipients; /* blocks; transaction_next_recipient() walks them */
+	struct envelope envelope;
 };
-/* Begins the payload; then transaction_encode_recipient() for each. */
+/* With the envelope's recipients. */
 void transaction_encode(const struct transaction_message *m, struct buffer *out);
-void transaction_encode_recipient(struct slice forward_path, struct buffer *out);
 bool transaction_decode(struct slice payload, struct transaction_message *m_out);
-bool transaction_next_recipient(struct slice *recipients, struct slice *forward_path_out);
 
 /* MESSAGE_CONTENT's payload is octets of the message, trace headers first. The front may have
  * CONTENT_WINDOW_OCTETS of one transaction on the way without a credit; each credit is a be32

@@ -28,9 +28,8 @@ struct transaction {
 	struct smtpd_back *smtpd;
 	uint32_t conversation;
 	struct log log;
-	struct arena arena; /* the envelope, for the log */
-	struct slice reverse_path, recipients;
-	uint32_t recipient_count;
+	struct arena arena; /* the envelope's */
+	struct envelope envelope;
 	char login[256]; /* empty: mail from a stranger */
 	struct filing *filing;
 	uint64_t size_max_octets;
@@ -120,16 +119,6 @@ static void transaction_fail(struct transaction *t, enum err outcome)
 
 /* --- addresses --- */
 
-/* A path without its brackets; "postmaster" may stand alone (RFC 5321 section 4.5.1). */
-static bool parse_path(struct slice path, struct arena *arena, struct address *address_out)
-{
-	if (slice_eq_nocase(path, SLICE("postmaster"))) {
-		*address_out = (struct address){ .local = path };
-		return true;
-	}
-	return address_parse(path, arena, address_out);
-}
-
 /* ERR_OK: nobody is signed in, or somebody who may send as `reverse_path`: the null sender
  * (receipts have it, RFC 3798 section 2.1), an address that leads to the account, or one of a
  * domain that is not ours, which nobody here has more right to than another. ERR_DENIED:
@@ -207,7 +196,7 @@ static enum recipient_verdict judge(struct smtpd_back *smtpd, struct read *read,
 	case ERR_DENIED: return RECIPIENT_SENDER_DENIED;
 	default: return RECIPIENT_TEMPORARY;
 	}
-	if (!parse_path(message->forward_path, arena, &address))
+	if (!recipient_parse(message->forward_path, arena, &address))
 		return RECIPIENT_UNKNOWN;
 	switch (recipient_resolve(read, &sender, &address, arena, &found)) {
 	case ERR_OK:
@@ -242,21 +231,23 @@ static bool on_recipient(struct smtpd_back *smtpd, uint32_t conversation, struct
 static void on_filed(void *user, enum err outcome, uint64_t blob_id)
 {
 	struct transaction *t = user;
-	struct slice blocks = t->recipients, forward_path;
+	struct slice recipients = t->envelope.recipients;
+	struct envelope_recipient recipient;
 
 	if (outcome == ERR_OK) {
 		/* "by" is who signed in; a dash: a stranger. */
 		log_info(&t->log, HEX("msg", blob_id), EVENT("accepted"),
 			 NUM("size_octets", filing_size_octets(t->filing)),
-			 NUM("rcpts", t->recipient_count), TEXT("from", t->reverse_path),
+			 NUM("rcpts", t->envelope.recipient_count),
+			 TEXT("from", t->envelope.reverse_path),
 			 CSTR("by", t->login[0] ? t->login : "-"));
-		while (transaction_next_recipient(&blocks, &forward_path))
+		while (envelope_next_recipient(&recipients, &recipient))
 			log_info(&t->log, HEX("msg", blob_id), EVENT("filed"),
-				 TEXT("to", forward_path));
+				 TEXT("to", recipient.forward_path));
 	} else {
 		log_info(&t->log, EVENT("not-filed"), WORD("why", err_word(outcome)),
 			 NUM("size_octets", filing_size_octets(t->filing)),
-			 NUM("rcpts", t->recipient_count));
+			 NUM("rcpts", t->envelope.recipient_count));
 	}
 	send_filed(t->smtpd, t->conversation, outcome, blob_id);
 	transaction_free(t);
@@ -283,24 +274,22 @@ static void on_room(void *user)
 }
 
 /* Who it is from and for: ERR_OK, or why it cannot be. */
-static enum err check_envelope(struct transaction *t, const struct transaction_message *message)
+static enum err check_envelope(struct transaction *t, const struct token *token)
 {
 	struct arena *arena = &t->smtpd->arena;
 	struct token_owner owner;
-	enum err err = find_owner(t->smtpd, &message->token, &owner);
+	enum err err = find_owner(t->smtpd, token, &owner);
 
 	if (err != ERR_OK)
 		return err;
 	snprintf(t->login, sizeof(t->login), "%s", owner.login);
 	struct read *read = read_begin(t->smtpd->back->store);
-	const struct sender sender = sender_of(t->smtpd, &owner, message->reverse_path);
+	const struct sender sender = sender_of(t->smtpd, &owner, t->envelope.reverse_path);
 	err = check_sender(read, &sender, arena);
-	struct slice blocks = t->recipients, forward_path;
-	while (err == ERR_OK && transaction_next_recipient(&blocks, &forward_path)) {
-		struct address address;
-		err = ERR_NOT_FOUND;
-		if (parse_path(forward_path, arena, &address))
-			err = filing_add_recipient(t->filing, read, &sender, &address);
+	struct slice recipients = t->envelope.recipients;
+	struct envelope_recipient recipient;
+	while (err == ERR_OK && envelope_next_recipient(&recipients, &recipient)) {
+		err = filing_add_recipient(t->filing, read, &sender, &recipient);
 		/* It was there when RCPT asked, so it went away since, domain and all, or leads
 		 * elsewhere now: the client may try again, and RCPT will say what is. */
 		if (err == ERR_DENIED ||
@@ -329,12 +318,11 @@ static bool on_transaction(struct smtpd_back *smtpd, uint32_t conversation, stru
 	t->smtpd = smtpd;
 	t->conversation = conversation;
 	snprintf(t->log.conn, sizeof(t->log.conn), "smtp-%x", (unsigned)message.client.conn_id);
-	t->reverse_path = arena_copy(&t->arena, message.reverse_path);
-	t->recipients = arena_copy(&t->arena, message.recipients);
-	t->recipient_count = message.recipient_count;
+	envelope_copy(&message.envelope, &t->arena, &t->envelope);
 	t->size_max_octets = config->message_size_octets + TRACE_MAX_OCTETS;
-	t->filing = filing_new(smtpd->back->store, smtpd->back->loop, on_filed, on_room, t);
-	enum err err = check_envelope(t, &message);
+	t->filing = filing_new(smtpd->back->store, smtpd->back->loop, &t->envelope, on_filed,
+			       on_room, t);
+	enum err err = check_envelope(t, &message.token);
 	if (err != ERR_OK)
 		transaction_fail(t, err);
 	return true;

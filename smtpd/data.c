@@ -88,15 +88,16 @@ static enum step credit_came(struct smtp_session *s)
 static void add_trace(struct smtp_session *s, struct buffer *out)
 {
 	struct smtp_transaction *t = &s->transaction;
-	struct slice blocks = buffer_slice(&t->recipients), forward_path = SLICE_NONE;
+	struct slice recipients = buffer_slice(&t->recipients);
+	struct envelope_recipient only = { .notify = DSN_UNSAID };
 	struct stream *stream = s->session.stream;
 	char id[24];
 
 	snprintf(id, sizeof(id), "%x-%x", (unsigned)s->client.conn_id, (unsigned)s->transactions);
-	if (t->recipient_count == 1 && !transaction_next_recipient(&blocks, &forward_path))
-		forward_path = SLICE_NONE;
+	if (t->envelope.recipient_count == 1 && !envelope_next_recipient(&recipients, &only))
+		only.forward_path = SLICE_NONE;
 	struct trace trace = {
-		.reverse_path = t->reverse_path,
+		.reverse_path = t->envelope.reverse_path,
 		.client_name = slice_cstr(s->client_name),
 		.peer = &s->client.peer,
 		.hostname = slice_cstr(s->front->config->hostname),
@@ -104,7 +105,7 @@ static void add_trace(struct smtp_session *s, struct buffer *out)
 		.tls_version = stream ? stream_tls_version(stream) : NULL,
 		.tls_cipher = stream ? stream_tls_cipher(stream) : NULL,
 		.id = slice_cstr(id),
-		.forward_path = forward_path,
+		.forward_path = only.forward_path,
 		.arrived_unix = clock_unix(),
 	};
 	trace_format(&trace, out);
@@ -117,13 +118,12 @@ static void begin(struct smtp_session *s)
 	struct transaction_message message = {
 		.client = s->client,
 		.token = s->token,
-		.reverse_path = t->reverse_path,
-		.recipient_count = t->recipient_count,
+		.envelope = t->envelope,
 	};
 	struct buffer payload = { 0 };
 
+	message.envelope.recipients = buffer_slice(&t->recipients);
 	transaction_encode(&message, &payload);
-	buffer_add(&payload, buffer_slice(&t->recipients));
 	s->question = (struct question){ .answered = on_filed, .credit = on_credit };
 	t->is_begun = t->is_open = true;
 	t->window_octets = CONTENT_WINDOW_OCTETS;

@@ -37,7 +37,7 @@ enum step smtp_mail(struct smtp_session *s, struct cursor *args)
 	if (refusal != REPLY_NONE)
 		goto refuse;
 
-	s->transaction.reverse_path = path_text(&address, &s->transaction.arena);
+	s->transaction.envelope.reverse_path = path_text(&address, &s->transaction.arena);
 	s->transaction.size_max_octets = size_max_octets;
 	smtp_set_state(s, SMTP_MAIL);
 	smtp_reply(s, REPLY_MAIL_OK);
@@ -55,12 +55,13 @@ static enum step rcpt_answered(struct smtp_session *s)
 	enum smtp_reply_name reply = smtp_reply_of_verdict(s->verdict);
 
 	if (s->verdict == RECIPIENT_OK) {
-		transaction_encode_recipient(forward_path, &s->transaction.recipients);
-		s->transaction.recipient_count++;
+		struct envelope_recipient recipient = { .forward_path = forward_path };
+		envelope_encode_recipient(&recipient, &s->transaction.recipients);
+		s->transaction.envelope.recipient_count++;
 		smtp_set_state(s, SMTP_RCPT);
 	} else {
 		log_info(&s->session.log, EVENT("rcpt-refused"), TEXT("to", forward_path),
-			 TEXT("from", s->transaction.reverse_path),
+			 TEXT("from", s->transaction.envelope.reverse_path),
 			 NUM("code", smtp_reply_code(reply)));
 	}
 	buffer_free(&s->asked_path);
@@ -79,8 +80,8 @@ static void on_verdict(struct question *question, enum err err, struct slice pay
 
 static bool has_room_for(const struct smtp_session *s, struct slice forward_path)
 {
-	return s->transaction.recipient_count < s->front->config->recipients &&
-	       s->transaction.recipients.len + 4 + forward_path.len <= RECIPIENTS_MAX_OCTETS;
+	return s->transaction.envelope.recipient_count < s->front->config->recipients &&
+	       s->transaction.recipients.len + forward_path.len <= RECIPIENTS_MAX_OCTETS;
 }
 
 enum step smtp_rcpt(struct smtp_session *s, struct cursor *args)
@@ -103,7 +104,7 @@ enum step smtp_rcpt(struct smtp_session *s, struct cursor *args)
 
 	struct recipient_message message = {
 		.token = s->token,
-		.reverse_path = s->transaction.reverse_path,
+		.reverse_path = s->transaction.envelope.reverse_path,
 		.forward_path = forward_path,
 	};
 	struct buffer payload = { 0 };

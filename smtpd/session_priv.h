@@ -36,9 +36,8 @@ enum {
 /* From MAIL until its final reply. */
 struct smtp_transaction {
 	struct arena arena;
-	struct slice reverse_path; /* without angle brackets; empty: the null sender */
-	struct buffer recipients;  /* blocks, as MESSAGE_TRANSACTION has them */
-	uint32_t recipient_count;
+	struct envelope envelope; /* its recipients are below */
+	struct buffer recipients; /* encoded */
 	uint64_t size_max_octets; /* the limit as of MAIL */
 
 	/* While content flows. */

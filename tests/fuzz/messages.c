@@ -38,14 +38,16 @@ static void sign_in(struct slice payload, struct buffer *again)
 static void transaction(struct slice payload, struct buffer *again)
 {
 	struct transaction_message m;
-	struct slice path;
+	struct envelope_recipient recipient;
 	if (!transaction_decode(payload, &m))
 		return;
+	struct slice rest = m.envelope.recipients;
+	m.envelope.recipients = SLICE_NONE;
 	transaction_encode(&m, again);
 	uint32_t count = 0;
-	for (struct slice rest = m.recipients; transaction_next_recipient(&rest, &path); count++)
-		transaction_encode_recipient(path, again);
-	if (count != m.recipient_count)
+	for (; envelope_next_recipient(&rest, &recipient); count++)
+		envelope_encode_recipient(&recipient, again);
+	if (count != m.envelope.recipient_count)
 		abort();
 	same(payload, again);
 }

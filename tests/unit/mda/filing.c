@@ -46,12 +46,17 @@ static void end(void)
 
 static struct filing *new_filing(const char *const *locals, size_t count)
 {
-	struct filing *filing = filing_new(bed.store, loop, on_filed, on_room, NULL);
+	const struct envelope envelope = { .reverse_path = SLICE("alice@example.org"),
+					   .recipient_count = (uint32_t)count };
+	struct filing *filing = filing_new(bed.store, loop, &envelope, on_filed, on_room, NULL);
 	struct read *read = read_begin(bed.store);
 	const struct sender stranger = { .config = NULL };
 	for (size_t i = 0; i < count; i++) {
-		struct address address = { slice_cstr(locals[i]), SLICE("Example.ORG") };
-		assert_int_equal(filing_add_recipient(filing, read, &stranger, &address), ERR_OK);
+		struct buffer path = { 0 };
+		buffer_add_format(&path, "%s@Example.ORG", locals[i]);
+		struct envelope_recipient recipient = { .forward_path = buffer_slice(&path) };
+		assert_int_equal(filing_add_recipient(filing, read, &stranger, &recipient), ERR_OK);
+		buffer_free(&path);
 	}
 	read_end(&read);
 	return filing;

@@ -230,34 +230,106 @@ static void test_verdict(void **state)
 	buffer_free(&b);
 }
 
+static const struct envelope full_envelope = {
+	.reverse_path = { (const uint8_t *)"alice@example.org", 17 },
+	.is_utf8 = true,
+	.requires_tls = true,
+	.body = ENVELOPE_BINARYMIME,
+	.returns = DSN_RETURN_HEADERS,
+	.envid = { (const uint8_t *)"QQ+2B314159", 11 },
+	.priority = PRIORITY_MIN,
+	.hold_until_unix = 1800000000,
+	.deliver_by = DELIVER_BY_NOTIFY,
+	.traces_deliver_by = true,
+	.deliver_by_unix = 1800000120,
+	.recipient_count = 3,
+};
+static const struct envelope_recipient recipients[] = {
+	{ { (const uint8_t *)"bob@example.org", 15 },
+	  { (const uint8_t *)"rfc822;Bob@example.com", 22 },
+	  DSN_SUCCESS | DSN_DELAY },
+	{ { (const uint8_t *)"carol@example.org", 17 }, { NULL, 0 }, DSN_NEVER },
+	{ { (const uint8_t *)"x", 1 }, { NULL, 0 }, DSN_UNSAID },
+};
+
+static void encode_transaction(const struct envelope *envelope, struct buffer *out)
+{
+	const struct transaction_message m = { client, token, *envelope };
+	struct buffer encoded = { 0 };
+	for (size_t i = 0; i < ARRAY_LEN(recipients); i++)
+		envelope_encode_recipient(&recipients[i], &encoded);
+	buffer_clear(out);
+	transaction_encode(&m, out);
+	buffer_add(out, buffer_slice(&encoded));
+	buffer_free(&encoded);
+}
+
 static void test_transaction(void **state)
 {
-	static const char *const paths[] = { "bob@example.org", "carol@example.org", "x" };
 	struct buffer b = { 0 };
-	struct transaction_message m = { client, token, SLICE("alice@example.org"), 3, SLICE_NONE },
-				   got;
-	transaction_encode(&m, &b);
-	for (size_t i = 0; i < 3; i++)
-		transaction_encode_recipient(slice_cstr(paths[i]), &b);
+	struct transaction_message got;
+	encode_transaction(&full_envelope, &b);
 	assert_exact(&b, decode_transaction);
 	assert_true(transaction_decode(buffer_slice(&b), &got));
 	assert_client(&got.client);
-	assert_slice(got.reverse_path, "alice@example.org");
-	assert_int_equal(got.recipient_count, 3);
-	struct slice path, rest = got.recipients;
-	for (size_t i = 0; i < 3; i++) {
-		assert_true(transaction_next_recipient(&rest, &path));
-		assert_slice(path, paths[i]);
+	assert_slice(got.envelope.reverse_path, "alice@example.org");
+	assert_true(got.envelope.is_utf8 && got.envelope.requires_tls);
+	assert_int_equal(got.envelope.body, ENVELOPE_BINARYMIME);
+	assert_int_equal(got.envelope.returns, DSN_RETURN_HEADERS);
+	assert_slice(got.envelope.envid, "QQ+2B314159");
+	assert_int_equal(got.envelope.priority, PRIORITY_MIN);
+	assert_int_equal(got.envelope.hold_until_unix, 1800000000);
+	assert_int_equal(got.envelope.deliver_by, DELIVER_BY_NOTIFY);
+	assert_true(got.envelope.traces_deliver_by);
+	assert_int_equal(got.envelope.deliver_by_unix, 1800000120);
+	assert_int_equal(got.envelope.recipient_count, 3);
+	struct envelope_recipient recipient;
+	struct slice rest = got.envelope.recipients;
+	for (size_t i = 0; i < ARRAY_LEN(recipients); i++) {
+		assert_true(envelope_next_recipient(&rest, &recipient));
+		assert_true(slice_eq(recipient.forward_path, recipients[i].forward_path));
+		assert_true(slice_eq(recipient.orcpt, recipients[i].orcpt));
+		assert_int_equal(recipient.notify, recipients[i].notify);
 	}
-	assert_false(transaction_next_recipient(&rest, &path));
-	buffer_clear(&b);
-	m.recipient_count = 0;
-	transaction_encode(&m, &b);
-	assert_false(decode_transaction(buffer_slice(&b)));
-	buffer_clear(&b);
-	m.recipient_count = UINT32_MAX; /* a count that nothing backs */
-	transaction_encode(&m, &b);
-	assert_false(decode_transaction(buffer_slice(&b)));
+	assert_false(envelope_next_recipient(&rest, &recipient));
+	buffer_free(&b);
+}
+
+/* What the session never says, and the back must not believe. */
+static void test_envelope_out_of_bounds(void **state)
+{
+	uint8_t long_text[ENVELOPE_PATH_MAX_OCTETS + 1];
+	struct buffer b = { 0 };
+	memset(long_text, 'x', sizeof(long_text));
+	for (unsigned i = 0; i < 9; i++) {
+		struct envelope envelope = full_envelope;
+		switch (i) {
+		case 0: envelope.recipient_count = 0; break;
+		case 1: envelope.recipient_count = UINT32_MAX; break; /* nothing backs it */
+		case 2: envelope.reverse_path = slice_of(long_text, sizeof(long_text)); break;
+		case 3: envelope.envid = slice_of(long_text, ENVID_MAX_OCTETS + 1); break;
+		case 4: envelope.body = ENVELOPE_BODY_COUNT; break;
+		case 5: envelope.priority = PRIORITY_MAX + 1; break;
+		case 6: envelope.hold_until_unix = -1; break;
+		case 7: envelope.deliver_by = DELIVER_BY_COUNT; break;
+		case 8: envelope.deliver_by = DELIVER_BY_NONE; break; /* yet there is a time */
+		}
+		encode_transaction(&envelope, &b);
+		assert_false(decode_transaction(buffer_slice(&b)));
+	}
+	const struct envelope_recipient wrong[] = {
+		{ slice_of(long_text, sizeof(long_text)), SLICE_NONE, 0 },
+		{ SLICE("x"), slice_of(long_text, ORCPT_MAX_OCTETS + 1), 0 },
+		{ SLICE("x"), SLICE_NONE, DSN_NEVER | DSN_SUCCESS },
+		{ SLICE("x"), SLICE_NONE, 16 },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		struct envelope_recipient got;
+		buffer_clear(&b);
+		envelope_encode_recipient(&wrong[i], &b);
+		struct slice rest = buffer_slice(&b);
+		assert_false(envelope_next_recipient(&rest, &got));
+	}
 	buffer_free(&b);
 }
 
@@ -282,11 +354,17 @@ static void test_credit_and_filed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_authenticate),  cmocka_unit_test(test_authenticate_limits),
-		cmocka_unit_test(test_client_values), cmocka_unit_test(test_authenticated),
-		cmocka_unit_test(test_session),	      cmocka_unit_test(test_forget_token),
-		cmocka_unit_test(test_recipient),     cmocka_unit_test(test_verdict),
-		cmocka_unit_test(test_transaction),   cmocka_unit_test(test_credit_and_filed),
+		cmocka_unit_test(test_authenticate),
+		cmocka_unit_test(test_authenticate_limits),
+		cmocka_unit_test(test_client_values),
+		cmocka_unit_test(test_authenticated),
+		cmocka_unit_test(test_session),
+		cmocka_unit_test(test_forget_token),
+		cmocka_unit_test(test_recipient),
+		cmocka_unit_test(test_verdict),
+		cmocka_unit_test(test_transaction),
+		cmocka_unit_test(test_envelope_out_of_bounds),
+		cmocka_unit_test(test_credit_and_filed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

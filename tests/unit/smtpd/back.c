@@ -110,12 +110,12 @@ static bool open_transaction(uint32_t conversation, struct token token, const ch
 		.client.peer.family = 4,
 		.client.conn_id = 1,
 		.token = token,
-		.reverse_path = slice_cstr(from),
-		.recipient_count = 1,
+		.envelope = { .reverse_path = slice_cstr(from), .recipient_count = 1 },
 	};
+	const struct envelope_recipient recipient = { .forward_path = slice_cstr(to) };
 	struct buffer payload = { 0 };
 	transaction_encode(&message, &payload);
-	transaction_encode_recipient(slice_cstr(to), &payload);
+	envelope_encode_recipient(&recipient, &payload);
 	bool good = smtpd_back_message(smtpd, MESSAGE_TRANSACTION, conversation,
 				       buffer_slice(&payload));
 	buffer_free(&payload);

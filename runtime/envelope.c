@@ -1,0 +1,110 @@
+/* runtime/envelope.c - the envelope of a message as octets, big-endian. Runs in both.
+ *
+ * Decoding accepts exactly what encoding writes: every length meets its limit, every
+ * enumeration its last value, what excludes one another does, and nothing may follow. */
+#include "runtime/envelope.h"
+
+#include "base/octets.h"
+
+enum {
+	FLAG_UTF8 = 1,
+	FLAG_REQUIRES_TLS = 2,
+	FLAG_TRACES_DELIVER_BY = 4,
+	FLAGS = FLAG_UTF8 | FLAG_REQUIRES_TLS | FLAG_TRACES_DELIVER_BY,
+	DSN_BITS = DSN_NEVER | DSN_SUCCESS | DSN_FAILURE | DSN_DELAY,
+};
+
+static bool take_limited(struct cursor *c, size_t max_octets, struct slice *octets_out)
+{
+	return take_block(c, octets_out) && octets_out->len <= max_octets;
+}
+
+static bool take_below(struct cursor *c, uint8_t count, uint8_t *number_out)
+{
+	return take_u8(c, number_out) && *number_out < count;
+}
+
+static bool take_time(struct cursor *c, int64_t *unix_out)
+{
+	uint64_t number;
+	if (!take_be64(c, &number) || number > INT64_MAX)
+		return false;
+	*unix_out = (int64_t)number;
+	return true;
+}
+
+void envelope_encode(const struct envelope *e, struct buffer *out)
+{
+	buffer_add_block(out, e->reverse_path);
+	buffer_add_byte(out, (uint8_t)((e->is_utf8 ? FLAG_UTF8 : 0) |
+				       (e->requires_tls ? FLAG_REQUIRES_TLS : 0) |
+				       (e->traces_deliver_by ? FLAG_TRACES_DELIVER_BY : 0)));
+	buffer_add_byte(out, (uint8_t)e->body);
+	buffer_add_byte(out, (uint8_t)e->returns);
+	buffer_add_block(out, e->envid);
+	buffer_add_byte(out, (uint8_t)(e->priority - PRIORITY_MIN));
+	buffer_add_be64(out, (uint64_t)e->hold_until_unix);
+	buffer_add_byte(out, (uint8_t)e->deliver_by);
+	buffer_add_be64(out, (uint64_t)e->deliver_by_unix);
+	buffer_add_be32(out, e->recipient_count);
+}
+
+void envelope_encode_recipient(const struct envelope_recipient *recipient, struct buffer *out)
+{
+	buffer_add_block(out, recipient->forward_path);
+	buffer_add_block(out, recipient->orcpt);
+	buffer_add_byte(out, recipient->notify);
+}
+
+void envelope_copy(const struct envelope *envelope, struct arena *arena,
+		   struct envelope *envelope_out)
+{
+	*envelope_out = *envelope;
+	envelope_out->reverse_path = arena_copy(arena, envelope->reverse_path);
+	envelope_out->envid = arena_copy(arena, envelope->envid);
+	envelope_out->recipients = arena_copy(arena, envelope->recipients);
+}
+
+bool envelope_next_recipient(struct slice *recipients, struct envelope_recipient *recipient_out)
+{
+	struct cursor c = cursor_of(*recipients);
+	if (!take_limited(&c, ENVELOPE_PATH_MAX_OCTETS, &recipient_out->forward_path) ||
+	    !take_limited(&c, ORCPT_MAX_OCTETS, &recipient_out->orcpt) ||
+	    !take_u8(&c, &recipient_out->notify) || (recipient_out->notify & ~DSN_BITS) ||
+	    ((recipient_out->notify & DSN_NEVER) && recipient_out->notify != DSN_NEVER))
+		return false;
+	*recipients = cursor_rest(&c);
+	return true;
+}
+
+bool envelope_decode(struct slice octets, struct envelope *e)
+{
+	struct cursor c = cursor_of(octets);
+	struct envelope_recipient recipient;
+	uint8_t flags, body, returns, priority, deliver_by;
+
+	if (!take_limited(&c, ENVELOPE_PATH_MAX_OCTETS, &e->reverse_path) || !take_u8(&c, &flags) ||
+	    (flags & ~FLAGS) || !take_below(&c, ENVELOPE_BODY_COUNT, &body) ||
+	    !take_below(&c, DSN_RETURN_COUNT, &returns) ||
+	    !take_limited(&c, ENVID_MAX_OCTETS, &e->envid) ||
+	    !take_below(&c, PRIORITY_MAX - PRIORITY_MIN + 1, &priority) ||
+	    !take_time(&c, &e->hold_until_unix) || !take_below(&c, DELIVER_BY_COUNT, &deliver_by) ||
+	    !take_time(&c, &e->deliver_by_unix) || !take_be32(&c, &e->recipient_count) ||
+	    e->recipient_count == 0)
+		return false;
+	e->is_utf8 = flags & FLAG_UTF8;
+	e->requires_tls = flags & FLAG_REQUIRES_TLS;
+	e->traces_deliver_by = flags & FLAG_TRACES_DELIVER_BY;
+	e->body = (enum envelope_body)body;
+	e->returns = (enum envelope_return)returns;
+	e->priority = (int8_t)(priority + PRIORITY_MIN);
+	e->deliver_by = (enum deliver_by)deliver_by;
+	if (e->deliver_by == DELIVER_BY_NONE && (e->deliver_by_unix != 0 || e->traces_deliver_by))
+		return false;
+	e->recipients = cursor_rest(&c);
+	struct slice rest = e->recipients;
+	for (uint32_t i = 0; i < e->recipient_count; i++)
+		if (!envelope_next_recipient(&rest, &recipient))
+			return false;
+	return rest.len == 0;
+}
