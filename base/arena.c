@@ -57,6 +57,14 @@ struct slice arena_copy(struct arena *arena, struct slice s)
 	return slice_of(arena_string(arena, s), s.len);
 }
 
+struct slice arena_lower(struct arena *arena, struct slice s)
+{
+	uint8_t *text = arena_alloc(arena, s.len);
+	for (size_t i = 0; i < s.len; i++)
+		text[i] = ascii_lower(s.ptr[i]);
+	return slice_of(text, s.len);
+}
+
 char *arena_string(struct arena *arena, struct slice s)
 {
 	char *copy = arena_alloc(arena, s.len + 1);

@@ -263,11 +263,3 @@ struct slice address_format(const struct address *address, struct arena *arena)
 	}
 	return slice_of(text, (size_t)(at - text));
 }
-
-struct slice local_normalise(struct slice local, struct arena *arena)
-{
-	uint8_t *text = arena_alloc(arena, local.len);
-	for (size_t i = 0; i < local.len; i++)
-		text[i] = ascii_lower(local.ptr[i]);
-	return slice_of(text, local.len);
-}

@@ -38,8 +38,9 @@ struct slice address_format(const struct address *address, struct arena *arena);
 /* A domain's one form for comparing and for keys: A-labels, lower case, no final dot
  * (RFC 5890, by libidn2). False where it is none: an address literal is none either. */
 bool domain_normalise(struct slice domain, struct arena *arena, struct slice *domain_out);
-/* The local part's form for our own lookups: ASCII lower case. RFC 5321 section 2.4 leaves it
- * to the receiving host; nobody wants two mailboxes Bob and bob. */
+/* The local part's one form for our own lookups: lower case, and in Unicode's form C with the case
+ * folded where it is not ASCII (RFC 6531). RFC 5321 section 2.4 leaves it to the receiving host;
+ * nobody wants two mailboxes Bob and bob. Idempotent; never fails. */
 struct slice local_normalise(struct slice local, struct arena *arena);
 
 /* One entry of an address list in the shape of an IMAP ENVELOPE (RFC 9051 section 7.5.2):

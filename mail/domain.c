@@ -55,7 +55,7 @@ bool domain_normalise(struct slice domain, struct arena *arena, struct slice *do
 	if (is_all_ascii(domain)) {
 		if (!is_ascii_domain(domain))
 			return false;
-		*domain_out = local_normalise(domain, arena);
+		*domain_out = arena_lower(arena, domain);
 		return true;
 	}
 	char *ascii = NULL;
@@ -69,7 +69,7 @@ bool domain_normalise(struct slice domain, struct arena *arena, struct slice *do
 		ok = is_ascii_domain(name);
 	}
 	if (ok)
-		*domain_out = local_normalise(name, arena);
+		*domain_out = arena_lower(arena, name);
 	idn2_free(ascii);
 	return ok;
 }

@@ -46,8 +46,8 @@ static void read_type(struct reading *r, struct slice text)
 	skip_cfws(&c);
 	if (!take_while(&c, is_type_octet, &subtype))
 		return;
-	part->type = local_normalise(type, r->arena);
-	part->subtype = local_normalise(subtype, r->arena);
+	part->type = arena_lower(r->arena, type);
+	part->subtype = arena_lower(r->arena, subtype);
 	while (!at_end(&c) && *c.at != ';')
 		c.at++;
 	part->parameters = mime_parameters_parse(cursor_rest(&c), r->arena, &part->parameter_count);
@@ -62,7 +62,7 @@ static void read_disposition(struct reading *r, struct slice text)
 	skip_cfws(&c);
 	if (!take_while(&c, is_type_octet, &type))
 		return;
-	part->disposition = local_normalise(type, r->arena);
+	part->disposition = arena_lower(r->arena, type);
 	part->disposition_parameters = mime_parameters_parse(cursor_rest(&c), r->arena,
 							     &part->disposition_parameter_count);
 }
@@ -74,7 +74,7 @@ static void read_encoding(struct reading *r, struct slice text)
 	struct slice mechanism;
 	skip_cfws(&c);
 	if (take_while(&c, is_type_octet, &mechanism))
-		r->part->encoding = local_normalise(mechanism, r->arena);
+		r->part->encoding = arena_lower(r->arena, mechanism);
 }
 
 /* The rows of fields that are looked at. `read` where the text needs a grammar, else `at` is

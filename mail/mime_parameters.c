@@ -17,7 +17,7 @@ static bool is_attribute_octet(uint8_t c)
 
 static struct slice lower_copy(struct arena *arena, struct slice s)
 {
-	return local_normalise(s, arena);
+	return arena_lower(arena, s);
 }
 
 /* quoted-string, at its first quote; reaches to the end where it is never closed. */

@@ -186,7 +186,27 @@ static void domains_have_one_form(void **state)
 	struct slice with_nul, ignored;
 	with_nul = SLICE("a\0b.example");
 	assert_false(domain_normalise(with_nul, &arena, &ignored));
-	assert_slice(local_normalise(SLICE("Bob.X"), &arena), "bob.x");
+	arena_fini(&arena);
+}
+
+static void local_parts_have_one_form(void **state)
+{
+	static const char *const pairs[][2] = {
+		{ "Bob.X", "bob.x" },
+		{ "J\u00dcRGEN", "j\u00fcrgen" },
+		{ "ju\u0308rgen", "j\u00fcrgen" }, /* decomposed */
+		{ "Stra\u00dfe", "strasse" },
+		{ "\u03a3\u0399\u03a3", "\u03c3\u03b9\u03c3" },
+		{ "x\u00b2", "x\u00b2" },     /* no compatibility forms: this is not x2 */
+		{ "A\xff\xfe", "a\xff\xfe" }, /* not UTF-8 */
+		{ "", "" },
+	};
+	struct arena arena = { 0 };
+	for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+		struct slice once = local_normalise(slice_cstr(pairs[i][0]), &arena);
+		assert_slice(once, pairs[i][1]);
+		assert_slice(local_normalise(once, &arena), pairs[i][1]);
+	}
 	arena_fini(&arena);
 }
 
@@ -198,6 +218,7 @@ int main(void)
 		cmocka_unit_test(lengths_have_limits),
 		cmocka_unit_test(parses_and_formats),
 		cmocka_unit_test(domains_have_one_form),
+		cmocka_unit_test(local_parts_have_one_form),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
