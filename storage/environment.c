@@ -23,7 +23,7 @@ static const char *const database_names[DB_COUNT] = {
 	[DB_MAILBOX] = "mailbox",   [DB_BLOB] = "blob",
 	[DB_DIGEST] = "digest",	    [DB_REFERENCE] = "reference",
 	[DB_GARBAGE] = "garbage",   [DB_PENDING] = "pending",
-	[DB_EXPUNGED] = "expunged",
+	[DB_EXPUNGED] = "expunged", [DB_QUEUE] = "queue",
 };
 
 const char *database_name(enum database db)

@@ -21,10 +21,18 @@ static int add_expunged(MDB_txn *txn)
 	return mdb_dbi_open(txn, "expunged", MDB_CREATE, &dbi);
 }
 
+/* From format 2 to 3: mail that leaves. */
+static int add_queue(MDB_txn *txn)
+{
+	MDB_dbi dbi;
+	return mdb_dbi_open(txn, "queue", MDB_CREATE, &dbi);
+}
+
 /* The step at i leads from format i + 1 to i + 2. A step speaks LMDB, and names and layouts as
  * they were then: what the rest of the room knows is today's. */
 static int (*const steps[STORE_FORMAT - 1])(MDB_txn *txn) = {
 	add_expunged,
+	add_queue,
 };
 
 static uint64_t created_unix(MDB_txn *txn, MDB_dbi main)

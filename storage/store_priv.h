@@ -25,6 +25,7 @@ enum {
 
 struct compressor;
 struct watch_table;
+struct queue_watch;
 
 struct store {
 	enum store_mode mode;
@@ -51,6 +52,7 @@ struct store {
 	atomic_uint slots_lent; /* intake.c: to large messages on their way */
 	struct writer *writer;	/* NULL until store_start_writer() */
 	struct watch_table *watches;
+	struct queue_watch *queue_watch; /* under the lock; NULL: nobody runs the queue */
 };
 
 struct read {
@@ -80,6 +82,11 @@ struct change_note {
 	uint32_t account_id;
 	uint64_t mailbox_id; /* 0: the list only */
 };
+/* A destination for which entries of the queue came or changed. */
+struct queue_note {
+	struct queue_note *next;
+	struct slice destination;
+};
 #define NOTE_EVERYTHING UINT64_MAX /* as mailbox_id: all of the account */
 
 enum { WRITE_BUCKETS = 64 };
@@ -98,6 +105,7 @@ struct write {
 	struct account_slot *accounts[WRITE_BUCKETS];
 	struct mailbox_slot *mailboxes[WRITE_BUCKETS];
 	struct change_note *notes;
+	struct queue_note *queue_notes;
 	uint64_t *fresh_blobs; /* committed in this batch, no message refers to them yet */
 	size_t fresh_count, fresh_cap;
 };

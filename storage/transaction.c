@@ -10,6 +10,7 @@
 #include "base/heap.h"
 #include "base/random.h"
 #include "storage/garbage_priv.h"
+#include "storage/queue_priv.h"
 #include "storage/store_priv.h"
 #include "storage/writer_priv.h"
 
@@ -259,6 +260,7 @@ static void write_fini(struct write *write)
 	buffer_free(&write->read.plain);
 	write->fresh_blobs = NULL;
 	write->notes = NULL;
+	write->queue_notes = NULL;
 	write->read = (struct read){ 0 };
 }
 
@@ -373,6 +375,7 @@ enum err write_commit(struct write *write)
 	if (err == ERR_OK) {
 		store->wrote = true;
 		watch_publish(store, write->notes);
+		queue_publish(store, write->queue_notes);
 		if (write->garbage_due_unix != INT64_MAX) {
 			int64_t wait = write->garbage_due_unix - write->now_unix;
 			writer_look_in(store, wait > 0 ? (uint64_t)wait * 1000 : 0);

@@ -41,6 +41,7 @@ static const struct {
 	[WRONG_ENTRY] = { "wrong-entry", NULL, "put aside in lost+found" },
 	[WRONG_SIZE] = { "wrong-size", NULL, "set right" },
 	[WRONG_EXPUNGED] = { "wrong-expunged", NULL, "set right, or taken off the list" },
+	[WRONG_QUEUE] = { "wrong-queue", NULL, "set right, or taken off the queue" },
 	[LOST_BODY] = { "lost-body", NULL, "put aside in lost+found; a backup may have it" },
 	[DAMAGED_BODY] = { "damaged-body", NULL,
 			   "what can be read was put aside in lost+found; a backup may have it" },
@@ -316,7 +317,7 @@ static const struct {
 	[VERIFY_NAMES] = { verify_names, { DB_DOMAIN, DB_ADDRESS, DB_ACCOUNT, DB_MAILBOX_NAME } },
 	[VERIFY_BODIES] = { verify_bodies, { DB_BLOB } },
 	[VERIFY_MAILBOXES] = { verify_mailboxes, { DB_MAILBOX } },
-	[VERIFY_REFERENCES] = { verify_references, { DB_MAILBOX, DB_EXPUNGED, DB_DIGEST } },
+	[VERIFY_REFERENCES] = { verify_references, { DB_MAILBOX, DB_EXPUNGED, DB_QUEUE, DB_DIGEST } },
 	[VERIFY_ACCOUNTS] = { verify_accounts, { DB_ACCOUNT } },
 };
 

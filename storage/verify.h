@@ -11,7 +11,7 @@
 enum verify_phase {
 	VERIFY_NAMES,	   /* domains, addresses, accounts, names: each index against its records */
 	VERIFY_BODIES,	   /* every chunk's checksum; digests against bodies */
-	VERIFY_MAILBOXES,  /* counts, UIDs, MODSEQs, keywords, change logs, entries */
+	VERIFY_MAILBOXES,  /* counts, UIDs, MODSEQs, keywords, change logs, entries; the queue */
 	VERIFY_REFERENCES, /* who refers to each body; what nobody refers to */
 	VERIFY_ACCOUNTS,   /* usage */
 	VERIFY_PHASES,
@@ -34,6 +34,7 @@ enum verify_kind {
 	WRONG_ENTRY,
 	WRONG_SIZE,
 	WRONG_EXPUNGED,
+	WRONG_QUEUE,
 	LOST_BODY,
 	DAMAGED_BODY,
 	WRONG_DIGEST,

@@ -134,6 +134,14 @@ static void tell_message(struct verify *v, const struct finding *finding,
 				 "%s cannot be read: nothing says how long it is", what);
 }
 
+/* Nothing is changed: who sent it is told when it cannot be sent. */
+static void tell_queued(struct verify *v, struct finding *finding)
+{
+	struct verify_place place = { .blob_id = finding->blob_id };
+	finding->is_set_right = true; /* told once, however many entries have it */
+	verify_tell(v, DAMAGED_BODY, &place, NULL, "a message that waits to be sent is damaged");
+}
+
 static void tell_unreferred(struct verify *v, const struct finding *finding)
 {
 	struct verify_place place = { .blob_id = finding->blob_id };
@@ -152,6 +160,10 @@ static bool row_place(struct verify_walk *walk, struct lost_place *place,
 	struct mailbox_record record;
 	struct arena arena = { 0 };
 	*place = (struct lost_place){ 0 };
+	if (walk->db == DB_QUEUE) {
+		*entry = (struct message_entry){ 0 };
+		return queue_row_body(key, walk->row.value, &entry->blob_id, &entry->size_octets);
+	}
 	if (walk->db == DB_EXPUNGED) {
 		if (!key_take_expunged(key, &place->account_id, &place->expunged_unix,
 				       &place->mailbox_id, &place->uid))
@@ -195,6 +207,8 @@ static void look_for_messages(struct verify *v, struct findings *findings, enum 
 			continue;
 		if (finding->damaged == 0 && finding->octets == entry.size_octets)
 			tell_lost_digest(v, finding);
+		else if (db == DB_QUEUE)
+			tell_queued(v, finding);
 		else
 			tell_message(v, finding, &place);
 	}
@@ -207,6 +221,7 @@ static void findings_resolve(struct verify *v, struct findings *findings)
 		return;
 	look_for_messages(v, findings, DB_MAILBOX);
 	look_for_messages(v, findings, DB_EXPUNGED);
+	look_for_messages(v, findings, DB_QUEUE);
 	for (size_t i = 0; i < findings->count && v->err == ERR_OK; i++)
 		if (!findings->list[i].is_referred)
 			tell_unreferred(v, &findings->list[i]);

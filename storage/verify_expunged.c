@@ -22,6 +22,9 @@ bool row_blob(struct slice key, struct slice value, enum database db, uint64_t *
 {
 	struct message_entry entry;
 	struct slice uid;
+	uint64_t size_octets;
+	if (db == DB_QUEUE)
+		return queue_row_body(key, value, blob_id_out, &size_octets);
 	bool is_entry =
 		db == DB_EXPUNGED
 			? key.len == MESSAGE_KEY_OCTETS && key.ptr[4] == EXPUNGED_MESSAGE

@@ -265,4 +265,5 @@ void verify_mailboxes(struct verify *v)
 	walk_reset(&w);
 	arena_fini(&w.arena);
 	verify_expunged(v);
+	verify_queue(v);
 }

@@ -118,7 +118,13 @@ uint64_t tally_nameless_keywords(const struct tally *tally, const struct mailbox
 enum err repair_mailbox(struct write *write, uint64_t mailbox_id) MUST_USE;
 enum err repair_account(struct write *write, uint32_t account_id) MUST_USE;
 
-/* verify_expunged.c: the body that a row of DB_MAILBOX or DB_EXPUNGED refers to. False: none. */
+/* verify_queue.c: the body that a row of DB_QUEUE refers to. False: none. */
+bool queue_row_body(struct slice key, struct slice value, uint64_t *blob_id_out,
+		    uint64_t *size_octets_out);
+void verify_queue(struct verify *v);
+
+/* verify_expunged.c: the body that a row of DB_MAILBOX, DB_EXPUNGED or DB_QUEUE refers to. False:
+ * none. */
 bool row_blob(struct slice key, struct slice value, enum database db, uint64_t *blob_id_out);
 bool key_take_expunged(struct slice key, uint32_t *account_id_out, int64_t *expunged_unix_out,
 		       uint64_t *mailbox_id_out, uint32_t *uid_out);

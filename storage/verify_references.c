@@ -36,7 +36,7 @@ static void count_row(struct window *w, struct slice key, struct slice value, en
 }
 
 /* Where entries are that refer to bodies. */
-static const enum database referring[] = { DB_MAILBOX, DB_EXPUNGED };
+static const enum database referring[] = { DB_MAILBOX, DB_EXPUNGED, DB_QUEUE };
 
 static void count_sliced(struct window *w, bool is_first)
 {

@@ -8,6 +8,7 @@
 #include "base/heap.h"
 #include "storage/compress_priv.h"
 #include "storage/message_priv.h"
+#include "storage/queue_priv.h"
 
 struct seen_account {
 	struct account account;
@@ -370,6 +371,34 @@ static void visit_expunged(struct walk *walk, struct slice key, struct slice val
 		WRONG(walk, "a row of what was expunged is damaged");
 }
 
+static void visit_queue(struct walk *walk, struct slice key, struct slice value)
+{
+	struct queue_entry entry;
+	struct queue_place place;
+	struct slice destination;
+	struct key due;
+	struct seen_blob *blob;
+	arena_reset(&walk->arena);
+	if (key.len == 9 && key.ptr[0] == QUEUE_ROW_ENTRY) {
+		uint64_t queue_id = get_be64(key.ptr + 1);
+		if (!queue_entry_decode(value, queue_id, &walk->arena, &entry) ||
+		    !(blob = blob_of(walk, entry.blob_id)) || !key_queue_due(&due, &entry)) {
+			WRONG(walk, "entry %llu of the queue is damaged", NUMBER(queue_id));
+			return;
+		}
+		blob->references++;
+		blob->entry_octets = entry.size_octets;
+		if (db_has(walk->read, DB_QUEUE, key_slice(&due)) == entry.is_held)
+			WRONG(walk, "entry %llu of the queue is not in its place",
+			      NUMBER(queue_id));
+	} else if (key.ptr[0] == QUEUE_ROW_DUE) {
+		if (!key_take_queue_due(key, &destination, &place) ||
+		    queue_get(walk->read, place.queue_id, &walk->arena, &entry) != ERR_OK ||
+		    !key_queue_due(&due, &entry) || !slice_eq(key, key_slice(&due)))
+			WRONG(walk, "a place in the queue leads nowhere");
+	}
+}
+
 static void visit_pending(struct walk *walk, struct slice key, struct slice value)
 {
 	struct pending_row row;
@@ -478,6 +507,7 @@ void store_walk(struct store *store, struct buffer *problems, struct walk_totals
 		each_row(&walk, DB_GARBAGE, visit_garbage);
 		each_row(&walk, DB_PENDING, visit_pending);
 		each_row(&walk, DB_EXPUNGED, visit_expunged);
+		each_row(&walk, DB_QUEUE, visit_queue);
 		each_row(&walk, DB_REFERENCE, visit_reference);
 		struct buffer text = { 0 };
 		for (uint64_t id = 1; id < walk.head.next_mailbox_id; id++) {

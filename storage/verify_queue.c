@@ -1,0 +1,104 @@
+/* storage/verify_queue.c - mail that leaves: each entry has its body, and its place in the order in
+ * which its destination's entries are tried. Runs in the admin's process. */
+#include <inttypes.h>
+
+#include "storage/queue_priv.h"
+#include "storage/verify_priv.h"
+
+bool queue_row_body(struct slice key, struct slice value, uint64_t *blob_id_out,
+		    uint64_t *size_octets_out)
+{
+	struct arena arena = { 0 };
+	struct queue_entry entry;
+	bool is_entry = key.len == 9 && key.ptr[0] == QUEUE_ROW_ENTRY &&
+			queue_entry_decode(value, 0, &arena, &entry);
+	if (is_entry) {
+		*blob_id_out = entry.blob_id;
+		*size_octets_out = entry.size_octets;
+	}
+	arena_fini(&arena);
+	return is_entry;
+}
+
+/* The entry's place anew; those that lead elsewhere are told of by themselves. */
+static enum err fix_due(struct write *write, struct fix *fix)
+{
+	struct queue_entry entry;
+	enum err err = queue_get(write_read(write), fix->number, &write->arena, &entry);
+	if (err == ERR_OK)
+		err = queue_put(write, &entry);
+	return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+/* NULL, or what is wrong with an entry; `fix_out` is how that can be mended. */
+static const char *entry_wrong(struct verify *v, const struct row *row, struct fix *fix_out)
+{
+	struct queue_entry entry;
+	struct key key;
+	uint64_t queue_id = get_be64(row->key.ptr + 1);
+	fix_out->run = fix_delete_row;
+	fix_out->number = queue_id;
+	if (!queue_entry_decode(row->value, queue_id, &v->arena, &entry) ||
+	    !key_queue_due(&key, &entry))
+		return "the record of a message that waits to be sent is damaged";
+	bool is_due = db_has(row->read, DB_QUEUE, key_slice(&key));
+	key_be64(&key, entry.blob_id);
+	bool has_body = db_has(row->read, DB_DIGEST, key_slice(&key));
+	key_piece(&key, entry.blob_id, 0, 0);
+	/* Where chunks are left, the bodies have told of it already. */
+	if (!has_body && !db_has(row->read, DB_BLOB, key_slice(&key)))
+		return "the body of a message that waits to be sent is not there";
+	fix_out->run = fix_due;
+	if (is_due == entry.is_held)
+		return entry.is_held ? "a message that is held would be sent all the same"
+				     : "a message that waits to be sent would never be tried";
+	return NULL;
+}
+
+static const char *due_wrong(struct verify *v, const struct row *row)
+{
+	struct slice destination;
+	struct queue_place place;
+	struct queue_entry entry;
+	struct key key;
+	if (!key_take_queue_due(row->key, &destination, &place))
+		return "a row of the queue's order cannot be read";
+	if (queue_get(row->read, place.queue_id, &v->arena, &entry) == ERR_OK && !entry.is_held &&
+	    key_queue_due(&key, &entry) && slice_eq(key_slice(&key), row->key))
+		return NULL;
+	return "a row of the queue's order leads to no message";
+}
+
+static const char *row_wrong(struct verify *v, const struct row *row, struct fix *fix_out)
+{
+	struct slice key = row->key;
+	uint64_t number;
+	fix_out->run = fix_delete_row;
+	if (key.len == 9 && key.ptr[0] == QUEUE_ROW_ENTRY)
+		return entry_wrong(v, row, fix_out);
+	if (key.ptr[0] == QUEUE_ROW_DUE)
+		return due_wrong(v, row);
+	if (key.len == 1 && key.ptr[0] == QUEUE_ROW_NEXT && number_decode(row->value, &number))
+		return NULL;
+	return "a row of the queue cannot be read";
+}
+
+void verify_queue(struct verify *v)
+{
+	struct verify_walk walk;
+	verify_walk_begin(&walk, v, DB_QUEUE);
+	while (verify_walk_next(&walk, 2 * VERIFY_ROW_COST)) {
+		struct verify_place place = { 0 };
+		struct fix fix = { .db = DB_QUEUE };
+		const char *wrong = row_wrong(v, &walk.row, &fix);
+		if (wrong) {
+			fix.key = arena_copy(&v->arena, walk.row.key);
+			fix.value = arena_copy(&v->arena, walk.row.value);
+			verify_walk_pause(&walk);
+			verify_tell(v, WRONG_QUEUE, &place, &fix, "%s", wrong);
+		}
+		arena_reset(&v->arena);
+	}
+	verify_walk_end(&walk);
+	verify_pause(v);
+}
