@@ -46,16 +46,14 @@
  *               mailbox be64, UID be32
  * pending       blob be64                        u8 enum pending_owner, be64 started, be32 chunks
  * queue         QUEUE_ROW_NEXT                   be64 number of the next entry
- * (same)        QUEUE_ROW_ENTRY, entry be64      u8 flags, rank (9 - priority), enum queue_return; be64
- *                                                blob, size; be32 account; be64 arrived, start (Unix
- *                                                seconds), next (ms), deliver by; be32 attempts made;
- *                                                blocks destination, reverse-path, ENVID; be16 count,
- *                                                recipients: u8 notify, blocks forward-path, ORCPT;
- *                                                be16 count, attempts: be64 Unix seconds, blocks
- *                                                remote, words
+ * (same)        QUEUE_ROW_ENTRY, entry be64      u8 flags; be64 blob, size; be32 account; be64 arrived
+ *                                                (Unix seconds), next (ms); be32 attempts made; block
+ *                                                destination; be16 count, attempts: be64 Unix
+ *                                                seconds, blocks remote, words; block envelope
+ *                                                (runtime/envelope.h)
  * (same)        QUEUE_ROW_DUE, destination,      nothing: when an entry that is not held is tried
- *               NUL, u8 rank, be64 next (ms),
- *               entry be64
+ *               NUL, u8 rank (9 - priority),
+ *               be64 next (ms), entry be64
  *
  * What was expunged still refers to its blob, until its time is over (expunged.c). So do the entries
  * of a mailbox that was deleted as a whole: they stay where they are, without a ROW_RECORD, as long

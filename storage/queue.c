@@ -101,7 +101,7 @@ bool queue_next_due(struct read *read, struct slice destination, struct queue_pl
 	struct slice found_destination;
 	struct queue_entry at = {
 		.destination = destination,
-		.priority = (int8_t)(QUEUE_PRIORITY_MAX - place->rank),
+		.envelope.priority = (int8_t)(PRIORITY_MAX - place->rank),
 		.next_unix_ms = place->next_unix_ms,
 		.queue_id = place->queue_id == UINT64_MAX ? UINT64_MAX : place->queue_id + 1,
 	};
@@ -179,7 +179,7 @@ enum err queue_remove(struct write *write, uint64_t queue_id)
 /* A recipient on its way into an entry. */
 struct placed {
 	struct slice destination;
-	const struct queue_recipient *recipient;
+	const struct envelope_recipient *recipient;
 };
 
 static int compare_placed(const void *a, const void *b)
@@ -239,7 +239,7 @@ enum err queue_add(struct write *write, const struct queue_entry *message)
 	size_t count = message->recipient_count, runs = 0;
 	uint64_t queue_id = 0;
 	struct placed *placed = arena_alloc_array(&arena, count, sizeof(*placed));
-	struct queue_recipient *recipients =
+	struct envelope_recipient *recipients =
 		arena_alloc_array(&arena, QUEUE_RECIPIENTS_MAX, sizeof(*recipients));
 	enum err err = count > 0 ? blob_may_reference(write, message->blob_id) : ERR_BAD_INPUT;
 	for (size_t i = 0; err == ERR_OK && i < count; i++) {

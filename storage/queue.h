@@ -8,31 +8,13 @@
 #pragma once
 
 #include "base/arena.h"
+#include "runtime/envelope.h"
 #include "storage/store.h"
 
 enum {
 	QUEUE_RECIPIENTS_MAX = 100, /* what every server takes (RFC 5321 section 4.5.3.1.8) */
 	QUEUE_ATTEMPTS_MAX = 32,    /* the newest are kept */
 	QUEUE_WORDS_MAX_OCTETS = 512,
-	QUEUE_PRIORITY_MIN = -9, /* RFC 6710 section 1 */
-	QUEUE_PRIORITY_MAX = 9,
-};
-
-/* NOTIFY= of RFC 3461 section 4.1; 0: not said, which is as failure and delay. */
-enum queue_notify {
-	QUEUE_NOTIFY_NEVER = 1,
-	QUEUE_NOTIFY_SUCCESS = 2,
-	QUEUE_NOTIFY_FAILURE = 4,
-	QUEUE_NOTIFY_DELAY = 8,
-	QUEUE_NOTIFY_ALL = 15,
-};
-/* RET= of RFC 3461 section 4.3. */
-enum queue_return { QUEUE_RETURN_UNSAID, QUEUE_RETURN_FULL, QUEUE_RETURN_HEADERS };
-
-struct queue_recipient {
-	struct slice forward_path; /* local@domain, as it is to be sent */
-	struct slice orcpt;	   /* "rfc822;bob@example.net", xtext as it came; empty: none */
-	uint8_t notify;		   /* enum queue_notify */
 };
 
 struct queue_attempt {
@@ -48,26 +30,23 @@ struct queue_entry {
 	uint32_t account_id; /* who submitted it; 0: nobody here (forwarded, or a report of ours) */
 	struct slice destination; /* domain as A-labels, or an address literal; lower case */
 	int64_t arrived_unix;
-	int64_t start_unix; /* from when it is tried: its arrival, or later (RFC 4865) */
 	int64_t next_unix_ms;
-	int64_t deliver_by_unix; /* RFC 2852; 0: none */
-	bool deliver_by_returns; /* then give it back; otherwise only tell the sender */
-	bool deliver_by_trace;
 	bool is_held; /* by an administrator: not tried */
 	bool was_warned;
-	bool smtputf8;
-	bool requiretls;
-	bool is_8bit; /* BODY=8BITMIME was said, or the content has octets above 127 */
-	int8_t priority;
-	enum queue_return ret;
-	struct slice reverse_path; /* empty: the null sender */
-	struct slice envid;	   /* xtext as it came; empty: none */
 	uint32_t attempts_made;
 	struct queue_attempt *attempts; /* the newest, in order */
 	size_t attempt_count;
-	struct queue_recipient *recipients;
+	struct envelope envelope; /* its own recipients are not looked at, these are: */
+	struct envelope_recipient *recipients;
 	size_t recipient_count;
 };
+/* From when it is tried: its arrival, or later (RFC 4865). */
+static inline int64_t queue_start_unix(const struct queue_entry *entry)
+{
+	return entry->envelope.hold_until_unix > entry->arrived_unix
+		       ? entry->envelope.hold_until_unix
+		       : entry->arrived_unix;
+}
 
 /* Queues a message that is on the disk or comes with this batch (intake_commit()), as one entry or
  * more: `message` has any number of recipients at any number of destinations, in any order;
@@ -97,7 +76,7 @@ bool queue_next_destination(struct read *read, struct slice after, struct arena 
 /* A destination's entries that are not held: those of a higher priority first, then those that are
  * due earlier. Zero-initialise; false at the end. */
 struct queue_place {
-	uint8_t rank; /* QUEUE_PRIORITY_MAX - priority */
+	uint8_t rank; /* PRIORITY_MAX - priority */
 	int64_t next_unix_ms;
 	uint64_t queue_id; /* 0: not begun */
 };

@@ -2,16 +2,7 @@
  * the admin's process. */
 #include "storage/queue_priv.h"
 
-enum {
-	QUEUE_FLAG_HELD = 1,
-	QUEUE_FLAG_WARNED = 2,
-	QUEUE_FLAG_SMTPUTF8 = 4,
-	QUEUE_FLAG_REQUIRETLS = 8,
-	QUEUE_FLAG_8BIT = 16,
-	QUEUE_FLAG_BY_RETURNS = 32,
-	QUEUE_FLAG_BY_TRACE = 64,
-	QUEUE_FLAGS = 127,
-};
+enum { QUEUE_FLAG_HELD = 1, QUEUE_FLAG_WARNED = 2, QUEUE_FLAGS = 3 };
 
 void key_queue_entry(struct key *key, uint64_t queue_id)
 {
@@ -23,7 +14,7 @@ void key_queue_entry(struct key *key, uint64_t queue_id)
 
 static uint8_t rank_of(int8_t priority)
 {
-	return (uint8_t)(QUEUE_PRIORITY_MAX - priority);
+	return (uint8_t)(PRIORITY_MAX - priority);
 }
 
 bool key_queue_due(struct key *key, const struct queue_entry *entry)
@@ -35,7 +26,7 @@ bool key_queue_due(struct key *key, const struct queue_entry *entry)
 	memcpy(key->octets + key->len, entry->destination.ptr, entry->destination.len);
 	key->len += entry->destination.len;
 	key->octets[key->len++] = 0;
-	key->octets[key->len++] = rank_of(entry->priority);
+	key->octets[key->len++] = rank_of(entry->envelope.priority);
 	put_be64(key->octets + key->len, (uint64_t)entry->next_unix_ms);
 	put_be64(key->octets + key->len + 8, entry->queue_id);
 	key->len += 16;
@@ -62,39 +53,30 @@ bool key_take_queue_due(struct slice key, struct slice *destination_out,
 
 void queue_entry_encode(const struct queue_entry *entry, struct buffer *out)
 {
+	struct envelope envelope = entry->envelope;
+	struct buffer encoded = { 0 };
 	buffer_add_byte(out, RECORD_VERSION);
 	buffer_add_byte(out, (uint8_t)((entry->is_held ? QUEUE_FLAG_HELD : 0) |
-				       (entry->was_warned ? QUEUE_FLAG_WARNED : 0) |
-				       (entry->smtputf8 ? QUEUE_FLAG_SMTPUTF8 : 0) |
-				       (entry->requiretls ? QUEUE_FLAG_REQUIRETLS : 0) |
-				       (entry->is_8bit ? QUEUE_FLAG_8BIT : 0) |
-				       (entry->deliver_by_returns ? QUEUE_FLAG_BY_RETURNS : 0) |
-				       (entry->deliver_by_trace ? QUEUE_FLAG_BY_TRACE : 0)));
-	buffer_add_byte(out, rank_of(entry->priority));
-	buffer_add_byte(out, (uint8_t)entry->ret);
+				       (entry->was_warned ? QUEUE_FLAG_WARNED : 0)));
 	buffer_add_be64(out, entry->blob_id);
 	buffer_add_be64(out, entry->size_octets);
 	buffer_add_be32(out, entry->account_id);
 	buffer_add_be64(out, (uint64_t)entry->arrived_unix);
-	buffer_add_be64(out, (uint64_t)entry->start_unix);
 	buffer_add_be64(out, (uint64_t)entry->next_unix_ms);
-	buffer_add_be64(out, (uint64_t)entry->deliver_by_unix);
 	buffer_add_be32(out, entry->attempts_made);
 	buffer_add_block(out, entry->destination);
-	buffer_add_block(out, entry->reverse_path);
-	buffer_add_block(out, entry->envid);
-	buffer_add_be16(out, (uint16_t)entry->recipient_count);
-	for (size_t i = 0; i < entry->recipient_count; i++) {
-		buffer_add_byte(out, entry->recipients[i].notify);
-		buffer_add_block(out, entry->recipients[i].forward_path);
-		buffer_add_block(out, entry->recipients[i].orcpt);
-	}
 	buffer_add_be16(out, (uint16_t)entry->attempt_count);
 	for (size_t i = 0; i < entry->attempt_count; i++) {
 		buffer_add_be64(out, (uint64_t)entry->attempts[i].at_unix);
 		buffer_add_block(out, entry->attempts[i].remote);
 		buffer_add_block(out, entry->attempts[i].words);
 	}
+	envelope.recipient_count = (uint32_t)entry->recipient_count;
+	envelope_encode(&envelope, &encoded);
+	for (size_t i = 0; i < entry->recipient_count; i++)
+		envelope_encode_recipient(&entry->recipients[i], &encoded);
+	buffer_add_block(out, buffer_slice(&encoded));
+	buffer_free(&encoded);
 }
 
 static bool take_unix(struct cursor *c, int64_t *unix_out)
@@ -106,21 +88,34 @@ static bool take_unix(struct cursor *c, int64_t *unix_out)
 	return true;
 }
 
-static bool take_flags(struct cursor *c, struct queue_entry *entry)
+static bool take_attempts(struct cursor *c, struct arena *arena, struct queue_entry *entry)
 {
-	uint8_t flags, rank, ret;
-	if (!take_u8(c, &flags) || !take_u8(c, &rank) || !take_u8(c, &ret) || flags > QUEUE_FLAGS ||
-	    rank > QUEUE_PRIORITY_MAX - QUEUE_PRIORITY_MIN || ret > QUEUE_RETURN_HEADERS)
+	uint16_t count;
+	if (!take_be16(c, &count) || count > QUEUE_ATTEMPTS_MAX)
 		return false;
-	entry->is_held = flags & QUEUE_FLAG_HELD;
-	entry->was_warned = flags & QUEUE_FLAG_WARNED;
-	entry->smtputf8 = flags & QUEUE_FLAG_SMTPUTF8;
-	entry->requiretls = flags & QUEUE_FLAG_REQUIRETLS;
-	entry->is_8bit = flags & QUEUE_FLAG_8BIT;
-	entry->deliver_by_returns = flags & QUEUE_FLAG_BY_RETURNS;
-	entry->deliver_by_trace = flags & QUEUE_FLAG_BY_TRACE;
-	entry->priority = (int8_t)(QUEUE_PRIORITY_MAX - rank);
-	entry->ret = (enum queue_return)ret;
+	entry->attempts = arena_alloc_array(arena, count, sizeof(*entry->attempts));
+	entry->attempt_count = count;
+	for (size_t i = 0; i < count; i++)
+		if (!take_unix(c, &entry->attempts[i].at_unix) ||
+		    !take_block(c, &entry->attempts[i].remote) ||
+		    !take_block(c, &entry->attempts[i].words))
+			return false;
+	return true;
+}
+
+static bool take_envelope(struct cursor *c, struct arena *arena, struct queue_entry *entry)
+{
+	struct slice encoded;
+	if (!take_block(c, &encoded) || !envelope_decode(encoded, &entry->envelope) ||
+	    entry->envelope.recipient_count > QUEUE_RECIPIENTS_MAX)
+		return false;
+	struct slice rest = entry->envelope.recipients;
+	entry->recipient_count = entry->envelope.recipient_count;
+	entry->recipients =
+		arena_alloc_array(arena, entry->recipient_count, sizeof(*entry->recipients));
+	for (size_t i = 0; i < entry->recipient_count; i++)
+		if (!envelope_next_recipient(&rest, &entry->recipients[i]))
+			return false;
 	return true;
 }
 
@@ -128,35 +123,17 @@ bool queue_entry_decode(struct slice record, uint64_t queue_id, struct arena *ar
 			struct queue_entry *entry_out)
 {
 	struct cursor c = cursor_of(record);
-	uint8_t version;
-	uint16_t count;
+	uint8_t version, flags;
 	struct queue_entry *entry = entry_out;
 	*entry = (struct queue_entry){ .queue_id = queue_id };
-	if (!take_u8(&c, &version) || version != RECORD_VERSION || !take_flags(&c, entry) ||
-	    !take_be64(&c, &entry->blob_id) || !take_be64(&c, &entry->size_octets) ||
-	    !take_be32(&c, &entry->account_id) || !take_unix(&c, &entry->arrived_unix) ||
-	    !take_unix(&c, &entry->start_unix) || !take_unix(&c, &entry->next_unix_ms) ||
-	    !take_unix(&c, &entry->deliver_by_unix) || !take_be32(&c, &entry->attempts_made) ||
-	    !take_block(&c, &entry->destination) || !take_block(&c, &entry->reverse_path) ||
-	    !take_block(&c, &entry->envid) || !take_be16(&c, &count) || count == 0 ||
-	    count > QUEUE_RECIPIENTS_MAX)
+	if (!take_u8(&c, &version) || version != RECORD_VERSION || !take_u8(&c, &flags) ||
+	    flags > QUEUE_FLAGS || !take_be64(&c, &entry->blob_id) ||
+	    !take_be64(&c, &entry->size_octets) || !take_be32(&c, &entry->account_id) ||
+	    !take_unix(&c, &entry->arrived_unix) || !take_unix(&c, &entry->next_unix_ms) ||
+	    !take_be32(&c, &entry->attempts_made) || !take_block(&c, &entry->destination) ||
+	    !take_attempts(&c, arena, entry) || !take_envelope(&c, arena, entry))
 		return false;
-	entry->recipients = arena_alloc_array(arena, count, sizeof(*entry->recipients));
-	entry->recipient_count = count;
-	for (size_t i = 0; i < count; i++) {
-		struct queue_recipient *recipient = &entry->recipients[i];
-		if (!take_u8(&c, &recipient->notify) || recipient->notify > QUEUE_NOTIFY_ALL ||
-		    !take_block(&c, &recipient->forward_path) || !take_block(&c, &recipient->orcpt))
-			return false;
-	}
-	if (!take_be16(&c, &count) || count > QUEUE_ATTEMPTS_MAX)
-		return false;
-	entry->attempts = arena_alloc_array(arena, count, sizeof(*entry->attempts));
-	entry->attempt_count = count;
-	for (size_t i = 0; i < count; i++)
-		if (!take_unix(&c, &entry->attempts[i].at_unix) ||
-		    !take_block(&c, &entry->attempts[i].remote) ||
-		    !take_block(&c, &entry->attempts[i].words))
-			return false;
+	entry->is_held = flags & QUEUE_FLAG_HELD;
+	entry->was_warned = flags & QUEUE_FLAG_WARNED;
 	return at_end(&c);
 }

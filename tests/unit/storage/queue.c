@@ -41,20 +41,19 @@ static struct op op_of(const char *const *paths, size_t count, struct arena *are
 	op.entry = (struct queue_entry){
 		.account_id = 1,
 		.arrived_unix = 1700000000,
-		.start_unix = 1700000000,
 		.next_unix_ms = 1700000000000,
-		.ret = QUEUE_RETURN_HEADERS,
-		.reverse_path = SLICE("alice@example.org"),
-		.envid = SLICE("id+2B1"),
-		.smtputf8 = true,
+		.envelope = { .returns = DSN_RETURN_HEADERS,
+			      .reverse_path = SLICE("alice@example.org"),
+			      .envid = SLICE("id+2B1"),
+			      .is_utf8 = true },
 		.recipient_count = count,
 	};
 	op.entry.recipients = arena_alloc_array(arena, count, sizeof(*op.entry.recipients));
 	for (size_t i = 0; i < count; i++)
-		op.entry.recipients[i] = (struct queue_recipient){
+		op.entry.recipients[i] = (struct envelope_recipient){
 			.forward_path = slice_cstr(paths[i]),
 			.orcpt = SLICE("rfc822;x@y.example"),
-			.notify = QUEUE_NOTIFY_FAILURE | QUEUE_NOTIFY_DELAY,
+			.notify = DSN_FAILURE | DSN_DELAY,
 		};
 	return op;
 }
@@ -148,9 +147,10 @@ static void is_split_by_destination(void **state)
 	assert_true(slice_eq(entry.recipients[0].forward_path, SLICE("bob@b.example")));
 	assert_true(slice_eq(entry.recipients[1].forward_path, SLICE("carl@b.example")));
 	assert_true(slice_eq(entry.recipients[1].orcpt, SLICE("rfc822;x@y.example")));
-	assert_int_equal(entry.recipients[0].notify, QUEUE_NOTIFY_FAILURE | QUEUE_NOTIFY_DELAY);
-	assert_true(slice_eq(entry.envid, SLICE("id+2B1")) && entry.smtputf8 && !entry.is_held);
-	assert_int_equal(entry.ret, QUEUE_RETURN_HEADERS);
+	assert_int_equal(entry.recipients[0].notify, DSN_FAILURE | DSN_DELAY);
+	assert_true(slice_eq(entry.envelope.envid, SLICE("id+2B1")) && entry.envelope.is_utf8 &&
+		    !entry.is_held);
+	assert_int_equal(entry.envelope.returns, DSN_RETURN_HEADERS);
 	assert_int_equal(problems(&bed, false, &kind), 0);
 	for (op.queue_id = 1; op.queue_id <= 4; op.queue_id++)
 		assert_int_equal(bed_write(&bed, remove_run, &op), ERR_OK);
@@ -225,7 +225,7 @@ static void are_in_order_of_priority_and_time(void **state)
 	bed_begin(&bed, STORE_CREATE);
 	for (size_t i = 0; i < ARRAY_LEN(given); i++) {
 		struct op op = op_of(paths, 1, &bed.arena);
-		op.entry.priority = given[i].priority;
+		op.entry.envelope.priority = given[i].priority;
 		op.entry.next_unix_ms = given[i].next_unix_ms;
 		assert_int_equal(add(&bed, &op), ERR_OK);
 	}
