@@ -1,4 +1,5 @@
-/* mda/filing.c - one message into the INBOX of each of its recipients: one intake, one job
+/* mda/filing.c - one message into the INBOX of each of its recipients here, and into the queue for
+ * those elsewhere: one intake, one job
  * (RFC 5321 section 6.1: whoever is told "250" is told the truth). Runs in the back and in the
  * admin's process.
  *
@@ -15,6 +16,7 @@
 #include "base/heap.h"
 #include "base/log.h"
 #include "storage/message.h"
+#include "storage/queue.h"
 
 struct filing {
 	struct store *store;
@@ -26,7 +28,11 @@ struct filing {
 	struct arena arena; /* the envelope, the accounts and their mailboxes */
 	struct envelope envelope;
 	struct destinations destinations;
-	uint64_t *inbox_ids; /* of each account, from the commit on */
+	struct envelope_recipient *recipients; /* that were added, by number */
+	size_t recipient_cap;
+	uint32_t account_id;				   /* whose submission it is; 0: nobody's */
+	enum err (*also)(struct write *write, void *user); /* NULL: nothing more */
+	uint64_t *inbox_ids;				   /* of each account, from the commit on */
 	struct intake *intake;
 	int64_t arrived_unix;
 	uint64_t blob_id;
@@ -73,11 +79,35 @@ enum err filing_add_recipient(struct filing *filing, struct read *read, const st
 			      const struct envelope_recipient *recipient)
 {
 	struct address address;
+	size_t number = filing->destinations.recipient_count;
 
 	assert(!filing->is_committing);
 	if (!recipient_parse(recipient->forward_path, &filing->arena, &address))
 		return ERR_NOT_FOUND;
-	return recipient_resolve(read, sender, &address, &filing->arena, &filing->destinations);
+	enum err err =
+		recipient_resolve(read, sender, &address, &filing->arena, &filing->destinations);
+	if (err != ERR_OK)
+		return err;
+	if (number == filing->recipient_cap) {
+		struct envelope_recipient *old = filing->recipients;
+		filing->recipient_cap = number ? number * 2 : 4;
+		filing->recipients = arena_alloc_array(&filing->arena, filing->recipient_cap,
+						       sizeof(*filing->recipients));
+		if (number)
+			memcpy(filing->recipients, old, number * sizeof(*old));
+	}
+	filing->recipients[number] = (struct envelope_recipient){
+		.forward_path = arena_copy(&filing->arena, recipient->forward_path),
+		.orcpt = arena_copy(&filing->arena, recipient->orcpt),
+		.notify = recipient->notify,
+	};
+	filing->account_id = sender->account_id;
+	return ERR_OK;
+}
+
+void filing_set_also(struct filing *filing, enum err (*also)(struct write *write, void *user))
+{
+	filing->also = also;
 }
 
 const struct destinations *filing_destinations(const struct filing *filing)
@@ -142,6 +172,40 @@ static enum err check_accounts(struct write *write, const struct filing *filing)
 	return err;
 }
 
+/* Those elsewhere. ORCPT and NOTIFY go with whatever a recipient's alias stands for (RFC 3461
+ * section 5.2.7.3). */
+static enum err queue_remotes(struct write *write, const struct filing *filing)
+{
+	const struct destinations *found = &filing->destinations;
+	struct arena arena = { 0 };
+	struct queue_entry entry = {
+		.blob_id = filing->blob_id,
+		.size_octets = filing_size_octets(filing),
+		.account_id = filing->account_id,
+		.arrived_unix = filing->arrived_unix,
+		.envelope = filing->envelope,
+		.recipient_count = found->remote_count,
+	};
+	entry.next_unix_ms = queue_start_unix(&entry) * 1000;
+	entry.recipients =
+		arena_alloc_array(&arena, found->remote_count, sizeof(*entry.recipients));
+	for (size_t i = 0; i < found->remote_count; i++) {
+		entry.recipients[i] = filing->recipients[found->remotes[i].recipient];
+		entry.recipients[i].forward_path = found->remotes[i].address;
+	}
+	enum err err = queue_add(write, &entry);
+	arena_fini(&arena);
+	return err;
+}
+
+/* The accounts were fit a moment ago and the addresses were parsed, so the store contradicts itself.
+ * What is written of this message must not stay: let the batch be rolled back. */
+static enum err contradiction(const char *where, enum err err)
+{
+	log_error(NULL, EVENT("filing-refused"), WORD("where", where), WORD("why", err_word(err)));
+	return ERR_DISK;
+}
+
 static enum err run_job(struct write *write, struct job *job)
 {
 	struct filing *filing = CONTAINER_OF(job, struct filing, job);
@@ -159,15 +223,16 @@ static enum err run_job(struct write *write, struct job *job)
 	for (size_t i = 0; err == ERR_OK && i < filing->destinations.account_count; i++) {
 		uint32_t uid;
 		err = message_append(write, filing->inbox_ids[i], &entry, NULL, 0, &uid);
-		if (err == ERR_OK || err_is_store_failure(err))
-			continue;
-		/* The accounts were fit a moment ago, so the store contradicts itself. What is
-		 * written of this message must not stay: let the batch be rolled back. */
-		log_error(NULL, EVENT("filing-refused"),
-			  NUM("account", filing->destinations.account_ids[i]),
-			  WORD("why", err_word(err)));
-		return ERR_DISK;
+		if (err != ERR_OK && !err_is_store_failure(err))
+			err = contradiction("mailbox", err);
 	}
+	if (err == ERR_OK && filing->destinations.remote_count > 0) {
+		err = queue_remotes(write, filing);
+		if (err != ERR_OK && !err_is_store_failure(err))
+			err = contradiction("queue", err);
+	}
+	if (err == ERR_OK && filing->also)
+		err = filing->also(write, filing->user);
 	return err;
 }
 
@@ -226,7 +291,7 @@ static void submit(struct filing *filing)
 
 void filing_commit(struct filing *filing)
 {
-	assert(!filing->is_committing && filing->destinations.account_count > 0);
+	assert(!filing->is_committing && filing->destinations.recipient_count > 0);
 	filing->is_committing = true;
 	if (!filing->is_refused)
 		submit(filing);

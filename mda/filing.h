@@ -1,5 +1,5 @@
-/* mda/filing.h - files one message into the mailboxes of its recipients: one blob, one
- * transaction, all or nothing. Runs in the back and in the admin's process. */
+/* mda/filing.h - files one message into the mailboxes of its recipients, and into the queue for
+ * those who are elsewhere: one blob, one transaction, all or nothing. Runs in the back and in the admin's process. */
 #pragma once
 
 #include "mda/recipient.h"
@@ -9,19 +9,21 @@
 struct filing;
 
 /* `filed` is called once, on `loop`, in a later turn than filing_commit(). ERR_OK: on disk in
- * every mailbox. ERR_QUOTA (the account's), ERR_GONE (an account was removed meanwhile) and the
+ * every mailbox and in the queue. ERR_QUOTA (the account's), ERR_GONE (an account was removed meanwhile) and the
  * others: in none. `room` follows a filing_feed() that returned false. `envelope` is
  * copied; of its recipients those count that filing_add_recipient() names. */
 struct filing *filing_new(struct store *store, struct loop *loop, const struct envelope *envelope,
 			  void (*filed)(void *user, enum err outcome, uint64_t blob_id),
 			  void (*room)(void *user), void *user);
 /* A recipient of the envelope, its path normalised or not. ERR_NOT_FOUND: it is no path; other
- * errors as recipient_resolve(). At least one before the commit. Files for accounts only: who adds
- * a recipient that leads elsewhere must not commit. */
+ * errors as recipient_resolve(). At least one before the commit. */
 enum err filing_add_recipient(struct filing *filing, struct read *read, const struct sender *sender,
 			      const struct envelope_recipient *recipient) MUST_USE;
 /* Where it goes, as of the recipients that were added. */
 const struct destinations *filing_destinations(const struct filing *filing);
+/* Something more for the same transaction: runs last; what it refuses, refuses all. It is given
+ * filing_new()'s `user`, and may run more than once, as a job does. */
+void filing_set_also(struct filing *filing, enum err (*also)(struct write *write, void *user));
 /* As intake_feed(). */
 bool filing_feed(struct filing *filing, struct slice octets);
 uint64_t filing_size_octets(const struct filing *filing);

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "mda/filing.h"
+#include "storage/queue.h"
 
 static struct bed bed;
 static struct loop *loop;
@@ -220,9 +221,58 @@ static void freed_at_any_time(void **state)
 	end();
 }
 
+static enum err refuse(struct write *write, void *user)
+{
+	return ERR_GONE;
+}
+
+/* Two mailboxes' worth of mail: one here, one elsewhere; or none, where something else refuses. */
+static void queues_for_those_elsewhere(void **state)
+{
+	for (int round = 0; round < 2; round++) {
+		struct queue_entry entry;
+		uint64_t queue_id = 0;
+		begin();
+		const struct sender alice = { .account_id = bed.account_id, .may_relay = true };
+		struct filing *filing = new_filing(both, 1);
+		struct envelope_recipient recipient = { .forward_path = SLICE("Carl@far.example"),
+							.orcpt = SLICE("rfc822;c@far.example"),
+							.notify = DSN_SUCCESS };
+		struct read *read = read_begin(bed.store);
+		assert_int_equal(filing_add_recipient(filing, read, &alice, &recipient), ERR_OK);
+		read_end(&read);
+		if (round == 1)
+			filing_set_also(filing, refuse);
+		feed(filing, SLICE("Subject: x\r\n\r\nhello\r\n"));
+		filing_commit(filing);
+		wait_filed();
+		filing_free(&filing);
+		assert_int_equal(filed_outcome, round == 0 ? ERR_OK : ERR_GONE);
+		assert_int_equal(messages_of(bed.account_id), round == 0 ? 1 : 0);
+		read = read_begin(bed.store);
+		assert_int_equal(queue_count(read), round == 0 ? 1 : 0);
+		if (queue_next(read, &queue_id, &bed.arena, &entry)) {
+			assert_true(entry.blob_id == filed_blob_id);
+			assert_int_equal(entry.account_id, bed.account_id);
+			assert_true(slice_eq(entry.destination, SLICE("far.example")));
+			assert_true(
+				slice_eq(entry.envelope.reverse_path, SLICE("alice@example.org")));
+			assert_int_equal(entry.recipient_count, 1);
+			assert_true(slice_eq(entry.recipients[0].forward_path,
+					     SLICE("Carl@far.example")));
+			assert_true(
+				slice_eq(entry.recipients[0].orcpt, SLICE("rfc822;c@far.example")));
+			assert_int_equal(entry.recipients[0].notify, DSN_SUCCESS);
+		}
+		read_end(&read);
+		end();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(queues_for_those_elsewhere),
 		cmocka_unit_test(files_once_for_each),
 		cmocka_unit_test(large_messages_wait_for_room),
 		cmocka_unit_test(commits_without_having_waited),
