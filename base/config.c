@@ -29,6 +29,7 @@ enum key_type {
 	KEY_DURATION, /* unsigned, seconds */
 	KEY_SIZE,     /* uint64_t, octets */
 	KEY_CHOICE,   /* unsigned or an enum: the index of the word */
+	KEY_ENDPOINT, /* one address and port, as text */
 	KEY_LISTEN,   /* struct config_listen, `min` is the service */
 	KEY_NETWORKS,
 };
@@ -86,6 +87,10 @@ static const struct key keys[] = {
 	  "PEM file: the server's certificate and, after it, those that lead to its authority." },
 	{ "tls", "key", KEY_PATH, AT(key), 0, 0, NULL, NULL, "as for the certificate",
 	  "PEM file with the certificate's private key." },
+	{ "dns", "forward", KEY_ENDPOINT, AT(dns_forward), 0, 0, NULL, NULL, "ask the servers of the world directly",
+	  "A DNS resolver that all questions go to, ADDRESS:PORT; it must pass on what DNSSEC needs (or see trust_anchor). [dns] is read at start only." },
+	{ "dns", "trust_anchor", KEY_PATH, AT(dns_trust_anchor), 0, 0, NULL, NULL, "the keys of the root, built in",
+	  "File with the DS or DNSKEY records from which DNSSEC validation starts. An empty file turns validation off." },
 	{ "auth", "plaintext", KEY_CHOICE, AT(plaintext), 0, 0, plaintext_words, "never", NULL,
 	  "Who may sign in without TLS: never (nobody), or loopback (clients on this machine)." },
 	{ "store", "undelete_days", KEY_NUMBER, AT(undelete_days), 0, 3650, NULL, "7", NULL,
@@ -204,6 +209,18 @@ static const char *set_networks(struct config *config, struct slice text)
 	return NULL;
 }
 
+static const char *set_endpoint(char **text_out, struct slice text)
+{
+	char *address;
+	uint16_t port;
+	const char *why = value_take_listen(text, &address, &port);
+	if (why)
+		return "must be ADDRESS:PORT, like \"192.0.2.1:53\" or \"[::1]:53\"";
+	free(address);
+	*text_out = heap_string(text);
+	return NULL;
+}
+
 static const char *set_choice(const struct key *key, struct slice text, unsigned *index_out)
 {
 	static char why[128];
@@ -248,6 +265,7 @@ static const char *set_value(const char *file_name, struct config *config, const
 			*(uint64_t *)member = number;
 		break;
 	case KEY_CHOICE: why = set_choice(key, text, member); break;
+	case KEY_ENDPOINT: why = set_endpoint(member, text); break;
 	case KEY_LISTEN: why = set_listens(config, (enum config_service)key->min, text); break;
 	case KEY_NETWORKS: why = set_networks(config, text); break;
 	}
@@ -262,6 +280,18 @@ static int section_is_known(struct slice name)
 	return false;
 }
 
+/* " [server] [listen]": as the table has them. */
+static const char *section_list(void)
+{
+	static char list[256];
+	size_t len = 0;
+	for (size_t i = 0; i < ARRAY_LEN(keys) && len < sizeof(list); i++)
+		if (i == 0 || strcmp(keys[i].section, keys[i - 1].section) != 0)
+			len += (size_t)snprintf(list + len, sizeof(list) - len, " [%s]",
+						keys[i].section);
+	return list;
+}
+
 /* A heading is looked at before inih sees it, which keeps silent about empty sections and
  * names only the first line that it does not understand. */
 static void look_at_heading(struct parse *parse, struct slice line)
@@ -272,10 +302,8 @@ static void look_at_heading(struct parse *parse, struct slice line)
 	if (end == line.len)
 		complain(parse, parse->line, "a section's name ends with \"]\": add it");
 	else if (!section_is_known(name))
-		complain(parse, parse->line,
-			 "unknown section [%.*s]: there are [server], [listen], [tls], [auth], "
-			 "[store] and [limits]",
-			 SLICE_ARG(name));
+		complain(parse, parse->line, "unknown section [%.*s]: there are%s", SLICE_ARG(name),
+			 section_list());
 	else
 		parse->section_known = true;
 }
@@ -470,6 +498,8 @@ void config_free(struct config *config)
 	free(config->user_back);
 	free(config->certificate);
 	free(config->key);
+	free(config->dns_forward);
+	free(config->dns_trust_anchor);
 	free(config);
 }
 

@@ -46,6 +46,9 @@ struct config {
 	/* [tls] */
 	char *certificate; /* PEM file; NULL: self-signed, in state_dir */
 	char *key;
+	/* [dns] */
+	char *dns_forward;	/* "192.0.2.1:53", "[::1]:53"; NULL: own recursion */
+	char *dns_trust_anchor; /* file; NULL: the root's keys, built in */
 	/* [auth] */
 	enum config_plaintext plaintext;
 	/* [limits] */

@@ -3,6 +3,7 @@
 
 #include "base/config.h"
 #include "runtime/link.h"
+#include "runtime/resolver.h"
 #include "runtime/stream.h"
 
 struct front {
@@ -10,6 +11,7 @@ struct front {
 	struct link *link;
 	struct tls_context *tls;     /* for STARTTLS; replaced at a reload: read it when needed */
 	const struct config *config; /* likewise */
+	struct resolver *resolver;   /* all loops'; NULL: DNS knows nothing */
 };
 
 /* A front-end starts so, on a fresh connection, from serve/front.c. For the services with

@@ -31,8 +31,18 @@ static struct tls_context *make_tls(struct child *child)
 	return tls;
 }
 
+static struct resolver *make_resolver(struct child *child)
+{
+	struct slice anchor = buffer_slice(&child->texts[TEXT_TRUST_ANCHOR]);
+	const struct resolver_options options = {
+		.forward = child->config->dns_forward,
+		.trust_anchor = child->config->dns_trust_anchor ? &anchor : NULL,
+	};
+	return resolver_new(child->loops[0]->loop, &options);
+}
+
 static void loop_set_up(struct front_loop *loop, struct connections *connections,
-			struct tls_context *tls)
+			struct resolver *resolver, struct tls_context *tls)
 {
 	struct child *child = loop->child_loop.child;
 	size_t count = 0;
@@ -43,6 +53,7 @@ static void loop_set_up(struct front_loop *loop, struct connections *connections
 		.link = link_new(loop->child_loop.loop),
 		.tls = tls_context_hold(tls),
 		.config = child->config,
+		.resolver = resolver,
 	};
 	loop->gates = heap_alloc_array(child->listener_count, sizeof(struct gate));
 	for (size_t i = 0; i < child->listener_count; i++) {
@@ -59,9 +70,12 @@ static bool front_start_role(struct child *child)
 	if (!tls || sandbox_front(&child->order.user) != ERR_OK)
 		return false;
 	struct connections *connections = connections_new(child->config);
+	struct resolver *resolver = make_resolver(child);
+	if (!resolver)
+		return false;
 	child->role = connections;
 	for (unsigned i = 0; i < child->order.loops; i++)
-		loop_set_up(front_loop_of(child->loops[i]), connections, tls);
+		loop_set_up(front_loop_of(child->loops[i]), connections, resolver, tls);
 	tls_context_release(&tls);
 	return true;
 }

@@ -26,6 +26,7 @@ enum order_text {
 	TEXT_STATE_DIR,	  /* as it was when the server started, whatever a new configuration says */
 	TEXT_CERTIFICATE, /* front only, like the key */
 	TEXT_KEY,
+	TEXT_TRUST_ANCHOR, /* front only: the file's, if the configuration names one */
 	TEXT_COUNT,
 };
 enum { TEXT_PIECE_OCTETS = 32 * 1024 };

@@ -41,6 +41,7 @@ struct supervisor {
 	char *state_dir;   /* as at the start: no reload moves it */
 	struct config *config;
 	struct buffer config_text, certificate_pem, key_pem;
+	struct buffer trust_anchor; /* as at the start */
 	struct sandbox_user users[CHILDREN];
 	struct listening_sockets sockets;
 	int control_fd;
@@ -85,6 +86,7 @@ static void send_texts(struct supervisor *s, struct offspring *child)
 	if (child == &s->children[FRONT]) {
 		offspring_send_text(child, TEXT_CERTIFICATE, buffer_slice(&s->certificate_pem));
 		offspring_send_text(child, TEXT_KEY, buffer_slice(&s->key_pem));
+		offspring_send_text(child, TEXT_TRUST_ANCHOR, buffer_slice(&s->trust_anchor));
 	}
 }
 
@@ -240,6 +242,8 @@ static bool same_text(const char *a, const char *b)
 static bool needs_restart(const struct config *old, const struct config *new)
 {
 	bool same = same_text(old->state_dir, new->state_dir) &&
+		    same_text(old->dns_forward, new->dns_forward) &&
+		    same_text(old->dns_trust_anchor, new->dns_trust_anchor) &&
 		    same_text(old->user_front, new->user_front) &&
 		    same_text(old->user_back, new->user_back) && old->loops == new->loops &&
 		    old->listen_count == new->listen_count;
@@ -277,7 +281,7 @@ static void reload(struct supervisor *s)
 	free(complaints);
 	if (needs_restart(s->config, config))
 		log_warning(NULL, EVENT("restart-needed"),
-			    CSTR("for", "listen, loops, state_dir, user_front or user_back"));
+			    CSTR("for", "listen, dns, loops, state_dir, user_front or user_back"));
 	/* A child that is born again must fit the sockets and channels of the start. */
 	config->loops = s->config->loops;
 	config_free(s->config);
@@ -398,6 +402,16 @@ static void raise_descriptor_limit(const struct config *config)
 			    NUM("connections", config->connections));
 }
 
+static bool load_trust_anchor(struct supervisor *s)
+{
+	const char *path = s->config->dns_trust_anchor;
+	if (!path || read_text(path, &s->trust_anchor))
+		return true;
+	fprintf(stderr, "bode: %s cannot be read, which [dns] trust_anchor names: %s\n", path,
+		strerror(errno));
+	return false;
+}
+
 static bool prepare(struct supervisor *s, const char *config_path)
 {
 	s->config_path = realpath(config_path, NULL);
@@ -417,7 +431,8 @@ static bool prepare(struct supervisor *s, const char *config_path)
 	}
 	if (!find_users(s) || !lock_state_dir(s))
 		return false;
-	if (!identity_load(s->config, &s->certificate_pem, &s->key_pem, stderr))
+	if (!identity_load(s->config, &s->certificate_pem, &s->key_pem, stderr) ||
+	    !load_trust_anchor(s))
 		return false;
 	raise_descriptor_limit(s->config);
 	if (!sockets_open(s->config, &s->sockets))
@@ -443,6 +458,7 @@ static void clean_up(struct supervisor *s)
 	buffer_free(&s->config_text);
 	buffer_free(&s->certificate_pem);
 	buffer_wipe(&s->key_pem);
+	buffer_free(&s->trust_anchor);
 }
 
 int serve_main(const char *config_path)

@@ -56,7 +56,9 @@ class Server:
 
     def write_config(self, settings=""):
         listens = "\n".join(f"{name} = 127.0.0.1:{port}" for name, port in self.ports.items())
-        # A section of `settings` may repeat none of these.
+        # A section of `settings` may repeat none of these. DNS: nobody answers, unless it says who.
+        if "[dns]" not in settings:
+            settings += f"\n[dns]\nforward = 127.0.0.1:{free_ports(1)[0]}\n"
         self.config.write_text(f"[server]\nhostname = localhost\nstate_dir = {self.state}\n"
                                f"loops = 2\n[listen]\n{listens}\n{settings}\n")
 
