@@ -62,6 +62,9 @@ static void slice_begin(struct fetch *f)
 static void slice_end(struct fetch *f)
 {
 	walk_end(&f->walk);
+	/* What could not be read looks as if it were not there. */
+	if (read_failure(f->read) != ERR_OK)
+		f->answer.trouble |= TROUBLE_UNAVAILABLE;
 	read_end(&f->read);
 	if (f->mailbox)
 		arena_reset(&f->slice_arena);
@@ -156,7 +159,9 @@ static enum step fetch_go_on(struct imap_session *s, struct cursor *in)
 	struct fetch *f = s->work;
 
 	slice_begin(f);
-	enum slice_outcome end = fetch_slice(f);
+	enum slice_outcome end = f->answering ? SLICE_BROKEN : SLICE_ALL_DONE;
+	if (read_failure(f->read) == ERR_OK)
+		end = fetch_slice(f);
 	slice_end(f);
 	switch (end) {
 	case SLICE_ALL_DONE: return fetch_reply(s);
@@ -165,7 +170,9 @@ static enum step fetch_go_on(struct imap_session *s, struct cursor *in)
 	case SLICE_BATCH_DONE: return begin_batch(s);
 	case SLICE_BROKEN:
 		log_warning(&s->session.log, EVENT("fetch-broken-off"),
-			    NUM("uid", f->answer.entry.uid), WORD("why", "damaged-blob"));
+			    NUM("uid", f->answer.entry.uid),
+			    WORD("why", f->answer.trouble & TROUBLE_UNAVAILABLE ? "store-failure"
+										: "damaged-blob"));
 		break;
 	}
 	return STEP_CLOSE;

@@ -254,7 +254,10 @@ static enum step walk(struct imap_session *s, struct cursor *in)
 		buffer_free(&work->after);
 		work->after = copy;
 	}
+	enum err err = read_failure(read);
 	read_end(&read);
+	if (err != ERR_OK)
+		return imap_refuse(s, err);
 	if (has_more)
 		return STEP_WAIT;
 	return imap_ok(s, work->is_lsub ? "LSUB completed" : "LIST completed");

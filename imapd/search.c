@@ -166,6 +166,11 @@ static enum step search_finish(struct imap_session *s)
 {
 	struct search *search = s->work;
 
+	if (search->scan.failure != ERR_OK) {
+		if (search->returns & RETURN_SAVE)
+			ranges_clear(&s->view->saved_result);
+		return imap_refuse(s, search->scan.failure);
+	}
 	search_save(search);
 	if (search->returns == RETURN_SAVE)
 		return imap_ok(s, "SEARCH completed, result saved");

@@ -17,6 +17,8 @@ static enum err scan_read(struct content_source *source, uint64_t offset, uint64
 	struct search_scan *scan = CONTAINER_OF(source, struct search_scan, source);
 	if (scan->read_octets > READ_OCTETS_MAX) {
 		walk_end(&scan->walk);
+		if (read_failure(scan->read) != ERR_OK)
+			scan->failure = read_failure(scan->read);
 		read_end(&scan->read);
 		scan->read = read_begin(scan->store);
 		scan->walk = walk_begin(scan->read, scan->mailbox_id);
@@ -99,7 +101,10 @@ void search_scan_slice(struct search_scan *scan)
 			scan->is_over = true;
 	}
 	walk_end(&scan->walk);
+	if (read_failure(scan->read) != ERR_OK)
+		scan->failure = read_failure(scan->read);
 	read_end(&scan->read);
+	scan->is_over = scan->is_over || scan->failure != ERR_OK;
 }
 
 void search_scan_fini(struct search_scan *scan)

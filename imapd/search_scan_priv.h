@@ -15,6 +15,7 @@ struct search_scan {
 	struct ranges found; /* UIDs, so far */
 	uint32_t next_uid;
 	bool is_over;
+	enum err failure; /* of the store: the search is over, and what it found is not all */
 	struct matcher matcher;
 
 	/* Of the slice. */

@@ -73,8 +73,12 @@ static enum step open_mailbox(struct imap_session *s)
 		if (work->has_claimed)
 			mailbox->recent_from_uid = work->recent_from_uid;
 		s->view = view_new(s, read, mailbox, work->is_read_only);
-		tell_mailbox(s, read, mailbox);
+		err = read_failure(read);
 	}
+	if (err == ERR_OK)
+		tell_mailbox(s, read, mailbox);
+	else if (s->view)
+		imap_leave_mailbox(s);
 	read_end(&read);
 	if (err != ERR_OK)
 		return imap_refuse(s, err);

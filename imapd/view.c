@@ -199,7 +199,7 @@ void view_note(struct imap_view *view, const struct ranges *changed, const struc
 }
 
 /* The change log no longer reaches back to us: compares with all that is there. */
-static void compare_with_store(struct imap_view *view, struct read *read)
+static enum err compare_with_store(struct imap_view *view, struct read *read)
 {
 	struct ranges now = { 0 }, gone = { 0 }, changed = { 0 };
 	struct message_entry entry;
@@ -210,10 +210,13 @@ static void compare_with_store(struct imap_view *view, struct read *read)
 		if (entry.modseq > view->modseq)
 			ranges_add(&changed, entry.uid, entry.uid);
 	message_cursor_close(&cursor);
-	view_note(view, &changed, &gone);
+	enum err err = read_failure(read);
+	if (err == ERR_OK)
+		view_note(view, &changed, &gone);
 	ranges_free(&now);
 	ranges_free(&gone);
 	ranges_free(&changed);
+	return err;
 }
 
 static void lose_mailbox(struct imap_view *view)
@@ -247,11 +250,10 @@ enum err view_sync(struct imap_view *view, struct read *read)
 	if (err == ERR_OK) {
 		view_note(view, &changed, &vanished);
 	} else if (err == ERR_GONE) {
-		compare_with_store(view, read);
-		err = ERR_OK;
-	} else {
-		goto out;
+		err = compare_with_store(view, read);
 	}
+	if (err != ERR_OK)
+		goto out;
 	view->modseq = mailbox->highest_modseq;
 	if (mailbox->uidnext > view->uidnext)
 		view->uidnext = mailbox->uidnext;

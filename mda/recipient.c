@@ -177,6 +177,9 @@ enum err recipient_resolve(struct read *read, const struct sender *sender,
 
 	if (err == ERR_OK && !leads_somewhere(&walk))
 		err = ERR_NOT_FOUND;
+	/* A store that cannot be read has neither domains nor addresses: that refuses nobody. */
+	if (read_failure(read) != ERR_OK)
+		err = read_failure(read);
 	if (err != ERR_OK)
 		return err;
 	for (size_t i = 0; i < walk.found.account_count; i++)

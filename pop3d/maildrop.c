@@ -68,7 +68,11 @@ enum err maildrop_open(struct maildrop *drop, struct read *read, uint32_t accoun
 		drop->size_octets += entry.size_octets;
 	}
 	message_cursor_close(&cursor);
-	return ERR_OK;
+	/* Half a maildrop would make clients forget, and fetch again, the other half. */
+	err = read_failure(read);
+	if (err != ERR_OK)
+		maildrop_close(drop);
+	return err;
 }
 
 void maildrop_close(struct maildrop *drop)

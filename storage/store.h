@@ -34,6 +34,10 @@ void store_close(struct store **store);
  * the map and end with read_end(). Not to be held while waiting for anything. */
 struct read *read_begin(struct store *store);
 void read_end(struct read **read); /* accepts NULL, leaves NULL */
+/* ERR_OK as long as the store could answer all that this read asked. Functions that say yes or
+ * no, and walks, say "no" and "no more" of a store that fails: who tells a client that something
+ * is not there asks this first. */
+enum err read_failure(const struct read *read) MUST_USE;
 
 /* A job is embedded in the asker's structure; its memory stays the asker's and untouched until
  * done() is called. run() may be called more than once: when a batch fails, its jobs are run

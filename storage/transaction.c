@@ -67,6 +67,11 @@ struct read *read_begin(struct store *store)
 	return read;
 }
 
+enum err read_failure(const struct read *read)
+{
+	return read->failure;
+}
+
 void read_end(struct read **read_at)
 {
 	struct read *read = *read_at;

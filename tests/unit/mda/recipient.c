@@ -93,14 +93,26 @@ enum err address_find(struct read *read, struct slice local, struct slice domain
 	return find_made(local, arena, record_out);
 }
 
+/* A store that fails says no to everything, and tells why when it is asked. */
+static enum err store_failure;
+
+enum err read_failure(const struct read *read)
+{
+	return store_failure;
+}
+
 bool domain_is_local(struct read *read, struct slice domain)
 {
+	if (store_failure != ERR_OK)
+		return false;
 	return slice_eq(domain, SLICE("example.org")) || slice_eq(domain, SLICE("second.example"));
 }
 
 bool domain_next(struct read *read, struct slice after, struct arena *arena,
 		 struct slice *domain_out)
 {
+	if (store_failure != ERR_OK)
+		return false;
 	if (after.len == 0)
 		*domain_out = SLICE("example.org");
 	else if (slice_eq(after, SLICE("example.org")))
@@ -221,6 +233,17 @@ static void postmaster_without_a_domain(void **state)
 	check("alice", "", ERR_DENIED, "");
 }
 
+static void a_store_that_fails_refuses_nobody(void **state)
+{
+	store_failure = ERR_DISK;
+	check("alice", "example.org", ERR_DISK, "");
+	check("alice", "elsewhere.example", ERR_DISK, "");
+	check("postmaster", "", ERR_DISK, "");
+	store_failure = ERR_OK;
+	check("alice", "example.org", ERR_OK, "1 ");
+	check("alice", "elsewhere.example", ERR_DENIED, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +255,7 @@ int main(void)
 		cmocka_unit_test(limits_hold),
 		cmocka_unit_test(a_crowd_at_its_limit_is_taken),
 		cmocka_unit_test(postmaster_without_a_domain),
+		cmocka_unit_test(a_store_that_fails_refuses_nobody),
 	};
 	log_set_level(LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
