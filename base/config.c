@@ -97,6 +97,10 @@ static const struct key keys[] = {
 	  "How many days expunged mail and the mail of deleted mailboxes can be had back, by `bode undelete`. 0: not at all." },
 	{ "store", "scrub_days", KEY_NUMBER, AT(scrub_days), 0, 3650, NULL, "30", NULL,
 	  "In how many days everything stored is read once, in the background, and its checksums compared; damage is logged. 0: never." },
+	{ "journal", "days", KEY_NUMBER, AT(journal_days), 0, 3650, NULL, "30", NULL,
+	  "How many days the journal is kept: who connected, what was refused and why, where each message went. `bode why` reads it. 0: nothing is noted, and what was is removed." },
+	{ "journal", "size", KEY_SIZE, AT(journal_size_octets), 1 * MIB, 1024 * 1024 * MIB, NULL, "256 MiB", NULL,
+	  "How large the journal may be; the oldest goes first. A message takes about 200 octets." },
 	{ "limits", "message_size", KEY_SIZE, AT(message_size_octets), 64 * 1024, 2048 * MIB, NULL, "50 MiB", NULL,
 	  "The largest message that is accepted, in octets or with KiB, MiB, GiB." },
 	/* RFC 5321 section 4.5.3.1.8: at least 100 */

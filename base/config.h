@@ -55,6 +55,8 @@ struct config {
 	uint64_t message_size_octets; /* default 50 MiB */
 	unsigned recipients;	      /* of one message */
 	unsigned undelete_days;	      /* 0: what is expunged is gone */
+	unsigned journal_days;	      /* 0: nothing is noted */
+	uint64_t journal_size_octets; /* with its index */
 	unsigned scrub_days;	      /* in which everything stored is read once; 0: never */
 	unsigned connections;	      /* of all clients together */
 	unsigned connections_per_address;

@@ -23,6 +23,7 @@ struct link {
 	struct task tell_task;
 	bool tell_queued;
 	bool freed;
+	bool is_behind; /* the back reads slowly: events are dropped, so that nothing grows */
 };
 
 /* ---- rings ---- */
@@ -146,7 +147,15 @@ static void on_closed(struct channel *channel)
 	fail_all(link);
 }
 
-static const struct channel_events events = { .message = on_message, .closed = on_closed };
+static void on_drained(struct channel *channel)
+{
+	struct link *link = channel_user(channel);
+	link->is_behind = false;
+}
+
+static const struct channel_events events = { .message = on_message,
+					      .closed = on_closed,
+					      .drained = on_drained };
 
 struct link *link_new(struct loop *loop)
 {
@@ -177,6 +186,7 @@ void link_connect(struct link *link, int fd)
 		fail_all(link);
 	}
 	link->channel = channel_new(link->loop, fd, &events, link);
+	link->is_behind = false;
 }
 
 bool link_is_up(const struct link *link)
@@ -215,6 +225,17 @@ bool link_tell(struct link *link, enum message_type type, struct slice payload, 
 	}
 	channel_send(link->channel, (uint16_t)type, 0, payload, fd);
 	return true;
+}
+
+void link_note(struct link *link, const struct journal_event *event)
+{
+	struct buffer payload = { 0 };
+	if (!link->channel || link->is_behind)
+		return;
+	journal_event_encode(event, &payload);
+	link->is_behind =
+		!channel_send(link->channel, MESSAGE_EVENT, 0, buffer_slice(&payload), -1);
+	buffer_free(&payload);
 }
 
 void link_transaction_open(struct link *link, struct question *question, struct slice payload)

@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "runtime/channel.h"
+#include "runtime/journal_event.h"
 #include "runtime/messages.h"
 
 struct link;
@@ -31,6 +32,9 @@ void link_ask(struct link *link, struct question *question, enum message_type ty
 	      struct slice payload);
 /* Says something that has no answer; `fd` as in channel_send(). False: the back is away (fd is closed). */
 bool link_tell(struct link *link, enum message_type type, struct slice payload, int fd);
+
+/* For the journal. What is told while the back is away, or has fallen far behind, is lost. */
+void link_note(struct link *link, const struct journal_event *event);
 
 /* A transaction is one long conversation: open, content, then commit or abandon. After open,
  * answered() comes at the latest with MESSAGE_FILED; earlier if the back dies. */

@@ -20,6 +20,7 @@ enum message_type {
 	MESSAGE_CONTENT,	  /* MESSAGE_CREDIT, from time to time */
 	MESSAGE_COMMIT,		  /* MESSAGE_FILED */
 	MESSAGE_ABANDON,	  /* nothing: the transaction is forgotten */
+	MESSAGE_EVENT, /* nothing: what happened (runtime/journal_event.h), for the journal */
 	/* back -> front */
 	MESSAGE_AUTHENTICATED = 100,
 	MESSAGE_RECIPIENT_VERDICT,

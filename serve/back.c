@@ -22,6 +22,7 @@
 #include "serve/login_priv.h"
 #include "smtpd/smtpd.h"
 #include "storage/expunged.h"
+#include "storage/journal.h"
 #include "storage/mailbox.h"
 #include "storage/scrub.h"
 
@@ -67,6 +68,20 @@ static void peer_free(struct front_peer *peer)
 	free(peer);
 }
 
+/* What the front may know is what strangers do: an event of it never says that a message was
+ * filed, or for whom. */
+static bool take_event(struct store *store, struct slice payload)
+{
+	struct journal_event event;
+	if (!journal_event_decode(payload, &event) || !journal_kind_is_strangers(event.kind))
+		return false;
+	event.time_unix_ms = 0;
+	event.more = event.blob_id = event.mailbox_id = event.queue_id = event.notice = 0;
+	event.account_id = event.uid = 0;
+	journal_tell(store, &event);
+	return true;
+}
+
 static void on_message(struct channel *channel, uint16_t type, uint32_t conversation,
 		       struct slice payload, int fd)
 {
@@ -77,6 +92,11 @@ static void on_message(struct channel *channel, uint16_t type, uint32_t conversa
 	case MESSAGE_SESSION:
 	case MESSAGE_FORGET_TOKEN:
 		good = login_desk_message(peer->desk, type, conversation, payload, fd);
+		break;
+	case MESSAGE_EVENT:
+		good = fd < 0 && take_event(peer->owner->back.store, payload);
+		if (fd >= 0)
+			close(fd);
 		break;
 	default:
 		good = fd < 0 && smtpd_back_message(peer->smtpd, type, conversation, payload);
@@ -186,6 +206,8 @@ static bool back_start_role(struct child *child)
 	/* From here on there are threads. */
 	role->login = login_new(child->config);
 	set_undelete(role, child->config);
+	store_set_journal(role->store, child->config->journal_days,
+			  child->config->journal_size_octets);
 	store_start_writer(role->store);
 	pool_set_threads(pool_threads(child->order.loops));
 	role->scrub = scrub_new(role->store, child->control_loop);
@@ -215,6 +237,8 @@ static void back_reload(struct child *child)
 	struct back_role *role = child->role;
 	login_set_config(role->login, child->config);
 	set_undelete(role, child->config);
+	store_set_journal(role->store, child->config->journal_days,
+			  child->config->journal_size_octets);
 	scrub_set_days(role->scrub, child->config->scrub_days);
 	for (unsigned i = 0; i < child->order.loops; i++)
 		child_post(child->loops[i], run_renewal, (void *)(uintptr_t)child->config);

@@ -18,9 +18,12 @@ enum { LEVEL = 1, VALUE_MAX_OCTETS = 64 << 20 };
 
 /* ---- which rows ---- */
 
+/* The journal stays behind: it tells of this server's last weeks, no longer than it was asked to,
+ * and is no part of the mail. */
 static bool database_is_copied(enum database db)
 {
-	return db != DB_BLOB && db != DB_DIGEST && db != DB_PENDING;
+	return db != DB_BLOB && db != DB_DIGEST && db != DB_PENDING && db != DB_JOURNAL &&
+	       db != DB_JOURNAL_INDEX;
 }
 
 /* The unnamed database also holds LMDB's own records of the others, the head, which is written

@@ -54,6 +54,10 @@
  * (same)        QUEUE_ROW_DUE, destination,      nothing: when an entry that is not held is tried
  *               NUL, u8 rank (9 - priority),
  *               be64 next (ms), entry be64
+ * journal       number be64, ascending           be64 time (Unix milliseconds); events, each its
+ *                                                length (be16) and octets
+ *                                                (runtime/journal_event.c)
+ * journal-index (journal.c)
  *
  * What was expunged still refers to its blob, until its time is over (expunged.c). So do the entries
  * of a mailbox that was deleted as a whole: they stay where they are, without a ROW_RECORD, as long
@@ -72,7 +76,7 @@
 #include "storage/message.h"
 #include "storage/source.h"
 
-enum { STORE_FORMAT = 3, RECORD_VERSION = 1 };
+enum { STORE_FORMAT = 4, RECORD_VERSION = 1 };
 
 enum database {
 	DB_MAIN, /* the unnamed one */
@@ -88,6 +92,8 @@ enum database {
 	DB_PENDING,
 	DB_EXPUNGED, /* since format 2 */
 	DB_QUEUE,    /* since format 3 */
+	DB_JOURNAL,  /* since format 4 */
+	DB_JOURNAL_INDEX,
 	DB_COUNT,
 };
 

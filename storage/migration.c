@@ -28,11 +28,20 @@ static int add_queue(MDB_txn *txn)
 	return mdb_dbi_open(txn, "queue", MDB_CREATE, &dbi);
 }
 
+/* From format 3 to 4: the journal. */
+static int add_journal(MDB_txn *txn)
+{
+	MDB_dbi dbi;
+	int code = mdb_dbi_open(txn, "journal", MDB_CREATE, &dbi);
+	return code == 0 ? mdb_dbi_open(txn, "journal-index", MDB_CREATE, &dbi) : code;
+}
+
 /* The step at i leads from format i + 1 to i + 2. A step speaks LMDB, and names and layouts as
  * they were then: what the rest of the room knows is today's. */
 static int (*const steps[STORE_FORMAT - 1])(MDB_txn *txn) = {
 	add_expunged,
 	add_queue,
+	add_journal,
 };
 
 static uint64_t created_unix(MDB_txn *txn, MDB_dbi main)

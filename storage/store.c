@@ -13,6 +13,7 @@
 #include "base/heap.h"
 #include "storage/compress_priv.h"
 #include "storage/garbage_priv.h"
+#include "storage/journal_priv.h"
 #include "storage/store_priv.h"
 #include "storage/writer_priv.h"
 
@@ -175,6 +176,7 @@ enum err store_open(const char *state_dir, enum store_mode mode, struct store **
 	pthread_condattr_destroy(&monotonic);
 
 	store->watches = watch_table_new();
+	store->journal = journal_new();
 
 	*store_out = NULL;
 	enum err err = open_checked(store, state_dir, why_out);
@@ -248,6 +250,7 @@ void store_close(struct store **store_at)
 	environment_close(store);
 	compressors_free(store);
 	watch_table_free(&store->watches);
+	journal_free(&store->journal);
 	if (store->lock_fd >= 0)
 		close(store->lock_fd);
 	pthread_mutex_destroy(&store->lock);

@@ -51,6 +51,7 @@ struct store {
 	_Atomic uint64_t jobs, batches, failed_batches;
 	atomic_uint slots_lent; /* intake.c: to large messages on their way */
 	struct writer *writer;	/* NULL until store_start_writer() */
+	struct journal *journal;
 	struct watch_table *watches;
 	struct queue_watch *queue_watch; /* under the lock; NULL: nobody runs the queue */
 };
@@ -106,6 +107,8 @@ struct write {
 	struct mailbox_slot *mailboxes[WRITE_BUCKETS];
 	struct change_note *notes;
 	struct queue_note *queue_notes;
+	struct buffer events;  /* for the journal: each its length (be16) and octets */
+	struct buffer told;    /* the part of them that others waited with (journal.c) */
 	uint64_t *fresh_blobs; /* committed in this batch, no message refers to them yet */
 	size_t fresh_count, fresh_cap;
 };

@@ -10,6 +10,7 @@
 #include "base/heap.h"
 #include "base/random.h"
 #include "storage/garbage_priv.h"
+#include "storage/journal_priv.h"
 #include "storage/queue_priv.h"
 #include "storage/store_priv.h"
 #include "storage/writer_priv.h"
@@ -260,6 +261,9 @@ static void write_fini(struct write *write)
 {
 	arena_fini(&write->arena);
 	free(write->fresh_blobs);
+	buffer_free(&write->events);
+	if (write->told.len > 0)
+		journal_give_back(write);
 	ZSTD_freeDCtx(write->read.decompressor);
 	buffer_free(&write->read.stored);
 	buffer_free(&write->read.plain);
@@ -360,6 +364,8 @@ enum err write_commit(struct write *write)
 	if (err == ERR_OK)
 		err = account_slots_flush(write);
 	if (err == ERR_OK)
+		err = journal_flush(write);
+	if (err == ERR_OK)
 		err = head_flush(write);
 	if (err != ERR_OK) {
 		write_abort(write);
@@ -379,6 +385,7 @@ enum err write_commit(struct write *write)
 	}
 	if (err == ERR_OK) {
 		store->wrote = true;
+		buffer_free(&write->told);
 		watch_publish(store, write->notes);
 		queue_publish(store, write->queue_notes);
 		if (write->garbage_due_unix != INT64_MAX) {

@@ -18,6 +18,7 @@
 #include "base/heap.h"
 #include "storage/expunged_priv.h"
 #include "storage/garbage_priv.h"
+#include "storage/journal_priv.h"
 
 enum {
 	BATCH_JOBS_MAX = 512,
@@ -189,6 +190,7 @@ static uint64_t expunged_serve(struct writer *writer)
 static void garbage_serve(struct writer *writer)
 {
 	uint64_t wait_ms;
+	journal_serve(writer->store);
 	/* Only the server knows what its sessions read; an admin's process beside it does not. */
 	if (writer->store->mode != STORE_SERVE ||
 	    garbage_step(writer->store, &writer->walk, &wait_ms) != ERR_OK ||

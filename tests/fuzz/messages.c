@@ -2,6 +2,7 @@
  * is encoded again and must give the same octets: the form of a message is the only one. */
 #include <stdlib.h>
 
+#include "runtime/journal_event.h"
 #include "runtime/messages.h"
 
 static void same(struct slice payload, struct buffer *again)
@@ -76,6 +77,15 @@ static void mail(struct slice payload, struct buffer *again)
 	}
 }
 
+static void event(struct slice payload, struct buffer *again)
+{
+	struct journal_event e;
+	if (journal_event_decode(payload, &e)) {
+		journal_event_encode(&e, again);
+		same(payload, again);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t len)
 {
@@ -84,6 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t len)
 	sign_in(payload, &again);
 	transaction(payload, &again);
 	mail(payload, &again);
+	event(payload, &again);
 	buffer_free(&again);
 	return 0;
 }

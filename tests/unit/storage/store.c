@@ -143,7 +143,10 @@ static void refuses_a_newer_version(void **state)
 	bed_begin(&bed, STORE_CREATE);
 	assert_int_equal(bed_write(&bed, write_format, &format), ERR_OK);
 	store_close(&bed.store);
-	assert_refused(&bed, ERR_VERSION, "newer Bode (version 3, this one reads 2)");
+	char words[64];
+	snprintf(words, sizeof(words), "newer Bode (version %u, this one reads %u)", format,
+		 STORE_FORMAT);
+	assert_refused(&bed, ERR_VERSION, words);
 	bed_end(&bed);
 }
 

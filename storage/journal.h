@@ -1,0 +1,19 @@
+/* storage/journal.h - what happened to messages and connections, for `bode why`.
+ *
+ * An event (runtime/journal_event.h) that belongs to a write goes into its transaction: when the
+ * client reads "250", the journal says so, too. What changes nothing in the store, refusals above
+ * all, is gathered and goes along with the next commit, at the latest a second later; a crash may
+ * lose it. The journal is bounded by age and size: the oldest goes first. */
+#pragma once
+
+#include "runtime/journal_event.h"
+#include "storage/store.h"
+
+/* How long events are kept, and how much room they may take with their index. 0 days: nothing is
+ * noted and what there is goes, which is how a store is opened. Any thread. */
+void store_set_journal(struct store *store, unsigned days, uint64_t size_octets);
+
+/* In a job, once nothing can refuse it any more. The slices may go away. */
+void journal_note(struct write *write, const struct journal_event *event);
+/* On any thread of the server: what strangers do, and what was refused. */
+void journal_tell(struct store *store, const struct journal_event *event);
