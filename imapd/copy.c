@@ -60,7 +60,7 @@ static enum step after_copy(struct imap_session *s, enum err outcome)
 		return imap_ok(s, copyuid_text(s, copy, "COPY completed"));
 	/* Before the EXPUNGEs that follow (RFC 9051 section 6.4.8). */
 	respond_line(&s->session.out, SLICE("*"), "OK", copyuid_text(s, copy, "Moved"));
-	return imap_ok(s, "MOVE completed");
+	return imap_ok_expunged(s, "MOVE completed");
 }
 
 static enum step copy_or_move(struct imap_session *s, struct cursor *args, bool uid, bool moves)

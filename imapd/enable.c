@@ -1,27 +1,51 @@
 /* imapd/enable.c - ENABLE: the client asks for what changes the server's answers. In the back.
  *
- * RFC 9051 section 6.3.1, RFC 5161. What is not known is not an error. Left out: CONDSTORE,
- * QRESYNC, UTF8=ACCEPT, which are not announced. */
+ * RFC 9051 section 6.3.1, RFC 5161; RFC 7162 sections 3.1 and 3.2.3 (CONDSTORE, QRESYNC). What
+ * is not known is not an error, what has been enabled already is not named again. */
 #include "imapd/grammar_priv.h"
 #include "imapd/session_priv.h"
+#include "imapd/view_priv.h"
+
+static const struct {
+	const char *name;
+	unsigned enables; /* enum imap_enabled */
+} extensions[] = {
+	{ "IMAP4rev2", IMAP_ENABLED_REV2 },
+	{ "CONDSTORE", IMAP_ENABLED_CONDSTORE },
+	{ "QRESYNC", IMAP_ENABLED_CONDSTORE | IMAP_ENABLED_QRESYNC },
+};
 
 enum step imap_enable(struct imap_session *s, struct cursor *args, bool uid)
 {
 	struct slice name;
-	bool enables_rev2 = false;
+	bool is_asked[ARRAY_LEN(extensions)] = { false };
 	do {
 		if (!take_atom(args, &name))
 			return imap_bad(s, "ENABLE needs names of capabilities");
-		enables_rev2 |= slice_eq_nocase(name, SLICE("IMAP4rev2"));
+		for (size_t i = 0; i < ARRAY_LEN(extensions); i++)
+			is_asked[i] |= slice_eq_nocase(name, slice_cstr(extensions[i].name));
 	} while (take_space(args));
 	if (!at_end(args))
 		return imap_bad(s, "ENABLE needs names of capabilities");
-	/* Only what is newly enabled is named (RFC 5161 section 3.2). */
 	buffer_add_cstr(&s->session.out, "* ENABLED");
-	if (enables_rev2 && !imap_is_rev2(s))
-		buffer_add_cstr(&s->session.out, " IMAP4rev2");
+	unsigned enabled = s->enabled;
+	for (size_t i = 0; i < ARRAY_LEN(extensions); i++) {
+		if (!is_asked[i] || (s->enabled & extensions[i].enables) == extensions[i].enables)
+			continue;
+		buffer_add_byte(&s->session.out, ' ');
+		buffer_add_cstr(&s->session.out, extensions[i].name);
+		enabled |= extensions[i].enables;
+	}
+	s->enabled = (uint8_t)enabled;
 	buffer_add_cstr(&s->session.out, "\r\n");
-	if (enables_rev2)
-		s->enabled |= IMAP_ENABLED_REV2;
 	return imap_ok(s, "ENABLE completed");
+}
+
+void imap_enable_condstore(struct imap_session *s)
+{
+	if (imap_has(s, IMAP_ENABLED_CONDSTORE))
+		return;
+	s->enabled |= IMAP_ENABLED_CONDSTORE;
+	if (s->view)
+		view_tell_highest_modseq(s->view);
 }

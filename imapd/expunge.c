@@ -1,6 +1,6 @@
 /* imapd/expunge.c - EXPUNGE and UID EXPUNGE. In the back.
  *
- * RFC 9051 sections 6.4.3 and 6.4.9, RFC 4315 section 2.1. Only messages that the client has
+ * RFC 9051 sections 6.4.3 and 6.4.9, RFC 4315 section 2.1, RFC 7162 sections 3.2.7 and 3.2.9. Only messages that the client has
  * been told of; what went is told by the view before the tagged reply, as all expunges are. */
 #include "imapd/grammar_priv.h"
 #include "imapd/view_priv.h"
@@ -8,6 +8,7 @@
 struct expunge {
 	uint64_t mailbox_id;
 	struct ranges uids;
+	bool has_expunged;
 };
 
 static void expunge_fini(struct imap_session *s)
@@ -18,9 +19,10 @@ static void expunge_fini(struct imap_session *s)
 
 static enum err run_expunge(struct write *write, struct job *job)
 {
-	const struct expunge *expunge = imap_session_of_job(job)->job_data;
+	struct expunge *expunge = imap_session_of_job(job)->job_data;
 	struct ranges expunged = { 0 };
 	enum err err = message_expunge(write, expunge->mailbox_id, &expunge->uids, true, &expunged);
+	expunge->has_expunged = expunged.count > 0;
 	ranges_free(&expunged);
 	return err;
 }
@@ -30,7 +32,9 @@ static enum step after_expunge(struct imap_session *s, enum err outcome)
 	/* Where the mailbox itself is gone, the view says that nothing is left. */
 	if (outcome != ERR_OK && outcome != ERR_GONE)
 		return imap_refuse(s, outcome);
-	return imap_ok(s, "EXPUNGE completed");
+	const struct expunge *expunge = s->work;
+	return expunge->has_expunged ? imap_ok_expunged(s, "EXPUNGE completed")
+				     : imap_ok(s, "EXPUNGE completed");
 }
 
 enum step imap_expunge(struct imap_session *s, struct cursor *args, bool uid)

@@ -6,8 +6,11 @@
  * a batch at a time, by one job a batch, so that the change is told with the data; a batch, so
  * that a client which leaves in the middle of its mailbox has not read the rest. A message
  * that another session has expunged meanwhile is left out (RFC 2180 section 4.1.2); the tagged
- * reply says so with EXPUNGEISSUED (RFC 5530). Runs in the back. */
+ * reply says so with EXPUNGEISSUED (RFC 5530). CHANGEDSINCE and VANISHED (RFC 7162 sections
+ * 3.1.4.1 and 3.2.6) ask the change log first, so that the rest is not looked at. Runs in the
+ * back. */
 #include "imapd/fetch_answer_priv.h"
+#include "imapd/qresync_priv.h"
 #include "imapd/walk_priv.h"
 
 enum { SEEN_BATCH_MESSAGES = 500 };
@@ -83,6 +86,8 @@ static void begin_answer(struct fetch *f)
 		     view_is_recent(view, uid), flags_are_news, &f->s->session.out);
 	if (flags_are_news)
 		view_flags_told(view, uid);
+	if (f->items.has_modseq || (flags_are_news && f->answer.tells_modseq))
+		view->has_told_modseqs = true;
 	f->answering = true;
 }
 
@@ -214,6 +219,42 @@ static enum step begin_batch(struct imap_session *s)
 	return imap_mark_seen(s, &f->unseen, batch_is_seen);
 }
 
+static enum step fetch_start(struct imap_session *s, struct cursor *in)
+{
+	struct fetch *f = s->work;
+	/* VANISHED (EARLIER) before any FETCH (RFC 7162 section 3.2.6); nothing else yet. */
+	if (!view_tell_earlier(s->view))
+		return STEP_WAIT;
+	if (f->items.sets_seen && !s->view->is_read_only)
+		return begin_batch(s);
+	f->batch_last_uid = UINT32_MAX;
+	s->running = fetch_go_on;
+	return STEP_AGAIN;
+}
+
+/* Leaves of f->uids what has changed, and notes what has vanished of the numbers in `set`. */
+static enum err ask_change_log(struct fetch *f, const struct sequence_set *set)
+{
+	struct imap_view *view = f->s->view;
+	struct ranges newer = { 0 }, both = { 0 }, named = { 0 };
+	if (!f->items.has_changed_since || view->is_gone)
+		return ERR_OK;
+	struct read *read = read_begin(f->s->back->store);
+	enum err err = qresync_changed(view, read, f->items.changed_since, &newer);
+	if (err == ERR_OK && f->items.wants_vanished) {
+		uint32_t last = view->uidnext > 1 ? view->uidnext - 1 : 0;
+		sequence_set_numbers(set, last, &named);
+		err = qresync_note_vanished(view, read, f->items.changed_since, &named, 0);
+	}
+	read_end(&read);
+	ranges_intersect(&f->uids, &newer, &both);
+	ranges_free(&newer);
+	ranges_free(&named);
+	ranges_free(&f->uids);
+	f->uids = both;
+	return err;
+}
+
 enum step imap_fetch(struct imap_session *s, struct cursor *args, bool uid)
 {
 	struct sequence_set set;
@@ -222,6 +263,8 @@ enum step imap_fetch(struct imap_session *s, struct cursor *args, bool uid)
 	if (!take_sequence_set(args, &s->command_arena, &set) || !take_space(args) ||
 	    !take_fetch_items(args, &s->command_arena, uid, &items))
 		return imap_bad(s, "FETCH wants a sequence set and data items");
+	if (items.wants_vanished && !imap_has(s, IMAP_ENABLED_QRESYNC))
+		return imap_bad(s, "QRESYNC has to be enabled first");
 
 	struct fetch *f = arena_alloc(&s->command_arena, sizeof(*f));
 	f->s = s;
@@ -233,9 +276,12 @@ enum step imap_fetch(struct imap_session *s, struct cursor *args, bool uid)
 	if (!view_resolve(s->view, &set, uid, &f->uids))
 		return imap_bad(s, "no message has that number");
 	f->next_uid = 1;
-	if (items.sets_seen && !s->view->is_read_only)
-		return begin_batch(s);
-	f->batch_last_uid = UINT32_MAX;
-	s->running = fetch_go_on;
+	if (items.has_modseq)
+		imap_enable_condstore(s);
+	f->answer.tells_modseq = imap_has(s, IMAP_ENABLED_CONDSTORE);
+	enum err err = ask_change_log(f, &set);
+	if (err != ERR_OK && err != ERR_GONE)
+		return imap_refuse(s, err);
+	s->running = fetch_start;
 	return STEP_AGAIN;
 }

@@ -9,6 +9,7 @@
 
 #include "imapd/bodystructure_priv.h"
 #include "imapd/envelope_priv.h"
+#include "imapd/object_id_priv.h"
 #include "imapd/respond_priv.h"
 #include "mail/date.h"
 #include "mail/digest.h"
@@ -158,14 +159,27 @@ static enum answer_progress put_structure(struct answering *a)
 	return ANSWER_COMPLETE;
 }
 
-static void put_internaldate(struct answering *a)
+static void put_date(struct answering *a, int64_t unix_seconds)
 {
 	char text[DATE_TEXT_OCTETS];
-	imap_date_format(a->answer->entry.internal_unix, text);
+	imap_date_format(unix_seconds, text);
 	put_name(a);
 	buffer_add_byte(a->out, '"');
 	buffer_add_cstr(a->out, text);
 	buffer_add_byte(a->out, '"');
+}
+
+/* NIL where the store knows none. */
+static void put_object_id(struct answering *a, char kind, uint64_t number)
+{
+	put_name(a);
+	if (number == 0) {
+		buffer_add(a->out, SLICE("NIL"));
+		return;
+	}
+	buffer_add_byte(a->out, '(');
+	respond_object_id(a->out, kind, number);
+	buffer_add_byte(a->out, ')');
 }
 
 /* A body that is the only one asked for goes from the map to the output with one copy. */
@@ -374,6 +388,26 @@ static void put_uid(struct answering *a)
 	buffer_add_u64(a->out, a->answer->entry.uid);
 }
 
+static void put_modseq(struct answering *a)
+{
+	put_space(a->answer, a->out);
+	buffer_add(a->out, SLICE("MODSEQ ("));
+	buffer_add_u64(a->out, a->answer->entry.modseq);
+	buffer_add_byte(a->out, ')');
+}
+
+/* News of the flags that nobody asked for. */
+static void put_news(struct answering *a)
+{
+	const struct fetch_answer *answer = a->answer;
+	if (answer->tells_modseq && !answer->items->has_uid)
+		put_uid(a);
+	if (!answer->items->has_flags)
+		put_flags(a);
+	if (answer->tells_modseq && !answer->items->has_modseq)
+		put_modseq(a);
+}
+
 static enum answer_progress put_item(struct answering *a)
 {
 	a->mark = a->out->len;
@@ -381,11 +415,15 @@ static enum answer_progress put_item(struct answering *a)
 	switch (a->item->kind) {
 	case FETCH_UID: put_uid(a); break;
 	case FETCH_FLAGS: put_flags(a); break;
-	case FETCH_INTERNALDATE: put_internaldate(a); break;
+	case FETCH_INTERNALDATE: put_date(a, a->answer->entry.internal_unix); break;
+	case FETCH_SAVEDATE: put_date(a, a->answer->entry.saved_unix); break;
+	case FETCH_EMAILID: put_object_id(a, 'M', a->answer->entry.blob_id); break;
+	case FETCH_THREADID: put_object_id(a, 'T', a->answer->entry.thread_id); break;
 	case FETCH_SIZE:
 		put_name(a);
 		buffer_add_u64(a->out, a->answer->entry.size_octets);
 		break;
+	case FETCH_MODSEQ: put_modseq(a); break;
 	case FETCH_ENVELOPE: return put_envelope(a);
 	case FETCH_BODY:
 	case FETCH_BODYSTRUCTURE: return put_structure(a);
@@ -427,8 +465,8 @@ enum answer_progress answer_go_on(struct fetch_answer *answer, struct read *read
 		if (progress != ANSWER_COMPLETE)
 			return progress;
 	}
-	if (answer->tells_flags && !answer->items->has_flags)
-		put_flags(&a);
+	if (answer->tells_flags)
+		put_news(&a);
 	if (!answer->says_something)
 		put_uid(&a); /* an empty list would not be grammatical */
 	buffer_add(a.out, SLICE(")\r\n"));

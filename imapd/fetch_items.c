@@ -2,7 +2,8 @@
  *
  * The rules fetch and fetch-att of RFC 9051 section 9, with RFC822, RFC822.HEADER and
  * RFC822.TEXT of RFC 3501 section 6.4.5, which IMAP4rev2 dropped and old clients use. The
- * binary items are those of RFC 3516. Runs in the back. */
+ * binary items are those of RFC 3516, MODSEQ and the modifiers those of RFC 7162,
+ * SAVEDATE that of RFC 8514, EMAILID and THREADID those of RFC 8474. Runs in the back. */
 #include "imapd/fetch_items_priv.h"
 
 enum item_argument { NO_ARGUMENT, SECTION_ARGUMENT, BINARY_ARGUMENT };
@@ -22,6 +23,10 @@ static const struct item_row item_rows[] = {
 	{ "FLAGS", "FLAGS", FETCH_FLAGS },
 	{ "INTERNALDATE", "INTERNALDATE", FETCH_INTERNALDATE },
 	{ "RFC822.SIZE", "RFC822.SIZE", FETCH_SIZE },
+	{ "MODSEQ", "MODSEQ", FETCH_MODSEQ },
+	{ "SAVEDATE", "SAVEDATE", FETCH_SAVEDATE },
+	{ "EMAILID", "EMAILID", FETCH_EMAILID },
+	{ "THREADID", "THREADID", FETCH_THREADID },
 	{ "ENVELOPE", "ENVELOPE", FETCH_ENVELOPE },
 	{ "BODYSTRUCTURE", "BODYSTRUCTURE", FETCH_BODYSTRUCTURE },
 	{ "BODY.PEEK", "BODY", FETCH_SECTION, SECTION_ARGUMENT, true, false },
@@ -49,7 +54,11 @@ static void items_note(struct fetch_items *items, const struct fetch_item *item)
 	switch (item->kind) {
 	case FETCH_UID: items->has_uid = true; break;
 	case FETCH_FLAGS: items->has_flags = true; break;
+	case FETCH_MODSEQ: items->has_modseq = true; break;
 	case FETCH_INTERNALDATE:
+	case FETCH_SAVEDATE:
+	case FETCH_EMAILID:
+	case FETCH_THREADID:
 	case FETCH_SIZE: break;
 	case FETCH_ENVELOPE: items->needs_envelope = true; break;
 	case FETCH_BODY:
@@ -146,6 +155,28 @@ static bool take_macro(struct cursor *c, struct arena *arena, struct fetch_items
 	return false;
 }
 
+/* fetch-modifiers = [SP "(" fetch-modifier *(SP fetch-modifier) ")"] */
+static bool take_modifiers(struct cursor *c, bool uid, struct fetch_items *items)
+{
+	if (!take_space(c))
+		return true;
+	if (!take_byte(c, '('))
+		return false;
+	do {
+		if (take_keyword(c, "CHANGEDSINCE")) {
+			items->has_changed_since = true;
+			if (!take_space(c) || !take_number64(c, &items->changed_since) ||
+			    items->changed_since == 0)
+				return false;
+		} else if (uid && take_keyword(c, "VANISHED")) {
+			items->wants_vanished = true;
+		} else {
+			return false;
+		}
+	} while (take_space(c));
+	return take_byte(c, ')') && (items->has_changed_since || !items->wants_vanished);
+}
+
 bool take_fetch_items(struct cursor *c, struct arena *arena, bool uid,
 		      struct fetch_items *items_out)
 {
@@ -161,8 +192,11 @@ bool take_fetch_items(struct cursor *c, struct arena *arena, bool uid,
 	else
 		ok = take_macro(&ahead, arena, &items, &cap) ||
 		     take_fetch_att(&ahead, arena, &items, &cap);
-	if (!ok || !at_end(&ahead))
+	if (!ok || !take_modifiers(&ahead, uid, &items) || !at_end(&ahead))
 		return false;
+	if (items.has_changed_since)
+		items_add(&items, &cap, arena,
+			  &(struct fetch_item){ FETCH_MODSEQ, .name = "MODSEQ" });
 	*items_out = items;
 	*c = ahead;
 	return true;

@@ -8,6 +8,10 @@ enum fetch_kind {
 	FETCH_FLAGS,
 	FETCH_INTERNALDATE,
 	FETCH_SIZE,
+	FETCH_MODSEQ,
+	FETCH_SAVEDATE,
+	FETCH_EMAILID,
+	FETCH_THREADID,
 	FETCH_ENVELOPE,
 	FETCH_BODY,
 	FETCH_BODYSTRUCTURE,
@@ -28,15 +32,19 @@ struct fetch_item {
 struct fetch_items {
 	struct fetch_item *items;
 	size_t count;
-	bool has_flags, has_uid;
+	bool has_flags, has_uid, has_modseq;
 	bool needs_envelope; /* of the digest, only that */
 	bool needs_structure;
 	bool sets_seen;
 	size_t body_count; /* items that read the blob itself */
+
+	/* fetch-modifiers */
+	bool has_changed_since, wants_vanished; /* RFC 7162 sections 3.1.4.1 and 3.2.6 */
+	uint64_t changed_since;
 };
 
-/* "ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")", up to the end of
- * the command. In the `uid` form UID is always among the items (RFC 9051 section 6.4.9). An
+/* "ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")" and the modifiers
+ * behind it (RFC 4466 section 2.4), up to the end of the command. In the `uid` form UID is always among the items (RFC 9051 section 6.4.9). An
  * item without an argument that is asked for twice is answered once. */
 bool take_fetch_items(struct cursor *c, struct arena *arena, bool uid,
 		      struct fetch_items *items_out);

@@ -25,7 +25,8 @@ enum status_item {
 	STATUS_UNSEEN = 8,
 	STATUS_DELETED = 16,
 	STATUS_SIZE = 32,
-	STATUS_RECENT = 64, /* RFC 3501 */
+	STATUS_RECENT = 64,	    /* RFC 3501 */
+	STATUS_HIGHESTMODSEQ = 128, /* RFC 7162: enables CONDSTORE */
 };
 /* "(" status-att *(SP status-att) ")" */
 bool take_status_items(struct cursor *c, unsigned *items_out);

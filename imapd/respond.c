@@ -122,6 +122,10 @@ const char *respond_refusal(enum err err)
 
 #define BOTH_REVISIONS "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE "
 #define SIGN_IN "AUTH=PLAIN AUTH=LOGIN"
+/* What IMAP4rev2 has folded in is named too, for clients that know only IMAP4rev1. */
+#define OF_SESSION "IDLE UNSELECT "
+#define OF_MAILBOXES "NAMESPACE SPECIAL-USE CHILDREN LIST-EXTENDED LIST-STATUS STATUS=SIZE "
+#define OF_MESSAGES "UIDPLUS MOVE BINARY ESEARCH SEARCHRES CONDSTORE QRESYNC WITHIN SAVEDATE"
 
 const char *capability_text(enum capability_situation situation)
 {
@@ -131,7 +135,5 @@ const char *capability_text(enum capability_situation situation)
 	case CAPABILITY_LOGIN: return BOTH_REVISIONS SIGN_IN;
 	case CAPABILITY_SIGNED_IN: break;
 	}
-	/* What IMAP4rev2 has folded in is named too, for clients that know only IMAP4rev1. */
-	return BOTH_REVISIONS "IDLE NAMESPACE UIDPLUS UNSELECT MOVE SPECIAL-USE CHILDREN "
-			      "LIST-EXTENDED LIST-STATUS ESEARCH SEARCHRES STATUS=SIZE BINARY";
+	return BOTH_REVISIONS OF_SESSION OF_MAILBOXES OF_MESSAGES;
 }

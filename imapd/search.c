@@ -153,11 +153,32 @@ static bool put_numbers(struct search *search, struct session *session)
 	return true;
 }
 
+/* The highest MODSEQ of what is told (RFC 7162 section 3.1.6, RFC 4731 section 3.2). */
+static uint64_t result_modseq(const struct search *search)
+{
+	const struct search_scan *scan = &search->scan;
+	bool min = search->returns & RETURN_MIN, max = search->returns & RETURN_MAX;
+	if ((search->returns & (RETURN_ALL | RETURN_COUNT)) || (!min && !max))
+		return scan->highest_modseq;
+	if (!max || (min && scan->first_modseq > scan->last_modseq))
+		return scan->first_modseq;
+	return scan->last_modseq;
+}
+
+static void put_modseq(struct search *search, struct buffer *out)
+{
+	if (!search->program.has_modseq || search->scan.found.count == 0)
+		return;
+	buffer_add_format(out, search->uses_esearch ? " MODSEQ %llu" : " (MODSEQ %llu)",
+			  (unsigned long long)result_modseq(search));
+}
+
 static enum step search_respond(struct imap_session *s, struct cursor *in)
 {
 	struct search *search = s->work;
 	if (!put_numbers(search, &s->session))
 		return STEP_WAIT;
+	put_modseq(search, &s->session.out);
 	buffer_add(&s->session.out, SLICE("\r\n"));
 	return imap_ok(s, "SEARCH completed");
 }
@@ -274,5 +295,7 @@ enum step imap_search(struct imap_session *s, struct cursor *args, bool uid)
 	enum search_parsed parsed = take_search_program(args, &s->command_arena, &search->program);
 	if (parsed != SEARCH_PARSED)
 		return search_refuse(s, parsed);
+	if (search->program.has_modseq)
+		imap_enable_condstore(s);
 	return search_start(s);
 }

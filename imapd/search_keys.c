@@ -1,15 +1,29 @@
 /* imapd/search_keys.c - the grammar of SEARCH behind its result options.
  *
  * The rules search-program and search-key of RFC 9051 section 9, with NEW, OLD and RECENT of
- * RFC 3501 section 6.4.4. Strings come out as folded UTF-8. The children of an AND and of an
+ * RFC 3501 section 6.4.4, MODSEQ of RFC 7162 section 3.1.5, OLDER and YOUNGER of RFC 5032,
+ * SAVEDBEFORE and its like of RFC 8514, EMAILID and THREADID of RFC 8474. Strings come out as folded UTF-8. The children of an AND and of an
  * OR are sorted by what they cost, so that FLAGGED spares looking for TEXT. Runs in the back. */
 #include "imapd/search_keys_priv.h"
 
+#include "base/clock.h"
+#include "imapd/object_id_priv.h"
 #include "imapd/view_priv.h"
 #include "imapd/walk_priv.h"
 #include "mail/text.h"
 
-enum argument { NOTHING, STRING, FIELD_AND_STRING, KEYWORD, DATE, SIZE, SEQUENCE };
+enum argument {
+	NOTHING,
+	STRING,
+	FIELD_AND_STRING,
+	KEYWORD,
+	DATE,
+	SIZE,
+	SEQUENCE,
+	MODSEQ,
+	INTERVAL,
+	OBJECT_ID,
+};
 
 struct key_row {
 	const char *word;
@@ -50,6 +64,15 @@ static const struct key_row key_rows[] = {
 	{ "BODY", SEARCH_BODY, STRING },
 	{ "TEXT", SEARCH_TEXT, STRING },
 	{ "UID", SEARCH_UIDS, SEQUENCE },
+	{ "MODSEQ", SEARCH_MODSEQ, MODSEQ },
+	{ "OLDER", SEARCH_AGE, INTERVAL, false, false },
+	{ "YOUNGER", SEARCH_AGE, INTERVAL, false, true },
+	{ "SAVEDBEFORE", SEARCH_SAVED, DATE, false, WHEN_BEFORE },
+	{ "SAVEDON", SEARCH_SAVED, DATE, false, WHEN_ON },
+	{ "SAVEDSINCE", SEARCH_SAVED, DATE, false, WHEN_SINCE },
+	{ "SAVEDATESUPPORTED", SEARCH_ALL },
+	{ "EMAILID", SEARCH_OBJECT, OBJECT_ID, false, false },
+	{ "THREADID", SEARCH_OBJECT, OBJECT_ID, false, true },
 };
 
 struct parsing {
@@ -162,6 +185,43 @@ static bool take_header_argument(struct cursor *c, struct parsing *p, struct sea
 	return true;
 }
 
+/* ["entry-name" SP entry-type-req SP] mod-sequence-valzer. All metadata of a message have one
+ * MODSEQ here, so which of them is meant makes no difference. */
+static bool take_modseq_argument(struct cursor *c, struct parsing *p, struct search_key *key)
+{
+	struct slice entry;
+	if (next_is(c, '"') &&
+	    (!take_quoted(c, p->arena, &entry) || !slice_starts_nocase(entry, SLICE("/flags/")) ||
+	     !take_space(c) ||
+	     !(take_keyword(c, "all") || take_keyword(c, "priv") || take_keyword(c, "shared")) ||
+	     !take_space(c)))
+		return false;
+	p->program->has_modseq = true;
+	return take_number64(c, &key->modseq);
+}
+
+/* nz-number, in seconds before now */
+static bool take_interval(struct cursor *c, struct search_key *key, bool is_younger)
+{
+	uint32_t seconds;
+	if (!take_nz_number(c, &seconds))
+		return false;
+	key->age.is_younger = is_younger;
+	key->age.unix_seconds = clock_unix() - seconds;
+	return true;
+}
+
+/* objectid = 1*255(ALPHA / DIGIT / "_" / "-"); what is none of ours matches nothing. */
+static bool take_object_id(struct cursor *c, struct search_key *key, bool is_thread)
+{
+	struct slice id;
+	if (!take_atom(c, &id) || id.len > 255)
+		return false;
+	key->object.is_thread = is_thread;
+	key->object.number = object_id_parse(is_thread ? 'T' : 'M', id);
+	return true;
+}
+
 static bool take_key_argument(struct cursor *c, struct parsing *p, const struct key_row *row,
 			      struct search_key *key)
 {
@@ -190,6 +250,9 @@ static bool take_key_argument(struct cursor *c, struct parsing *p, const struct 
 	case SEQUENCE:
 		key->numbers.uid = true;
 		return take_sequence_set(c, p->arena, &key->numbers.set);
+	case MODSEQ: return take_modseq_argument(c, p, key);
+	case INTERVAL: return take_interval(c, key, row->value);
+	case OBJECT_ID: return take_object_id(c, key, row->value);
 	case NOTHING: break;
 	}
 	return false;

@@ -16,6 +16,10 @@ enum search_kind {
 	SEARCH_KEYWORD,
 	SEARCH_LARGER,
 	SEARCH_SMALLER,
+	SEARCH_MODSEQ,	 /* that or higher (RFC 7162 section 3.1.5) */
+	SEARCH_SAVED,	 /* SAVEDBEFORE, SAVEDON, SAVEDSINCE (RFC 8514) */
+	SEARCH_AGE,	 /* OLDER, YOUNGER (RFC 5032) */
+	SEARCH_OBJECT,	 /* EMAILID, THREADID (RFC 8474) */
 	SEARCH_DATE,	 /* BEFORE, ON, SINCE: the internal date */
 	SEARCH_SENT,	 /* SENTBEFORE, SENTON, SENTSINCE: the Date field */
 	SEARCH_ENVELOPE, /* SUBJECT, FROM, ...: a field that the digest holds */
@@ -61,6 +65,15 @@ struct search_key {
 			uint64_t bit; /* once bound; 0: no message has it */
 		} keyword;
 		uint64_t size_octets;
+		uint64_t modseq;
+		struct {
+			bool is_younger;
+			int64_t unix_seconds; /* the moment that the interval begins at */
+		} age;
+		struct {
+			bool is_thread;
+			uint64_t number; /* 0: no message has it */
+		} object;
 		struct {
 			enum search_when when;
 			int32_t day; /* since 1970-01-01 */
@@ -88,6 +101,7 @@ struct search_program {
 	struct search_key *texts[SEARCH_STRINGS_MAX];
 	size_t text_count;
 	struct search_key *numbers;
+	bool has_modseq; /* the result is to bear MODSEQ */
 };
 
 enum search_parsed {

@@ -192,6 +192,17 @@ static enum err match_key(struct matcher *m, const struct search_key *key, bool 
 	case SEARCH_LARGER: *yes = entry->size_octets > key->size_octets; break;
 	case SEARCH_SMALLER: *yes = entry->size_octets < key->size_octets; break;
 	case SEARCH_DATE: *yes = compare_day(key, date_day(entry->internal_unix)); break;
+	case SEARCH_SAVED: *yes = compare_day(key, date_day(entry->saved_unix)); break;
+	case SEARCH_MODSEQ: *yes = entry->modseq >= key->modseq; break;
+	case SEARCH_AGE:
+		*yes = key->age.is_younger ? entry->internal_unix >= key->age.unix_seconds
+					   : entry->internal_unix <= key->age.unix_seconds;
+		break;
+	case SEARCH_OBJECT:
+		*yes = key->object.number != 0 &&
+		       key->object.number ==
+			       (key->object.is_thread ? entry->thread_id : entry->blob_id);
+		break;
 	case SEARCH_SENT: return match_sent(m, key, yes);
 	case SEARCH_ENVELOPE: return match_envelope(m, key, yes);
 	case SEARCH_HEADER: return match_header(m, key, yes);

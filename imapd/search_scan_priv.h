@@ -13,6 +13,8 @@ struct search_scan {
 	bool first_only;	  /* stop at the first match: RETURN (MIN) */
 
 	struct ranges found; /* UIDs, so far */
+	/* MODSEQs of the first and the last of them, and the highest. */
+	uint64_t first_modseq, last_modseq, highest_modseq;
 	uint32_t next_uid;
 	bool is_over;
 	enum err failure; /* of the store: the search is over, and what it found is not all */

@@ -4,8 +4,9 @@
  * that have not enabled IMAP4rev2: RECENT and UNSEEN; RFC 3691 (UNSELECT). Messages that came
  * since the last session may call \Recent are claimed by a writable SELECT; those that arrive
  * while it lasts are \Recent here and for the next session too, which RFC 3501 section 2.3.2
- * allows. Left out: parameters of SELECT (CONDSTORE, QRESYNC). */
+ * allows. RFC 7162 sections 3.1.2.1, 3.1.8 and 3.2.5: HIGHESTMODSEQ; CONDSTORE and QRESYNC. */
 #include "imapd/list_priv.h"
+#include "imapd/qresync_priv.h"
 #include "imapd/respond_priv.h"
 #include "imapd/view_priv.h"
 
@@ -15,6 +16,7 @@ struct select_work {
 	bool is_read_only;
 	uint32_t recent_from_uid; /* by mailbox_claim_recent() */
 	bool has_claimed;
+	struct select_parameters parameters;
 };
 
 void imap_leave_mailbox(struct imap_session *s)
@@ -59,8 +61,19 @@ static void tell_mailbox(struct imap_session *s, struct read *read, const struct
 	tell_permanent_flags(s, mailbox);
 	buffer_add_format(out, "* OK [UIDVALIDITY %u] UIDs are valid\r\n", mailbox->uidvalidity);
 	buffer_add_format(out, "* OK [UIDNEXT %u] Next UID\r\n", mailbox->uidnext);
+	view_tell_highest_modseq(s->view);
 	if (imap_is_rev2(s)) /* RFC 9051 section 6.3.2: REQUIRED */
 		list_respond_selected(s, read, mailbox);
+}
+
+/* What a QRESYNC parameter asks for comes last (RFC 7162 section 3.2.5). */
+static enum step tell_earlier(struct imap_session *s, struct cursor *in)
+{
+	const struct select_work *work = s->work;
+	if (!view_tell(s->view, false))
+		return STEP_WAIT;
+	return imap_ok(s, work->is_read_only ? "[READ-ONLY] EXAMINE completed"
+					     : "[READ-WRITE] SELECT completed");
 }
 
 static enum step open_mailbox(struct imap_session *s)
@@ -74,17 +87,19 @@ static enum step open_mailbox(struct imap_session *s)
 			mailbox->recent_from_uid = work->recent_from_uid;
 		s->view = view_new(s, read, mailbox, work->is_read_only);
 		err = read_failure(read);
+		if (err == ERR_OK)
+			err = qresync_note(s->view, read, &work->parameters);
 	}
 	if (err == ERR_OK)
 		tell_mailbox(s, read, mailbox);
-	else if (s->view)
-		imap_leave_mailbox(s);
 	read_end(&read);
-	if (err != ERR_OK)
+	if (err != ERR_OK) {
+		imap_leave_mailbox(s);
 		return imap_refuse(s, err);
+	}
 	imap_set_state(s, IMAP_SELECTED);
-	return imap_ok(s, work->is_read_only ? "[READ-ONLY] EXAMINE completed"
-					     : "[READ-WRITE] SELECT completed");
+	s->running = tell_earlier;
+	return STEP_AGAIN;
 }
 
 static enum err run_claim(struct write *write, struct job *job)
@@ -104,13 +119,18 @@ static enum step after_claim(struct imap_session *s, enum err outcome)
 static enum step open_by_name(struct imap_session *s, struct cursor *args, bool is_read_only)
 {
 	struct select_work *work = arena_alloc(&s->command_arena, sizeof(*work));
-	if (!take_mailbox(args, &s->command_arena, imap_is_rev2(s), &work->name) || !at_end(args))
-		return imap_bad(s, "A mailbox name, please");
+	if (!take_mailbox(args, &s->command_arena, imap_is_rev2(s), &work->name) ||
+	    !take_select_parameters(args, &s->command_arena, &work->parameters))
+		return imap_bad(s, "A mailbox name, please, and maybe CONDSTORE or QRESYNC");
+	if (work->parameters.has_qresync && !imap_has(s, IMAP_ENABLED_QRESYNC))
+		return imap_bad(s, "QRESYNC has to be enabled first");
 	if (s->view) {
 		imap_leave_mailbox(s);
 		respond_line(&s->session.out, SLICE("*"), "OK",
 			     "[CLOSED] The previous mailbox is closed");
 	}
+	if (work->parameters.condstore)
+		imap_enable_condstore(s);
 	struct mailbox *mailbox = arena_alloc(&s->command_arena, sizeof(*mailbox));
 	struct read *read = read_begin(s->back->store);
 	enum err err = mailbox_find(read, s->account_id, work->name, &s->command_arena, mailbox);

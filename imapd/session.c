@@ -59,7 +59,11 @@ static enum step conclude(struct imap_session *s, struct cursor *in)
 		if (!view_tell(s->view, tell == TELL_ALL))
 			return STEP_WAIT;
 	}
-	respond_line(&s->session.out, s->tag, s->reply.condition, s->reply.text);
+	const char *text = s->reply.text;
+	if (s->reply.tells_modseq && s->view && imap_has(s, IMAP_ENABLED_QRESYNC))
+		text = arena_format(&s->command_arena, "[HIGHESTMODSEQ %llu] %s",
+				    (unsigned long long)s->view->told_modseq, text);
+	respond_line(&s->session.out, s->tag, s->reply.condition, text);
 	end_command(s);
 	if (s->errors > s->back->config->protocol_errors)
 		return imap_bye(s, "Too many errors");
@@ -71,6 +75,7 @@ static enum step reply(struct imap_session *s, const char *condition, const char
 	s->reply.condition = condition;
 	s->reply.text = text;
 	s->reply.is_synced = false;
+	s->reply.tells_modseq = false;
 	s->running = conclude;
 	return STEP_AGAIN;
 }
@@ -79,6 +84,13 @@ enum step imap_ok(struct imap_session *s, const char *text)
 {
 	s->errors = 0;
 	return reply(s, "OK", text);
+}
+
+enum step imap_ok_expunged(struct imap_session *s, const char *text)
+{
+	enum step step = imap_ok(s, text);
+	s->reply.tells_modseq = true;
+	return step;
 }
 
 enum step imap_no(struct imap_session *s, const char *text)

@@ -48,7 +48,9 @@ enum imap_state {
 
 /* RFC 9051 section 6.3.1: what the client has ENABLEd. */
 enum imap_enabled {
-	IMAP_ENABLED_REV2 = 1, /* UTF-8 mailbox names, ESEARCH for SEARCH, no \Recent */
+	IMAP_ENABLED_REV2 = 1,	    /* UTF-8 mailbox names, ESEARCH for SEARCH, no \Recent */
+	IMAP_ENABLED_CONDSTORE = 2, /* every FETCH response on changes has UID and MODSEQ */
+	IMAP_ENABLED_QRESYNC = 4,   /* VANISHED instead of EXPUNGE; never without CONDSTORE */
 };
 
 /* What a command lets the client be told of the selected mailbox, before its tagged reply. */
@@ -90,6 +92,7 @@ struct imap_session {
 		const char *condition; /* "OK", "NO", "BAD" */
 		const char *text;      /* with its response code; static or in command_arena */
 		bool is_synced;	       /* the view has been brought up to date for it */
+		bool tells_modseq;     /* HIGHESTMODSEQ goes with it, to a QRESYNC client */
 	} reply;
 
 	struct job job; /* the store write of this session that is out; imap_write() */
@@ -105,10 +108,20 @@ static inline bool imap_is_rev2(const struct imap_session *s)
 	return s->enabled & IMAP_ENABLED_REV2;
 }
 
+static inline bool imap_has(const struct imap_session *s, enum imap_enabled what)
+{
+	return s->enabled & what;
+}
+/* A CONDSTORE enabling command has come (RFC 7162 section 3.1): the first one tells the
+ * HIGHESTMODSEQ of the selected mailbox. enable.c. */
+void imap_enable_condstore(struct imap_session *s);
+
 /* The tagged reply. `text` begins with the response code, if any: "[READ-ONLY] done"; it is
  * static or in the command arena. All return what the handler is to return. */
 enum step imap_ok(struct imap_session *s, const char *text);
 enum step imap_no(struct imap_session *s, const char *text);
+/* Messages have been expunged: with HIGHESTMODSEQ (RFC 7162 sections 3.2.7 and 3.2.9). */
+enum step imap_ok_expunged(struct imap_session *s, const char *text);
 /* Counts towards the limit of protocol errors. */
 enum step imap_bad(struct imap_session *s, const char *text);
 /* NO with the response code (RFC 5530, 9208) and words for this outcome of the store. */

@@ -1,6 +1,7 @@
 /* imapd/status.c - STATUS, and its items for LIST. In the back.
  *
- * RFC 9051 section 6.3.11; RFC 3501 section 6.3.10 (RECENT); RFC 8438 (STATUS=SIZE). The
+ * RFC 9051 section 6.3.11; RFC 3501 section 6.3.10 (RECENT); RFC 8438 (STATUS=SIZE);
+ * RFC 7162 section 3.1.7 (HIGHESTMODSEQ). The
  * counts are kept in the mailbox's record, so this costs the same for any mailbox. */
 #include "imapd/grammar_priv.h"
 #include "imapd/list_priv.h"
@@ -14,7 +15,7 @@ static const struct {
 	{ "MESSAGES", STATUS_MESSAGES }, { "RECENT", STATUS_RECENT },
 	{ "UIDNEXT", STATUS_UIDNEXT },	 { "UIDVALIDITY", STATUS_UIDVALIDITY },
 	{ "UNSEEN", STATUS_UNSEEN },	 { "DELETED", STATUS_DELETED },
-	{ "SIZE", STATUS_SIZE },
+	{ "SIZE", STATUS_SIZE },	 { "HIGHESTMODSEQ", STATUS_HIGHESTMODSEQ },
 };
 
 static bool take_status_item(struct cursor *c, unsigned *items)
@@ -66,6 +67,7 @@ static uint64_t item_value(struct read *read, const struct mailbox *mailbox, enu
 	case STATUS_DELETED: return mailbox->deleted;
 	case STATUS_SIZE: return mailbox->size_octets;
 	case STATUS_RECENT: return count_recent(read, mailbox);
+	case STATUS_HIGHESTMODSEQ: return mailbox->highest_modseq;
 	}
 	return 0;
 }
@@ -95,6 +97,8 @@ enum step imap_status(struct imap_session *s, struct cursor *args, bool uid)
 	if (!take_mailbox(args, &s->command_arena, imap_is_rev2(s), &name) || !take_space(args) ||
 	    !take_status_items(args, &items) || !at_end(args))
 		return imap_bad(s, "A mailbox name and a list of known items, please");
+	if (items & STATUS_HIGHESTMODSEQ)
+		imap_enable_condstore(s);
 	struct mailbox *mailbox = arena_alloc(&s->command_arena, sizeof(*mailbox));
 	struct read *read = read_begin(s->back->store);
 	enum err err = mailbox_find(read, s->account_id, name, &s->command_arena, mailbox);

@@ -1,11 +1,13 @@
 /* imapd/store.c - STORE, and the \Seen that FETCH sets. In the back.
  *
- * RFC 9051 section 6.4.6 and 6.4.9. The job looks into the change log just before it writes,
+ * RFC 9051 section 6.4.6 and 6.4.9, RFC 7162 section 3.1.3 (UNCHANGEDSINCE). The job looks into the change log just before it writes,
  * so the view then stands exactly at our own change: what others changed before is told even
- * to a .SILENT client, what we changed only to one who asked. Left out: UNCHANGEDSINCE
- * (CONDSTORE). */
+ * to a .SILENT client, what we changed only to one who asked, or its MODSEQ to one who knows
+ * CONDSTORE. */
 #include "imapd/grammar_priv.h"
+#include "imapd/respond_priv.h"
 #include "imapd/view_priv.h"
+#include "imapd/walk_priv.h"
 
 struct store_work {
 	uint64_t mailbox_id;
@@ -13,7 +15,7 @@ struct store_work {
 	struct ranges uids;
 	struct store_flags change;
 	/* results, set anew by each run */
-	struct ranges others_changed, others_vanished, changed;
+	struct ranges others_changed, others_vanished, changed, modified;
 	bool knows_others; /* false: the log did not reach back to since_modseq */
 	uint64_t modseq;
 };
@@ -23,6 +25,7 @@ static void clear_results(struct store_work *work)
 	ranges_free(&work->others_changed);
 	ranges_free(&work->others_vanished);
 	ranges_free(&work->changed);
+	ranges_free(&work->modified);
 	work->knows_others = false;
 }
 
@@ -37,11 +40,11 @@ static enum err run_store(struct write *write, struct job *job)
 			     &work->modseq);
 }
 
-/* Moves the view past our own change. Where the log was cut it stays, and the next sync tells
+/* Moves the view past our own change, if any. Where the log was cut it stays, and the next sync tells
  * our change like any other. */
 static void move_view(struct imap_view *view, const struct store_work *work)
 {
-	if (!work->knows_others || work->changed.count == 0)
+	if (!work->knows_others)
 		return;
 	view_note(view, &work->others_changed, &work->others_vanished);
 	if (work->modseq > view->modseq)
@@ -53,6 +56,7 @@ static struct store_work *store_begin(struct imap_session *s)
 	struct store_work *work = arena_alloc(&s->command_arena, sizeof(*work));
 	work->mailbox_id = s->view->mailbox_id;
 	work->since_modseq = s->view->modseq;
+	work->change.modified_out = &work->modified;
 	return work;
 }
 
@@ -70,6 +74,39 @@ static void store_fini(struct imap_session *s)
 	clear_results(command->store);
 }
 
+/* What the client is told beside what others did. The MODSEQ of each message that passed the
+ * test goes out even where it had those flags already (RFC 7162 section 3.1.3). */
+static void note_stored(struct imap_view *view, const struct store_command *command)
+{
+	const struct store_work *work = command->store;
+	if (!command->is_silent) {
+		view_note_flags(view, &work->uids);
+		return;
+	}
+	view_note_modseqs(view, work->change.is_conditional ? &work->uids : &work->changed);
+	view_note_flags(view, &work->modified);
+}
+
+/* "[MODIFIED 7,9] text", in the command's arena */
+static const char *modified_text(struct imap_session *s, const struct store_command *command,
+				 const char *text)
+{
+	struct buffer code = { 0 };
+	struct ranges numbers = { 0 };
+	if (command->uid)
+		ranges_copy(&command->store->modified, &numbers);
+	else
+		members_to_ranks(&s->view->uids, &command->store->modified, &numbers);
+	buffer_add_cstr(&code, "[MODIFIED ");
+	respond_ranges(&code, &numbers);
+	buffer_add_cstr(&code, "] ");
+	buffer_add_cstr(&code, text);
+	const char *kept = arena_string(&s->command_arena, buffer_slice(&code));
+	ranges_free(&numbers);
+	buffer_free(&code);
+	return kept;
+}
+
 static enum step after_store(struct imap_session *s, enum err outcome)
 {
 	struct store_command *command = s->work;
@@ -77,15 +114,32 @@ static enum step after_store(struct imap_session *s, enum err outcome)
 	if (outcome != ERR_OK)
 		return imap_refuse(s, outcome);
 	move_view(s->view, command->store);
-	if (!command->is_silent)
-		view_note_flags(s->view, &command->store->uids);
+	note_stored(s->view, command);
 	ranges_intersect(&command->store->uids, &s->view->vanished, &missing);
-	bool all_there = missing.count == 0;
+	bool all_there = missing.count == 0, is_modified = command->store->modified.count > 0;
 	ranges_free(&missing);
 	/* RFC 2180 section 4.2: the client may not know yet that it named what is no more. */
 	if (!all_there && !command->uid)
-		return imap_no(s, "[EXPUNGEISSUED] Some of the messages are no longer there");
+		return imap_no(s, is_modified
+					  ? modified_text(s, command, "Some are no longer there")
+					  : "[EXPUNGEISSUED] Some are no longer there");
+	if (is_modified)
+		return imap_ok(s, modified_text(s, command, "Conditional STORE failed for some"));
 	return imap_ok(s, "STORE completed");
+}
+
+/* store-modifiers = "(" "UNCHANGEDSINCE" SP mod-sequence-valzer ")" SP, or nothing */
+static bool take_store_modifiers(struct cursor *at, struct store_flags *change)
+{
+	struct cursor c = *at;
+	if (!take_byte(&c, '('))
+		return true;
+	if (!take_keyword(&c, "UNCHANGEDSINCE") || !take_space(&c) ||
+	    !take_number64(&c, &change->unchanged_since) || !take_byte(&c, ')') || !take_space(&c))
+		return false;
+	change->is_conditional = true;
+	*at = c;
+	return true;
 }
 
 /* store-att-flags = (["+" / "-"] "FLAGS" [".SILENT"]) SP (flag-list / (flag *(SP flag))) */
@@ -124,6 +178,7 @@ enum step imap_store(struct imap_session *s, struct cursor *args, bool uid)
 	s->work = command;
 	s->work_fini = store_fini;
 	if (!take_sequence_set(args, arena, &set) || !take_space(args) ||
+	    !take_store_modifiers(args, &command->store->change) ||
 	    !take_store_att_flags(args, arena, command, &list) || !at_end(args))
 		return imap_bad(s, "STORE needs messages, what to do, and known flags");
 	if (!view_resolve(s->view, &set, uid, &command->store->uids))
@@ -132,6 +187,8 @@ enum step imap_store(struct imap_session *s, struct cursor *args, bool uid)
 		return imap_no(s, "[NOPERM] The mailbox is selected read-only");
 	if (flag_list_check(&list) != ERR_OK)
 		return imap_refuse(s, ERR_LIMIT);
+	if (command->store->change.is_conditional)
+		imap_enable_condstore(s);
 	if (command->store->uids.count == 0 || s->view->is_gone)
 		return imap_ok(s, "No such message, so nothing stored");
 	return imap_write(s, run_store, command->store, after_store);

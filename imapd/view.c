@@ -3,7 +3,8 @@
  * RFC 9051 sections 2.3.1.2 (sequence numbers), 5.2, 5.5, 7.4 and 7.5; RFC 2180 for mailboxes
  * that several sessions change. What the store knows and the client does not is kept as two
  * sets of UIDs, so an idle session on any number of messages costs bytes. A mailbox that
- * somebody deletes is told as emptied (RFC 2180 section 3.2). Left out: VANISHED (QRESYNC).
+ * somebody deletes is told as emptied (RFC 2180 section 3.2). MODSEQ and VANISHED are those of
+ * RFC 7162; while expunges wait to be told, HIGHESTMODSEQ stays below them (section 3.2).
  *
  * Sets of many runs are merged and walked in one pass; nothing here looks up a rank per
  * message. */
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 
 #include "base/heap.h"
+#include "imapd/respond_priv.h"
 
 /* a without b, into an empty set. */
 static void ranges_subtract(const struct ranges *a, const struct ranges *b, struct ranges *set_out)
@@ -88,7 +90,7 @@ struct imap_view *view_new(struct imap_session *s, struct read *read, const stru
 	view->mailbox_id = mailbox->mailbox_id;
 	view->uidvalidity = mailbox->uidvalidity;
 	view->is_read_only = is_read_only;
-	view->modseq = mailbox->highest_modseq;
+	view->modseq = view->told_modseq = mailbox->highest_modseq;
 	view->uidnext = mailbox->uidnext;
 	view->recent_from_uid = mailbox->recent_from_uid;
 	view->keywords_hash = keywords_hash(mailbox);
@@ -110,6 +112,8 @@ void view_free(struct imap_view **view_ptr)
 	ranges_free(&view->uids);
 	ranges_free(&view->vanished);
 	ranges_free(&view->changed);
+	ranges_free(&view->touched);
+	ranges_free(&view->earlier);
 	ranges_free(&view->saved_result);
 	free(view);
 	*view_ptr = NULL;
@@ -167,13 +171,25 @@ bool view_resolve(const struct imap_view *view, const struct sequence_set *set, 
 
 /* ---- from the store into the view ---- */
 
-void view_note_flags(struct imap_view *view, const struct ranges *uids)
+/* Those of `uids` that the client knows and may still ask for. */
+static void note(struct imap_view *view, struct ranges *set, const struct ranges *uids)
 {
 	struct ranges known = { 0 };
 	ranges_intersect(uids, &view->uids, &known);
-	ranges_join(&view->changed, &known);
-	ranges_drop(&view->changed, &view->vanished);
+	ranges_join(set, &known);
+	ranges_drop(set, &view->vanished);
 	ranges_free(&known);
+}
+
+void view_note_flags(struct imap_view *view, const struct ranges *uids)
+{
+	note(view, &view->changed, uids);
+}
+
+void view_note_modseqs(struct imap_view *view, const struct ranges *uids)
+{
+	if (imap_has(view->s, IMAP_ENABLED_CONDSTORE))
+		note(view, &view->touched, uids);
 }
 
 void view_note(struct imap_view *view, const struct ranges *changed, const struct ranges *vanished)
@@ -182,6 +198,7 @@ void view_note(struct imap_view *view, const struct ranges *changed, const struc
 
 	ranges_intersect(vanished, &view->uids, &gone);
 	ranges_join(&view->vanished, &gone);
+	ranges_drop(&view->touched, &gone);
 	view_note_flags(view, changed);
 	ranges_subtract(changed, vanished, &arrived);
 	if (view->uidnext > 1)
@@ -224,6 +241,7 @@ static void lose_mailbox(struct imap_view *view)
 	view->is_gone = true;
 	ranges_copy(&view->uids, &view->vanished);
 	ranges_free(&view->changed);
+	ranges_free(&view->touched);
 }
 
 enum err view_sync(struct imap_view *view, struct read *read)
@@ -265,6 +283,34 @@ out:
 }
 
 /* ---- from the view to the client ---- */
+
+enum { VANISHED_RUNS_MAX = 500 /* in one response */ };
+
+/* "* VANISHED (EARLIER) 1:5,7", in responses of a bounded length. False: the output is full. */
+static bool tell_vanished(struct imap_view *view, struct ranges *uids, const char *name)
+{
+	struct session *session = &view->s->session;
+	uint32_t at = 0;
+	while (at < uids->count && !session_out_is_full(session)) {
+		uint32_t count = uids->count - at;
+		struct ranges some = {
+			.runs = uids->runs + at,
+			.count = count < VANISHED_RUNS_MAX ? count : VANISHED_RUNS_MAX,
+		};
+		buffer_add_cstr(&session->out, name);
+		respond_ranges(&session->out, &some);
+		buffer_add_cstr(&session->out, "\r\n");
+		at += some.count;
+	}
+	struct ranges told = { .runs = uids->runs, .count = at }, left = { 0 };
+	if (uids == &view->vanished)
+		ranges_drop(&view->uids, &told);
+	for (; at < uids->count; at++)
+		ranges_add(&left, uids->runs[at].first, uids->runs[at].last);
+	ranges_free(uids);
+	*uids = left;
+	return left.count == 0;
+}
 
 /* From the highest on, so that no number shifts before it is told: each is the message's rank
  * in `uids` as it stands. False: the output is full. */
@@ -341,39 +387,94 @@ static uint32_t walk_to(struct number_walk *walk, uint32_t uid)
 }
 
 /* Every unsolicited FETCH bears its UID (RFC 9051 section 7.5.2). */
-static bool tell_flags(struct imap_view *view, struct read *read, const struct mailbox *mailbox)
+static void tell_change(struct imap_view *view, const struct mailbox *mailbox, uint32_t seqnum,
+			const struct message_entry *entry, bool with_flags)
 {
 	struct buffer *out = &view->s->session.out;
-	struct number_walk walk = { .uids = &view->uids };
-	uint32_t uid = 0;
+	buffer_add_format(out, "* %u FETCH (UID %u", seqnum, entry->uid);
+	if (with_flags) {
+		buffer_add_cstr(out, " FLAGS ");
+		respond_flags(out, mailbox, entry, view_is_recent(view, entry->uid));
+	}
+	if (imap_has(view->s, IMAP_ENABLED_CONDSTORE)) {
+		buffer_add_format(out, " MODSEQ (%llu)", (unsigned long long)entry->modseq);
+		view->has_told_modseqs = true;
+	}
+	buffer_add_cstr(out, ")\r\n");
+}
 
-	while (ranges_next(&view->changed, uid + 1, &uid)) {
+static bool tell_changes(struct imap_view *view, struct read *read, const struct mailbox *mailbox)
+{
+	struct number_walk walk = { .uids = &view->uids };
+	uint32_t uid = 0, next_touched;
+
+	for (;;) {
 		struct message_entry entry;
+		uint32_t next;
+		bool is_changed = ranges_next(&view->changed, uid + 1, &next);
+		if (ranges_next(&view->touched, uid + 1, &next_touched) &&
+		    (!is_changed || next_touched < next)) {
+			is_changed = false;
+			next = next_touched;
+		} else if (!is_changed) {
+			break;
+		}
 		if (session_out_is_full(&view->s->session)) {
-			ranges_remove(&view->changed, 1, uid - 1);
+			ranges_remove(&view->changed, 0, next - 1);
+			ranges_remove(&view->touched, 0, next - 1);
 			return false;
 		}
+		uid = next;
 		uint32_t seqnum = walk_to(&walk, uid);
-		if (message_get(read, view->mailbox_id, uid, &entry) == ERR_OK) {
-			buffer_add_format(out, "* %u FETCH (UID %u FLAGS ", seqnum, uid);
-			respond_flags(out, mailbox, &entry, view_is_recent(view, uid));
-			buffer_add_cstr(out, ")\r\n");
-		}
+		if (message_get(read, view->mailbox_id, uid, &entry) == ERR_OK)
+			tell_change(view, mailbox, seqnum, &entry, is_changed);
 		if (uid == UINT32_MAX)
 			break;
 	}
 	ranges_free(&view->changed);
+	ranges_free(&view->touched);
 	return true;
+}
+
+void view_tell_highest_modseq(struct imap_view *view)
+{
+	buffer_add_format(
+		&view->s->session.out, "* OK [HIGHESTMODSEQ %llu] Highest\r\n",
+		(unsigned long long)(view->vanished.count ? view->told_modseq : view->modseq));
+}
+
+/* All has been told that may be. A client that saw MODSEQs of what came after an expunge which
+ * it has not been told must not think itself further than that (RFC 7162 section 3.2). */
+static void end_telling(struct imap_view *view)
+{
+	if (view->vanished.count == 0)
+		view->told_modseq = view->modseq;
+	else if (view->has_told_modseqs && imap_has(view->s, IMAP_ENABLED_QRESYNC))
+		view_tell_highest_modseq(view);
+	view->has_told_modseqs = false;
+}
+
+bool view_tell_earlier(struct imap_view *view)
+{
+	return view->earlier.count == 0 ||
+	       tell_vanished(view, &view->earlier, "* VANISHED (EARLIER) ");
 }
 
 bool view_tell(struct imap_view *view, bool with_expunges)
 {
-	if (with_expunges && view->vanished.count > 0 && !tell_expunges(view))
+	if (!view_tell_earlier(view))
+		return false;
+	if (with_expunges && view->vanished.count > 0 &&
+	    !(imap_has(view->s, IMAP_ENABLED_QRESYNC)
+		      ? tell_vanished(view, &view->vanished, "* VANISHED ")
+		      : tell_expunges(view)))
 		return false;
 	if (view->tell_exists)
 		tell_exists(view);
-	if (view->changed.count == 0)
+	if (view->changed.count == 0 && view->touched.count == 0) {
+		end_telling(view);
 		return true;
+	}
 
 	struct arena arena = { 0 };
 	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
@@ -381,11 +482,14 @@ bool view_tell(struct imap_view *view, bool with_expunges)
 	bool is_done = true;
 	if (mailbox_get(read, view->mailbox_id, &arena, mailbox) == ERR_OK) {
 		tell_keywords(view, mailbox);
-		is_done = tell_flags(view, read, mailbox);
+		is_done = tell_changes(view, read, mailbox);
 	} else {
 		ranges_free(&view->changed);
+		ranges_free(&view->touched);
 	}
 	read_end(&read);
 	arena_fini(&arena);
+	if (is_done)
+		end_telling(view);
 	return is_done;
 }

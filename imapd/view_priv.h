@@ -23,6 +23,10 @@ struct imap_view {
 	uint64_t modseq;	/* everything up to here is in uids or in the two sets below */
 	struct ranges vanished; /* members of uids */
 	struct ranges changed;	/* members of uids whose flags are to be told */
+	struct ranges touched;	/* members of uids whose MODSEQ is to be told, flags or not */
+	struct ranges earlier;	/* UIDs to be told as VANISHED (EARLIER) */
+	uint64_t told_modseq;	/* everything up to here has been told, expunges too */
+	bool has_told_modseqs;	/* MODSEQ items went out since view_tell() ended last */
 	bool tell_exists;
 	uint64_t keywords_hash;	    /* of the keyword names last told with FLAGS */
 	uint32_t recent_from_uid;   /* \Recent from here on (RFC 3501); UINT32_MAX: none */
@@ -58,14 +62,22 @@ enum err view_sync(struct imap_view *view, struct read *read);
 void view_note(struct imap_view *view, const struct ranges *changed, const struct ranges *vanished);
 /* The flags of these members are to be told, whether or not they changed. */
 void view_note_flags(struct imap_view *view, const struct ranges *uids);
+/* To a CONDSTORE client their MODSEQ is to be told, flags only where they are news. */
+void view_note_modseqs(struct imap_view *view, const struct ranges *uids);
+/* "* OK [HIGHESTMODSEQ n]": up to which the client has been told everything. */
+void view_tell_highest_modseq(struct imap_view *view);
 uint32_t view_recent_count(const struct imap_view *view);
-/* Tells the client, on s->session.out: FLAGS, EXPUNGE (where allowed), EXISTS, RECENT, FETCH.
+/* Tells the client, on s->session.out: FLAGS, EXPUNGE or VANISHED (where allowed), EXISTS,
+ * RECENT, FETCH.
  * False: the output is full; call again when it has drained. Without expunges it keeps them. */
 bool view_tell(struct imap_view *view, bool with_expunges);
+/* Of that only VANISHED (EARLIER), which goes before all FETCH responses of a command. */
+bool view_tell_earlier(struct imap_view *view);
 /* FETCH tells the flags of a message itself: not to be told once more. */
 static inline void view_flags_told(struct imap_view *view, uint32_t uid)
 {
 	ranges_remove(&view->changed, uid, uid);
+	ranges_remove(&view->touched, uid, uid);
 }
 static inline bool view_flags_are_news(const struct imap_view *view, uint32_t uid)
 {

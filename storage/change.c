@@ -1,5 +1,5 @@
 /* storage/change.c - the change log of a mailbox: which UIDs changed or vanished at which MODSEQ
- * (RFC 7162 asks for it later; sessions keep up by it now).
+ * (RFC 7162). Sessions keep up by it, and clients that come back.
  *
  * It is bounded, in rows and in octets; the oldest go first, many at a time. Who was away
  * longer compares with the messages themselves. Runs in the back. */
@@ -7,7 +7,7 @@
 #include "storage/store_priv.h"
 
 enum {
-	LOG_ROWS_MAX = 1024,
+	LOG_ROWS_MAX = 2048, /* half of them are kept: a client may miss 1,000 changes */
 	LOG_OCTETS_MAX = 256 * 1024,
 	ROW_OVERHEAD = 17, /* its key */
 };

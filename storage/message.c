@@ -263,7 +263,11 @@ static enum err store_run(struct row *row, struct mailbox *mailbox, struct range
 	bool more = entry_seek(row, mailbox->mailbox_id, run.first);
 	while (err == ERR_OK && more && entry_uid(row) <= run.last) {
 		uint32_t uid = entry_uid(row);
-		if (entry_decode(row->value, uid, &entry)) {
+		if (!entry_decode(row->value, uid, &entry)) {
+			entry_damaged(mailbox->mailbox_id, uid);
+		} else if (change->is_conditional && entry.modseq > change->unchanged_since) {
+			ranges_add(change->modified_out, uid, uid);
+		} else {
 			uint8_t flags =
 				(uint8_t)change_bits(change->change, entry.flags, change->flags);
 			uint64_t bits = change_bits(change->change, entry.keywords, keywords);
@@ -278,8 +282,6 @@ static enum err store_run(struct row *row, struct mailbox *mailbox, struct range
 				err = row_replace(row, slice_of(value, sizeof(value)));
 				ranges_add(changed, uid, uid);
 			}
-		} else {
-			entry_damaged(mailbox->mailbox_id, uid);
 		}
 		more = entry_next(row, mailbox->mailbox_id);
 	}
@@ -302,6 +304,8 @@ enum err message_store(struct write *write, uint64_t mailbox_id, const struct ra
 	if (err != ERR_OK)
 		return err;
 	uint64_t modseq = account->row.account.modseq + 1;
+	if (change->is_conditional)
+		ranges_clear(change->modified_out);
 	row_open(&row, write_read(write), DB_MAILBOX);
 	for (uint32_t i = 0; i < uids->count && err == ERR_OK; i++)
 		err = store_run(&row, &slot->record.mailbox, uids->runs[i], change, keywords,

@@ -75,6 +75,11 @@ struct store_flags {
 	uint8_t flags;
 	const struct slice *keywords;
 	size_t keyword_count;
+	/* Leaves alone what has a higher MODSEQ than this (RFC 7162 section 3.1.3), and gives it in
+	 * `modified_out`, which is set anew. */
+	bool is_conditional;
+	uint64_t unchanged_since;
+	struct ranges *modified_out; /* may be NULL where it is not conditional */
 };
 /* Changes flags of those of `uids` that are there, all under one MODSEQ; messages that have
  * them already keep theirs. `changed_out` (may be NULL) gets the UIDs that did change,
