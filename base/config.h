@@ -60,6 +60,10 @@ struct config {
 	unsigned scrub_days;	      /* in which everything stored is read once; 0: never */
 	unsigned connections;	      /* of all clients together */
 	unsigned connections_per_address;
+	/* Of one client address, 0: no limit; eight times as much of the network around it. */
+	unsigned connections_per_minute, messages_per_minute, commands_per_minute;
+	unsigned errors_per_hour, unknown_recipients_per_hour;
+	unsigned minimum_rate;	    /* octets a second that a message must come with; 0: any */
 	unsigned protocol_errors;   /* of one connection before it is closed */
 	unsigned failed_logins;	    /* of one connection before it is closed */
 	unsigned idle_imap_seconds; /* RFC 9051 section 5.4: at least 30 minutes */

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/config.h"
+#include "runtime/limits.h"
 #include "runtime/link.h"
 #include "runtime/resolver.h"
 #include "runtime/stream.h"
@@ -11,6 +12,7 @@ struct front {
 	struct link *link;
 	struct tls_context *tls;     /* for STARTTLS; replaced at a reload: read it when needed */
 	const struct config *config; /* likewise */
+	struct limits *limits;	     /* all loops'; NULL: there are none */
 	struct resolver *resolver;   /* all loops'; NULL: DNS knows nothing */
 };
 

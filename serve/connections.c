@@ -11,7 +11,7 @@
 
 #include "base/heap.h"
 #include "base/random.h"
-#include "serve/exempt_priv.h"
+#include "runtime/exempt.h"
 
 enum { SLOTS_FIRST = 64, IPV6_SITE_OCTETS = 8 };
 

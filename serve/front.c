@@ -14,7 +14,11 @@
 #include "runtime/sandbox.h"
 #include "runtime/session.h"
 
-enum { GOODBYE_MS = 1000 }; /* for clients to close their side, after the last session */
+enum {
+	GOODBYE_MS = 1000, /* for clients to close their side, after the last session */
+	/* Addresses and networks whose use is remembered; about 1 MB. */
+	LIMITS_ENTRIES = 16 * 1024,
+};
 
 static struct front_loop *front_loop_of(struct child_loop *loop)
 {
@@ -41,19 +45,27 @@ static struct resolver *make_resolver(struct child *child)
 	return resolver_new(child->loops[0]->loop, &options);
 }
 
-static void loop_set_up(struct front_loop *loop, struct connections *connections,
-			struct resolver *resolver, struct tls_context *tls)
+/* What all loops share. */
+struct commons {
+	struct connections *connections;
+	struct limits *limits;
+	struct resolver *resolver;
+};
+
+static void loop_set_up(struct front_loop *loop, const struct commons *commons,
+			struct tls_context *tls)
 {
 	struct child *child = loop->child_loop.child;
 	size_t count = 0;
-	loop->connections = connections;
+	loop->connections = commons->connections;
 	loop->reserve_fd = eventfd(0, EFD_CLOEXEC);
 	loop->front = (struct front){
 		.loop = loop->child_loop.loop,
 		.link = link_new(loop->child_loop.loop),
 		.tls = tls_context_hold(tls),
 		.config = child->config,
-		.resolver = resolver,
+		.limits = commons->limits,
+		.resolver = commons->resolver,
 	};
 	loop->gates = heap_alloc_array(child->listener_count, sizeof(struct gate));
 	for (size_t i = 0; i < child->listener_count; i++) {
@@ -69,13 +81,15 @@ static bool front_start_role(struct child *child)
 	struct tls_context *tls = make_tls(child);
 	if (!tls || sandbox_front(&child->order.user) != ERR_OK)
 		return false;
-	struct connections *connections = connections_new(child->config);
-	struct resolver *resolver = make_resolver(child);
-	if (!resolver)
+	struct commons *commons = heap_alloc(sizeof(*commons));
+	commons->connections = connections_new(child->config);
+	commons->limits = limits_new(child->config, LIMITS_ENTRIES);
+	commons->resolver = make_resolver(child);
+	if (!commons->resolver)
 		return false;
-	child->role = connections;
+	child->role = commons;
 	for (unsigned i = 0; i < child->order.loops; i++)
-		loop_set_up(front_loop_of(child->loops[i]), connections, resolver, tls);
+		loop_set_up(front_loop_of(child->loops[i]), commons, tls);
 	tls_context_release(&tls);
 	return true;
 }
@@ -108,7 +122,9 @@ static void run_renewal(struct child_loop *child_loop, void *data)
 static void front_reload(struct child *child)
 {
 	struct tls_context *tls = make_tls(child); /* NULL: the old one stays */
-	connections_set_limits(child->role, child->config);
+	struct commons *commons = child->role;
+	connections_set_limits(commons->connections, child->config);
+	limits_set(commons->limits, child->config);
 	for (unsigned i = 0; i < child->order.loops; i++) {
 		struct renewal *renewal = heap_alloc(sizeof(*renewal));
 		renewal->config = child->config;

@@ -191,6 +191,13 @@ static bool accept_one(struct gate *gate)
 		return true; /* that client has gone already (accept(2), "Error handling") */
 	}
 	peer_from_sockaddr((struct sockaddr *)&address, &peer);
+	struct limits *limits = gate->owner->front.limits;
+	if (!limits_take(limits, &peer, LIMIT_CONNECTIONS) ||
+	    !limits_has(limits, &peer, LIMIT_ERRORS)) {
+		log_refusal(gate, &peer, "too-fast");
+		refuse(gate, fd);
+		return true;
+	}
 	switch (connections_enter(gate->owner->connections, &peer)) {
 	case CONNECTION_EXEMPT: admit(gate, fd, &peer, false); break;
 	case CONNECTION_COUNTED: admit(gate, fd, &peer, true); break;

@@ -23,7 +23,7 @@
 #include "pop3d/pop3d.h"
 #include "runtime/messages.h"
 #include "runtime/pool.h"
-#include "serve/exempt_priv.h"
+#include "runtime/exempt.h"
 #include "storage/account.h"
 
 enum {

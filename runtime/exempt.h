@@ -1,4 +1,4 @@
-/* serve/exempt_priv.h - [limits] exempt, ready for asking. Constant once made: any thread. */
+/* runtime/exempt.h - [limits] exempt, ready for asking. Constant once made: any thread. */
 #pragma once
 
 #include "base/config.h"

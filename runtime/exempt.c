@@ -1,5 +1,5 @@
-/* serve/exempt.c - the networks that no limit touches. Runs in both. */
-#include "serve/exempt_priv.h"
+/* runtime/exempt.c - the networks that no limit touches. Runs in both. */
+#include "runtime/exempt.h"
 
 #include <stdlib.h>
 
