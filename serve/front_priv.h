@@ -16,6 +16,8 @@ struct gate {
 	enum config_service service;
 	struct descriptor *descriptor; /* NULL: shut */
 	struct timer *pause;	       /* after the kernel ran out of something */
+	uint64_t told_ms;	       /* when a refusal was logged last */
+	unsigned untold;	       /* refusals since, which were not */
 };
 
 struct front_loop {

@@ -51,13 +51,21 @@ struct guest {
 	enum config_service service;
 };
 
-static void log_refusal(const struct gate *gate, const struct peer *peer, const char *why)
+/* At most one a second: who knocks in vain must not fill the log. */
+static void log_refusal(struct gate *gate, const struct peer *peer, const char *why)
 {
 	char text[PEER_TEXT_MAX];
+	uint64_t now_ms = loop_now_ms(gate->owner->child_loop.loop);
+	if (gate->told_ms != 0 && now_ms - gate->told_ms < 1000) {
+		gate->untold++;
+		return;
+	}
+	gate->told_ms = now_ms;
 	peer_format(peer, text);
 	log_warning(NULL, EVENT("connection-refused"),
 		    WORD("service", config_service_name(gate->service)), CSTR("peer", text),
-		    WORD("why", why));
+		    WORD("why", why), NUM("more", gate->untold));
+	gate->untold = 0;
 }
 
 /* A client that has just come reads this; whether it fits is the kernel's, and it does. */
@@ -193,7 +201,7 @@ static bool accept_one(struct gate *gate)
 	peer_from_sockaddr((struct sockaddr *)&address, &peer);
 	struct limits *limits = gate->owner->front.limits;
 	if (!limits_take(limits, &peer, LIMIT_CONNECTIONS) ||
-	    !limits_has(limits, &peer, LIMIT_ERRORS)) {
+	    (gate->service == SERVICE_SMTP && !limits_has(limits, &peer, LIMIT_ERRORS))) {
 		log_refusal(gate, &peer, "too-fast");
 		refuse(gate, fd);
 		return true;

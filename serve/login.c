@@ -21,9 +21,9 @@
 #include "imapd/imapd.h"
 #include "mail/address.h"
 #include "pop3d/pop3d.h"
+#include "runtime/exempt.h"
 #include "runtime/messages.h"
 #include "runtime/pool.h"
-#include "runtime/exempt.h"
 #include "storage/account.h"
 
 enum {

@@ -160,6 +160,7 @@ static enum step filed(struct smtp_session *s)
 		buffer_add_format(&s->session.out, "250 2.0.0 Message %llx accepted\r\n",
 				  (unsigned long long)s->message_id);
 		s->accepted++;
+		limits_note_good(s->front->limits, &s->client.peer);
 		s->errors = 0;
 		smtp_reset(s);
 		return STEP_AGAIN;

@@ -34,6 +34,8 @@ enum step smtp_mail(struct smtp_session *s, struct cursor *args)
 	refusal = take_mail_parameters(args, &s->command_arena, &parameters);
 	if (refusal == REPLY_NONE && parameters.size_octets > size_max_octets)
 		refusal = REPLY_TOO_LARGE;
+	if (refusal == REPLY_NONE && !smtp_allows(s, LIMIT_MESSAGES))
+		refusal = REPLY_TOO_MANY_MESSAGES;
 	if (refusal != REPLY_NONE)
 		goto refuse;
 
@@ -54,6 +56,8 @@ static enum step rcpt_answered(struct smtp_session *s)
 	struct slice forward_path = buffer_slice(&s->asked_path);
 	enum smtp_reply_name reply = smtp_reply_of_verdict(s->verdict);
 
+	if (s->verdict == RECIPIENT_UNKNOWN)
+		(void)smtp_allows(s, LIMIT_UNKNOWN_RECIPIENTS);
 	if (s->verdict == RECIPIENT_OK) {
 		struct envelope_recipient recipient = { .forward_path = forward_path };
 		envelope_encode_recipient(&recipient, &s->transaction.recipients);
@@ -97,6 +101,12 @@ enum step smtp_rcpt(struct smtp_session *s, struct cursor *args)
 	if ((refusal = take_rcpt_parameters(args)) != REPLY_NONE)
 		goto refuse;
 	struct slice forward_path = path_text(&address, &s->command_arena);
+	/* Else who guesses would learn which ones there are. */
+	if (!smtp_is_signed_in(s) &&
+	    !limits_has(s->front->limits, &s->client.peer, LIMIT_UNKNOWN_RECIPIENTS)) {
+		refusal = REPLY_TOO_MANY_UNKNOWN;
+		goto refuse;
+	}
 	if (!has_room_for(s, forward_path)) {
 		refusal = REPLY_TOO_MANY_RECIPIENTS;
 		goto refuse;

@@ -82,6 +82,13 @@ static const struct reply replies[REPLY_COUNT] = {
 	[REPLY_TRY_AGAIN] = { "451", "4.3.0", "Local error in processing, try again later" },
 	[REPLY_TOKEN_GONE] = { "451", "4.7.0", "Authentication has expired, connect again" },
 
+	[REPLY_TOO_MANY_MESSAGES] = { "450", "4.7.1",
+				      "Too many messages from your address, try again later" },
+	[REPLY_TOO_MANY_UNKNOWN] = { "450", "4.7.1",
+				     "Too many unknown recipients from your address, try again "
+				     "later" },
+	[REPLY_TOO_FAST] = { "421", "4.7.0", "Too many commands from your address, try again later",
+			     NAMES_HOST },
 	[REPLY_TOO_MANY_ERRORS] = { "421", "4.7.0", "Too many errors, closing connection",
 				    NAMES_HOST },
 	[REPLY_TOO_MANY_SIGN_INS] = { "421", "4.7.0",
@@ -111,6 +118,9 @@ void smtp_reply(struct smtp_session *s, enum smtp_reply_name name)
 	buffer_add_cstr(out, "\r\n");
 	if (reply->flags & COUNTS)
 		s->errors++;
+	/* Beyond what its address may have in an hour, this one ends the connection. */
+	if (reply->flags & COUNTS && !smtp_allows(s, LIMIT_ERRORS))
+		s->errors = s->front->config->protocol_errors;
 }
 
 unsigned smtp_reply_code(enum smtp_reply_name name)

@@ -48,6 +48,11 @@ bool smtp_is_signed_in(const struct smtp_session *s)
 	return token_is_set(&s->token);
 }
 
+bool smtp_allows(struct smtp_session *s, enum limit what)
+{
+	return smtp_is_signed_in(s) || limits_take(s->front->limits, &s->client.peer, what);
+}
+
 void smtp_reset(struct smtp_session *s)
 {
 	smtp_transaction_abandon(s);

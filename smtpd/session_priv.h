@@ -100,6 +100,8 @@ enum step smtp_wait(struct smtp_session *s, enum step (*resume)(struct smtp_sess
 /* Is mail submitted here, by users, rather than received from strangers? */
 bool smtp_is_submission(const struct smtp_session *s);
 bool smtp_is_signed_in(const struct smtp_session *s);
+/* Takes one of what the client's address may have; who has signed in has no such limit. */
+bool smtp_allows(struct smtp_session *s, enum limit what);
 
 /* commands.c */
 enum step smtp_dispatch(struct smtp_session *s, struct slice line);

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "tests/unit/smtpd/fake_link.h"
 
 static struct config *config;
@@ -90,6 +91,90 @@ static void begin_message(void)
 	fake_verdict(RECIPIENT_OK);
 	expect("250 2.1.0 Sender OK\r\n250 2.1.5 Recipient OK\r\n"
 	       "354 Start mail input; end with <CRLF>.<CRLF>\r\n");
+}
+
+/* ---- limits ---- */
+
+/* With so little for everybody; the address of start() is used up only by what a test does. */
+static void start_limited(void)
+{
+	static const struct config limited = {
+		.messages_per_minute = 2,
+		.commands_per_minute = 8,
+		.errors_per_hour = 2,
+		.unknown_recipients_per_hour = 1,
+	};
+	clock_set_fake_unix_ms(1000 * 1000);
+	front.limits = limits_new(&limited, 64);
+	start(SERVICE_SMTP, false);
+}
+
+static void finish_limited(void)
+{
+	finish();
+	limits_free(&front.limits);
+	clock_set_fake_unix_ms(-1);
+}
+
+static void messages_have_a_limit(void **state)
+{
+	start_limited();
+	say("MAIL FROM:<>\r\nRSET\r\nMAIL FROM:<>\r\nRSET\r\n");
+	expect("250 2.1.0 Sender OK\r\n250 2.0.0 OK\r\n250 2.1.0 Sender OK\r\n250 2.0.0 OK\r\n");
+	say("MAIL FROM:<>\r\n");
+	expect("450 4.7.1 Too many messages from your address, try again later\r\n");
+	clock_set_fake_unix_ms(1000 * 1000 + 31 * 1000);
+	say("MAIL FROM:<>\r\n");
+	expect("250 2.1.0 Sender OK\r\n");
+	finish_limited();
+}
+
+static void commands_have_a_limit(void **state)
+{
+	start_limited();
+	say("NOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\nNOOP\r\n");
+	expect_start("250 2.0.0 OK\r\n");
+	say("NOOP\r\nNOOP\r\n");
+	expect("421 4.7.0 mx.example.org Too many commands from your address, try again later\r\n");
+	assert_int_equal(last_step, STEP_CLOSE);
+	finish_limited();
+}
+
+/* Then a known one gets the same answer as an unknown one. */
+static void unknown_recipients_have_a_limit(void **state)
+{
+	start_limited();
+	say("MAIL FROM:<>\r\nRCPT TO:<nobody@example.org>\r\n");
+	fake_verdict(RECIPIENT_UNKNOWN);
+	expect("250 2.1.0 Sender OK\r\n550 5.1.1 No such mailbox here\r\n");
+	unsigned asked = fake.asked_count;
+	say("RCPT TO:<alice@example.org>\r\n");
+	expect("450 4.7.1 Too many unknown recipients from your address, try again later\r\n");
+	assert_int_equal(fake.asked_count, asked);
+	finish_limited();
+}
+
+static void errors_have_a_limit(void **state)
+{
+	start_limited();
+	say("GET / HTTP/1.1\r\nA\r\nB\r\n");
+	expect("500 5.5.1 Command not recognized\r\n500 5.5.1 Command not recognized\r\n"
+	       "500 5.5.1 Command not recognized\r\n"
+	       "421 4.7.0 mx.example.org Too many errors, closing connection\r\n");
+	assert_int_equal(last_step, STEP_CLOSE);
+	finish_limited();
+}
+
+static void an_accepted_message_makes_known(void **state)
+{
+	start_limited();
+	assert_false(limits_knows(front.limits, &session->client.peer));
+	begin_message();
+	say(".\r\n");
+	fake_filed(ERR_OK);
+	expect_start("250 2.0.0 ");
+	assert_true(limits_knows(front.limits, &session->client.peer));
+	finish_limited();
 }
 
 /* RFC 2920: the replies of a group leave together, once its input is used up. */
@@ -346,6 +431,11 @@ int main(void)
 		cmocka_unit_test(shutdown_waits_for_the_commit),
 		cmocka_unit_test(sign_in_is_forgotten_with_the_connection),
 		cmocka_unit_test(envelope_of_long_paths_fits),
+		cmocka_unit_test(messages_have_a_limit),
+		cmocka_unit_test(commands_have_a_limit),
+		cmocka_unit_test(unknown_recipients_have_a_limit),
+		cmocka_unit_test(errors_have_a_limit),
+		cmocka_unit_test(an_accepted_message_makes_known),
 	};
 	log_set_level(LOG_ERROR);
 	config = config_parse("test",
