@@ -32,6 +32,9 @@ enum key_type {
 	KEY_ENDPOINT, /* one address and port, as text */
 	KEY_LISTEN,   /* struct config_listen, `min` is the service */
 	KEY_NETWORKS,
+	KEY_SEPARATORS,
+	KEY_ADDRESS, /* of a mailbox; whether it is one, only the admin's process can tell */
+	KEY_LITERALS,
 };
 
 struct key {
@@ -101,6 +104,12 @@ static const struct key keys[] = {
 	  "How many days the journal is kept: who connected, what was refused and why, where each message went. `bode why` reads it. 0: nothing is noted, and what was is removed." },
 	{ "journal", "size", KEY_SIZE, AT(journal_size_octets), 1 * MIB, 1024 * 1024 * MIB, NULL, "256 MiB", NULL,
 	  "How large the journal may be; the oldest goes first. A message takes about 200 octets." },
+	{ "addresses", "separators", KEY_SEPARATORS, AT(separators), 0, 0, NULL, "+", NULL,
+	  "What may stand between a user and a detail: mail for user+detail goes to user, unless user+detail is an address itself. Several characters, like +-, or none." },
+	{ "addresses", "postmaster", KEY_ADDRESS, AT(postmaster), 0, 0, NULL, NULL, "the first domain's postmaster, else the first user",
+	  "Who gets mail for postmaster and abuse, which every domain has to answer to, where a domain has no such address itself." },
+	{ "addresses", "literals", KEY_LITERALS, AT(literals), 0, 0, NULL, NULL, "none",
+	  "Addresses of this machine that mail may be sent to in brackets: user@[192.0.2.1]. They stand for hostname." },
 	{ "limits", "message_size", KEY_SIZE, AT(message_size_octets), 64 * 1024, 2048 * MIB, NULL, "50 MiB", NULL,
 	  "The largest message that is accepted, in octets or with KiB, MiB, GiB." },
 	/* RFC 5321 section 4.5.3.1.8: at least 100 */
@@ -209,20 +218,32 @@ static const char *set_listens(struct config *config, enum config_service servic
 	return NULL;
 }
 
-static const char *set_networks(struct config *config, struct slice text)
+static const char *add_network(struct slice word, char ***networks, size_t *count)
+{
+	const char *why = value_check_network(word);
+	if (!why && *count == NETWORKS_MAX)
+		why = "is too much: there may be 256";
+	if (why)
+		return why;
+	*networks = heap_resize(*networks, (*count + 1) * sizeof(char *));
+	(*networks)[(*count)++] = heap_string(word);
+	return NULL;
+}
+
+static const char *set_networks(struct slice text, char ***networks, size_t *count)
 {
 	struct slice word;
-	while (value_next_word(&text, &word)) {
-		const char *why = value_check_network(word);
-		if (!why && config->exempt_count == NETWORKS_MAX)
-			why = "is too much: 256 networks may be exempt";
-		if (why)
-			return why;
-		config->exempt =
-			heap_resize(config->exempt, (config->exempt_count + 1) * sizeof(char *));
-		config->exempt[config->exempt_count++] = heap_string(word);
-	}
-	return NULL;
+	const char *why = NULL;
+	while (!why && value_next_word(&text, &word))
+		why = add_network(word, networks, count);
+	return why;
+}
+
+static const char *set_literals(struct config *config, struct slice text)
+{
+	if (slice_find_byte(text, 0, '/') < text.len)
+		return "must be addresses, like 192.0.2.1 2001:db8::1, not networks";
+	return set_networks(text, &config->literals, &config->literal_count);
 }
 
 static const char *set_endpoint(char **text_out, struct slice text)
@@ -283,7 +304,17 @@ static const char *set_value(const char *file_name, struct config *config, const
 	case KEY_CHOICE: why = set_choice(key, text, member); break;
 	case KEY_ENDPOINT: why = set_endpoint(member, text); break;
 	case KEY_LISTEN: why = set_listens(config, (enum config_service)key->min, text); break;
-	case KEY_NETWORKS: why = set_networks(config, text); break;
+	case KEY_NETWORKS: why = set_networks(text, &config->exempt, &config->exempt_count); break;
+	case KEY_LITERALS: why = set_literals(config, text); break;
+	case KEY_SEPARATORS:
+		if ((why = value_check_separators(text)) == NULL &&
+		    !slice_eq_nocase(text, SLICE("none")))
+			*(char **)member = heap_string(text);
+		break;
+	case KEY_ADDRESS:
+		if ((why = value_check_address(text)) == NULL)
+			*(char **)member = heap_string(text);
+		break;
 	}
 	return why;
 }
@@ -506,6 +537,11 @@ void config_free(struct config *config)
 		free(config->listens[i].address);
 	for (size_t i = 0; i < config->exempt_count; i++)
 		free(config->exempt[i]);
+	for (size_t i = 0; i < config->literal_count; i++)
+		free(config->literals[i]);
+	free(config->literals);
+	free(config->separators);
+	free(config->postmaster);
 	free(config->listens);
 	free(config->exempt);
 	free(config->hostname);

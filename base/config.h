@@ -51,6 +51,11 @@ struct config {
 	char *dns_trust_anchor; /* file; NULL: the root's keys, built in */
 	/* [auth] */
 	enum config_plaintext plaintext;
+	/* [addresses] */
+	char *separators; /* of a user and a detail, each octet one; NULL: there are no details */
+	char *postmaster; /* an address; NULL: the first postmaster, or the first account */
+	char **literals;  /* addresses of this machine, for "user@[192.0.2.1]" */
+	size_t literal_count;
 	/* [limits] */
 	uint64_t message_size_octets; /* default 50 MiB */
 	unsigned recipients;	      /* of one message */

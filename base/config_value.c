@@ -166,6 +166,28 @@ const char *value_check_network(struct slice text)
 	return NULL;
 }
 
+const char *value_check_separators(struct slice text)
+{
+	static const char allowed[] = "!#$%&'*+-/=?^_`{|}~.";
+	if (slice_eq_nocase(text, SLICE("none")))
+		return NULL;
+	for (size_t i = 0; i < text.len; i++)
+		if (memchr(allowed, text.ptr[i], sizeof(allowed) - 1) == NULL)
+			return "must be characters like + - _ = without blanks, or none";
+	return text.len <= 8 ? NULL : "is too much: give at most 8 characters";
+}
+
+const char *value_check_address(struct slice text)
+{
+	size_t at = slice_find_byte(text, 0, '@');
+	if (at == 0 || at + 1 >= text.len || text.len > 320)
+		return "must be a mail address, like you@example.org";
+	for (size_t i = 0; i < text.len; i++)
+		if (text.ptr[i] <= ' ' || text.ptr[i] == 127)
+			return "must be one mail address, like you@example.org, without blanks";
+	return NULL;
+}
+
 bool value_next_word(struct slice *rest, struct slice *word_out)
 {
 	struct slice left = slice_trim(*rest);

@@ -19,5 +19,9 @@ const char *value_check_hostname(struct slice text);
 const char *value_take_listen(struct slice text, char **address_out, uint16_t *port_out);
 /* "192.0.2.0/24", "2001:db8::/32", "::1". */
 const char *value_check_network(struct slice text);
+/* "+", "+-", "none": characters that no local part needs for itself. */
+const char *value_check_separators(struct slice text);
+/* Something that looks like name@domain. */
+const char *value_check_address(struct slice text);
 /* The next word of a list separated by blanks; false at its end. */
 bool value_next_word(struct slice *rest, struct slice *word_out);

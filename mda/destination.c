@@ -58,4 +58,5 @@ void destinations_add_remote(struct destinations *found, struct arena *arena,
 	struct remote_destination *slot = &found->remotes[found->remote_count++];
 	*slot = *remote;
 	slot->address = arena_copy(arena, remote->address);
+	slot->via = arena_copy(arena, remote->via);
 }

@@ -11,8 +11,10 @@ struct remote_destination {
 	/* Which of the message's recipients led there first: the number of the call of
 	 * recipient_resolve() that found it, from 0. */
 	size_t recipient;
-	/* It is the recipient itself, not what an alias of ours stands for. */
-	bool is_recipient;
+	/* The recipient that stands for it, an address of ours, as it was asked for: who sends the
+	 * message on notes it as "Delivered-To:", so that a loop is seen when it comes back. Empty:
+	 * the address is the recipient itself. */
+	struct slice via;
 };
 
 /* Zero-initialise. All of it lives in the arena that it was given. */

@@ -1,13 +1,34 @@
 /* mda/recipient.c - follows an address through aliases to accounts and to addresses elsewhere
- * (RFC 5321 sections 3.9.1 and 4.5.1). Runs in the back and in the admin's process.
+ * (RFC 5321 sections 3.9 and 4.5.1, RFC 5233 for subaddresses, RFC 2142 for the roles). Runs in
+ * the back and in the admin's process.
  *
- * An alias whose target is no longer there still serves its others.
+ * What stands exactly at an address comes first; then what stands at it without its detail
+ * ("user+detail"); then, for a role that every domain must answer to, who is set for that; then
+ * the domain's catch-all. An alias whose target is no longer there still serves its others; one
+ * that leads through a list to which the sender may not post is refused as a whole.
  *
- * Left out: subaddresses (user+folder), catch-all addresses, and lists with an owner (RFC 5321
+ * Left out: what a detail does besides (a filter's business), and lists with an owner (RFC 5321
  * section 3.9.2: the reverse-path stays the sender's). */
 #include "mda/recipient.h"
 
 #include "base/log.h"
+#include "mda/visited.h"
+#include "runtime/peer.h"
+#include "storage/account.h"
+
+/* More than this many addresses on the way from one: no alias that a person made. */
+enum { VISITED_MAX = 4 * RECIPIENT_ACCOUNTS_MAX };
+
+struct walk {
+	struct read *read;
+	const struct sender *sender;
+	struct arena *arena;
+	struct visited visited;
+	struct destinations found;
+	bool is_in_role;	/* an address for a role is being followed: no other comes of it */
+	bool ignores_post_rule; /* asks who the members are */
+	bool is_remote;		/* the recipient itself is elsewhere */
+};
 
 bool recipient_parse(struct slice path, struct arena *arena, struct address *address_out)
 {
@@ -18,69 +39,20 @@ bool recipient_parse(struct slice path, struct arena *arena, struct address *add
 	return address_parse(path, arena, address_out);
 }
 
-/* Addresses seen on the way, so that none is followed twice: that cuts loops, and keeps
- * aliases that name each other many times from multiplying. Linear probing, in the arena. */
-struct visited {
-	struct slice *slots;
-	size_t count, cap;
-};
-
-/* More than this many addresses on the way from one: no alias that a person made. */
-enum { VISITED_MAX = 4 * RECIPIENT_ACCOUNTS_MAX };
-
-struct walk {
-	struct read *read;
-	struct arena *arena;
-	struct visited visited;
-	struct destinations found;
-};
-
-static size_t hash_of(struct slice s)
+static bool leads_somewhere(const struct destinations *found)
 {
-	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
-	for (size_t i = 0; i < s.len; i++)
-		hash = (hash ^ s.ptr[i]) * 0x100000001b3;
-	return (size_t)(hash ^ hash >> 32);
-}
-
-static struct slice *visited_slot(struct visited *visited, struct slice name)
-{
-	size_t at = hash_of(name) & (visited->cap - 1);
-	while (visited->slots[at].ptr && !slice_eq(visited->slots[at], name))
-		at = (at + 1) & (visited->cap - 1);
-	return &visited->slots[at];
-}
-
-/* False: it was there before. `name` must stay where it is. */
-static bool visited_add(struct visited *visited, struct arena *arena, struct slice name)
-{
-	if (visited->count * 2 >= visited->cap) {
-		struct visited bigger = { .count = visited->count,
-					  .cap = visited->cap ? visited->cap * 2 : 16 };
-		bigger.slots = arena_alloc_array(arena, bigger.cap, sizeof(*bigger.slots));
-		for (size_t i = 0; i < visited->cap; i++)
-			if (visited->slots[i].ptr)
-				*visited_slot(&bigger, visited->slots[i]) = visited->slots[i];
-		*visited = bigger;
-	}
-	struct slice *slot = visited_slot(visited, name);
-	if (slot->ptr)
-		return false;
-	*slot = name;
-	visited->count++;
-	return true;
+	return found->account_count + found->remote_count > 0;
 }
 
 static enum err follow(struct walk *walk, struct slice local, struct slice domain, unsigned depth);
 
 /* Mail for elsewhere: the domain in its normal form, the local part as it is. */
-static enum err add_remote(struct walk *walk, const struct address *address, bool is_recipient)
+static enum err add_remote(struct walk *walk, const struct address *address)
 {
 	if (walk->found.remote_count >= RECIPIENT_REMOTES_MAX)
 		return ERR_LIMIT;
 	const struct remote_destination remote = {
 		.address = address_format(address, walk->arena),
-		.is_recipient = is_recipient,
 	};
 	destinations_add_remote(&walk->found, walk->arena, &remote);
 	return ERR_OK;
@@ -99,31 +71,65 @@ static enum err follow_target(struct walk *walk, struct slice target, unsigned d
 	if (!visited_add(&walk->visited, walk->arena, target))
 		return ERR_OK;
 	if (!domain_is_local(walk->read, address.domain))
-		return add_remote(walk, &address, false);
-	return follow(walk, address.local, address.domain, depth);
+		return add_remote(walk, &address);
+	return follow(walk, local_normalise(address.local, walk->arena), address.domain, depth);
 }
 
-/* The domain is one of ours. */
-static enum err follow(struct walk *walk, struct slice local, struct slice domain, unsigned depth)
-{
-	struct address_record record;
+/* ---- lists ---- */
 
-	enum err err = address_find(walk->read, local, domain, walk->arena, &record);
-	if (err != ERR_OK)
-		return err;
-	if (record.account_id) {
-		if (walk->found.account_count >= RECIPIENT_ACCOUNTS_MAX)
-			return ERR_LIMIT;
-		destinations_add_account(&walk->found, walk->arena, record.account_id);
-		return ERR_OK;
-	}
+/* Is the sender one of those to whom `addresses` lead? A reverse-path proves nothing, so it counts
+ * for members elsewhere only, who have nothing better to show. */
+static bool leads_to_sender(const struct walk *walk, const struct slice *addresses, size_t count)
+{
+	const struct sender *sender = walk->sender;
+	struct walk members = {
+		.read = walk->read,
+		.sender = sender,
+		.arena = walk->arena,
+		.ignores_post_rule = true,
+	};
+	struct address from, member;
+
+	for (size_t i = 0; i < count; i++)
+		if (follow_target(&members, addresses[i], 1) == ERR_LIMIT)
+			return false;
+	if (sender->account_id)
+		return destinations_have_account(&members.found, sender->account_id);
+	if (!address_parse(sender->reverse_path, walk->arena, &from) ||
+	    !domain_normalise(from.domain, walk->arena, &from.domain))
+		return false;
+	struct slice local = local_normalise(from.local, walk->arena);
+	for (size_t i = 0; i < members.found.remote_count; i++)
+		if (address_parse(members.found.remotes[i].address, walk->arena, &member) &&
+		    slice_eq(member.domain, from.domain) &&
+		    slice_eq(local_normalise(member.local, walk->arena), local))
+			return true;
+	return false;
+}
+
+static bool may_post(const struct walk *walk, const struct address_record *list)
+{
+	if (walk->ignores_post_rule || list->post == POST_ANYBODY)
+		return true;
+	if (list->post == POST_USERS && walk->sender->may_relay)
+		return true;
+	if (list->post == POST_MEMBERS && leads_to_sender(walk, list->targets, list->target_count))
+		return true;
+	return leads_to_sender(walk, list->posters, list->poster_count);
+}
+
+static enum err follow_alias(struct walk *walk, const struct address_record *alias,
+			     struct slice local, struct slice domain, unsigned depth)
+{
 	if (depth == RECIPIENT_ALIAS_DEPTH_MAX)
 		return ERR_LIMIT;
-	for (size_t i = 0; i < record.target_count; i++) {
-		err = follow_target(walk, record.targets[i], depth + 1);
+	if (!may_post(walk, alias))
+		return ERR_REFUSED;
+	for (size_t i = 0; i < alias->target_count; i++) {
+		enum err err = follow_target(walk, alias->targets[i], depth + 1);
 		if (err == ERR_NOT_FOUND) {
 			log_warning(NULL, EVENT("alias-target-gone"), TEXT("alias", local),
-				    TEXT("domain", domain), TEXT("target", record.targets[i]));
+				    TEXT("domain", domain), TEXT("target", alias->targets[i]));
 			continue;
 		}
 		if (err != ERR_OK)
@@ -132,50 +138,139 @@ static enum err follow(struct walk *walk, struct slice local, struct slice domai
 	return ERR_OK;
 }
 
-static bool leads_somewhere(const struct walk *walk)
+/* ---- roles ---- */
+
+/* What every domain has to answer to (RFC 5321 section 4.5.1, RFC 2142 section 4). */
+static bool is_role(struct slice local)
 {
-	return walk->found.account_count + walk->found.remote_count > 0;
+	return slice_eq(local, SLICE("postmaster")) || slice_eq(local, SLICE("abuse"));
 }
 
-/* "<Postmaster>": whoever reads it for the first of our domains that has one. */
-static enum err follow_postmaster(struct walk *walk)
+/* Who reads mail for a role where nobody was named for it: the address of the configuration, or the
+ * postmaster of the first domain that has one, or the first account. */
+static enum err follow_role(struct walk *walk, unsigned depth)
 {
+	const struct config *config = walk->sender->config;
 	struct slice domain = SLICE_NONE;
+	struct address_record record;
+	struct account account;
+	uint32_t account_id = 0;
+	enum err err = ERR_NOT_FOUND;
 
+	walk->is_in_role = true;
+	if (config && config->postmaster)
+		err = follow_target(walk, slice_cstr(config->postmaster), depth + 1);
+	if (err == ERR_OK && leads_somewhere(&walk->found))
+		return ERR_OK;
 	while (domain_next(walk->read, domain, walk->arena, &domain)) {
-		enum err err = follow(walk, SLICE("postmaster"), domain, 0);
-		if (err == ERR_OK ? leads_somewhere(walk) : err != ERR_NOT_FOUND)
+		if (address_find(walk->read, SLICE("postmaster"), domain, walk->arena, &record) !=
+		    ERR_OK)
+			continue;
+		err = follow(walk, SLICE("postmaster"), domain, depth + 1);
+		if (err == ERR_OK ? leads_somewhere(&walk->found) : err != ERR_NOT_FOUND)
 			return err;
 	}
-	return ERR_NOT_FOUND;
+	if (!account_next(walk->read, &account_id, walk->arena, &account))
+		return ERR_NOT_FOUND;
+	destinations_add_account(&walk->found, walk->arena, account_id);
+	return ERR_OK;
 }
 
-static enum err walk_from(struct walk *walk, const struct sender *sender,
-			  const struct address *address)
-{
-	struct slice local = local_normalise(address->local, walk->arena), domain;
+/* ---- from an address ---- */
 
-	if (address->domain.len == 0)
-		return slice_eq(local, SLICE("postmaster")) ? follow_postmaster(walk) : ERR_DENIED;
-	if (!domain_normalise(address->domain, walk->arena, &domain))
-		return ERR_DENIED; /* an address literal, or no domain at all, is never ours */
-	if (!domain_is_local(walk->read, domain)) {
-		const struct address remote = { address->local, domain };
-		return sender->may_relay ? add_remote(walk, &remote, true) : ERR_DENIED;
-	}
-	const struct address normal = { local, domain };
+/* "user" of "user+detail"; empty where there is no detail. */
+static struct slice without_detail(const struct walk *walk, struct slice local)
+{
+	const struct config *config = walk->sender->config;
+	struct slice separators = slice_cstr(config ? config->separators : NULL);
+
+	for (size_t i = 1; i < local.len; i++)
+		if (slice_find_byte(separators, 0, local.ptr[i]) < separators.len)
+			return slice_sub(local, 0, i);
+	return SLICE_NONE;
+}
+
+/* The domain is one of ours. */
+static enum err follow(struct walk *walk, struct slice local, struct slice domain, unsigned depth)
+{
+	struct domain_record names;
+	struct address_record record;
+	enum err err = domain_get(walk->read, domain, walk->arena, &names);
+
+	if (err != ERR_OK)
+		return err;
+	if (names.alias_of.len > 0)
+		domain = names.alias_of;
+	err = address_find(walk->read, local, domain, walk->arena, &record);
+	struct slice user = err == ERR_NOT_FOUND ? without_detail(walk, local) : SLICE_NONE;
+	if (user.len > 0)
+		err = address_find(walk->read, user, domain, walk->arena, &record);
+	if (err == ERR_NOT_FOUND && is_role(local) && !walk->is_in_role &&
+	    (err = follow_role(walk, depth)) != ERR_NOT_FOUND)
+		return err;
+	if (err == ERR_NOT_FOUND)
+		err = address_find(walk->read, SLICE(""), domain, walk->arena, &record);
+	if (err != ERR_OK)
+		return err;
+	if (record.account_id == 0)
+		return follow_alias(walk, &record, local, domain, depth);
+	if (walk->found.account_count >= RECIPIENT_ACCOUNTS_MAX)
+		return ERR_LIMIT;
+	destinations_add_account(&walk->found, walk->arena, record.account_id);
+	return ERR_OK;
+}
+
+/* "[192.0.2.1]" or "[IPv6:2001:db8::1]" that stands for this machine (RFC 5321 section 4.1.3). */
+static bool is_our_literal(const struct config *config, struct slice domain)
+{
+	struct network literal, ours;
+
+	if (!config || domain.len < 2 || domain.ptr[0] != '[')
+		return false;
+	struct slice inside = slice_sub(domain, 1, domain.len - 2);
+	if (slice_starts_nocase(inside, SLICE("IPv6:")))
+		inside = slice_sub(inside, 5, inside.len);
+	if (!network_parse(inside, &literal))
+		return false;
+	for (size_t i = 0; i < config->literal_count; i++)
+		if (network_parse(slice_cstr(config->literals[i]), &ours) &&
+		    memcmp(&ours, &literal, sizeof(ours)) == 0)
+			return true;
+	return false;
+}
+
+static enum err walk_from(struct walk *walk, const struct address *address)
+{
+	const struct config *config = walk->sender->config;
+	struct slice local = local_normalise(address->local, walk->arena);
+	struct slice domain = address->domain, hostname;
+
+	if (domain.len == 0) /* "<Postmaster>" */
+		return is_role(local) ? follow_role(walk, 0) : ERR_DENIED;
+	if (is_our_literal(config, domain))
+		domain = slice_cstr(config->hostname);
+	if (!domain_normalise(domain, walk->arena, &domain))
+		return ERR_DENIED;
+	const struct address normal = { local, domain }, remote = { address->local, domain };
 	visited_add(&walk->visited, walk->arena, address_format(&normal, walk->arena));
-	return follow(walk, local, domain, 0);
+	if (domain_is_local(walk->read, domain))
+		return follow(walk, local, domain, 0);
+	/* The machine itself has no users, but who is in charge of it. */
+	if (config && domain_normalise(slice_cstr(config->hostname), walk->arena, &hostname) &&
+	    slice_eq(domain, hostname))
+		return is_role(local) ? follow_role(walk, 0) : ERR_NOT_FOUND;
+	walk->is_remote = true;
+	return walk->sender->may_relay ? add_remote(walk, &remote) : ERR_DENIED;
 }
 
 enum err recipient_resolve(struct read *read, const struct sender *sender,
 			   const struct address *address, struct arena *arena,
 			   struct destinations *found)
 {
-	struct walk walk = { .read = read, .arena = arena };
-	enum err err = walk_from(&walk, sender, address);
+	struct walk walk = { .read = read, .sender = sender, .arena = arena };
+	enum err err = walk_from(&walk, address);
 
-	if (err == ERR_OK && !leads_somewhere(&walk))
+	if (err == ERR_OK && !leads_somewhere(&walk.found))
 		err = ERR_NOT_FOUND;
 	/* A store that cannot be read has neither domains nor addresses: that refuses nobody. */
 	if (read_failure(read) != ERR_OK)
@@ -185,8 +280,11 @@ enum err recipient_resolve(struct read *read, const struct sender *sender,
 	for (size_t i = 0; i < walk.found.account_count; i++)
 		destinations_add_account(found, arena, walk.found.account_ids[i]);
 	for (size_t i = 0; i < walk.found.remote_count; i++) {
-		walk.found.remotes[i].recipient = found->recipient_count;
-		destinations_add_remote(found, arena, &walk.found.remotes[i]);
+		struct remote_destination *remote = &walk.found.remotes[i];
+		remote->recipient = found->recipient_count;
+		if (!walk.is_remote)
+			remote->via = address_format(address, arena);
+		destinations_add_remote(found, arena, remote);
 	}
 	found->recipient_count++;
 	return ERR_OK;

@@ -18,14 +18,16 @@ enum {
 };
 
 /* Adds the accounts and the addresses elsewhere to which `address` leads, following aliases,
- * cutting loops. An address without a domain is "<Postmaster>" alone (RFC 5321 section 4.5.1): the
- * first of our domains that has one gets it. On failure nothing is added.
+ * cutting loops. An address without a domain is "<Postmaster>" alone (RFC 5321 section 4.5.1).
+ * "postmaster" and "abuse" always lead to somebody, once there is an account. On failure nothing is
+ * added.
  *
  * Where an alias leads is what its owner wants, so a stranger's mail may leave by it.
  *
  * ERR_NOT_FOUND: the domain is ours, the address is not, or it is an alias that leads to nobody.
- * ERR_DENIED: the domain is not ours, and the sender may not relay. ERR_LIMIT: the alias leads too
- * deep or to too many. */
+ * ERR_DENIED: the domain is not ours, and the sender may not relay. ERR_REFUSED: it is a list, or
+ * leads to one, to which the sender may not post. ERR_LIMIT: the alias leads too deep or to too
+ * many. */
 enum err recipient_resolve(struct read *read, const struct sender *sender,
 			   const struct address *address, struct arena *arena,
 			   struct destinations *found) MUST_USE;

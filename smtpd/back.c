@@ -138,7 +138,7 @@ static enum err check_sender(struct read *read, const struct sender *sender, str
 		return destinations_have_account(&found, sender->account_id) ? ERR_OK : ERR_DENIED;
 	if (err == ERR_DENIED)
 		return ERR_OK;
-	return err == ERR_NOT_FOUND ? ERR_DENIED : err;
+	return err == ERR_NOT_FOUND || err == ERR_REFUSED ? ERR_DENIED : err;
 }
 
 static bool has_full_mailbox(struct read *read, const struct destinations *found,
@@ -205,6 +205,7 @@ static enum recipient_verdict judge(struct smtpd_back *smtpd, struct read *read,
 		return has_full_mailbox(read, &found, arena) ? RECIPIENT_OVER_QUOTA : RECIPIENT_OK;
 	case ERR_NOT_FOUND: return RECIPIENT_UNKNOWN;
 	case ERR_DENIED: return RECIPIENT_RELAY_DENIED;
+	case ERR_REFUSED: return RECIPIENT_POST_DENIED;
 	default: return RECIPIENT_TEMPORARY;
 	}
 }
@@ -292,7 +293,7 @@ static enum err check_envelope(struct transaction *t, const struct token *token)
 		err = filing_add_recipient(t->filing, read, &sender, &recipient);
 		/* It was there when RCPT asked, so it went away since, domain and all, or leads
 		 * elsewhere now: the client may try again, and RCPT will say what is. */
-		if (err == ERR_DENIED ||
+		if (err == ERR_DENIED || err == ERR_REFUSED ||
 		    (err == ERR_OK && filing_destinations(t->filing)->remote_count > 0))
 			err = ERR_NOT_FOUND;
 	}

@@ -72,6 +72,7 @@ static const struct reply replies[REPLY_COUNT] = {
 	[REPLY_RCPT_NO_RELAY] = { "550", "5.1.2",
 				  "This server cannot send mail to other systems yet" },
 	[REPLY_RCPT_NOT_YOURS] = { "550", "5.7.1", "The sender address is not yours", COUNTS },
+	[REPLY_RCPT_POST_DENIED] = { "550", "5.7.2", "You may not post to this list", COUNTS },
 	[REPLY_OVER_QUOTA] = { "452", "4.2.2", "Mailbox full" },
 	[REPLY_TOO_MANY_RECIPIENTS] = { "452", "4.5.3", "Too many recipients" },
 	[REPLY_TOO_LARGE] = { "552", "5.3.4", "Message size exceeds fixed maximum message size" },
@@ -145,6 +146,7 @@ enum smtp_reply_name smtp_reply_of_filing(enum err outcome)
 	case ERR_GONE:
 	case ERR_DAMAGED:
 	case ERR_UNAVAILABLE:
+	case ERR_REFUSED:
 	case ERR_CANCELLED:
 	case ERR_DISK:
 	case ERR_VERSION: break;
@@ -160,6 +162,7 @@ enum smtp_reply_name smtp_reply_of_verdict(enum recipient_verdict verdict)
 	case RECIPIENT_RELAY_DENIED: return REPLY_RCPT_RELAY_DENIED;
 	case RECIPIENT_NO_RELAY: return REPLY_RCPT_NO_RELAY;
 	case RECIPIENT_SENDER_DENIED: return REPLY_RCPT_NOT_YOURS;
+	case RECIPIENT_POST_DENIED: return REPLY_RCPT_POST_DENIED;
 	case RECIPIENT_OVER_QUOTA: return REPLY_OVER_QUOTA;
 	case RECIPIENT_TEMPORARY:
 	case RECIPIENT_VERDICT_COUNT: break;

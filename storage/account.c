@@ -71,13 +71,14 @@ enum err account_add(struct write *write, struct slice local, struct slice domai
 	if (local.len == 0 || password_hash.len > ACCOUNT_HASH_OCTETS ||
 	    !key_address(&key, local, domain))
 		return ERR_BAD_INPUT;
-	if (!domain_is_local(read, domain))
-		return ERR_NOT_FOUND;
+	enum err err = domain_may_have_addresses(write, domain);
+	if (err != ERR_OK)
+		return err;
 	if (db_has(read, DB_ADDRESS, key_slice(&key)))
 		return ERR_EXISTS;
 	if (write->head.next_account_id == UINT32_MAX)
 		return ERR_LIMIT;
-	enum err err = write_may_grow(write);
+	err = write_may_grow(write);
 	if (err != ERR_OK)
 		return err;
 

@@ -10,11 +10,15 @@
  * (unnamed)     "!head"                          be64 stamp of the last commit, be64 octets of the
  *                                                file before it, be32 next account, be64 next
  *                                                mailbox, be64 next blob, be32 last UIDVALIDITY
- * domain        name                             be64 created
+ * domain        name                             be64 created; version 2, where it says more: u8 flags
+ *                                                (1: hides clients), u8 enum domain_senders, block
+ *                                                domain that it is another name of
  * account       account be32                     be64 MODSEQ, quota octets, quota messages, used
  *                                                octets, used messages; be32 mailboxes; block
  *                                                login, block password hash
- * address       domain NUL local                 be32 account (0: alias), be32 count, blocks targets
+ * address       domain NUL local                 be32 account (0: alias), be32 count, blocks targets;
+ *               (no local: the catch-all)        version 2, a list: u8 enum list_post, be32 count,
+ *                                                blocks posters
  * mailbox-name  account be32, name               be64 mailbox (0: only subscribed), u8 subscribed,
  *                                                u8 special use
  * mailbox       mailbox be64, ROW_RECORD         be32 account, UIDVALIDITY, UIDNEXT, recent from;
@@ -76,7 +80,7 @@
 #include "storage/message.h"
 #include "storage/source.h"
 
-enum { STORE_FORMAT = 4, RECORD_VERSION = 1 };
+enum { STORE_FORMAT = 5, RECORD_VERSION = 1 };
 
 enum database {
 	DB_MAIN, /* the unnamed one */
@@ -114,8 +118,8 @@ enum pending_owner { PENDING_SERVER = 1, PENDING_ADMIN = 2 };
 enum {
 	KEY_MAX_OCTETS = 511, /* what LMDB was built for */
 	DOMAIN_MAX_OCTETS = 255,
-	LOCAL_MAX_OCTETS = 64,
-	RUN_OCTETS = 8, /* of a change record */
+	LOCAL_MAX_OCTETS = 192, /* 64 as written; folding the case may treble them */
+	RUN_OCTETS = 8,		/* of a change record */
 	ENTRY_OCTETS = 1 + 1 + 8 + 8 + 5 + 5 + 5 + 8 + 8,
 	CHUNK_HEADER_OCTETS = 1 + 2 + 4,
 	DIGEST_HEADER_OCTETS = 1 + 2 + 4 + 5,

@@ -19,22 +19,40 @@ static enum err fix_domain(struct write *write, struct fix *fix)
 	return db_put(write, DB_DOMAIN, fix->key, slice_of(value, sizeof(value)), PUT_ANY);
 }
 
+/* NULL: the record is right. A name of another domain that is none is a domain of its own. */
+static const char *domain_wrong(struct read *read, struct slice value)
+{
+	struct domain_record record, other;
+	struct slice other_value;
+	uint64_t created;
+	if (!domain_decode(value, &record, &created))
+		return "its record is damaged";
+	if (record.alias_of.len == 0)
+		return NULL;
+	if (record.alias_of.len > DOMAIN_MAX_OCTETS ||
+	    db_get(read, DB_DOMAIN, record.alias_of, &other_value) != ERR_OK)
+		return "it is another name of one that is not there";
+	if (domain_decode(other_value, &other, &created) && other.alias_of.len > 0)
+		return "it is another name of one that is such a name itself";
+	return NULL;
+}
+
 static void check_domains(struct verify *v)
 {
 	struct verify_walk walk;
-	uint64_t created;
 	verify_walk_begin(&walk, v, DB_DOMAIN);
 	while (verify_walk_next(&walk, VERIFY_ROW_COST)) {
 		verify_advance(v, 1);
-		if (number_decode(walk.row.value, &created))
+		const char *wrong = domain_wrong(walk.row.read, walk.row.value);
+		if (!wrong)
 			continue;
 		struct key key = { .len = walk.row.key.len };
 		memcpy(key.octets, walk.row.key.ptr, key.len);
 		struct verify_place place = { 0 };
 		struct fix fix = { .run = fix_domain, .key = key_slice(&key) };
 		verify_walk_pause(&walk);
-		verify_tell(v, WRONG_DOMAIN, &place, &fix,
-			    "the record of the domain %.*s is damaged", SLICE_ARG(key_slice(&key)));
+		verify_tell(v, WRONG_DOMAIN, &place, &fix, "the domain %.*s: %s",
+			    SLICE_ARG(key_slice(&key)), wrong);
 	}
 	verify_walk_end(&walk);
 }

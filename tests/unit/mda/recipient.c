@@ -11,6 +11,8 @@ struct row {
 	const char *local; /* of example.org */
 	uint32_t account_id;
 	const char *targets[4];
+	enum list_post post;
+	const char *poster;
 };
 
 static const struct row rows[] = {
@@ -27,6 +29,15 @@ static const struct row rows[] = {
 	{ "out2", 0, { "Bob@elsewhere.example", "bob@elsewhere.example" } },
 	{ "broken", 3, { NULL } },
 	{ "john smith", 4, { NULL } },
+	{ "bob-private", 5, { NULL } },
+	{ "users", 0, { "alice@example.org" }, POST_USERS },
+	{ "members",
+	  0,
+	  { "alice@example.org", "friend@elsewhere.example" },
+	  POST_MEMBERS,
+	  "bob@example.org" },
+	{ "news", 0, { "all@example.org" }, POST_NOBODY, "Editor@elsewhere.example" },
+	{ "everything", 0, { "bob@example.org", "news@example.org" } },
 	{ "spaces", 0, { "\"john smith\"@example.org" } },
 };
 
@@ -36,7 +47,7 @@ static enum err find_made(struct slice local, struct arena *arena, struct addres
 	char text[32] = { 0 };
 	unsigned number;
 
-	memcpy(text, local.ptr, local.len < 31 ? local.len : 31);
+	snprintf(text, sizeof(text), "%.*s", SLICE_ARG(local));
 	*out = (struct address_record){ .target_count = 2 };
 	out->targets = arena_alloc_array(arena, 2, sizeof(*out->targets));
 	if (sscanf(text, "deep%u", &number) == 1) {
@@ -76,6 +87,10 @@ enum err address_find(struct read *read, struct slice local, struct slice domain
 		*record_out = (struct address_record){ .account_id = 2 };
 		return slice_eq(local, SLICE("postmaster")) ? ERR_OK : ERR_NOT_FOUND;
 	}
+	if (slice_eq(domain, SLICE("catch.example"))) {
+		*record_out = (struct address_record){ .account_id = local.len ? 7 : 8 };
+		return local.len == 0 || slice_eq(local, SLICE("carol")) ? ERR_OK : ERR_NOT_FOUND;
+	}
 	if (slice_eq(local, SLICE("damaged")))
 		return ERR_DAMAGED;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -88,6 +103,10 @@ enum err address_find(struct read *read, struct slice local, struct slice domain
 				slice_cstr(rows[i].targets[record_out->target_count]);
 			record_out->target_count++;
 		}
+		record_out->post = rows[i].post;
+		record_out->posters = arena_alloc_array(arena, 1, sizeof(struct slice));
+		record_out->poster_count = rows[i].poster ? 1 : 0;
+		record_out->posters[0] = slice_cstr(rows[i].poster);
 		return ERR_OK;
 	}
 	return find_made(local, arena, record_out);
@@ -103,9 +122,28 @@ enum err read_failure(const struct read *read)
 
 bool domain_is_local(struct read *read, struct slice domain)
 {
-	if (store_failure != ERR_OK)
-		return false;
-	return slice_eq(domain, SLICE("example.org")) || slice_eq(domain, SLICE("second.example"));
+	static const char *const domains[] = { "example.org", "second.example", "catch.example",
+					       "other-name.example" };
+	for (size_t i = 0; i < ARRAY_LEN(domains); i++)
+		if (store_failure == ERR_OK && slice_eq(domain, slice_cstr(domains[i])))
+			return true;
+	return false;
+}
+
+enum err domain_get(struct read *read, struct slice domain, struct arena *arena,
+		    struct domain_record *record_out)
+{
+	*record_out = (struct domain_record){ .senders = SENDERS_OWN };
+	if (slice_eq(domain, SLICE("other-name.example")))
+		record_out->alias_of = SLICE("example.org");
+	return domain_is_local(read, domain) ? ERR_OK : ERR_NOT_FOUND;
+}
+
+bool account_next(struct read *read, uint32_t *account_id, struct arena *arena,
+		  struct account *account_out)
+{
+	*account_id = 1;
+	return store_failure == ERR_OK;
 }
 
 bool domain_next(struct read *read, struct slice after, struct arena *arena,
@@ -122,7 +160,9 @@ bool domain_next(struct read *read, struct slice after, struct arena *arena,
 	return true;
 }
 
-static struct sender sender;
+static char our_name[] = "mx.example.net", plus_or_dash[] = "+-";
+static struct config config = { .hostname = our_name, .separators = plus_or_dash };
+static struct sender sender = { .config = &config };
 
 static void check(const char *local, const char *domain, enum err want, const char *want_ids)
 {
@@ -136,8 +176,7 @@ static void check(const char *local, const char *domain, enum err want, const ch
 		snprintf(ids + strlen(ids), sizeof(ids) - strlen(ids), "%u ", found.account_ids[i]);
 	for (size_t i = 0; i < found.remote_count && i < 10; i++)
 		snprintf(ids + strlen(ids), sizeof(ids) - strlen(ids), "%.*s%s ",
-			 SLICE_ARG(found.remotes[i].address),
-			 found.remotes[i].is_recipient ? "!" : "");
+			 SLICE_ARG(found.remotes[i].address), found.remotes[i].via.len ? "" : "!");
 	if (err != want || strcmp(ids, want_ids) != 0)
 		fail_msg("%s@%s: %s \"%s\"", local, domain, err_word(err), ids);
 	arena_fini(&arena);
@@ -244,6 +283,94 @@ static void a_store_that_fails_refuses_nobody(void **state)
 	check("alice", "elsewhere.example", ERR_DENIED, "");
 }
 
+static void details_are_cut_off(void **state)
+{
+	check("alice+lists", "example.org", ERR_OK, "1 ");
+	check("Alice-a+b", "example.org", ERR_OK, "1 ");
+	check("info+x", "example.org", ERR_OK, "1 ");
+	check("bob-private", "example.org", ERR_OK, "5 "); /* an address itself */
+	check("+alice", "example.org", ERR_NOT_FOUND, "");
+	check("nobody+alice", "example.org", ERR_NOT_FOUND, "");
+	config.separators = NULL;
+	check("alice+lists", "example.org", ERR_NOT_FOUND, "");
+	config.separators = plus_or_dash;
+}
+
+static void other_names_and_catch_all(void **state)
+{
+	check("info", "other-name.example", ERR_OK, "1 ");
+	check("nobody", "other-name.example", ERR_NOT_FOUND, "");
+	check("Carol", "catch.example", ERR_OK, "7 ");
+	check("carol+x", "catch.example", ERR_OK, "7 ");
+	check("whoever", "catch.example", ERR_OK, "8 ");
+}
+
+/* RFC 5321 sections 4.1.3 and 4.5.1 */
+static void roles_are_always_read(void **state)
+{
+	config.postmaster = NULL;
+	check("abuse", "example.org", ERR_OK, "2 "); /* the postmaster of the second */
+	check("abuse", "", ERR_OK, "2 ");
+	config.postmaster = (char[]){ "info@example.org" };
+	check("Postmaster", "", ERR_OK, "1 ");
+	check("abuse", "example.org", ERR_OK, "1 ");
+	check("postmaster", "second.example", ERR_OK, "2 "); /* its own */
+	check("abuse", "catch.example", ERR_OK, "1 ");
+	check("postmaster", "MX.example.net", ERR_OK, "1 ");
+	check("alice", "mx.example.net", ERR_NOT_FOUND, "");
+	check("postmaster", "[192.0.2.1]", ERR_DENIED, "");
+	config.literals = (char *[]){ (char[]){ "192.0.2.1" }, (char[]){ "2001:db8::1" } };
+	config.literal_count = 2;
+	check("postmaster", "[192.0.2.1]", ERR_OK, "1 ");
+	check("postmaster", "[IPv6:2001:DB8:0::1]", ERR_OK, "1 ");
+	check("postmaster", "[192.0.2.2]", ERR_DENIED, "");
+	check("alice", "[192.0.2.1]", ERR_NOT_FOUND, "");
+	config.hostname = (char[]){ "example.org" };
+	check("alice", "[192.0.2.1]", ERR_OK, "1 ");
+	config.hostname = our_name;
+	/* One that leads nowhere, or to itself, does not stand in the way. */
+	config.postmaster = (char[]){ "abuse@example.org" };
+	check("abuse", "example.org", ERR_OK, "2 ");
+	config.postmaster = (char[]){ "round@example.org" };
+	check("abuse", "example.org", ERR_OK, "2 ");
+	config.postmaster = (char[]){ "noc@elsewhere.example" };
+	check("abuse", "example.org", ERR_OK, "noc@elsewhere.example ");
+	config.postmaster = NULL;
+}
+
+static void as(uint32_t account_id, const char *reverse_path)
+{
+	sender.account_id = account_id;
+	sender.may_relay = account_id != 0;
+	sender.reverse_path = slice_cstr(reverse_path);
+}
+
+static void lists_take_mail_from_who_may_post(void **state)
+{
+	static const char members[] = "1 friend@elsewhere.example ";
+	as(0, "alice@example.org"); /* says a stranger */
+	check("users", "example.org", ERR_REFUSED, "");
+	check("members", "example.org", ERR_REFUSED, "");
+	check("news", "example.org", ERR_REFUSED, "");
+	check("everything", "example.org", ERR_REFUSED, "");
+	as(0, "");
+	check("members", "example.org", ERR_REFUSED, "");
+	as(0, "Friend@Elsewhere.example");
+	check("members", "example.org", ERR_OK, members);
+	as(0, "editor@elsewhere.example");
+	check("news", "example.org", ERR_OK, "1 2 ");
+	check("everything", "example.org", ERR_OK, "1 2 ");
+	as(1, "alice@example.org");
+	check("users", "example.org", ERR_OK, "1 ");
+	check("members", "example.org", ERR_OK, members);
+	check("news", "example.org", ERR_REFUSED, "");
+	as(2, "bob@example.org");
+	check("members", "example.org", ERR_OK, members);
+	as(7, "friend@elsewhere.example"); /* who signs in is who he is */
+	check("members", "example.org", ERR_REFUSED, "");
+	as(0, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -256,6 +383,10 @@ int main(void)
 		cmocka_unit_test(a_crowd_at_its_limit_is_taken),
 		cmocka_unit_test(postmaster_without_a_domain),
 		cmocka_unit_test(a_store_that_fails_refuses_nobody),
+		cmocka_unit_test(details_are_cut_off),
+		cmocka_unit_test(other_names_and_catch_all),
+		cmocka_unit_test(roles_are_always_read),
+		cmocka_unit_test(lists_take_mail_from_who_may_post),
 	};
 	log_set_level(LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
