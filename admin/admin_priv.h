@@ -35,6 +35,7 @@ int admin_serve(struct admin *admin, int argc, char **argv);
 int admin_setup(struct admin *admin, int argc, char **argv);
 int admin_domain_add(struct admin *admin, int argc, char **argv);
 int admin_domain_remove(struct admin *admin, int argc, char **argv);
+int admin_domain_set(struct admin *admin, int argc, char **argv);
 int admin_domain_list(struct admin *admin, int argc, char **argv);
 int admin_user_add(struct admin *admin, int argc, char **argv);
 int admin_user_remove(struct admin *admin, int argc, char **argv);
@@ -45,6 +46,7 @@ int admin_undelete_list(struct admin *admin, int argc, char **argv);
 int admin_undelete_restore(struct admin *admin, int argc, char **argv);
 int admin_alias_add(struct admin *admin, int argc, char **argv);
 int admin_alias_remove(struct admin *admin, int argc, char **argv);
+int admin_alias_post(struct admin *admin, int argc, char **argv);
 int admin_alias_list(struct admin *admin, int argc, char **argv);
 int admin_import(struct admin *admin, int argc, char **argv);
 int admin_export(struct admin *admin, int argc, char **argv);
@@ -80,6 +82,7 @@ struct admin_options {
 	bool repair;
 	const char *hostname, *domain, *user, *state_dir, *quota, *from, *scratch;
 	const char *into, *format, *ca;
+	const char *alias_of, *senders, *hide_clients;
 };
 enum admin_option {
 	OPTION_JSON = 1,
@@ -105,6 +108,9 @@ enum admin_option {
 	OPTION_SIZE = 1 << 25,
 	OPTION_MESSAGES = 1 << 26,
 	OPTION_REPAIR = 4096,
+	OPTION_ALIAS_OF = 8192,
+	OPTION_SENDERS = 1 << 14,
+	OPTION_HIDE_CLIENTS = 1 << 15,
 };
 /* `allowed` is a set of enum admin_option; `least` and `most` count positional arguments. */
 bool admin_parse_options(const struct admin *admin, int argc, char **argv, unsigned allowed,

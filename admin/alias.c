@@ -1,23 +1,70 @@
-/* admin/alias.c - bode alias add|remove|list. */
+/* admin/alias.c - bode alias add|remove|post|list: what an address stands for, and who may post to
+ * it. "@example.org" is what a domain does with addresses that nothing stands at. */
+#include <string.h>
+
 #include "admin/admin_priv.h"
 #include "admin/table.h"
+#include "mda/recipient.h"
 
 enum { TARGETS_MAX = 1000 };
 
+static const char *const post_words[POST_COUNT] = { "anybody", "users", "members", "nobody" };
+
 struct alias_job {
 	struct job job;
+	struct admin *admin;
 	struct address address;
+	enum list_post post;
 	const struct slice *targets; /* the whole new list; none: remove the alias */
 	size_t target_count;
 };
 
+/* An alias that would lead nowhere, in a circle or too far is refused as a whole, looked at in the
+ * same transaction. */
+static enum err check_alias(struct write *write, const struct alias_job *alias)
+{
+	const struct sender anybody = { .config = alias->admin->config, .may_relay = true };
+	struct destinations found = { 0 };
+	struct address address = alias->address;
+	if (address.local.len == 0) /* whatever is not there */
+		address.local = SLICE("\x7f");
+	enum err err = recipient_resolve(write_read(write), &anybody, &address,
+					 &alias->admin->arena, &found);
+	return err == ERR_NOT_FOUND ? ERR_GONE : err == ERR_REFUSED ? ERR_OK : err;
+}
+
 static enum err run_set(struct write *write, struct job *job)
 {
 	struct alias_job *alias = CONTAINER_OF(job, struct alias_job, job);
+	const struct address *address = &alias->address;
 	if (alias->target_count == 0)
-		return alias_remove(write, alias->address.local, alias->address.domain);
-	return alias_set(write, alias->address.local, alias->address.domain, alias->targets,
-			 alias->target_count);
+		return alias_remove(write, address->local, address->domain);
+	enum err err = alias_set(write, address->local, address->domain, alias->targets,
+				 alias->target_count);
+	return err == ERR_OK ? check_alias(write, alias) : err;
+}
+
+static enum err run_post(struct write *write, struct job *job)
+{
+	struct alias_job *alias = CONTAINER_OF(job, struct alias_job, job);
+	return alias_set_post(write, alias->address.local, alias->address.domain, alias->post,
+			      alias->targets, alias->target_count);
+}
+
+/* "name@domain", or "@domain" for all that is not there. */
+static bool parse_alias(struct admin *admin, const char *text, struct address *address_out)
+{
+	address_out->local = SLICE("");
+	if (text[0] == '@')
+		return admin_parse_domain(admin, text + 1, &address_out->domain);
+	return admin_parse_address(admin, text, address_out);
+}
+
+static struct slice alias_text(const struct address *address, struct arena *arena)
+{
+	if (address->local.len > 0)
+		return address_format(address, arena);
+	return slice_cstr(arena_format(arena, "@%.*s", SLICE_ARG(address->domain)));
 }
 
 /* A target is an address of ours that is there: a typing error shows at once, not when mail
@@ -25,8 +72,9 @@ static enum err run_set(struct write *write, struct job *job)
 static bool check_target(struct admin *admin, struct read *read, const char *text,
 			 struct slice *target_out)
 {
+	const struct sender anybody = { .config = admin->config };
+	struct destinations found = { 0 };
 	struct address address;
-	struct address_record record;
 	if (!admin_parse_address(admin, text, &address))
 		return false;
 	if (!domain_is_local(read, address.domain)) {
@@ -35,7 +83,8 @@ static bool check_target(struct admin *admin, struct read *read, const char *tex
 			   text);
 		return false;
 	}
-	if (address_find(read, address.local, address.domain, &admin->arena, &record) != ERR_OK) {
+	enum err err = recipient_resolve(read, &anybody, &address, &admin->arena, &found);
+	if (err == ERR_NOT_FOUND) {
 		admin_fail("there is no user or alias %s; add it first", text);
 		return false;
 	}
@@ -71,6 +120,16 @@ static int report(enum err err, const char *text, const struct address *address)
 		return admin_fail("there is no alias %s, or its domain %.*s is not served here; "
 				  "\"bode alias list\" and \"bode domain list\" show them",
 				  text, SLICE_ARG(address->domain));
+	case ERR_BAD_INPUT:
+		return admin_fail("%.*s is another name of a domain; add the address there "
+				  "(\"bode domain list\" shows it)",
+				  SLICE_ARG(address->domain));
+	case ERR_GONE:
+		return admin_fail("%s would lead to nobody, only in a circle; name a user, or an "
+				  "alias that leads to one",
+				  text);
+	case ERR_LIMIT:
+		return admin_fail("%s would lead to too many, or over too many aliases", text);
 	default: return admin_fail_store(err, "the alias was not changed");
 	}
 }
@@ -78,13 +137,13 @@ static int report(enum err err, const char *text, const struct address *address)
 int admin_alias_add(struct admin *admin, int argc, char **argv)
 {
 	struct admin_options options;
-	struct alias_job job = { .job.run = run_set };
+	struct alias_job job = { .job.run = run_set, .admin = admin };
 	struct address_record record = { 0 };
 
 	if (!admin_parse_options(admin, argc, argv, 0, 2, TARGETS_MAX, &options))
 		return ADMIN_WRONG_USAGE;
 	const char *text = argv[optind];
-	if (!admin_parse_address(admin, text, &job.address) || !admin_open_store(admin))
+	if (!parse_alias(admin, text, &job.address) || !admin_open_store(admin))
 		return EXIT_FAILURE;
 
 	struct read *read = read_begin(admin->store);
@@ -115,13 +174,13 @@ int admin_alias_add(struct admin *admin, int argc, char **argv)
 int admin_alias_remove(struct admin *admin, int argc, char **argv)
 {
 	struct admin_options options;
-	struct alias_job job = { .job.run = run_set };
+	struct alias_job job = { .job.run = run_set, .admin = admin };
 	struct address_record record = { 0 };
 
 	if (!admin_parse_options(admin, argc, argv, 0, 1, TARGETS_MAX, &options))
 		return ADMIN_WRONG_USAGE;
 	const char *text = argv[optind];
-	if (!admin_parse_address(admin, text, &job.address) || !admin_open_store(admin))
+	if (!parse_alias(admin, text, &job.address) || !admin_open_store(admin))
 		return EXIT_FAILURE;
 
 	size_t gone_count = 0;
@@ -150,9 +209,36 @@ int admin_alias_remove(struct admin *admin, int argc, char **argv)
 	return report(admin_write(admin, &job.job), text, &job.address);
 }
 
+/* Who may post: a word, and addresses that may in any case. */
+int admin_alias_post(struct admin *admin, int argc, char **argv)
+{
+	struct admin_options options;
+	struct alias_job job = { .job.run = run_post, .admin = admin, .post = POST_COUNT };
+
+	if (!admin_parse_options(admin, argc, argv, 0, 2, TARGETS_MAX, &options))
+		return ADMIN_WRONG_USAGE;
+	const char *text = argv[optind], *who = argv[optind + 1];
+	for (unsigned i = 0; i < POST_COUNT; i++)
+		if (strcmp(who, post_words[i]) == 0)
+			job.post = (enum list_post)i;
+	if (job.post == POST_COUNT)
+		return admin_usage(admin, "\"%s\" is none of anybody, users, members, nobody", who);
+	if (!parse_alias(admin, text, &job.address) || !admin_open_store(admin))
+		return EXIT_FAILURE;
+	struct slice *posters = arena_alloc_array(&admin->arena, (size_t)argc, sizeof(*posters));
+	for (int i = optind + 2; i < argc; i++) {
+		struct address poster;
+		if (!admin_parse_address(admin, argv[i], &poster))
+			return EXIT_FAILURE;
+		posters[job.target_count++] = address_format(&poster, &admin->arena);
+	}
+	job.targets = posters;
+	return report(admin_write(admin, &job.job), text, &job.address);
+}
+
 int admin_alias_list(struct admin *admin, int argc, char **argv)
 {
-	static const char *const columns[] = { "alias", "targets" };
+	static const char *const columns[] = { "alias", "targets", "post", "posters" };
 	struct admin_options options;
 	struct address address = { 0 };
 	struct address_record record;
@@ -166,8 +252,10 @@ int admin_alias_list(struct admin *admin, int argc, char **argv)
 	while (address_next(read, &address.local, &address.domain, &admin->arena, &record)) {
 		if (record.account_id != 0)
 			continue;
-		table_text(table, address_format(&address, &admin->arena));
+		table_text(table, alias_text(&address, &admin->arena));
 		table_texts(table, record.targets, (unsigned)record.target_count);
+		table_text(table, slice_cstr(post_words[record.post]));
+		table_texts(table, record.posters, (unsigned)record.poster_count);
 	}
 	read_end(&read);
 	table_print(table, "no aliases; \"bode alias add ADDRESS TARGET...\" adds one");

@@ -29,6 +29,9 @@ static const struct {
 	{ { "all", no_argument, NULL, 'a' }, OPTION_ALL },
 	{ { "size", required_argument, NULL, 'z' }, OPTION_SIZE },
 	{ { "messages", required_argument, NULL, 'M' }, OPTION_MESSAGES },
+	{ { "alias-of", required_argument, NULL, 'A' }, OPTION_ALIAS_OF },
+	{ { "senders", required_argument, NULL, 'E' }, OPTION_SENDERS },
+	{ { "hide-clients", required_argument, NULL, 'H' }, OPTION_HIDE_CLIENTS },
 	{ { "repair", no_argument, NULL, 'r' }, OPTION_REPAIR },
 };
 
@@ -68,6 +71,9 @@ bool admin_parse_options(const struct admin *admin, int argc, char **argv, unsig
 		case 'a': options_out->all = true; break;
 		case 'z': options_out->size = optarg; break;
 		case 'M': options_out->messages = optarg; break;
+		case 'A': options_out->alias_of = optarg; break;
+		case 'E': options_out->senders = optarg; break;
+		case 'H': options_out->hide_clients = optarg; break;
 		case 'r': options_out->repair = true; break;
 		default:
 			admin_usage(admin, "\"%s\" is not understood", argv[optind - 1]);

@@ -30,6 +30,10 @@ static const char template[] =
 	"pop3 = 0.0.0.0:110 [::]:110\n"
 	"pop3s = 0.0.0.0:995 [::]:995\n"
 	"\n"
+	"# Who reads mail for postmaster and abuse, which every domain has to answer to.\n"
+	"[addresses]\n"
+	"postmaster = %s\n"
+	"\n"
 	"# Without these two a self-signed certificate is made, which clients will warn about.\n"
 	"[tls]\n"
 	"# certificate = /etc/letsencrypt/live/%s/fullchain.pem\n"
@@ -76,23 +80,50 @@ static const char *user_lines(void)
 	return "user_front = bode-front\nuser_back = bode-back\n";
 }
 
-static bool write_config(struct admin *admin, const struct admin_options *options)
+/* What a person has to say, by options or by answers. */
+struct answers {
+	const char *hostname; /* NULL: there is a configuration already */
+	const char *user;     /* a mail address */
+	struct slice domain;
+};
+
+static bool ask(struct admin *admin, const struct admin_options *options, struct answers *answers)
 {
 	struct slice hostname;
+	struct address user;
 	char machine[256] = "";
-	if (access(admin->config_path, F_OK) == 0) {
+	const char *text;
+	if (access(admin->config_path, F_OK) != 0) {
+		gethostname(machine, sizeof(machine) - 1);
+		text = choose(admin, options->hostname, "Name of this machine in the DNS",
+			      strchr(machine, '.') ? machine : NULL, "--hostname");
+		if (!text || !admin_parse_domain(admin, text, &hostname))
+			return false;
+		answers->hostname = arena_string(&admin->arena, hostname);
+	}
+	text = choose(admin, options->domain, "Domain of the mail addresses", NULL, "--domain");
+	if (!text || !admin_parse_domain(admin, text, &answers->domain))
+		return false;
+	const char *postmaster =
+		arena_format(&admin->arena, "postmaster@%.*s", SLICE_ARG(answers->domain));
+	text = choose(admin, options->user, "First user's mail address", postmaster, "--user");
+	if (!text || !admin_parse_address(admin, text, &user))
+		return false;
+	answers->user = arena_string(&admin->arena, address_format(&user, &admin->arena));
+	return true;
+}
+
+static bool write_config(struct admin *admin, const struct admin_options *options,
+			 const struct answers *answers)
+{
+	const char *name = answers->hostname;
+	if (!name) {
 		printf("%s is there already and stays as it is.\n", admin->config_path);
 		return true;
 	}
-	gethostname(machine, sizeof(machine) - 1);
-	const char *text = choose(admin, options->hostname, "Name of this machine in the DNS",
-				  strchr(machine, '.') ? machine : NULL, "--hostname");
-	if (!text || !admin_parse_domain(admin, text, &hostname))
-		return false;
-	const char *name = arena_string(&admin->arena, hostname);
 	const char *state_dir = options->state_dir ? options->state_dir : STATE_DIR;
-	char *config =
-		arena_format(&admin->arena, template, name, state_dir, user_lines(), name, name);
+	char *config = arena_format(&admin->arena, template, name, state_dir, user_lines(),
+				    answers->user, name, name);
 	if (!write_new_file(admin->config_path, config))
 		return false;
 	printf("Wrote %s.\n", admin->config_path);
@@ -187,31 +218,24 @@ int admin_setup(struct admin *admin, int argc, char **argv)
 {
 	struct admin_options options;
 	struct domain_job job = { .job.run = run_add_domain };
+	struct answers answers = { 0 };
 
 	if (!admin_parse_options(admin, argc, argv,
 				 OPTION_HOSTNAME | OPTION_DOMAIN | OPTION_USER | OPTION_STATE_DIR |
 					 OPTION_PASSWORD_STDIN,
 				 0, 0, &options))
 		return ADMIN_WRONG_USAGE;
-	if (!write_config(admin, &options) || !admin_read_config(admin) || !make_state_dir(admin))
+	if (!ask(admin, &options, &answers) || !write_config(admin, &options, &answers) ||
+	    !admin_read_config(admin) || !make_state_dir(admin) || !admin_open_store(admin))
 		return EXIT_FAILURE;
 
-	const char *domain_text =
-		choose(admin, options.domain, "Domain of the mail addresses", NULL, "--domain");
-	if (!domain_text || !admin_parse_domain(admin, domain_text, &job.domain) ||
-	    !admin_open_store(admin))
-		return EXIT_FAILURE;
-	const char *domain = arena_string(&admin->arena, job.domain);
+	job.domain = answers.domain;
+	const char *domain = arena_string(&admin->arena, job.domain), *user = answers.user;
 	enum err err = admin_write(admin, &job.job);
 	if (err != ERR_OK && err != ERR_EXISTS)
 		return admin_fail_store(err, "the domain was not added");
 	printf(err == ERR_OK ? "Added the domain %s.\n" : "The domain %s is there already.\n",
 	       domain);
-
-	const char *user = choose(admin, options.user, "First user's mail address",
-				  arena_format(&admin->arena, "postmaster@%s", domain), "--user");
-	if (!user)
-		return EXIT_FAILURE;
 	int status = user_add(admin, user, options.password_stdin, 0);
 	if (status != EXIT_SUCCESS)
 		return status;

@@ -25,7 +25,8 @@ def test_help_version_and_wrong_usage():
 
 def test_domains_users_and_aliases(new_server):
     server = new_server()
-    assert json.loads(server.bode("domain", "list", "--json")) == [{"domain": "example.org"}]
+    assert json.loads(server.bode("domain", "list", "--json")) == [
+        {"domain": "example.org", "alias_of": "", "senders": "own", "hide_clients": "no"}]
     server.bode("domain", "add", "Bücher.example")
     assert "xn--bcher-kva.example" in server.bode("domain", "list")
     assert "already" in server.bode("domain", "add", "EXAMPLE.ORG", status=1)
@@ -57,7 +58,8 @@ def test_domains_users_and_aliases(new_server):
     server.bode("alias", "add", "team@example.org", "alice@example.org")
     server.bode("alias", "add", "team@example.org", "bob@example.org", "alice@example.org")
     assert json.loads(server.bode("alias", "list", "--json")) == [
-        {"alias": "team@example.org", "targets": ["alice@example.org", "bob@example.org"]}]
+        {"alias": "team@example.org", "targets": ["alice@example.org", "bob@example.org"],
+         "post": "anybody", "posters": []}]
     assert "is a user" in server.bode("alias", "add", "bob@example.org", "alice@example.org",
                                       status=1)
     assert "add it first" in server.bode("alias", "add", "t@example.org", "no@example.org", status=1)
@@ -70,6 +72,42 @@ def test_domains_users_and_aliases(new_server):
     server.bode("alias", "remove", "team@example.org")
     assert "there is no alias" in server.bode("alias", "remove", "team@example.org", status=1)
     assert json.loads(server.bode("alias", "list", "--json")) == []
+
+
+def test_names_lists_and_catch_alls(new_server):
+    server = new_server()
+    server.bode("domain", "add", "other.example", "--alias-of", "example.org")
+    server.bode("domain", "set", "example.org", "--senders", "domain", "--hide-clients", "yes")
+    assert json.loads(server.bode("domain", "list", "--json")) == [
+        {"domain": "example.org", "alias_of": "", "senders": "domain", "hide_clients": "yes"},
+        {"domain": "other.example", "alias_of": "example.org", "senders": "own",
+         "hide_clients": "no"}]
+    assert "other name" in server.bode("alias", "add", "x@other.example", "bob@example.org", status=1)
+    assert "another name" in server.bode("domain", "add", "third.example", "--alias-of",
+                                         "other.example", status=1)
+    assert "remove them first" in server.bode("domain", "remove", "example.org", status=1)
+    assert "there is no domain" in server.bode("domain", "set", "no.example", "--senders", "own",
+                                               status=1)
+    assert "none of own" in server.bode("domain", "set", "example.org", "--senders", "all", status=2)
+
+    server.bode("alias", "add", "@example.org", "bob@example.org")
+    server.bode("alias", "add", "staff@example.org", "alice+staff@other.example", "bob@example.org")
+    server.bode("alias", "post", "staff@example.org", "members", "ed@elsewhere.example")
+    server.bode("alias", "add", "staff@example.org", "alice@example.org")
+    assert json.loads(server.bode("alias", "list", "--json")) == [
+        {"alias": "@example.org", "targets": ["bob@example.org"], "post": "anybody", "posters": []},
+        {"alias": "staff@example.org", "post": "members", "posters": ["ed@elsewhere.example"],
+         "targets": ["alice+staff@other.example", "bob@example.org", "alice@example.org"]}]
+    server.bode("alias", "remove", "@example.org")
+    # What would lead to nobody is refused as a whole, a loop that leads somewhere is not.
+    server.bode("alias", "add", "a@example.org", "staff@example.org")
+    server.bode("alias", "add", "b@example.org", "a@example.org")
+    server.bode("alias", "add", "a@example.org", "b@example.org")
+    assert "in a circle" in server.bode("alias", "remove", "a@example.org", "staff@example.org",
+                                        status=1)
+    assert "staff@example.org, b@example.org" in server.bode("alias", "list")
+    assert "no alias" in server.bode("alias", "post", "bob@example.org", "users", status=1)
+    assert "none of anybody" in server.bode("alias", "post", "a@example.org", "friends", status=2)
 
 
 def test_deliver_files_a_message_and_wakes_the_server(new_server):
@@ -119,6 +157,7 @@ def test_setup_makes_everything(tmp_path):
         assert text in out
     assert bare("--config", str(config), "config", "check")[0] == 0
     assert "me@example.net" in bare("--config", str(config), "user", "list")[1]
+    assert "\npostmaster = me@example.net\n" in config.read_text()
     assert os.stat(state).st_mode & 0o777 == 0o700
     # Again: the configuration and the domain stay, the user is there already.
     status, out, problems = bare(*words, typed=b"secret\n")

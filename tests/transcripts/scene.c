@@ -61,7 +61,7 @@ static bool split_address(struct slice text, struct slice *local_out, struct sli
 	size_t at = slice_find_byte(text, 0, '@');
 	*local_out = slice_sub(text, 0, at);
 	*domain_out = slice_sub(text, at + 1, text.len);
-	return local_out->len > 0 && domain_out->len > 0;
+	return domain_out->len > 0;
 }
 
 static bool finish(enum err err)
@@ -92,6 +92,8 @@ struct addition {
 	struct slice local, domain;
 	struct slice targets[16];
 	size_t target_count;
+	enum list_post post;
+	struct domain_record record;
 	struct slice mailbox;
 	uint32_t account_id;
 	uint64_t quota_octets, quota_messages;
@@ -113,6 +115,24 @@ static enum err write_alias(struct write *write, void *user)
 {
 	struct addition *a = user;
 	return alias_set(write, a->local, a->domain, a->targets, a->target_count);
+}
+
+static enum err write_other_name(struct write *write, void *user)
+{
+	struct addition *a = user;
+	return domain_set_alias(write, a->domain, a->targets[0]);
+}
+
+static enum err write_post(struct write *write, void *user)
+{
+	struct addition *a = user;
+	return alias_set_post(write, a->local, a->domain, a->post, a->targets, a->target_count);
+}
+
+static enum err write_domain_record(struct write *write, void *user)
+{
+	struct addition *a = user;
+	return domain_set(write, a->domain, &a->record);
 }
 
 static enum err write_mailbox(struct write *write, void *user)
@@ -138,6 +158,18 @@ static bool given_domain(struct world *world, struct cursor c)
 	struct addition a = { 0 };
 	if (!take_scene_word(&c, &a.domain))
 		return complain("which domain?");
+	if (take_this_word(&c, "is"))
+		return finish(take_scene_word(&c, &a.targets[0])
+				      ? world_write(world, write_other_name, &a)
+				      : ERR_BAD_INPUT);
+	if (take_this_word(&c, "senders")) {
+		static const char *const words[SENDERS_COUNT] = { "own", "domain", "any" };
+		for (unsigned i = 0; i < SENDERS_COUNT; i++)
+			if (take_this_word(&c, words[i]))
+				a.record.senders = (enum domain_senders)i;
+		a.record.hides_clients = take_this_word(&c, "hides-clients");
+		return finish(world_write(world, write_domain_record, &a));
+	}
 	return finish(world_write(world, write_domain, &a));
 }
 
@@ -169,6 +201,21 @@ static bool given_alias(struct world *world, struct cursor c)
 	while (a.target_count < ARRAY_LEN(a.targets) && take_scene_word(&c, &target))
 		a.targets[a.target_count++] = target;
 	return finish(world_write(world, write_alias, &a));
+}
+
+static bool given_post(struct world *world, struct cursor c)
+{
+	static const char *const words[POST_COUNT] = { "anybody", "users", "members", "nobody" };
+	struct addition a = { 0 };
+	struct slice address, poster;
+	if (!take_scene_word(&c, &address) || !split_address(address, &a.local, &a.domain))
+		return complain("given post ADDRESS WHO [ADDRESS ...]");
+	for (unsigned i = 0; i < POST_COUNT; i++)
+		if (take_this_word(&c, words[i]))
+			a.post = (enum list_post)i;
+	while (a.target_count < ARRAY_LEN(a.targets) && take_scene_word(&c, &poster))
+		a.targets[a.target_count++] = poster;
+	return finish(world_write(world, write_post, &a));
 }
 
 static const struct world_account *take_account(const struct world *world, struct cursor *c)
@@ -446,6 +493,8 @@ bool scene_given(struct world *world, const struct line *line)
 		return given_domain(world, c);
 	if (take_this_word(&c, "alias"))
 		return given_alias(world, c);
+	if (take_this_word(&c, "post"))
+		return given_post(world, c);
 	if (take_this_word(&c, "mailbox"))
 		return given_mailbox(world, c);
 	if (take_this_word(&c, "quota"))
