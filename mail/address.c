@@ -1,15 +1,17 @@
 /* mail/address.c - the addresses of the SMTP envelope, strictly.
  *
  * RFC 5321 sections 4.1.2 (paths), 4.1.3 (address literals), 4.5.1 (Postmaster) and 4.5.3.1
- * (limits). Leaves out RFC 6531 (SMTPUTF8), which is not offered. Runs in both. */
+ * (limits, in octets also for UTF-8); RFC 6531 section 3.3 (SMTPUTF8). Runs in both. */
 #include "mail/address.h"
 
 #include <arpa/inet.h>
 
-/* atext of RFC 5322 section 3.2.3 */
+#include "mail/text_priv.h"
+
+/* atext of RFC 5322 section 3.2.3, with UTF8-non-ascii, whose form is looked at once it is whole. */
 static bool is_atext(uint8_t c)
 {
-	return ascii_is_alpha(c) || ascii_is_digit(c) ||
+	return ascii_is_alpha(c) || ascii_is_digit(c) || c >= 0x80 ||
 	       (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
 }
 
@@ -32,6 +34,11 @@ static bool is_utf8_let_dig_hyphen(uint8_t c)
 static bool is_dcontent(uint8_t c)
 {
 	return (c >= 33 && c <= 90) || (c >= 94 && c <= 126);
+}
+
+static bool is_ascii(struct slice s)
+{
+	return text_ascii_len(s) == s.len;
 }
 
 static struct slice between(const uint8_t *start, const struct cursor *c)
@@ -147,7 +154,7 @@ static bool take_quoted_string(struct cursor *c, struct arena *arena, struct sli
 		return false;
 	while (!take_byte(&at, '"')) {
 		take_byte(&at, '\\');
-		if (at_end(&at) || *at.at < 32 || *at.at > 126 || len == sizeof(text))
+		if (at_end(&at) || *at.at < 32 || *at.at == 127 || len == sizeof(text))
 			return false;
 		text[len++] = *at.at++;
 	}
@@ -163,7 +170,7 @@ static bool take_local_part(struct cursor *c, struct arena *arena, struct slice 
 	struct slice local;
 	if (!take_dot_string(&at, &local) && !take_quoted_string(&at, arena, &local))
 		return false;
-	if (at.at - c->at > ADDRESS_MAX_LOCAL)
+	if (at.at - c->at > ADDRESS_MAX_LOCAL || !text_is_utf8(local))
 		return false;
 	*local_out = local;
 	*c = at;
@@ -183,6 +190,19 @@ static void skip_source_route(struct cursor *c)
 		*c = at;
 }
 
+/* U-labels by the rules of IDNA; the names that are looked up are A-labels (RFC 5890). */
+static bool take_utf8_domain(struct cursor *c, struct arena *arena, struct slice *domain_out)
+{
+	struct cursor at = *c;
+	struct slice domain, ignored;
+	if (!take_labels(&at, is_utf8_let_dig_hyphen, &domain) ||
+	    (!is_ascii(domain) && !domain_normalise(domain, arena, &ignored)))
+		return false;
+	*domain_out = domain;
+	*c = at;
+	return true;
+}
+
 static bool take_path(struct cursor *c, struct arena *arena, struct address *address_out)
 {
 	struct cursor at = *c;
@@ -191,8 +211,9 @@ static bool take_path(struct cursor *c, struct arena *arena, struct address *add
 		return false;
 	skip_source_route(&at);
 	if (!take_local_part(&at, arena, &address.local) || !take_byte(&at, '@') ||
-	    !take_domain_or_literal(&at, &address.domain) || !take_byte(&at, '>') ||
-	    at.at - c->at > ADDRESS_MAX_PATH)
+	    !(take_utf8_domain(&at, arena, &address.domain) ||
+	      take_literal(&at, &address.domain)) ||
+	    !take_byte(&at, '>') || at.at - c->at > ADDRESS_MAX_PATH)
 		return false;
 	*address_out = address;
 	*c = at;
@@ -229,6 +250,11 @@ bool address_parse(struct slice text, struct arena *arena, struct address *addre
 		return false;
 	*address_out = address;
 	return true;
+}
+
+bool address_is_ascii(const struct address *address)
+{
+	return is_ascii(address->local) && is_ascii(address->domain);
 }
 
 static bool is_dot_string(struct slice local)

@@ -22,15 +22,17 @@ enum { ADDRESS_MAX_LOCAL = 64, ADDRESS_MAX_DOMAIN = 255, ADDRESS_MAX_PATH = 256 
 /* Path = "<" [ A-d-l ":" ] Mailbox ">"; a source route is parsed and dropped (RFC 5321
  * appendix C). The reverse path may also be empty "<>": then both slices are empty.
  * `arena` holds what had to be unquoted; the rest points into the input. Take nothing on
- * failure. ASCII only: SMTPUTF8 (RFC 6531) is not offered. */
+ * failure. Both parts may be in UTF-8 (RFC 6531 section 3.3): who has not been promised that
+ * asks address_is_ascii(). A domain in UTF-8 is one that domain_normalise() takes. */
 bool take_reverse_path(struct cursor *c, struct arena *arena, struct address *address_out);
 /* The forward path; also "<Postmaster>" without a domain (section 4.5.1): domain is empty. */
 bool take_forward_path(struct cursor *c, struct arena *arena, struct address *address_out);
 /* Mailbox = Local-part "@" ( Domain / address-literal ), alone. For the command line and SASL;
- * so the domain may also be written in UTF-8, which domain_normalise() turns into A-labels. */
+ * it may be in UTF-8 as well, and its domain may be none that domain_normalise() takes. */
 bool address_parse(struct slice text, struct arena *arena, struct address *address_out);
 /* Domain or address literal, as EHLO has it (section 4.1.1.1). */
 bool take_domain_or_literal(struct cursor *c, struct slice *domain_out);
+bool address_is_ascii(const struct address *address);
 /* "local@domain" with the local part quoted where it must be; only the local part where the
  * domain is empty; "" for the empty reverse path. */
 struct slice address_format(const struct address *address, struct arena *arena);

@@ -15,6 +15,7 @@ enum {
 	NEEDS_SENDER_RIGHTS = 4, /* port 25, or somebody who has signed in */
 	NEEDS_NO_ARGUMENT = 8,
 	IS_UNSUPPORTED = 16, /* recognised, so that the answer is 502 and not 500 */
+	BRINGS_OCTETS = 32,  /* its octets follow, even where it is refused */
 };
 
 struct smtp_command {
@@ -71,11 +72,13 @@ static const struct smtp_command commands[] = {
 	{ VERB("AUTH"),     SMTP_READY,            NEEDS_SIGN_IN_DOOR,                  smtp_auth,
 	  "AUTH <mechanism> [<initial response>]" },
 	{ VERB("MAIL"),     SMTP_READY,            NEEDS_SENDER_RIGHTS,                 smtp_mail,
-	  "MAIL FROM:<address> [SIZE=<octets>] [BODY=7BIT|8BITMIME]" },
+	  "MAIL FROM:<address> [SIZE=<octets>] [BODY=7BIT|8BITMIME|BINARYMIME]" },
 	{ VERB("RCPT"),     SMTP_MAIL | SMTP_RCPT, NEEDS_NOTHING,                       smtp_rcpt,
 	  "RCPT TO:<address>" },
 	{ VERB("DATA"),     SMTP_RCPT,             NEEDS_NO_ARGUMENT,                   smtp_data,
 	  "DATA" },
+	{ VERB("BDAT"),     SMTP_RCPT | SMTP_BDAT, NEEDS_SENDER_RIGHTS | BRINGS_OCTETS, smtp_bdat,
+	  "BDAT <octets> [LAST]" },
 	{ VERB("RSET"),     SMTP_ANY,              NEEDS_NO_ARGUMENT,                   rset, "RSET" },
 	{ VERB("NOOP"),     SMTP_ANY,              NEEDS_NOTHING,                       noop, "NOOP" },
 	{ VERB("VRFY"),     SMTP_ANY,              NEEDS_NOTHING,                       vrfy,
@@ -173,6 +176,8 @@ enum step smtp_dispatch(struct smtp_session *s, struct slice line)
 	if (refusal != REPLY_NONE) {
 		log_debug(&s->session.log, EVENT("command-refused"), TEXT("verb", command->verb),
 			  NUM("code", smtp_reply_code(refusal)));
+		if (command->needs & BRINGS_OCTETS)
+			return smtp_bdat_refused(s, &args, refusal);
 		smtp_reply(s, refusal);
 		return STEP_AGAIN;
 	}

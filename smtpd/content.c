@@ -1,9 +1,12 @@
-/* smtpd/content.c - the data between DATA and its end (RFC 5321 sections 4.1.1.4 and 4.5.2).
- * Runs in the front.
+/* smtpd/content.c - the data between DATA and its end (RFC 5321 sections 4.1.1.4 and 4.5.2),
+ * and that of BDAT (RFC 3030 section 2). Runs in the front.
  *
  * The end is CRLF.CRLF, every octet of it. A CR or LF outside of CRLF makes the message one
  * that we refuse, after reading to its real end: section 2.3.8 forbids to send it, mending it
  * would break signatures, and taking it for a line end lets one message hide in another.
+ * Chunks are held to the same rule, since a text sent by BDAT "MUST be sent in the canonical
+ * MIME format with lines delimited with a <CR><LF>", and who passes it on may have DATA only. The
+ * body of a binary message is the exception; its header is none.
  *
  * What is taken as it comes: octets above 127, whether 8BITMIME was asked for or not (RFC 1652
  * section 3 has them kept); NUL and other controls ("All characters are to be delivered to the
@@ -48,7 +51,7 @@ static void count_hops(struct smtp_content *content, struct slice run)
 static void pass_text(struct smtp_content *content, struct cursor *in)
 {
 	while (!at_end(in)) {
-		if (content->state == CONTENT_LINE_START && *in->at == '.')
+		if (content->state == CONTENT_LINE_START && *in->at == '.' && !content->is_chunked)
 			return;
 		size_t left = cursor_left(in);
 		const uint8_t *lf = memchr(in->at, '\n', left);
@@ -114,13 +117,14 @@ static bool take_held(struct smtp_content *content, struct cursor *in, struct sl
 	return false;
 }
 
-enum content_event smtp_content_next(struct smtp_content *content, struct cursor *in,
-				     struct slice *run_out)
+static enum content_event next_text(struct smtp_content *content, struct cursor *in,
+				    struct slice *run_out)
 {
 	while (!at_end(in)) {
 		struct slice run = SLICE_NONE;
 
-		if (content->state == CONTENT_LINE_START && *in->at == '.') {
+		if (content->state == CONTENT_LINE_START && *in->at == '.' &&
+		    !content->is_chunked) {
 			in->at++;
 			content->state = CONTENT_DOT;
 			continue;
@@ -145,4 +149,41 @@ enum content_event smtp_content_next(struct smtp_content *content, struct cursor
 		}
 	}
 	return CONTENT_MORE;
+}
+
+/* The header line by line, as text; behind the empty line everything as it is. */
+static enum content_event next_binary(struct smtp_content *content, struct cursor *in,
+				      struct slice *run_out)
+{
+	while (!at_end(in) && !content->is_past_header) {
+		struct cursor line = *in;
+		const uint8_t *lf = memchr(in->at, '\n', cursor_left(in));
+		if (lf)
+			line.end = lf + 1;
+		enum content_event event = next_text(content, &line, run_out);
+		in->at = line.at;
+		if (event == CONTENT_RUN)
+			return event;
+	}
+	if (at_end(in) || content->has_bare) {
+		in->at = in->end;
+		return CONTENT_MORE;
+	}
+	*run_out = cursor_rest(in);
+	content->size_octets += run_out->len;
+	in->at = in->end;
+	return CONTENT_RUN;
+}
+
+enum content_event smtp_content_next(struct smtp_content *content, struct cursor *in,
+				     struct slice *run_out)
+{
+	return content->is_binary ? next_binary(content, in, run_out)
+				  : next_text(content, in, run_out);
+}
+
+void smtp_content_end_chunks(struct smtp_content *content)
+{
+	if (content->state == CONTENT_CR)
+		content->has_bare = true;
 }

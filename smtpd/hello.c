@@ -1,5 +1,5 @@
-/* smtpd/hello.c - the greeting, HELO and EHLO (RFC 5321 sections 3.1, 3.2 and 4.1.1.1), and
- * what EHLO announces. Runs in the front.
+/* smtpd/hello.c - the greeting, HELO and EHLO (RFC 5321 sections 3.1, 3.2 and 4.1.1.1). Runs in
+ * the front.
  *
  * Left out: any check of the name against the client's address. Section 4.1.4 forbids to
  * refuse mail for it. */
@@ -52,20 +52,13 @@ enum step smtp_helo(struct smtp_session *s, struct cursor *args)
  * list it as required. */
 enum step smtp_ehlo(struct smtp_session *s, struct cursor *args)
 {
-	const struct config *config = s->front->config;
 	struct buffer *out = &s->session.out;
 
 	if (!take_client_name(s, args))
 		return STEP_AGAIN;
 	s->is_extended = true;
-	buffer_add_format(out, "250-%s\r\n", config->hostname);
-	buffer_add_cstr(out, "250-PIPELINING\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n");
-	buffer_add_format(out, "250-SIZE %llu\r\n",
-			  (unsigned long long)config->message_size_octets);
-	if (smtp_may_start_tls(s))
-		buffer_add_cstr(out, "250-STARTTLS\r\n");
-	if (smtp_may_sign_in(s) && !smtp_is_signed_in(s))
-		buffer_add_cstr(out, "250-AUTH PLAIN LOGIN\r\n");
+	buffer_add_format(out, "250-%s\r\n", s->front->config->hostname);
+	smtp_announce(s, out);
 	buffer_add_cstr(out, "250 HELP\r\n");
 	return STEP_AGAIN;
 }

@@ -3,7 +3,8 @@
  * the back's to say.
  *
  * Source routes are taken and dropped (appendix C). A blank behind the colon is no part of
- * the grammar (section 3.3), but clients that send one are many and what they mean is plain. */
+ * the grammar (section 3.3), but clients that send one are many and what they mean is plain.
+ * Addresses in UTF-8 want SMTPUTF8 on MAIL (RFC 6531 sections 3.4 and 3.5). */
 #include "mail/address.h"
 #include "smtpd/session_priv.h"
 
@@ -31,15 +32,18 @@ enum step smtp_mail(struct smtp_session *s, struct cursor *args)
 		refusal = REPLY_BAD_REVERSE_PATH;
 		goto refuse;
 	}
-	refusal = take_mail_parameters(args, &s->command_arena, &parameters);
+	refusal = take_mail_parameters(s, args, &s->command_arena, &parameters);
 	if (refusal == REPLY_NONE && parameters.size_octets > size_max_octets)
 		refusal = REPLY_TOO_LARGE;
+	if (refusal == REPLY_NONE && !parameters.envelope.is_utf8 && !address_is_ascii(&address))
+		refusal = REPLY_SENDER_NOT_ASCII;
 	if (refusal == REPLY_NONE && !smtp_allows(s, LIMIT_MESSAGES))
 		refusal = REPLY_TOO_MANY_MESSAGES;
 	if (refusal != REPLY_NONE)
 		goto refuse;
 
-	s->transaction.envelope.reverse_path = path_text(&address, &s->transaction.arena);
+	parameters.envelope.reverse_path = path_text(&address, &s->command_arena);
+	envelope_copy(&parameters.envelope, &s->transaction.arena, &s->transaction.envelope);
 	s->transaction.size_max_octets = size_max_octets;
 	smtp_set_state(s, SMTP_MAIL);
 	smtp_reply(s, REPLY_MAIL_OK);
@@ -53,22 +57,22 @@ refuse:
 /* The back has answered, or is away. */
 static enum step rcpt_answered(struct smtp_session *s)
 {
-	struct slice forward_path = buffer_slice(&s->asked_path);
+	struct slice asked = buffer_slice(&s->asked_recipient), rest = asked;
 	enum smtp_reply_name reply = smtp_reply_of_verdict(s->verdict);
+	struct envelope_recipient recipient;
 
 	if (s->verdict == RECIPIENT_UNKNOWN)
 		(void)smtp_allows(s, LIMIT_UNKNOWN_RECIPIENTS);
 	if (s->verdict == RECIPIENT_OK) {
-		struct envelope_recipient recipient = { .forward_path = forward_path };
-		envelope_encode_recipient(&recipient, &s->transaction.recipients);
+		buffer_add(&s->transaction.recipients, asked);
 		s->transaction.envelope.recipient_count++;
 		smtp_set_state(s, SMTP_RCPT);
-	} else {
-		log_info(&s->session.log, EVENT("rcpt-refused"), TEXT("to", forward_path),
+	} else if (envelope_next_recipient(&rest, &recipient)) {
+		log_info(&s->session.log, EVENT("rcpt-refused"), TEXT("to", recipient.forward_path),
 			 TEXT("from", s->transaction.envelope.reverse_path),
 			 NUM("code", smtp_reply_code(reply)));
 	}
-	buffer_free(&s->asked_path);
+	buffer_free(&s->asked_recipient);
 	smtp_reply(s, reply);
 	return STEP_AGAIN;
 }
@@ -82,15 +86,16 @@ static void on_verdict(struct question *question, enum err err, struct slice pay
 	session_job_end(&s->session);
 }
 
-static bool has_room_for(const struct smtp_session *s, struct slice forward_path)
+static bool has_room_for(const struct smtp_session *s, size_t octets)
 {
 	return s->transaction.envelope.recipient_count < s->front->config->recipients &&
-	       s->transaction.recipients.len + forward_path.len <= RECIPIENTS_MAX_OCTETS;
+	       s->transaction.recipients.len + octets <= RECIPIENTS_MAX_OCTETS;
 }
 
 enum step smtp_rcpt(struct smtp_session *s, struct cursor *args)
 {
 	struct address address;
+	struct envelope_recipient recipient;
 	enum smtp_reply_name refusal = REPLY_BAD_FORWARD_PATH;
 
 	if (!take_word_nocase(args, SLICE("TO:")))
@@ -98,16 +103,22 @@ enum step smtp_rcpt(struct smtp_session *s, struct cursor *args)
 	skip_blanks(args);
 	if (!take_forward_path(args, &s->command_arena, &address))
 		goto refuse;
-	if ((refusal = take_rcpt_parameters(args)) != REPLY_NONE)
+	if ((refusal = take_rcpt_parameters(s, args, &s->command_arena, &recipient)) != REPLY_NONE)
 		goto refuse;
-	struct slice forward_path = path_text(&address, &s->command_arena);
+	if (!s->transaction.envelope.is_utf8 && !address_is_ascii(&address)) {
+		refusal = REPLY_RCPT_NOT_ASCII;
+		goto refuse;
+	}
 	/* Else who guesses would learn which ones there are. */
 	if (!smtp_is_signed_in(s) &&
 	    !limits_has(s->front->limits, &s->client.peer, LIMIT_UNKNOWN_RECIPIENTS)) {
 		refusal = REPLY_TOO_MANY_UNKNOWN;
 		goto refuse;
 	}
-	if (!has_room_for(s, forward_path)) {
+	recipient.forward_path = path_text(&address, &s->command_arena);
+	envelope_encode_recipient(&recipient, &s->asked_recipient);
+	if (!has_room_for(s, s->asked_recipient.len)) {
+		buffer_free(&s->asked_recipient);
 		refusal = REPLY_TOO_MANY_RECIPIENTS;
 		goto refuse;
 	}
@@ -115,11 +126,10 @@ enum step smtp_rcpt(struct smtp_session *s, struct cursor *args)
 	struct recipient_message message = {
 		.token = s->token,
 		.reverse_path = s->transaction.envelope.reverse_path,
-		.forward_path = forward_path,
+		.forward_path = recipient.forward_path,
 	};
 	struct buffer payload = { 0 };
 	recipient_encode(&message, &payload);
-	buffer_add(&s->asked_path, forward_path);
 	s->question = (struct question){ .answered = on_verdict };
 	link_ask(s->front->link, &s->question, MESSAGE_RECIPIENT, buffer_slice(&payload));
 	buffer_free(&payload);

@@ -1,10 +1,12 @@
 /* smtpd/parameters.c - parameters of MAIL and RCPT (RFC 5321 section 4.1.2): SIZE (RFC 1870),
- * BODY (RFC 1652) and AUTH (RFC 4954 section 5). Runs in the front.
+ * BODY (RFC 6152, RFC 3030), AUTH (RFC 4954 section 5), SMTPUTF8 (RFC 6531), REQUIRETLS (RFC
+ * 8689); those with a grammar of their own are in files of their own. Runs in the front.
  *
- * BODY changes nothing: the path to the mailbox is 8-bit clean, and nothing leaves by another.
  * AUTH names an identity on the word of somebody whom we have no cause to trust: section 5
  * allows to parse it and forget it. */
 #include "mail/address.h"
+#include "mail/text.h"
+#include "mail/xtext.h"
 #include "smtpd/session_priv.h"
 
 /* esmtp-keyword = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-") */
@@ -13,10 +15,10 @@ static bool is_keyword_octet(uint8_t c)
 	return ascii_is_alpha(c) || ascii_is_digit(c) || c == '-';
 }
 
-/* esmtp-value = 1*(%d33-60 / %d62-126) */
+/* esmtp-value = 1*(%d33-60 / %d62-126), and UTF8-non-ascii (RFC 6531 section 3.3) */
 static bool is_value_octet(uint8_t c)
 {
-	return c >= 33 && c <= 126 && c != '=';
+	return (c >= 33 && c <= 126 && c != '=') || c >= 0x80;
 }
 
 /* esmtp-param = esmtp-keyword ["=" esmtp-value]; without one, `value_out` is empty. */
@@ -27,7 +29,8 @@ static bool take_parameter(struct cursor *line, struct slice *keyword_out, struc
 	*value_out = SLICE_NONE;
 	if (next_is(&c, '-') || !take_while(&c, is_keyword_octet, keyword_out))
 		return false;
-	if (take_byte(&c, '=') && !take_while(&c, is_value_octet, value_out))
+	if (take_byte(&c, '=') &&
+	    (!take_while(&c, is_value_octet, value_out) || !text_is_utf8(*value_out)))
 		return false;
 	if (!at_end(&c) && !next_is(&c, ' '))
 		return false;
@@ -36,92 +39,119 @@ static bool take_parameter(struct cursor *line, struct slice *keyword_out, struc
 }
 
 /* size-value = 1*20DIGIT (RFC 1870 section 5); more than we can count is more than we take. */
-static bool take_size(struct slice value, uint64_t *size_out)
+static bool take_size(struct slice value, struct arena *arena, void *into)
 {
+	struct mail_parameters *parameters = into;
+
 	if (value.len == 0 || value.len > 20)
 		return false;
 	for (size_t i = 0; i < value.len; i++)
 		if (!ascii_is_digit(value.ptr[i]))
 			return false;
-	if (!slice_to_u64(value, UINT64_MAX, size_out))
-		*size_out = UINT64_MAX;
+	if (!slice_to_u64(value, UINT64_MAX, &parameters->size_octets))
+		parameters->size_octets = UINT64_MAX;
 	return true;
 }
 
-static int hex_value(uint8_t c)
+static bool take_body(struct slice value, struct arena *arena, void *into)
 {
-	if (ascii_is_digit(c))
-		return c - '0';
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+	static const char *const words[ENVELOPE_BODY_COUNT] = {
+		[ENVELOPE_7BIT] = "7BIT",
+		[ENVELOPE_8BITMIME] = "8BITMIME",
+		[ENVELOPE_BINARYMIME] = "BINARYMIME",
+	};
+	struct mail_parameters *parameters = into;
+
+	for (unsigned i = 0; i < ENVELOPE_BODY_COUNT; i++)
+		if (slice_eq_nocase(value, slice_cstr(words[i]))) {
+			parameters->envelope.body = (enum envelope_body)i;
+			return true;
+		}
+	return false;
 }
 
-/* xtext that holds a mailbox, or "<>". "=" has been excluded by esmtp-value. */
-static bool is_identity(struct slice value, struct arena *arena)
+/* xtext that holds a mailbox, or "<>". */
+static bool take_identity(struct slice value, struct arena *arena, void *into)
 {
-	uint8_t *text = arena_alloc(arena, value.len + 1);
 	struct address ignored;
-	size_t len = 0;
+	struct slice decoded;
 
-	for (size_t i = 0; i < value.len; i++) {
-		text[len++] = value.ptr[i];
-		if (value.ptr[i] != '+')
-			continue;
-		int high = i + 2 < value.len ? hex_value(value.ptr[i + 1]) : -1;
-		int low = high >= 0 ? hex_value(value.ptr[i + 2]) : -1;
-		if (low < 0)
-			return false;
-		text[len - 1] = (uint8_t)(high * 16 + low);
-		i += 2;
-	}
-	struct slice decoded = slice_of(text, len);
-	return slice_eq(decoded, SLICE("<>")) || address_parse(decoded, arena, &ignored);
+	return value.len > 0 && xtext_decode(value, arena, &decoded) &&
+	       (slice_eq(decoded, SLICE("<>")) || address_parse(decoded, arena, &ignored));
 }
 
-enum smtp_reply_name take_mail_parameters(struct cursor *args, struct arena *arena,
-					  struct mail_parameters *parameters_out)
+static bool take_utf8(struct slice value, struct arena *arena, void *into)
 {
-	bool has_size = false, has_body = false, has_auth = false;
+	((struct mail_parameters *)into)->envelope.is_utf8 = true;
+	return value.len == 0;
+}
 
-	*parameters_out = (struct mail_parameters){ 0 };
+static bool take_require_tls(struct slice value, struct arena *arena, void *into)
+{
+	((struct mail_parameters *)into)->envelope.requires_tls = true;
+	return value.len == 0;
+}
+
+#define KEYWORD(word)                                        \
+	{                                                    \
+		(const uint8_t *)("" word), sizeof(word) - 1 \
+	}
+
+struct parameter {
+	struct slice keyword;
+	enum smtp_extension extension;
+	/* `into`: struct mail_parameters, or struct envelope_recipient. */
+	bool (*take)(struct slice value, struct arena *arena, void *into);
+};
+
+static const struct parameter of_mail[] = {
+	{ KEYWORD("SIZE"), SMTP_SIZE, take_size },
+	{ KEYWORD("BODY"), SMTP_8BITMIME, take_body },
+	/* A server that knows AUTH at all takes it from everybody. */
+	{ KEYWORD("AUTH"), SMTP_PIPELINING, take_identity },
+	{ KEYWORD("SMTPUTF8"), SMTP_SMTPUTF8, take_utf8 },
+	{ KEYWORD("REQUIRETLS"), SMTP_REQUIRETLS, take_require_tls },
+};
+
+/* Takes parameters to the end of the line, each once, those of the table that are offered. */
+static enum smtp_reply_name take_parameters(const struct smtp_session *s, struct cursor *args,
+					    const struct parameter *known, size_t known_count,
+					    struct arena *arena, void *into)
+{
+	unsigned seen = 0;
+
 	while (!at_end(args)) {
 		struct slice keyword, value;
-		bool *seen, is_good;
+		size_t i = 0;
 
 		if (!take_byte(args, ' '))
 			return REPLY_BAD_ARGUMENT;
 		skip_blanks(args);
 		if (!take_parameter(args, &keyword, &value))
 			return REPLY_BAD_ARGUMENT;
-		if (slice_eq_nocase(keyword, SLICE("SIZE"))) {
-			seen = &has_size;
-			is_good = take_size(value, &parameters_out->size_octets);
-		} else if (slice_eq_nocase(keyword, SLICE("BODY"))) {
-			seen = &has_body;
-			is_good = slice_eq_nocase(value, SLICE("7BIT")) ||
-				  slice_eq_nocase(value, SLICE("8BITMIME"));
-		} else if (slice_eq_nocase(keyword, SLICE("AUTH"))) {
-			seen = &has_auth;
-			is_good = value.len > 0 && is_identity(value, arena);
-		} else {
+		while (i < known_count && !slice_eq_nocase(keyword, known[i].keyword))
+			i++;
+		if (i == known_count || !smtp_offers(s, known[i].extension))
 			return REPLY_UNKNOWN_PARAMETER;
-		}
-		if (*seen || !is_good)
+		if ((seen & 1u << i) || !known[i].take(value, arena, into))
 			return REPLY_BAD_ARGUMENT;
-		*seen = true;
+		seen |= 1u << i;
 	}
 	return REPLY_NONE;
 }
 
-/* No extension of ours gives RCPT a parameter. */
-enum smtp_reply_name take_rcpt_parameters(struct cursor *args)
+enum smtp_reply_name take_mail_parameters(const struct smtp_session *s, struct cursor *args,
+					  struct arena *arena,
+					  struct mail_parameters *parameters_out)
 {
-	struct slice keyword, value;
+	*parameters_out = (struct mail_parameters){ 0 };
+	return take_parameters(s, args, of_mail, ARRAY_LEN(of_mail), arena, parameters_out);
+}
 
-	if (at_end(args))
-		return REPLY_NONE;
-	if (!take_byte(args, ' '))
-		return REPLY_BAD_ARGUMENT;
-	skip_blanks(args);
-	return take_parameter(args, &keyword, &value) ? REPLY_UNKNOWN_PARAMETER
-						      : REPLY_BAD_ARGUMENT;
+enum smtp_reply_name take_rcpt_parameters(const struct smtp_session *s, struct cursor *args,
+					  struct arena *arena,
+					  struct envelope_recipient *recipient_out)
+{
+	*recipient_out = (struct envelope_recipient){ .notify = DSN_UNSAID };
+	return take_parameters(s, args, NULL, 0, arena, recipient_out);
 }

@@ -47,6 +47,8 @@ static const struct reply replies[REPLY_COUNT] = {
 	[REPLY_BAD_REVERSE_PATH] = { "501", "5.1.7", "Syntax: MAIL FROM:<address>", COUNTS },
 	[REPLY_BAD_FORWARD_PATH] = { "501", "5.1.3", "Syntax: RCPT TO:<address>", COUNTS },
 	[REPLY_UNKNOWN_PARAMETER] = { "555", "5.5.4", "Parameter not recognized", COUNTS },
+	[REPLY_BAD_CHUNK_SIZE] = { "501", "5.5.4", "Syntax: BDAT <octets> [LAST]", COUNTS },
+	[REPLY_BINARY_NEEDS_BDAT] = { "503", "5.5.1", "A binary message comes by BDAT", COUNTS },
 	[REPLY_NO_HELP] = { "504", "5.5.4", "No help on that", COUNTS },
 
 	[REPLY_NO_TLS] = { "454", "4.7.0", "TLS not available" },
@@ -67,6 +69,10 @@ static const struct reply replies[REPLY_COUNT] = {
 	[REPLY_SIGN_IN_LATER] = { "454", "4.7.0", "Too many attempts, try again later" },
 	[REPLY_SIGN_IN_FAILED] = { "454", "4.7.0", "Temporary authentication failure" },
 
+	[REPLY_SENDER_NOT_ASCII] = { "550", "5.6.7", "A sender in UTF-8 wants SMTPUTF8 on MAIL",
+				     COUNTS },
+	[REPLY_RCPT_NOT_ASCII] = { "553", "5.6.7", "A recipient in UTF-8 wants SMTPUTF8 on MAIL",
+				   COUNTS },
 	[REPLY_RCPT_UNKNOWN] = { "550", "5.1.1", "No such mailbox here", COUNTS },
 	[REPLY_RCPT_RELAY_DENIED] = { "550", "5.7.1", "Relaying denied", COUNTS },
 	[REPLY_RCPT_NO_RELAY] = { "550", "5.1.2",

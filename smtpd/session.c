@@ -24,6 +24,8 @@ static const char *state_name(enum smtp_state state)
 	case SMTP_SASL: return "sasl";
 	case SMTP_SECURING: return "securing";
 	case SMTP_CLOSED: return "closed";
+	case SMTP_BDAT: return "bdat";
+	case SMTP_CHUNK: return "chunk";
 	case SMTP_ANY: break;
 	}
 	return "none";
@@ -60,7 +62,7 @@ void smtp_reset(struct smtp_session *s)
 	buffer_free(&s->transaction.recipients);
 	buffer_free(&s->transaction.gathered);
 	s->transaction = (struct smtp_transaction){ .refusal = REPLY_NONE };
-	if (s->state & (SMTP_MAIL | SMTP_RCPT | SMTP_DATA))
+	if (s->state & (SMTP_MAIL | SMTP_RCPT | SMTP_DATA | SMTP_BDAT | SMTP_CHUNK))
 		smtp_set_state(s, SMTP_READY);
 }
 
@@ -120,9 +122,11 @@ static enum step advance(struct smtp_session *s, struct cursor *in)
 	case SMTP_FRESH:
 	case SMTP_READY:
 	case SMTP_MAIL:
-	case SMTP_RCPT: return take_command(s, in);
+	case SMTP_RCPT:
+	case SMTP_BDAT: return take_command(s, in);
 	case SMTP_SASL: return smtp_take_sasl(s, in);
 	case SMTP_DATA: return smtp_take_content(s, in);
+	case SMTP_CHUNK: return smtp_take_chunk(s, in);
 	case SMTP_SECURING:
 		/* Sent before the handshake, so perhaps an attacker's: drop it (RFC 3207 section
 		 * 4.2). */
@@ -211,7 +215,7 @@ static void free_session(struct session *session)
 		 NUM("accepted", s->accepted));
 	arena_fini(&s->command_arena);
 	buffer_free(&s->held_out);
-	buffer_free(&s->asked_path);
+	buffer_free(&s->asked_recipient);
 	free(s->client_name);
 	free(s);
 }

@@ -21,16 +21,18 @@ enum smtp_state {
 	SMTP_SASL = 64,	     /* within AUTH: a response is due */
 	SMTP_SECURING = 128, /* STARTTLS was answered; waits for the handshake */
 	SMTP_CLOSED = 256,
-	SMTP_ANY = SMTP_FRESH | SMTP_READY | SMTP_MAIL | SMTP_RCPT,
+	SMTP_BDAT = 512,   /* a chunk has come, and was not the last */
+	SMTP_CHUNK = 1024, /* the octets of a chunk */
+	SMTP_ANY = SMTP_FRESH | SMTP_READY | SMTP_MAIL | SMTP_RCPT | SMTP_BDAT,
 };
 
 enum {
 	/* RFC 5321 section 4.5.3.1.4 asks for 512 and more for each extension's parameters. */
 	COMMAND_MAX_OCTETS = 2048,
 	SASL_LINE_MAX_OCTETS = 12288, /* RFC 4954 section 4 */
-	/* So that the envelope fits into one message to the back; 100 of the longest paths, which
-	 * section 4.5.3.1.8 asks for, fill less than half of it. */
-	RECIPIENTS_MAX_OCTETS = 64 * 1024,
+	/* So that the envelope fits into one message to the back: 1000 recipients, the default of
+	 * [limits] recipients, with the longest paths and parameters. */
+	RECIPIENTS_MAX_OCTETS = 800 * 1024,
 };
 
 /* From MAIL until its final reply. */
@@ -51,6 +53,14 @@ struct smtp_transaction {
 	bool waits_for_credit;	      /* the job that is out */
 };
 
+/* Of BDAT, while its octets come. */
+struct smtp_chunk {
+	uint64_t size_octets, left_octets;
+	bool is_last;
+	enum smtp_reply_name refusal; /* REPLY_NONE: it is part of the transaction's message */
+	enum smtp_state state_before;
+};
+
 struct smtp_session {
 	struct session session; /* first: the binder sees only this */
 	struct front *front;
@@ -69,6 +79,7 @@ struct smtp_session {
 
 	struct arena command_arena;
 	struct smtp_transaction transaction;
+	struct smtp_chunk chunk;
 	struct sasl sasl;
 	struct arena secret_arena; /* of the SASL exchange; wiped after it */
 
@@ -76,7 +87,7 @@ struct smtp_session {
 	struct question question;
 	enum step (*resume)(struct smtp_session *s); /* goes on when the job has come home */
 	struct buffer held_out;			     /* replies that wait for the rest of a group */
-	struct buffer asked_path;		     /* the forward-path of RCPT */
+	struct buffer asked_recipient;		     /* of RCPT, encoded */
 	enum recipient_verdict verdict;
 	enum err outcome; /* of AUTH or of the transaction */
 	uint64_t message_id;
@@ -103,6 +114,25 @@ bool smtp_is_signed_in(const struct smtp_session *s);
 /* Takes one of what the client's address may have; who has signed in has no such limit. */
 bool smtp_allows(struct smtp_session *s, enum limit what);
 
+/* extensions.c: in the order of EHLO's answer. */
+enum smtp_extension {
+	SMTP_PIPELINING,
+	SMTP_8BITMIME,
+	SMTP_SMTPUTF8,
+	SMTP_CHUNKING,
+	SMTP_BINARYMIME,
+	SMTP_ENHANCEDSTATUSCODES,
+	SMTP_SIZE,
+	SMTP_LIMITS,
+	SMTP_REQUIRETLS,
+	SMTP_STARTTLS,
+	SMTP_AUTH,
+	SMTP_EXTENSION_COUNT,
+};
+bool smtp_offers(const struct smtp_session *s, enum smtp_extension extension);
+/* The lines of EHLO's answer between the first and the last. */
+void smtp_announce(const struct smtp_session *s, struct buffer *out);
+
 /* commands.c */
 enum step smtp_dispatch(struct smtp_session *s, struct slice line);
 
@@ -115,7 +145,11 @@ enum step smtp_mail(struct smtp_session *s, struct cursor *args); /* mail.c */
 enum step smtp_rcpt(struct smtp_session *s, struct cursor *args);
 enum step smtp_data(struct smtp_session *s, struct cursor *args); /* data.c */
 enum step smtp_take_content(struct smtp_session *s, struct cursor *in);
-void smtp_transaction_abandon(struct smtp_session *s);
+enum step smtp_bdat(struct smtp_session *s, struct cursor *args); /* bdat.c */
+/* BDAT where it may not be: its chunk is read, and then refused. */
+enum step smtp_bdat_refused(struct smtp_session *s, struct cursor *args,
+			    enum smtp_reply_name refusal);
+enum step smtp_take_chunk(struct smtp_session *s, struct cursor *in);
 enum step smtp_starttls(struct smtp_session *s, struct cursor *args); /* starttls.c */
 enum step smtp_secured(struct smtp_session *s);
 bool smtp_may_start_tls(const struct smtp_session *s);
@@ -125,11 +159,28 @@ void smtp_sign_out(struct smtp_session *s);
 /* Is AUTH offered on this service, and may a password travel on this connection? */
 bool smtp_may_sign_in(const struct smtp_session *s);
 
+/* The message on its way to the back (transfer.c). */
+/* Passes on what it can of `in`: all of it, or up to CONTENT_END; else a job is out (STEP_WAIT). */
+enum step smtp_transfer_take(struct smtp_session *s, struct cursor *in,
+			     enum content_event *event_out);
+/* Is there something to refuse it for now? Then the rest is read for nothing. */
+void smtp_transfer_check(struct smtp_session *s);
+/* What was gathered goes out, before more is waited for. */
+void smtp_transfer_flush(struct smtp_session *s);
+/* The whole message has come: commits it, or tells why not. */
+enum step smtp_transfer_finish(struct smtp_session *s);
+void smtp_transaction_abandon(struct smtp_session *s);
+
 /* Parameters of MAIL and RCPT (parameters.c). */
 struct mail_parameters {
-	uint64_t size_octets; /* declared; 0: not */
+	uint64_t size_octets;	  /* declared; 0: not */
+	struct envelope envelope; /* what they say of it; slices point into the line */
 };
 /* Takes them to the end of the line. REPLY_NONE, or the reply that refuses them. */
-enum smtp_reply_name take_mail_parameters(struct cursor *args, struct arena *arena,
+enum smtp_reply_name take_mail_parameters(const struct smtp_session *s, struct cursor *args,
+					  struct arena *arena,
 					  struct mail_parameters *parameters_out);
-enum smtp_reply_name take_rcpt_parameters(struct cursor *args);
+/* All but the path. */
+enum smtp_reply_name take_rcpt_parameters(const struct smtp_session *s, struct cursor *args,
+					  struct arena *arena,
+					  struct envelope_recipient *recipient_out);

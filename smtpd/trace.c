@@ -18,13 +18,15 @@ static void add_address_literal(const struct peer *peer, struct buffer *out)
 	buffer_add_byte(out, ']');
 }
 
-const char *trace_protocol(bool is_extended, bool is_secure, bool is_signed_in)
+const char *trace_protocol(bool is_extended, bool is_utf8, bool is_secure, bool is_signed_in)
 {
-	if (!is_extended)
-		return "SMTP";
-	if (is_signed_in)
-		return is_secure ? "ESMTPSA" : "ESMTPA";
-	return is_secure ? "ESMTPS" : "ESMTP";
+	/* by UTF-8, TLS, sign-in */
+	static const char *const names[2][2][2] = {
+		{ { "ESMTP", "ESMTPA" }, { "ESMTPS", "ESMTPSA" } },
+		{ { "UTF8SMTP", "UTF8SMTPA" }, { "UTF8SMTPS", "UTF8SMTPSA" } },
+	};
+
+	return is_extended ? names[is_utf8][is_secure][is_signed_in] : "SMTP";
 }
 
 void trace_format(const struct trace *trace, struct buffer *out)

@@ -18,8 +18,9 @@ struct trace {
 	int64_t arrived_unix;
 };
 
-/* Appends Return-Path and Received. All slices must be of printable ASCII, as the grammars of
- * RFC 5321 leave them. */
+/* Appends Return-Path and Received. All slices must be printable, as the grammars of RFC 5321
+ * leave them; paths in UTF-8 only with SMTPUTF8. */
 void trace_format(const struct trace *trace, struct buffer *out);
-/* The keyword after "with": SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA (RFC 3848). */
-const char *trace_protocol(bool is_extended, bool is_secure, bool is_signed_in);
+/* The keyword after "with": SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA (RFC 3848), and with SMTPUTF8
+ * "UTF8SMTP" and so on (RFC 6531 section 4.3). */
+const char *trace_protocol(bool is_extended, bool is_utf8, bool is_secure, bool is_signed_in);

@@ -57,7 +57,10 @@ static const struct path_case forward_paths[] = {
 	{ "<a@[]>", NULL, NULL, NULL },
 	{ "<@one,joe@three>", NULL, NULL, NULL },
 	{ "<@one joe@three>", NULL, NULL, NULL },
-	{ "<j\xc3\xb6rg@b>", NULL, NULL, NULL },
+	{ "<j\xc3\xb6rg@b>", "j\xc3\xb6rg", "b", "" },
+	{ "<j\xf6rg@b>", NULL, NULL, NULL },
+	{ "<j@b\xc3\xbc>", "j", "b\xc3\xbc", "" },
+	{ "<j@\xc3\xbc\xff>", NULL, NULL, NULL },
 	{ "", NULL, NULL, NULL },
 	{ "<", NULL, NULL, NULL },
 };
