@@ -6,12 +6,14 @@
 #   make test         everything, under sanitizers; closes with "N passed, N failed, N skipped"
 #   make crash        kills, power losses, failing disks: many more than in make test (SEED=N)
 #   make fuzz         the fuzz targets, for as long as you like (SECONDS_EACH=N, TARGET=NAME)
-#   make bench        figures on the release build (NAME=ROW, QUICK=1, PEERS=bode,postfix-dovecot)
+#   make bench        figures on the release build beside Postfix and Dovecot (NAME=ROW, QUICK=1,
+#                     PEERS=bode); table and chart in build/bench/
 #   make install      DESTDIR, PREFIX (default /usr/local)
 #   make format       lays out the sources;  make check-style  checks the house's rules
 .PHONY: all run test crash fuzz bench install format check-style clean
 
 PREFIX ?= /usr/local
+PEERS ?= bode,postfix-dovecot
 PYTHON := /usr/bin/python3
 sources = $$(git ls-files '*.c' '*.h')
 
@@ -42,7 +44,7 @@ fuzz:
 
 bench: all
 	@tools/packages build bench $(if $(findstring postfix,$(PEERS)),peers)
-	@tests/bench/bench $(if $(QUICK),--quick) $(if $(PEERS),--peers $(PEERS)) $(NAME)
+	@tests/bench/bench $(if $(QUICK),--quick) --peers $(PEERS) $(NAME)
 
 install: all
 	@DESTDIR=$(DESTDIR) meson install -C build --no-rebuild

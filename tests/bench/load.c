@@ -15,7 +15,7 @@
 
 static struct {
 	const char *host, *domain, *pass, *user, *box, *name, *exec, *login, *probe;
-	int smtp, imap, pop3, conns, rcpts, session, users, batch, tls, starttls, auth, pipeline;
+	int smtp, imap, pop3, conns, rcpts, session, users, batch, tls, starttls, auth, pipeline, hold;
 	long n, seed;
 	size_t size;
 } o = { .host = "127.0.0.1",
@@ -174,8 +174,18 @@ static void *smtp_worker(void *arg)
 	return NULL;
 }
 
+/* Connections that were greeted and then stand open. */
+static void smtp_hold(void)
+{
+	for (int i = 0; i < o.hold; i++) {
+		conn c;
+		smtp_hello(&c);
+	}
+}
+
 static void cmd_smtp(void)
 {
+	smtp_hold();
 	int nu = o.user ? 1 : o.users;
 	conn *v = calloc(nu, sizeof *v);
 	long *want = calloc(nu, sizeof *want), *base = calloc(nu, sizeof *base), got = 0,
@@ -292,6 +302,35 @@ static void cmd_append(void)
 	figure("bytes", appended, "B");
 	if (o.batch == 1)
 		percentiles(o.n);
+}
+
+/* ---- store: commands of one message each, each connection in its user's INBOX ---- */
+static void *store_worker(void *arg)
+{
+	conn c;
+	long me = (long)arg, i;
+	open_imap(&c, me, 65536);
+	long count = imap_cmd(&c, "SELECT INBOX").exists;
+	if (count == 0)
+		die("nothing in the INBOX of %s", user(me));
+	while ((i = take()) < o.n) {
+		double t = now();
+		long nth = i / o.conns;
+		imap_cmd(&c, "STORE %ld %cFLAGS.SILENT (\\Flagged)", nth % count + 1,
+			 nth / count % 2 ? '-' : '+');
+		lat[i] = now() - t;
+	}
+	imap_cmd(&c, "LOGOUT");
+	conn_close(&c);
+	return NULL;
+}
+
+static void cmd_store(void)
+{
+	double t = now();
+	parallel(store_worker);
+	figure("", o.n / (now() - t), "cmd/s");
+	percentiles(o.n);
 }
 
 /* ---- probe: what another user waits for a NOOP meanwhile ---- */
@@ -572,6 +611,7 @@ int main(int argc, char **argv)
 		{ "starttls", .i = &o.starttls }, { "auth", .i = &o.auth },
 		{ "pipeline", .i = &o.pipeline }, { "n", .l = &o.n },
 		{ "seed", .l = &o.seed },	  { "size", .l = (long *)&o.size },
+		{ "hold", .i = &o.hold },
 	};
 	signal(SIGPIPE, SIG_IGN);
 	alarm(1800); /* no run may go on for ever */
@@ -592,7 +632,7 @@ int main(int argc, char **argv)
 			*opts[j].l = atol(eq + 1);
 	}
 	if (argc < 2)
-		die("usage: load smtp|login|append|imap|push|pop3|idle|gen +option=value... "
+		die("usage: load smtp|login|append|store|imap|push|pop3|idle|gen +option=value... "
 		    "[steps]");
 	if (o.pipeline > 64 || o.pipeline < 1)
 		die("pipeline is 1 to 64");
@@ -605,6 +645,8 @@ int main(int argc, char **argv)
 		cmd_login();
 	else if (!strcmp(cmd, "append"))
 		cmd_append();
+	else if (!strcmp(cmd, "store"))
+		cmd_store();
 	else if (!strcmp(cmd, "imap"))
 		cmd_imap(argc - k, argv + k);
 	else if (!strcmp(cmd, "push"))

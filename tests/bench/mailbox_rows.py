@@ -6,84 +6,25 @@ all of the machine wrote to it meanwhile (sectors, so keep the machine quiet), a
 server's store wrote into its file, page by page. Beside each time stand the commits of the
 writer (each is two syncs) and the CPU time of all the server's processes.
 """
+import imaplib
 import json
 import os
-import pathlib
 import re
 import shutil
 import subprocess
 
-STORE = pathlib.Path(__file__).resolve().parents[2] / "build/tests/bench/bench-store"
-MB = 1e6
-SECTOR = 512
+from peer import MB, STORE, Cost
+
 BOX, OTHER = "INBOX", "Archive"
 USER, NEIGHBOUR = "u1", "u2"
 
 
 def count_of(quick):
-    return 10_000 if quick else 100_000
-
-
-def store_octets(peer):
-    """What the store takes on its disk, whichever way the peer keeps it."""
-    total = 0
-    for folder, _, names in os.walk(peer.env["STORE"]):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(folder, name)).st_blocks * SECTOR
-            except FileNotFoundError:
-                pass  # a temporary file of a server that runs
-    return total
-
-
-def device_octets(peer):
-    """Written so far to the disk that the store is on."""
-    device = os.stat(peer.folder).st_dev
-    stat = pathlib.Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/stat")
-    return int(stat.read_text().split()[6]) * SECTOR
-
-
-def file_octets(peer):
-    """Characters written so far by the process that has Bode's store open; None elsewhere."""
-    for pid in peer.cgroup.pids():
-        folder = pathlib.Path(f"/proc/{pid}")
-        try:
-            if b"\0back\0" in (folder / "cmdline").read_bytes():
-                return int(re.search(r"wchar: (\d+)", (folder / "io").read_text()).group(1))
-        except OSError:
-            pass
-    return None
-
-
-class Cost:
-    """What a block cost the server: CPU, octets written, by two counts."""
-
-    def __init__(self, peer):
-        self.peer = peer
-
-    def __enter__(self):
-        os.sync()
-        self.device, self.file = device_octets(self.peer), file_octets(self.peer)
-        self.cpu_us = self.peer.cgroup.cpu_us()
-        return self
-
-    def __exit__(self, *_):
-        self.cpu_us = self.peer.cgroup.cpu_us() - self.cpu_us
-        os.sync()
-        self.device = device_octets(self.peer) - self.device
-        if self.file is not None:
-            self.file = file_octets(self.peer) - self.file
+    return 2_000 if quick else 100_000
 
 
 def append(peer, n, seed):
     return peer.load("append", n, size=0, conns=50, batch=1, user=USER, seed=seed, box=BOX)
-
-
-def steps(peer, *commands, probe=True):
-    words = {"user": USER}
-    if probe:
-        words["probe"] = NEIGHBOUR
-    return peer.load("imap", 1, steps=list(commands), **words)
 
 
 def keep_apart(peer):
@@ -101,7 +42,7 @@ def fill(peer, quick):
     mail = figures["bytes"]
     (peer.folder / "filled").write_text(json.dumps({"run": os.getpid(), "messages": n}))
     yield "filled", figures[""], "msg/s"
-    yield "disk", store_octets(peer) / (mail * n / (n - 200)), "octet/octet"
+    yield "disk", peer.store_octets() / (mail * n / (n - 200)), "octet/octet"
     yield "device_written", cost.device / mail, "octet/octet"
     if cost.file is not None:
         yield "file_written", cost.file / mail, "octet/octet"
@@ -131,16 +72,14 @@ def filled(peer, quick):
 def select(peer, quick):
     filled(peer, quick)
     peer.load("imap", 1, user=USER, steps=[f"-s=SELECT {BOX}"])  # \Recent is claimed once
-    warm = [steps(peer, f"-s=SELECT {BOX}", f"w=SELECT {BOX}")["w"] for _ in range(5)]
+    warm = [peer.steps(f"-s=SELECT {BOX}", f"w=SELECT {BOX}")["w"] for _ in range(5)]
     yield "warm", min(warm) * 1e3, "ms"
     cold = []
     for _ in range(3):
-        peer.stop()
-        os.sync()
-        pathlib.Path("/proc/sys/vm/drop_caches").write_text("3")
+        peer.stop_cold()
         peer.start(fresh=False)
         # Signing in warms what every session needs; the mailbox itself is cold.
-        cold.append(steps(peer, f"c=SELECT {BOX}", probe=False)["c"])
+        cold.append(peer.steps(f"c=SELECT {BOX}")["c"])
     yield "cold", min(cold) * 1e3, "ms"
     peer.stop()
 
@@ -157,12 +96,13 @@ def large(command, before=(), after=(), refill=0, times=3):
         takes = []
         for take in range(times):
             for box, text in before:
-                steps(peer, f"-s=SELECT {box}", "-p=" + text.replace("SPAN", span), probe=False)
+                peer.steps(f"-s=SELECT {box}", "-p=" + text.replace("SPAN", span))
             with Cost(peer) as cost:
-                figures = steps(peer, f"-s=SELECT {BOX}", "x=" + command.replace("SPAN", span))
+                figures = peer.steps(f"-s=SELECT {BOX}", "x=" + command.replace("SPAN", span),
+                                     probe=NEIGHBOUR)
             takes.append((figures["x"] * 1e3, figures["x_noop"], cost))
             for box, text in after:
-                steps(peer, f"-s=SELECT {box}", "-p=" + text.replace("SPAN", span), probe=False)
+                peer.steps(f"-s=SELECT {box}", "-p=" + text.replace("SPAN", span))
             if refill:
                 append(peer, count, 1000 + take)
         time_ms, _, cost = min(takes, key=lambda take: take[0])
@@ -176,12 +116,86 @@ def large(command, before=(), after=(), refill=0, times=3):
     return row
 
 
+def fetch(peer, quick):
+    """`first`: a server with a cache of its own has not filled it yet."""
+    filled(peer, quick)
+    times = peer.steps(f"-s=SELECT {BOX}", "flags=FETCH 1:* (FLAGS)",
+                       "envelope_first=FETCH 1:* (ENVELOPE)", "envelope=FETCH 1:* (ENVELOPE)",
+                       "structure_first=FETCH 1:* (BODYSTRUCTURE)",
+                       "structure=FETCH 1:* (BODYSTRUCTURE)",
+                       "body_first=FETCH 1:* (BODY.PEEK[])", "body=FETCH 1:* (BODY.PEEK[])",
+                       "header=*1000 FETCH %d (BODY.PEEK[HEADER])")
+    for name in ("flags", "envelope_first", "envelope", "structure_first", "structure"):
+        yield name, times[name] * 1e3, "ms"
+    yield "body", times["body_MBps"], "MB/s"
+    yield "one_header", times["header"], "cmd/s"
+    times = peer.steps(f"-s=SELECT {BOX}", "body=FETCH 1:* (BODY.PEEK[])",
+                       "flags=FETCH 1:* (FLAGS)", tls=True)
+    yield "body_tls", times["body_MBps"], "MB/s"
+    yield "flags_tls", times["flags"] * 1e3, "ms"
+    peer.stop()
+
+
+def search(peer, quick):
+    filled(peer, quick)
+    times = peer.steps(f"-s=SELECT {BOX}", "-w=FETCH 1:* (ENVELOPE)", "unseen=SEARCH UNSEEN",
+                       "subject=SEARCH SUBJECT needle", "from=SEARCH FROM needle",
+                       "text=SEARCH TEXT haystraw", "body=SEARCH BODY haystraw", probe=NEIGHBOUR)
+    for name in ("unseen", "subject", "from", "text", "body"):
+        yield name, times[name] * 1e3, "ms"
+    yield "noop_of_another", times["text_noop"], "ms"
+    peer.stop()
+
+
+def resync(peer, quick):
+    """A client comes back after 1,000 changes (RFC 7162 section 3.2.5)."""
+    filled(peer, quick)
+    client = imaplib.IMAP4(peer.env["HOST"], int(peer.env["IMAP"]))
+    client.login(peer.login(USER), peer.env["PASS"])
+    client.enable("QRESYNC")
+    client.select(BOX)
+    uidvalidity = int(client.response("UIDVALIDITY")[1][0])
+    modseq = int(client.response("HIGHESTMODSEQ")[1][0])
+    client.logout()
+    span = f"{count_of(quick) // 2}:{count_of(quick) // 2 + 999}"
+    for change in (r"+FLAGS.SILENT (\Answered)", r"-FLAGS.SILENT (\Answered)"):
+        peer.steps(f"-s=SELECT {BOX}", f"-c=STORE {span} {change}")
+    again = f"SELECT {BOX} (QRESYNC ({uidvalidity} {modseq}))"
+    times = [peer.steps("-e=ENABLE QRESYNC", f"-s=SELECT {OTHER}", f"q={again}")["q"]
+             for _ in range(5)]
+    yield "time", min(times) * 1e3, "ms"
+    peer.stop()
+
+
+def store_single(peer, quick):
+    """A command for each message, each on disk before it is answered (where the peer does so)."""
+    filled(peer, quick)
+    n = 200 if quick else 3000
+    times = peer.steps(f"-s=SELECT {BOX}", rf"x=*{n} STORE %d +FLAGS.SILENT (\Answered)")
+    yield "c1", times["x"], "cmd/s"
+    peer.steps(f"-s=SELECT {BOX}", rf"-x=STORE 1:{n} -FLAGS.SILENT (\Answered)")
+    peer.load("append", 2000, size=1024, conns=50, batch=1)
+    yield "c20", peer.load("store", n * 4, conns=20)[""], "cmd/s"
+    peer.stop()
+
+
+def append_rate(peer, quick):
+    peer.start()
+    peer.load("login", 50, conns=10)  # a first sign-in costs a password hash
+    for conns in (1, 50):
+        n = (100 if quick else 1000) * (1 if conns == 1 else 5)
+        cpu = peer.cgroup.cpu_us()
+        yield f"c{conns}", peer.load("append", n, size=4096, conns=conns, batch=1)[""], "msg/s"
+        yield f"c{conns}_cpu", (peer.cgroup.cpu_us() - cpu) / n, "us/msg"
+    peer.stop()
+
+
 def scale(peer, quick):
     """Few messages of a mailbox of 10,000 and of one of 1,000,000 (entries that share bodies)."""
     times = 10 if quick else 100
     peer.start()
     peer.load("append", 10_000, size=1024, conns=50, batch=1, user=USER, box=BOX)
-    steps(peer, f"-s=SELECT {BOX}", *[f"-c=COPY 1:* {OTHER}"] * times, probe=False)
+    peer.steps(f"-s=SELECT {BOX}", *[f"-c=COPY 1:* {OTHER}"] * times)
     commands = {"fetch": "*1000 FETCH %d (FLAGS ENVELOPE)",
                 "flags": "*300 STORE %d +FLAGS.SILENT (FLAG)",
                 "move": "*300 MOVE 500 Trash",
@@ -192,7 +206,7 @@ def scale(peer, quick):
             for box in (BOX, OTHER):
                 before = peer.cgroup.cpu_us()
                 step = command.replace("BOX", box).replace("FLAG)", f"{flag})")
-                steps(peer, f"-s=SELECT {box}", f"x={step}", probe=False)
+                peer.steps(f"-s=SELECT {box}", f"x={step}")
                 spent = (peer.cgroup.cpu_us() - before) / int(command.split()[0][1:])
                 cpu[box] = min(cpu.get(box, spent), spent)
         yield f"{name}_small", cpu[BOX], "us/cmd"
@@ -229,6 +243,11 @@ ROWS = {
     "mix_move": large(f"MOVE SPAN {OTHER}", after=[(OTHER, f"MOVE 1:* {BOX}")]),
     "mix_expunge": large("EXPUNGE", before=[(BOX, ADD.format("SPAN", r"\Deleted"))],
                          refill=True),
+    "mix_fetch": fetch,
+    "mix_search": search,
+    "mix_resync": resync,
+    "mix_store_single": store_single,
+    "append": append_rate,
     "mix_churn": churn,
     "mix_scale": scale,
 }
