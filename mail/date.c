@@ -1,6 +1,6 @@
 /* mail/date.c - the dates of header fields and of IMAP, to and from Unix time.
  *
- * RFC 5322 sections 3.3 and 4.3, RFC 9051 section 9 (date-time, date-text). The name of the
+ * RFC 5322 sections 3.3 and 4.3, RFC 9051 section 9 (date-time, date-text), RFC 3339. The name of the
  * day is not compared with the date, a leap second counts as the next second. Runs in both. */
 #include "mail/date.h"
 
@@ -290,4 +290,51 @@ bool take_imap_date_time(struct cursor *c, int64_t *unix_out)
 	*unix_out = (int64_t)day_number(d) * 86400 + hour * 3600 + minute * 60 + second - offset;
 	*c = at;
 	return true;
+}
+
+/* time-offset = "Z" / ( "+" / "-" ) time-hour ":" time-minute */
+static bool take_internet_offset(struct cursor *c, int *seconds_out)
+{
+	int hour, minute;
+	if (take_word_nocase(c, SLICE("Z"))) {
+		*seconds_out = 0;
+		return true;
+	}
+	bool west = take_byte(c, '-');
+	if ((!west && !take_byte(c, '+')) || !take_digits(c, 2, 2, &hour) || !take_byte(c, ':') ||
+	    !take_digits(c, 2, 2, &minute) || !time_exists(hour, minute, 0))
+		return false;
+	*seconds_out = (hour * 3600 + minute * 60) * (west ? -1 : 1);
+	return true;
+}
+
+bool internet_date_parse(struct slice text, int64_t *unix_out)
+{
+	struct cursor c = cursor_of(text);
+	struct day d;
+	int hour, minute, second, offset;
+	uint64_t ignored;
+	if (!take_digits(&c, 4, 4, &d.year) || !take_byte(&c, '-') ||
+	    !take_digits(&c, 2, 2, &d.month) || d.month < 1 || d.month > 12 ||
+	    !take_byte(&c, '-') || !take_digits(&c, 2, 2, &d.day) || !day_exists(d) ||
+	    !take_word_nocase(&c, SLICE("T")) || !take_digits(&c, 2, 2, &hour) ||
+	    !take_byte(&c, ':') || !take_digits(&c, 2, 2, &minute) || !take_byte(&c, ':') ||
+	    !take_digits(&c, 2, 2, &second) || !time_exists(hour, minute, second))
+		return false;
+	if (take_byte(&c, '.') && !take_number(&c, UINT64_MAX, &ignored))
+		return false;
+	if (!take_internet_offset(&c, &offset) || !at_end(&c))
+		return false;
+	*unix_out = (int64_t)day_number(d) * 86400 + hour * 3600 + minute * 60 + second - offset;
+	return true;
+}
+
+void internet_date_format(int64_t unix_seconds, char text_out[DATE_TEXT_OCTETS])
+{
+	unix_seconds = clamp_to_four_digit_year(unix_seconds);
+	int32_t number = date_day(unix_seconds);
+	int second = (int)(unix_seconds - (int64_t)number * 86400);
+	struct day d = day_of_number(number);
+	snprintf(text_out, DATE_TEXT_OCTETS, "%04d-%02d-%02dT%02d:%02d:%02dZ", d.year, d.month,
+		 d.day, second / 3600, second / 60 % 60, second % 60);
 }

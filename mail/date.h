@@ -18,5 +18,8 @@ bool take_imap_date_time(struct cursor *c, int64_t *unix_out);
 void imap_date_format(int64_t unix_seconds, char text_out[DATE_TEXT_OCTETS]);
 /* date-text: 1-Feb-1994, as days since 1970-01-01. Strict. */
 bool take_imap_date(struct cursor *c, int32_t *day_out);
+/* date-time of RFC 3339 section 5.6: "2026-07-04T12:00:00Z", "...T12:00:00.5+02:00". Strict. */
+bool internet_date_parse(struct slice text, int64_t *unix_out);
+void internet_date_format(int64_t unix_seconds, char text_out[DATE_TEXT_OCTETS]);
 /* Days since 1970-01-01 of a moment in UTC. */
 int32_t date_day(int64_t unix_seconds);

@@ -3,11 +3,24 @@
  *
  * The table is the only list: EHLO announces what it says, and a parameter is taken where its
  * extension is offered and refused elsewhere, so that nobody relies on what was not announced. */
+#include "base/clock.h"
+#include "mail/date.h"
 #include "smtpd/session_priv.h"
 
 static bool everywhere(const struct smtp_session *s)
 {
 	return true;
+}
+
+/* Where mail for elsewhere is refused nobody would keep what these promise. */
+static bool with_the_queue(const struct smtp_session *s)
+{
+	return false;
+}
+
+static bool with_the_queue_to_users(const struct smtp_session *s)
+{
+	return smtp_is_submission(s) && with_the_queue(s);
 }
 
 /* "The session itself MUST employ TLS transmission" (RFC 8689 section 2). */
@@ -44,6 +57,15 @@ static void add_limits(const struct smtp_session *s, struct buffer *out)
 	buffer_add_u64(out, s->front->config->recipients);
 }
 
+/* RFC 4865 section 4: the longest wait, and its end. */
+static void add_longest_hold(const struct smtp_session *s, struct buffer *out)
+{
+	char until[DATE_TEXT_OCTETS];
+
+	internet_date_format(clock_unix() + HOLD_MAX_SECONDS, until);
+	buffer_add_format(out, " %d %s", HOLD_MAX_SECONDS, until);
+}
+
 /* ---- the table ---- */
 
 #define KEYWORD(word)                                        \
@@ -65,6 +87,11 @@ static const struct extension extensions[SMTP_EXTENSION_COUNT] = {
 	[SMTP_BINARYMIME] = { KEYWORD("BINARYMIME"), everywhere, NULL },
 	[SMTP_ENHANCEDSTATUSCODES] = { KEYWORD("ENHANCEDSTATUSCODES"), everywhere, NULL },
 	[SMTP_SIZE] = { KEYWORD("SIZE"), everywhere, add_size },
+	[SMTP_DSN] = { KEYWORD("DSN"), with_the_queue, NULL },
+	[SMTP_FUTURERELEASE] = { KEYWORD("FUTURERELEASE"), with_the_queue_to_users,
+				 add_longest_hold },
+	[SMTP_DELIVERBY] = { KEYWORD("DELIVERBY"), with_the_queue_to_users, NULL },
+	[SMTP_MT_PRIORITY] = { KEYWORD("MT-PRIORITY"), with_the_queue_to_users, NULL },
 	[SMTP_LIMITS] = { KEYWORD("LIMITS"), everywhere, add_limits },
 	[SMTP_REQUIRETLS] = { KEYWORD("REQUIRETLS"), under_tls, NULL },
 	[SMTP_STARTTLS] = { KEYWORD("STARTTLS"), smtp_may_start_tls, NULL },

@@ -38,6 +38,14 @@ static bool take_parameter(struct cursor *line, struct slice *keyword_out, struc
 	return true;
 }
 
+static bool is_ascii(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.ptr[i] >= 0x80)
+			return false;
+	return true;
+}
+
 /* size-value = 1*20DIGIT (RFC 1870 section 5); more than we can count is more than we take. */
 static bool take_size(struct slice value, struct arena *arena, void *into)
 {
@@ -111,6 +119,17 @@ static const struct parameter of_mail[] = {
 	{ KEYWORD("AUTH"), SMTP_PIPELINING, take_identity },
 	{ KEYWORD("SMTPUTF8"), SMTP_SMTPUTF8, take_utf8 },
 	{ KEYWORD("REQUIRETLS"), SMTP_REQUIRETLS, take_require_tls },
+	{ KEYWORD("RET"), SMTP_DSN, take_dsn_ret },
+	{ KEYWORD("ENVID"), SMTP_DSN, take_dsn_envid },
+	{ KEYWORD("HOLDFOR"), SMTP_FUTURERELEASE, take_hold_for },
+	{ KEYWORD("HOLDUNTIL"), SMTP_FUTURERELEASE, take_hold_until },
+	{ KEYWORD("BY"), SMTP_DELIVERBY, take_deliver_by },
+	{ KEYWORD("MT-PRIORITY"), SMTP_MT_PRIORITY, take_priority },
+};
+
+static const struct parameter of_rcpt[] = {
+	{ KEYWORD("NOTIFY"), SMTP_DSN, take_dsn_notify },
+	{ KEYWORD("ORCPT"), SMTP_DSN, take_dsn_orcpt },
 };
 
 /* Takes parameters to the end of the line, each once, those of the table that are offered. */
@@ -153,5 +172,11 @@ enum smtp_reply_name take_rcpt_parameters(const struct smtp_session *s, struct c
 					  struct envelope_recipient *recipient_out)
 {
 	*recipient_out = (struct envelope_recipient){ .notify = DSN_UNSAID };
-	return take_parameters(s, args, NULL, 0, arena, recipient_out);
+	enum smtp_reply_name refusal =
+		take_parameters(s, args, of_rcpt, ARRAY_LEN(of_rcpt), arena, recipient_out);
+	/* An original address in UTF-8 belongs to a message that may be (RFC 6533 section 3). */
+	if (refusal == REPLY_NONE && !s->transaction.envelope.is_utf8 &&
+	    !is_ascii(recipient_out->orcpt))
+		return REPLY_BAD_ARGUMENT;
+	return refusal;
 }

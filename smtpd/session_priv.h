@@ -8,6 +8,7 @@
 #include "runtime/front.h"
 #include "runtime/session.h"
 #include "smtpd/content_priv.h"
+#include "smtpd/parameters_priv.h"
 #include "smtpd/reply_priv.h"
 
 /* Bits, so that the command table can say where a verb is allowed. */
@@ -123,6 +124,10 @@ enum smtp_extension {
 	SMTP_BINARYMIME,
 	SMTP_ENHANCEDSTATUSCODES,
 	SMTP_SIZE,
+	SMTP_DSN,
+	SMTP_FUTURERELEASE,
+	SMTP_DELIVERBY,
+	SMTP_MT_PRIORITY,
 	SMTP_LIMITS,
 	SMTP_REQUIRETLS,
 	SMTP_STARTTLS,
@@ -172,10 +177,6 @@ enum step smtp_transfer_finish(struct smtp_session *s);
 void smtp_transaction_abandon(struct smtp_session *s);
 
 /* Parameters of MAIL and RCPT (parameters.c). */
-struct mail_parameters {
-	uint64_t size_octets;	  /* declared; 0: not */
-	struct envelope envelope; /* what they say of it; slices point into the line */
-};
 /* Takes them to the end of the line. REPLY_NONE, or the reply that refuses them. */
 enum smtp_reply_name take_mail_parameters(const struct smtp_session *s, struct cursor *args,
 					  struct arena *arena,

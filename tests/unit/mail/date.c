@@ -162,10 +162,45 @@ static void days_come_back(void **state)
 	}
 }
 
+static void internet_date_grammar(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t unix_seconds; /* -1: none */
+	} cases[] = {
+		{ "2026-07-04T12:00:00Z", 1783166400 },
+		{ "2026-07-04t12:00:00z", 1783166400 },
+		{ "2026-07-04T14:00:00.25+02:00", 1783166400 },
+		{ "2026-07-04T11:30:00-00:30", 1783166400 },
+		{ "2026-07-04T12:00:00", -1 },
+		{ "2026-07-04 12:00:00Z", -1 },
+		{ "2026-13-04T12:00:00Z", -1 },
+		{ "2026-02-30T12:00:00Z", -1 },
+		{ "2026-00-01T12:00:00Z", -1 },
+		{ "2026-07-04T24:00:00Z", -1 },
+		{ "2026-07-04T12:00:00.Z", -1 },
+		{ "2026-07-04T12:00:00+0200", -1 },
+		{ "2026-07-04T12:00:00+25:00", -1 },
+		{ "2026-7-4T12:00:00Z", -1 },
+		{ "2026-07-04T12:00:00Zx", -1 },
+		{ "", -1 },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		int64_t got = -1;
+		bool parsed = internet_date_parse(slice_cstr(cases[i].text), &got);
+		if (parsed != (cases[i].unix_seconds >= 0) || got != cases[i].unix_seconds)
+			fail_msg("%s: %lld", cases[i].text, (long long)got);
+	}
+	char text[DATE_TEXT_OCTETS];
+	internet_date_format(1783166400, text);
+	assert_string_equal(text, "2026-07-04T12:00:00Z");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(header_date_grammar),
+		cmocka_unit_test(internet_date_grammar),
 		cmocka_unit_test(the_day_is_that_of_the_text),
 		cmocka_unit_test(imap_date_grammar),
 		cmocka_unit_test(formats),
