@@ -232,6 +232,22 @@ static enum step fetch_start(struct imap_session *s, struct cursor *in)
 	return STEP_AGAIN;
 }
 
+/* Leaves of f->uids those places. */
+static void narrow_to_partial(struct fetch *f)
+{
+	struct ranges named = { 0 };
+	uint64_t first, last;
+	if (!f->items.has_partial)
+		return;
+	if (partial_range_clip(&f->items.partial, ranges_total(&f->uids), &first, &last)) {
+		struct range run = { (uint32_t)first, (uint32_t)last };
+		struct ranges places = { .runs = &run, .count = 1 };
+		ranks_to_members(&f->uids, &places, &named);
+	}
+	ranges_free(&f->uids);
+	f->uids = named;
+}
+
 /* Leaves of f->uids what has changed, and notes what has vanished of the numbers in `set`. */
 static enum err ask_change_log(struct fetch *f, const struct sequence_set *set)
 {
@@ -279,6 +295,7 @@ enum step imap_fetch(struct imap_session *s, struct cursor *args, bool uid)
 	if (items.has_modseq)
 		imap_enable_condstore(s);
 	f->answer.tells_modseq = imap_has(s, IMAP_ENABLED_CONDSTORE);
+	narrow_to_partial(f); /* before CHANGEDSINCE: RFC 9394 section 3.4 */
 	enum err err = ask_change_log(f, &set);
 	if (err != ERR_OK && err != ERR_GONE)
 		return imap_refuse(s, err);

@@ -170,6 +170,10 @@ static bool take_modifiers(struct cursor *c, bool uid, struct fetch_items *items
 				return false;
 		} else if (uid && take_keyword(c, "VANISHED")) {
 			items->wants_vanished = true;
+		} else if (uid && !items->has_partial && take_keyword(c, "PARTIAL")) {
+			items->has_partial = true;
+			if (!take_space(c) || !take_partial_range(c, &items->partial))
+				return false;
 		} else {
 			return false;
 		}

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "imapd/grammar_priv.h"
+#include "imapd/search_options_priv.h"
 
 enum fetch_kind {
 	FETCH_UID,
@@ -41,6 +42,8 @@ struct fetch_items {
 	/* fetch-modifiers */
 	bool has_changed_since, wants_vanished; /* RFC 7162 sections 3.1.4.1 and 3.2.6 */
 	uint64_t changed_since;
+	bool has_partial; /* RFC 9394 section 3.3 */
+	struct partial_range partial;
 };
 
 /* "ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")" and the modifiers

@@ -1,208 +1,108 @@
-/* imapd/search.c - SEARCH and UID SEARCH: result options, slices, responses.
+/* imapd/search.c - SEARCH, SORT, THREAD and their UID forms: how a search runs.
  *
- * RFC 9051 sections 6.4.4 and 7.3.4, RFC 4731 (ESEARCH) and RFC 5182 (SEARCHRES). A client
- * that has enabled IMAP4rev2 or names result options gets ESEARCH, others the SEARCH of
- * RFC 3501. Keys that need no more than the messages' entries are tried on the loop, a
- * millisecond at a time; the others on the worker pool, some ten milliseconds at a time: then
- * the work comes home, and ends there if the client has left. Runs in the back. */
-#include "imapd/respond_priv.h"
-#include "imapd/search_scan_priv.h"
-#include "imapd/view_priv.h"
-#include "runtime/pool.h"
+ * RFC 9051 section 6.4.4, RFC 4731 (ESEARCH), RFC 5182 (SEARCHRES), RFC 5256 (SORT, THREAD), RFC
+ * 5267 section 3 (ESORT). A client that has enabled IMAP4rev2 or names result options gets
+ * ESEARCH, others the responses of RFC 3501 and 5256. Keys that need no more than the messages'
+ * entries are tried on the loop, a millisecond at a time; the others on the worker pool, by two
+ * workers, each with half of the messages, some ten milliseconds at a time: then the work comes
+ * home, and ends there if the client has left. Runs in the back. */
+#include "imapd/search_priv.h"
 
-enum search_return {
-	RETURN_MIN = 1,
-	RETURN_MAX = 2,
-	RETURN_ALL = 4,
-	RETURN_COUNT = 8,
-	RETURN_SAVE = 16,
-};
-
-struct search {
-	struct imap_session *s;
-	struct search_program program;
-	struct search_scan scan;
-	unsigned returns;      /* enum search_return; 0: none given */
-	bool uses_esearch;     /* in the response */
-	struct ranges numbers; /* the result as the client reads it: UIDs or sequence numbers */
-	uint32_t next_run, next_number; /* of numbers: still to be sent */
-	struct task turn;		/* the loop's, between light slices */
-	struct work work;		/* the pool's */
-};
+enum { LANE_MESSAGES_MIN = 64 /* fewer are not worth a second worker */ };
 
 static void search_fini(struct imap_session *s)
 {
 	struct search *search = s->work;
-	search_scan_fini(&search->scan);
+	for (unsigned i = 0; i < search->lane_count; i++) {
+		search_scan_fini(&search->lanes[i].scan);
+		collection_fini(&search->lanes[i].collection);
+	}
 	search_program_fini(&search->program);
+	ranges_free(&search->found);
 	ranges_free(&search->numbers);
+	buffer_free(&search->threads);
 }
 
-/* search-return-opts behind "RETURN" SP. */
-static bool take_return_options(struct cursor *c, unsigned *returns_out)
+static const char *completed_text(const struct search *search)
 {
-	static const struct {
-		const char *word;
-		enum search_return option;
-	} options[] = {
-		{ "MIN", RETURN_MIN },	   { "MAX", RETURN_MAX },   { "ALL", RETURN_ALL },
-		{ "COUNT", RETURN_COUNT }, { "SAVE", RETURN_SAVE },
-	};
-	unsigned returns = 0;
-
-	if (!take_byte(c, '('))
-		return false;
-	while (!next_is(c, ')')) {
-		size_t i = 0;
-		if (returns && !take_space(c))
-			return false;
-		while (i < ARRAY_LEN(options) && !take_keyword(c, options[i].word))
-			i++;
-		if (i == ARRAY_LEN(options))
-			return false;
-		returns |= options[i].option;
-	}
-	*returns_out = returns ? returns : RETURN_ALL;
-	return take_byte(c, ')');
-}
-
-/* What "$" becomes (RFC 9051 section 6.4.4.1, table 4). */
-static void search_save(struct search *search)
-{
-	const struct ranges *found = &search->scan.found;
-	struct ranges *saved = &search->s->view->saved_result;
-
-	if (!(search->returns & RETURN_SAVE))
-		return;
-	if ((search->returns & (RETURN_ALL | RETURN_COUNT)) ||
-	    !(search->returns & (RETURN_MIN | RETURN_MAX))) {
-		ranges_copy(found, saved);
-		return;
-	}
-	ranges_clear(saved);
-	if (found->count == 0)
-		return;
-	if (search->returns & RETURN_MIN)
-		ranges_add(saved, found->runs[0].first, found->runs[0].first);
-	if (search->returns & RETURN_MAX)
-		ranges_add(saved, ranges_last(found), ranges_last(found));
-}
-
-static void put_number_item(struct buffer *out, const char *name, uint64_t number)
-{
-	buffer_add_byte(out, ' ');
-	buffer_add_cstr(out, name);
-	buffer_add_byte(out, ' ');
-	buffer_add_u64(out, number);
-}
-
-/* The response up to its list of numbers. */
-static void put_response_start(struct search *search, struct buffer *out)
-{
-	const struct ranges *numbers = &search->numbers;
-
-	if (!search->uses_esearch) {
-		buffer_add(out, SLICE("* SEARCH"));
-		return;
-	}
-	buffer_add(out, SLICE("* ESEARCH (TAG "));
-	respond_string(out, search->s->tag, false);
-	buffer_add_byte(out, ')');
-	if (search->s->command->uid)
-		buffer_add(out, SLICE(" UID"));
-	if (numbers->count && (search->returns & RETURN_MIN))
-		put_number_item(out, "MIN", numbers->runs[0].first);
-	if (numbers->count && (search->returns & RETURN_MAX))
-		put_number_item(out, "MAX", ranges_last(numbers));
-	if (search->returns & RETURN_COUNT)
-		put_number_item(out, "COUNT", ranges_total(numbers));
-	if (!(search->returns & RETURN_ALL))
-		search->next_run = numbers->count;
-	else if (numbers->count)
-		buffer_add(out, SLICE(" ALL "));
-}
-
-/* The list, as far as the output takes it; false: to be continued. */
-static bool put_numbers(struct search *search, struct session *session)
-{
-	const struct ranges *numbers = &search->numbers;
-	struct buffer *out = &session->out;
-
-	for (; search->next_run < numbers->count; search->next_run++, search->next_number = 0) {
-		const struct range *run = &numbers->runs[search->next_run];
-		if (search->uses_esearch) {
-			if (session_out_is_full(session))
-				return false;
-			struct ranges one = { .runs = &numbers->runs[search->next_run],
-					      .count = 1 };
-			if (search->next_run > 0)
-				buffer_add_byte(out, ',');
-			respond_ranges(out, &one);
-			continue;
-		}
-		for (uint64_t n = search->next_number ? search->next_number : run->first;
-		     n <= run->last; n++) {
-			if (session_out_is_full(session)) {
-				search->next_number = (uint32_t)n;
-				return false;
-			}
-			buffer_add_byte(out, ' ');
-			buffer_add_u64(out, n);
-		}
-	}
-	return true;
-}
-
-/* The highest MODSEQ of what is told (RFC 7162 section 3.1.6, RFC 4731 section 3.2). */
-static uint64_t result_modseq(const struct search *search)
-{
-	const struct search_scan *scan = &search->scan;
-	bool min = search->returns & RETURN_MIN, max = search->returns & RETURN_MAX;
-	if ((search->returns & (RETURN_ALL | RETURN_COUNT)) || (!min && !max))
-		return scan->highest_modseq;
-	if (!max || (min && scan->first_modseq > scan->last_modseq))
-		return scan->first_modseq;
-	return scan->last_modseq;
-}
-
-static void put_modseq(struct search *search, struct buffer *out)
-{
-	if (!search->program.has_modseq || search->scan.found.count == 0)
-		return;
-	buffer_add_format(out, search->uses_esearch ? " MODSEQ %llu" : " (MODSEQ %llu)",
-			  (unsigned long long)result_modseq(search));
+	static const char *const texts[] = { "SEARCH completed", "SORT completed",
+					     "THREAD completed" };
+	return texts[search->verb];
 }
 
 static enum step search_respond(struct imap_session *s, struct cursor *in)
 {
 	struct search *search = s->work;
-	if (!put_numbers(search, &s->session))
+	if (!search_answer_go_on(search))
 		return STEP_WAIT;
-	put_modseq(search, &s->session.out);
-	buffer_add(&s->session.out, SLICE("\r\n"));
-	return imap_ok(s, "SEARCH completed");
+	return imap_ok(s, completed_text(search));
+}
+
+static enum step search_tell(struct imap_session *s)
+{
+	struct search *search = s->work;
+	search_save(search);
+	if (search->options.returns == RETURN_SAVE)
+		return imap_ok(s, "Completed, result saved");
+	search_answer_begin(search);
+	s->running = search_respond;
+	return STEP_AGAIN;
+}
+
+/* ---- what the lanes have found becomes one result ---- */
+
+static void join_lanes(struct search *search)
+{
+	for (unsigned i = 0; i < search->lane_count; i++) {
+		const struct search_scan *scan = &search->lanes[i].scan;
+		for (uint32_t k = 0; k < scan->found.count; k++)
+			ranges_add(&search->found, scan->found.runs[k].first,
+				   scan->found.runs[k].last);
+		if (search->first_modseq == 0)
+			search->first_modseq = scan->first_modseq;
+		if (scan->last_modseq != 0)
+			search->last_modseq = scan->last_modseq;
+		if (scan->highest_modseq > search->highest_modseq)
+			search->highest_modseq = scan->highest_modseq;
+		if (i > 0)
+			collection_join(&search->lanes[0].collection, &search->lanes[i].collection);
+	}
+}
+
+static void finish_run(struct work *work)
+{
+	struct search *search = CONTAINER_OF(work, struct search, finish);
+	struct collection *collection = &search->lanes[0].collection;
+	join_lanes(search);
+	if (search->verb == VERB_SORT)
+		collection_sort(collection);
+	else
+		collection_thread(collection, &search->threads);
+}
+
+static void finish_done(struct work *work)
+{
+	struct search *search = CONTAINER_OF(work, struct search, finish);
+	session_job_end(&search->s->session);
 }
 
 static enum step search_finish(struct imap_session *s)
 {
 	struct search *search = s->work;
-
-	if (search->scan.failure != ERR_OK) {
-		if (search->returns & RETURN_SAVE)
-			ranges_clear(&s->view->saved_result);
-		return imap_refuse(s, search->scan.failure);
+	if (search->is_finished)
+		return search_tell(s);
+	search->is_finished = true;
+	if (search->verb == VERB_SEARCH) {
+		join_lanes(search);
+		return search_tell(s);
 	}
-	search_save(search);
-	if (search->returns == RETURN_SAVE)
-		return imap_ok(s, "SEARCH completed, result saved");
-	if (s->command->uid)
-		ranges_copy(&search->scan.found, &search->numbers);
-	else
-		members_to_ranks(&s->view->uids, &search->scan.found, &search->numbers);
-	put_response_start(search, &s->session.out);
-	s->running = search_respond;
-	return STEP_AGAIN;
+	session_job_begin(&s->session);
+	search->finish = (struct work){ .run = finish_run, .done = finish_done };
+	pool_submit(s->session.loop, &search->finish);
+	return STEP_WAIT;
 }
+
+/* ---- looking through the mailbox ---- */
 
 static void turn_over(struct task *task)
 {
@@ -210,14 +110,39 @@ static void turn_over(struct task *task)
 	session_job_end(&search->s->session);
 }
 
-static void work_run(struct work *work)
+static void lane_run(struct work *work)
 {
-	search_scan_slice(&CONTAINER_OF(work, struct search, work)->scan);
+	search_scan_slice(&CONTAINER_OF(work, struct search_lane, work)->scan);
 }
 
-static void work_done(struct work *work)
+static void lane_done(struct work *work)
 {
-	session_job_end(&CONTAINER_OF(work, struct search, work)->s->session);
+	struct search *search = CONTAINER_OF(work, struct search_lane, work)->search;
+	if (--search->lanes_out == 0)
+		session_job_end(&search->s->session);
+}
+
+static bool is_over(const struct search *search)
+{
+	for (unsigned i = 0; i < search->lane_count; i++)
+		if (!search->lanes[i].scan.is_over)
+			return false;
+	return true;
+}
+
+static void send_lanes_out(struct search *search)
+{
+	struct imap_session *s = search->s;
+	session_job_begin(&s->session);
+	for (unsigned i = 0; i < search->lane_count; i++)
+		search->lanes_out += !search->lanes[i].scan.is_over;
+	for (unsigned i = 0; i < search->lane_count; i++) {
+		struct search_lane *lane = &search->lanes[i];
+		if (lane->scan.is_over)
+			continue;
+		lane->work = (struct work){ .run = lane_run, .done = lane_done };
+		pool_submit(s->session.loop, &lane->work);
+	}
 }
 
 /* Called again after each slice, unless the client has left: then the session is freed. */
@@ -225,21 +150,47 @@ static enum step search_go_on(struct imap_session *s, struct cursor *in)
 {
 	struct search *search = s->work;
 
-	if (search->scan.is_over)
+	if (is_over(search))
 		return search_finish(s);
-	if (search_scan_is_heavy(&search->scan)) {
-		session_job_begin(&s->session);
-		search->work = (struct work){ .run = work_run, .done = work_done };
-		pool_submit(s->session.loop, &search->work);
+	if (search_scan_is_heavy(&search->lanes[0].scan)) {
+		send_lanes_out(search);
 		return STEP_WAIT;
 	}
-	search_scan_slice(&search->scan);
-	if (search->scan.is_over)
+	search_scan_slice(&search->lanes[0].scan);
+	if (is_over(search))
 		return search_finish(s);
 	session_job_begin(&s->session);
 	search->turn.run = turn_over;
 	loop_post(s->session.loop, &search->turn);
 	return STEP_WAIT;
+}
+
+static void begin_lanes(struct search *search)
+{
+	struct imap_view *view = search->s->view;
+	struct search_lane *lanes = search->lanes;
+	for (unsigned i = 0; i < SEARCH_LANES; i++) {
+		lanes[i].search = search;
+		lanes[i].collection = (struct collection){
+			.view_uids = search->s->command->uid ? NULL : &view->uids,
+			.criteria = &search->criteria,
+			.algorithm = search->algorithm,
+		};
+	}
+	search_scan_init(&lanes[0].scan, search->s->back->store, view->mailbox_id, &search->program,
+			 &view->uids);
+	if (search->verb != VERB_SEARCH)
+		lanes[0].scan.collection = &lanes[0].collection;
+	lanes[0].scan.first_only =
+		search->verb == VERB_SEARCH && search->options.returns == RETURN_MIN;
+	search->lane_count = 1;
+	if (search_scan_is_heavy(&lanes[0].scan) && !lanes[0].scan.first_only &&
+	    ranges_total(&lanes[0].scan.candidates) >= LANE_MESSAGES_MIN) {
+		search_scan_split(&lanes[0].scan, &lanes[1].scan);
+		if (search->verb != VERB_SEARCH)
+			lanes[1].scan.collection = &lanes[1].collection;
+		search->lane_count = 2;
+	}
 }
 
 static enum step search_start(struct imap_session *s)
@@ -251,16 +202,14 @@ static enum step search_start(struct imap_session *s)
 
 	read_end(&read);
 	if (err != ERR_OK && err != ERR_GONE) {
-		if (search->returns & RETURN_SAVE)
+		if (search->options.returns & RETURN_SAVE)
 			ranges_clear(&s->view->saved_result);
 		return imap_refuse(s, err);
 	}
 	if (err == ERR_GONE)
 		*mailbox = (struct mailbox){ 0 };
 	search_program_bind(&search->program, s->view, mailbox);
-	search_scan_init(&search->scan, s->back->store, s->view->mailbox_id, &search->program,
-			 &s->view->uids);
-	search->scan.first_only = search->returns == RETURN_MIN;
+	begin_lanes(search);
 	s->running = search_go_on;
 	return STEP_AGAIN;
 }
@@ -269,33 +218,66 @@ static enum step search_refuse(struct imap_session *s, enum search_parsed why)
 {
 	struct search *search = s->work;
 	if (why == SEARCH_MALFORMED)
-		return imap_bad(s, "SEARCH wants search keys");
+		return imap_bad(s, "Search keys are wanted");
 	/* NO after SAVE empties "$"; BAD leaves it (RFC 9051 section 6.4.4.1). */
-	if (search->returns & RETURN_SAVE)
+	if (search->options.returns & RETURN_SAVE)
 		ranges_clear(&s->view->saved_result);
 	if (why == SEARCH_NO_CHARSET)
 		return imap_no(s, "[BADCHARSET (UTF-8 US-ASCII)] that charset is not known here");
 	return imap_no(s, "[LIMIT] too many search keys, or nested too deeply");
 }
 
-enum step imap_search(struct imap_session *s, struct cursor *args, bool uid)
+static struct search *search_new(struct imap_session *s, enum search_verb verb)
 {
 	struct search *search = arena_alloc(&s->command_arena, sizeof(*search));
-
 	search->s = s;
+	search->verb = verb;
 	s->work = search;
 	s->work_fini = search_fini;
-	if (take_keyword(args, "RETURN") &&
-	    (!take_space(args) || !take_return_options(args, &search->returns) ||
-	     !take_space(args)))
-		return imap_bad(s, "SEARCH RETURN wants a list of MIN, MAX, ALL, COUNT, SAVE");
-	search->uses_esearch = search->returns != 0 || imap_is_rev2(s);
-	if (search->returns == 0)
-		search->returns = RETURN_ALL;
-	enum search_parsed parsed = take_search_program(args, &s->command_arena, &search->program);
+	return search;
+}
+
+static enum step search_begin(struct imap_session *s, struct cursor *args, enum charset_form form)
+{
+	struct search *search = s->work;
+	enum search_parsed parsed =
+		take_search_program(args, form, &s->command_arena, &search->program);
 	if (parsed != SEARCH_PARSED)
 		return search_refuse(s, parsed);
 	if (search->program.has_modseq)
 		imap_enable_condstore(s);
 	return search_start(s);
+}
+
+enum step imap_search(struct imap_session *s, struct cursor *args, bool uid)
+{
+	struct search *search = search_new(s, VERB_SEARCH);
+	if (!take_search_options(args, &search->options))
+		return imap_bad(s, "RETURN wants a list of MIN, MAX, ALL, COUNT, SAVE, PARTIAL");
+	search->uses_esearch = search->options.returns != 0 || imap_is_rev2(s);
+	if (search->options.returns == 0)
+		search->options.returns = RETURN_ALL;
+	return search_begin(s, args, CHARSET_NAMED);
+}
+
+enum step imap_sort(struct imap_session *s, struct cursor *args, bool uid)
+{
+	struct search *search = search_new(s, VERB_SORT);
+	if (!take_search_options(args, &search->options))
+		return imap_bad(s, "RETURN wants a list of MIN, MAX, ALL, COUNT, SAVE, PARTIAL");
+	if (!take_sort_criteria(args, &search->criteria) || !take_space(args))
+		return imap_bad(s, "SORT wants a list of criteria, a charset and search keys");
+	search->uses_esearch = search->options.returns != 0;
+	if (search->options.returns == 0)
+		search->options.returns = RETURN_ALL;
+	return search_begin(s, args, CHARSET_FIRST);
+}
+
+enum step imap_thread(struct imap_session *s, struct cursor *args, bool uid)
+{
+	struct search *search = search_new(s, VERB_THREAD);
+	if (!take_thread_algorithm(args, &search->algorithm) || !take_space(args))
+		return imap_bad(s, "THREAD wants an algorithm, a charset and search keys");
+	search->options.returns = RETURN_ALL;
+	return search_begin(s, args, CHARSET_FIRST);
 }

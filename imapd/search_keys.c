@@ -358,23 +358,27 @@ static bool take_search_key(struct cursor *c, struct parsing *p, struct search_k
 }
 
 /* charset = atom / quoted; astring is what clients send and RFC 3501 has. */
-static bool take_charset(struct cursor *c, struct parsing *p)
+static bool take_charset(struct cursor *c, enum charset_form form, struct parsing *p)
 {
-	if (!take_keyword(c, "CHARSET"))
-		return true;
-	if (!take_space(c) || !take_astring(c, p->arena, &p->charset) || !take_space(c))
+	if (form == CHARSET_NAMED) {
+		if (!take_keyword(c, "CHARSET"))
+			return true;
+		if (!take_space(c))
+			return false;
+	}
+	if (!take_astring(c, p->arena, &p->charset) || !take_space(c))
 		return false;
 	return text_charset_is_known(p->charset) || fail(p, SEARCH_NO_CHARSET);
 }
 
-enum search_parsed take_search_program(struct cursor *c, struct arena *arena,
-				       struct search_program *program_out)
+enum search_parsed take_search_program(struct cursor *c, enum charset_form form,
+				       struct arena *arena, struct search_program *program_out)
 {
 	struct parsing p = { .arena = arena, .program = program_out, .failure = SEARCH_MALFORMED };
 	struct cursor ahead = *c;
 
 	*program_out = (struct search_program){ 0 };
-	if (!take_charset(&ahead, &p) || !take_search_keys(&ahead, &p, &program_out->root))
+	if (!take_charset(&ahead, form, &p) || !take_search_keys(&ahead, &p, &program_out->root))
 		return p.failure;
 	if (!at_end(&ahead))
 		return SEARCH_MALFORMED;

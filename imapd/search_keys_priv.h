@@ -110,10 +110,13 @@ enum search_parsed {
 	SEARCH_NO_CHARSET,  /* NO [BADCHARSET] */
 	SEARCH_TOO_COMPLEX, /* NO [LIMIT] */
 };
-/* search-program = ["CHARSET" SP charset SP] search-key *(SP search-key), to the end of the
- * command. */
-enum search_parsed take_search_program(struct cursor *c, struct arena *arena,
-				       struct search_program *program_out);
+enum charset_form {
+	CHARSET_NAMED, /* SEARCH: ["CHARSET" SP charset SP] */
+	CHARSET_FIRST, /* SORT, THREAD: charset SP */
+};
+/* search-program: the charset, search-key *(SP search-key), to the end of the command. */
+enum search_parsed take_search_program(struct cursor *c, enum charset_form form,
+				       struct arena *arena, struct search_program *program_out);
 /* Binds the tree to the mailbox; `mailbox` gives its keywords. Sequence numbers beyond its end
  * match nothing. */
 void search_program_bind(struct search_program *program, const struct imap_view *view,

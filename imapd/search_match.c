@@ -232,12 +232,23 @@ enum err matcher_match(struct matcher *matcher, const struct message_entry *entr
 	matcher->entry = entry;
 	matcher->source = source;
 	matcher->spent += ENTRY_COST;
-	enum err err = match_key(matcher, matcher->program->root, matches_out);
-	if (matcher->program->root->cost > COST_ENTRY) {
-		matcher->has_envelope = matcher->has_structure = false;
-		matcher->has_header = matcher->has_texts = false;
+	if (matcher->has_envelope || matcher->has_structure)
 		arena_reset(&matcher->arena);
-	}
+	matcher->has_envelope = matcher->has_structure = false;
+	matcher->has_header = matcher->has_texts = false;
+	return match_key(matcher, matcher->program->root, matches_out);
+}
+
+enum err matcher_envelope(struct matcher *matcher, const struct mime_envelope **envelope_out)
+{
+	*envelope_out = &matcher->envelope;
+	return load_envelope(matcher);
+}
+
+enum err matcher_header(struct matcher *matcher, struct slice *header_out)
+{
+	enum err err = load_header(matcher);
+	*header_out = buffer_slice(&matcher->header);
 	return err;
 }
 

@@ -29,4 +29,8 @@ void matcher_init(struct matcher *matcher, const struct search_program *program)
 /* ERR_GONE, ERR_DAMAGED, ...: it cannot be told. */
 enum err matcher_match(struct matcher *matcher, const struct message_entry *entry,
 		       struct content_source *source, bool *matches_out) MUST_USE;
+/* Of the message that was looked at last; they live until the next. */
+enum err matcher_envelope(struct matcher *matcher,
+			  const struct mime_envelope **envelope_out) MUST_USE;
+enum err matcher_header(struct matcher *matcher, struct slice *header_out) MUST_USE;
 void matcher_fini(struct matcher *matcher);

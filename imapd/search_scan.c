@@ -63,9 +63,19 @@ void search_scan_init(struct search_scan *scan, struct store *store, uint64_t ma
 	matcher_init(&scan->matcher, program);
 }
 
+void search_scan_split(struct search_scan *scan, struct search_scan *rest)
+{
+	uint64_t total = ranges_total(&scan->candidates);
+	uint32_t middle = ranges_at_rank(&scan->candidates, (uint32_t)(total / 2));
+	search_scan_init(rest, scan->store, scan->mailbox_id, scan->program, &scan->candidates);
+	ranges_remove(&rest->candidates, 0, middle);
+	if (middle < UINT32_MAX)
+		ranges_remove(&scan->candidates, middle + 1, UINT32_MAX);
+}
+
 bool search_scan_is_heavy(const struct search_scan *scan)
 {
-	return scan->program->root->cost > COST_ENTRY;
+	return scan->collection || scan->program->root->cost > COST_ENTRY;
 }
 
 static void scan_one(struct search_scan *scan)
@@ -75,6 +85,8 @@ static void scan_one(struct search_scan *scan)
 
 	content_blob_set(&scan->blob, scan->read, entry.blob_id);
 	enum err err = matcher_match(&scan->matcher, &entry, &scan->source, &matches);
+	if (err == ERR_OK && matches && scan->collection)
+		err = collect(scan->collection, &scan->matcher, &entry);
 	if (err == ERR_OK && matches) {
 		ranges_add(&scan->found, entry.uid, entry.uid);
 		if (scan->first_modseq == 0)

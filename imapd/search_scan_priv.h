@@ -2,6 +2,7 @@
  * answers today; an index can answer behind the same calls. */
 #pragma once
 
+#include "imapd/collect_priv.h"
 #include "imapd/search_match_priv.h"
 #include "imapd/walk_priv.h"
 
@@ -9,8 +10,9 @@ struct search_scan {
 	struct store *store;
 	uint64_t mailbox_id;
 	const struct search_program *program;
-	struct ranges candidates; /* UIDs that are worth a look */
-	bool first_only;	  /* stop at the first match: RETURN (MIN) */
+	struct ranges candidates;      /* UIDs that are worth a look */
+	bool first_only;	       /* stop at the first match: RETURN (MIN) */
+	struct collection *collection; /* SORT, THREAD: gets what is found; NULL: nobody asks */
 
 	struct ranges found; /* UIDs, so far */
 	/* MODSEQs of the first and the last of them, and the highest. */
@@ -31,6 +33,9 @@ struct search_scan {
 /* `program` is bound and stays the caller's; `uids` are the messages of the view. */
 void search_scan_init(struct search_scan *scan, struct store *store, uint64_t mailbox_id,
 		      const struct search_program *program, const struct ranges *uids);
+/* The upper half of what `scan` has to look at goes to `rest`, a scan of its own. Before the
+ * first slice. */
+void search_scan_split(struct search_scan *scan, struct search_scan *rest);
 /* True where a slice may take longer than a loop can wait: it runs on the worker pool then. */
 bool search_scan_is_heavy(const struct search_scan *scan);
 /* Looks at the next messages; scan->is_over after the last. One thread at a time. */

@@ -1,75 +1,81 @@
-/* mail/fold.c - Unicode case folding and NFKC, so that text can be compared octet by octet.
+/* mail/fold.c - text made comparable octet by octet. Runs in both.
  *
- * RFC 5051 in effect, by utf8proc. Works through the text in short segments, cut where nothing
- * composes across: before an ASCII character, and only in a longer run of others wherever
- * a character starts. Runs in both. */
-#include <assert.h>
-
+ * RFC 5051 section 2: each character by itself is mapped and then decomposed, by its
+ * compatibility mapping too (utf8proc). Nothing is composed or put into another order, so it makes no
+ * difference where a text is cut. */
 #include <utf8proc.h>
 
 #include "mail/text_priv.h"
 
-enum {
-	MAX_SEGMENT_OCTETS = 256,
-	/* U+FDFA, three octets, becomes 18 characters: none grows more. */
-	MAX_CHARACTERS = MAX_SEGMENT_OCTETS * 6,
-};
+enum { MAX_CHARACTERS = 32 /* U+FDFA becomes 18: none becomes more */ };
 
-static void add_lower(struct slice ascii, struct buffer *folded)
+static void add_character(utf8proc_int32_t character, utf8proc_option_t options, struct buffer *out)
+{
+	utf8proc_int32_t characters[MAX_CHARACTERS];
+	int last_boundclass = 0;
+	utf8proc_ssize_t count = utf8proc_decompose_char(character, characters, MAX_CHARACTERS,
+							 options, &last_boundclass);
+	for (utf8proc_ssize_t i = 0; i < count && i < MAX_CHARACTERS; i++)
+		out->len += (size_t)utf8proc_encode_char(characters[i], buffer_reserve(out, 4));
+}
+
+static void add_ascii(struct slice ascii, bool to_upper, struct buffer *out)
 {
 	if (ascii.len == 0)
 		return;
-	uint8_t *to = buffer_reserve(folded, ascii.len);
-	for (size_t i = 0; i < ascii.len; i++)
-		to[i] = ascii_lower(ascii.ptr[i]);
-	folded->len += ascii.len;
+	uint8_t *to = buffer_reserve(out, ascii.len);
+	if (to_upper)
+		for (size_t i = 0; i < ascii.len; i++)
+			to[i] = ascii_upper(ascii.ptr[i]);
+	else
+		for (size_t i = 0; i < ascii.len; i++)
+			to[i] = ascii_lower(ascii.ptr[i]);
+	out->len += ascii.len;
 }
 
-static void add_segment(struct slice segment, struct buffer *folded)
+/* Maps well-formed text. */
+static void map(struct slice s, bool to_title, struct buffer *out)
 {
-	const utf8proc_option_t options =
-		UTF8PROC_STABLE | UTF8PROC_COMPAT | UTF8PROC_COMPOSE | UTF8PROC_CASEFOLD;
-	utf8proc_int32_t characters[MAX_CHARACTERS + 1];
-	utf8proc_ssize_t count = utf8proc_decompose(segment.ptr, (utf8proc_ssize_t)segment.len,
-						    characters, MAX_CHARACTERS, options);
-	assert(count >= 0 && count <= MAX_CHARACTERS);
-	utf8proc_ssize_t len = utf8proc_reencode(characters, count, options);
-	assert(len >= 0);
-	buffer_add(folded, slice_of(characters, (size_t)len));
-}
-
-/* Folds well-formed text. */
-static void fold(struct slice s, struct buffer *folded)
-{
-	while (s.len) {
-		size_t ascii = text_ascii_len(s);
-		if (ascii == s.len) {
-			add_lower(s, folded);
-			return;
+	const utf8proc_option_t options = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT |
+					  (to_title ? 0 : UTF8PROC_CASEFOLD);
+	while (s.len > 0) {
+		size_t len = text_ascii_len(s);
+		add_ascii(slice_sub(s, 0, len), to_title, out);
+		while (len < s.len && s.ptr[len] >= 0x80) {
+			utf8proc_int32_t character;
+			utf8proc_ssize_t octets = utf8proc_iterate(
+				s.ptr + len, (utf8proc_ssize_t)(s.len - len), &character);
+			if (octets <= 0)
+				return;
+			/* utf8proc makes a capital of sharp s; UnicodeData.txt, which RFC 5051
+			 * names, does not. */
+			if (to_title && character != 0xdf)
+				character = utf8proc_totitle(character);
+			add_character(character, options, out);
+			len += (size_t)octets;
 		}
-		/* The last ASCII character may compose with a mark behind it. */
-		size_t start = ascii ? ascii - 1 : 0;
-		add_lower(slice_sub(s, 0, start), folded);
-		size_t end = ascii;
-		while (end < s.len && s.ptr[end] >= 0x80) {
-			size_t len = text_utf8_len(slice_sub(s, end, 4));
-			if (end + len - start > MAX_SEGMENT_OCTETS)
-				break;
-			end += len;
-		}
-		add_segment(slice_sub(s, start, end - start), folded);
-		s = slice_sub(s, end, s.len);
+		s = slice_sub(s, len, s.len);
 	}
 }
 
-void text_fold(struct slice utf8, struct buffer *folded)
+static void map_any(struct slice utf8, bool to_title, struct buffer *out)
 {
 	if (text_is_utf8(utf8)) {
-		fold(utf8, folded);
+		map(utf8, to_title, out);
 		return;
 	}
 	struct buffer clean = { 0 };
 	text_add_utf8(utf8, &clean);
-	fold(buffer_slice(&clean), folded);
+	map(buffer_slice(&clean), to_title, out);
 	buffer_free(&clean);
+}
+
+void text_fold(struct slice utf8, struct buffer *folded)
+{
+	map_any(utf8, false, folded);
+}
+
+void text_casemap(struct slice utf8, struct buffer *mapped)
+{
+	map_any(utf8, true, mapped);
 }

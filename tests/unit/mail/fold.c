@@ -14,13 +14,14 @@ static const struct {
 	  "strasse strasse" },
 	{ "\xc3\x84"
 	  "rger",
-	  "\xc3\xa4rger" },
-	{ "A\xcc\x88rger", "\xc3\xa4rger" }, /* composed */
-	{ "xyzA\xcc\x88", "xyz\xc3\xa4" },
-	{ "\xef\xac\x81nd", "find" },		    /* ligature */
-	{ "\xce\xa3\xcf\x82", "\xcf\x83\xcf\x83" }, /* both sigmas */
-	{ "\xef\xbc\xa1", "a" },		    /* full width */
-	{ "\xf0\x90\x90\x80", "\xf0\x90\x90\xa8" }, /* Deseret */
+	  "a\xcc\x88rger" }, /* decomposed */
+	{ "A\xcc\x88rger", "a\xcc\x88rger" },
+	{ "\xea\xb0\x81", "\xe1\x84\x80\xe1\x85\xa1\xe1\x86\xa8" }, /* Hangul */
+	{ "\xf0\x9d\x90\x80", "a" },				    /* mathematical bold A */
+	{ "\xef\xac\x81nd", "find" },				    /* ligature */
+	{ "\xce\xa3\xcf\x82", "\xcf\x83\xcf\x83" },		    /* both sigmas */
+	{ "\xef\xbc\xa1", "a" },				    /* full width */
+	{ "\xf0\x90\x90\x80", "\xf0\x90\x90\xa8" },		    /* Deseret */
 	{ "a\xff\x41", "a\xef\xbf\xbd"
 		       "a" },
 };
@@ -35,6 +36,38 @@ static void folds(void **state)
 				 SLICE_ARG(buffer_slice(&folded)));
 		buffer_free(&folded);
 	}
+}
+
+/* What i;unicode-casemap orders by: the title case, decomposed; sharp s stays. RFC 5051 */
+static void maps_case(void **state)
+{
+	struct buffer mapped = { 0 };
+	text_casemap(SLICE("stra\xc3\x9f"
+			   "e_\xc3\xa4\xc7\x84\xef\xac\x81\xff"),
+		     &mapped);
+	assert_true(slice_eq(buffer_slice(&mapped), SLICE("STRA\xc3\x9f"
+							  "E_A\xcc\x88"
+							  "Dz\xcc\x8c"
+							  "fi\xef\xbf\xbd")));
+	buffer_free(&mapped);
+}
+
+/* However it is cut between two characters, the pieces make the whole. */
+static void pieces_make_the_whole(void **state)
+{
+	struct buffer text = { 0 }, whole = { 0 }, pieces = { 0 };
+	for (unsigned i = 0; i < 300; i++)
+		buffer_add_cstr(&text, i % 3 ? "\xcc\x81" : "\xce\xb1");
+	text_fold(buffer_slice(&text), &whole);
+	for (size_t cut = 0; cut <= text.len; cut += 2) {
+		buffer_clear(&pieces);
+		text_fold(slice_sub(buffer_slice(&text), 0, cut), &pieces);
+		text_fold(slice_sub(buffer_slice(&text), cut, text.len), &pieces);
+		assert_true(slice_eq(buffer_slice(&pieces), buffer_slice(&whole)));
+	}
+	buffer_free(&text);
+	buffer_free(&whole);
+	buffer_free(&pieces);
 }
 
 static size_t encode(uint32_t c, uint8_t out[4])
@@ -74,6 +107,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(folds),
+		cmocka_unit_test(maps_case),
+		cmocka_unit_test(pieces_make_the_whole),
 		cmocka_unit_test(every_character_fits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

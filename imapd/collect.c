@@ -1,0 +1,326 @@
+/* imapd/collect.c - what SORT and THREAD compare messages by. In the back, on a worker.
+ *
+ * RFC 5256 sections 2 and 3, RFC 5957 (DISPLAYFROM, DISPLAYTO), RFC 5255 section 4 (I18NLEVEL=1:
+ * i;unicode-casemap). Envelopes come from the digest; only References, which it does not hold,
+ * makes THREAD=REFERENCES read the header itself. */
+#include "imapd/collect_priv.h"
+
+#include <stdlib.h>
+
+#include "base/heap.h"
+#include "imapd/search_text_priv.h"
+#include "mail/date.h"
+#include "mail/header.h"
+#include "mail/subject.h"
+
+enum {
+	/* Of a References field the first and the last count: software cuts it there, too. */
+	REFERENCES_MAX = 100,
+};
+
+static const struct {
+	const char *word;
+	enum sort_key key;
+} sort_words[] = {
+	{ "ARRIVAL", SORT_ARRIVAL },
+	{ "CC", SORT_CC },
+	{ "DATE", SORT_DATE },
+	{ "FROM", SORT_FROM },
+	{ "SIZE", SORT_SIZE },
+	{ "SUBJECT", SORT_SUBJECT },
+	{ "TO", SORT_TO },
+	{ "DISPLAYFROM", SORT_DISPLAYFROM },
+	{ "DISPLAYTO", SORT_DISPLAYTO },
+};
+
+static bool take_sort_key(struct cursor *c, enum sort_key *key_out)
+{
+	for (size_t i = 0; i < ARRAY_LEN(sort_words); i++) {
+		if (!take_keyword(c, sort_words[i].word))
+			continue;
+		*key_out = sort_words[i].key;
+		return true;
+	}
+	return false;
+}
+
+bool take_sort_criteria(struct cursor *at, struct sort_criteria *criteria_out)
+{
+	struct cursor c = *at;
+	struct sort_criteria criteria = { 0 };
+	unsigned known = 0;
+	if (!take_byte(&c, '('))
+		return false;
+	do {
+		enum sort_key key;
+		bool is_reversed = take_keyword(&c, "REVERSE");
+		if ((is_reversed && !take_space(&c)) || !take_sort_key(&c, &key))
+			return false;
+		if (known & (1u << key))
+			continue;
+		known |= 1u << key;
+		criteria.items[criteria.count].key = key;
+		criteria.items[criteria.count++].is_reversed = is_reversed;
+	} while (take_space(&c));
+	if (!take_byte(&c, ')'))
+		return false;
+	*criteria_out = criteria;
+	*at = c;
+	return true;
+}
+
+bool take_thread_algorithm(struct cursor *c, enum thread_algorithm *algorithm_out)
+{
+	if (take_keyword(c, "ORDEREDSUBJECT"))
+		*algorithm_out = THREAD_ORDEREDSUBJECT;
+	else if (take_keyword(c, "REFERENCES"))
+		*algorithm_out = THREAD_REFERENCES;
+	else
+		return false;
+	return true;
+}
+
+/* ---- values ---- */
+
+static struct slice casemap(struct collection *to, struct slice utf8)
+{
+	struct buffer mapped = { 0 };
+	text_casemap(utf8, &mapped);
+	struct slice kept = arena_copy(&to->arena, buffer_slice(&mapped));
+	buffer_free(&mapped);
+	return kept;
+}
+
+static struct slice base_subject(struct collection *to, struct slice subject, bool *is_reply)
+{
+	struct buffer base = { 0 };
+	*is_reply = subject_base(subject, &base);
+	struct slice kept = casemap(to, buffer_slice(&base));
+	buffer_free(&base);
+	return kept;
+}
+
+/* addr-mailbox of the first address */
+static struct slice first_mailbox(struct collection *to, const struct header_address *addresses,
+				  size_t count)
+{
+	return count > 0 ? casemap(to, addresses[0].mailbox) : SLICE_NONE;
+}
+
+/* RFC 5957 section 3 */
+static struct slice first_display(struct collection *to, const struct header_address *addresses,
+				  size_t count)
+{
+	struct buffer text = { 0 };
+	if (count == 0)
+		return SLICE_NONE;
+	text_decode_header(addresses[0].name, &text);
+	if (text.len == 0) {
+		buffer_add(&text, addresses[0].mailbox);
+		if (addresses[0].mailbox.ptr && addresses[0].host.ptr) {
+			buffer_add_byte(&text, '@');
+			buffer_add(&text, addresses[0].host);
+		}
+	}
+	struct slice kept = casemap(to, buffer_slice(&text));
+	buffer_free(&text);
+	return kept;
+}
+
+static int64_t sent_date(const struct mime_envelope *e, const struct message_entry *entry)
+{
+	int64_t sent_unix;
+	return e->date.ptr && date_parse(e->date, &sent_unix) ? sent_unix : entry->internal_unix;
+}
+
+static bool needs_envelope(const struct collection *c)
+{
+	if (c->algorithm != THREAD_NONE)
+		return true;
+	for (size_t i = 0; i < c->criteria->count; i++)
+		if (c->criteria->items[i].key != SORT_ARRIVAL &&
+		    c->criteria->items[i].key != SORT_SIZE)
+			return true;
+	return false;
+}
+
+static union collected_value value_of(struct collection *c, enum sort_key key,
+				      const struct mime_envelope *e,
+				      const struct message_entry *entry)
+{
+	bool is_reply;
+	union collected_value value = { 0 };
+	switch (key) {
+	case SORT_ARRIVAL: value.number = entry->internal_unix; break;
+	case SORT_SIZE: value.number = (int64_t)entry->size_octets; break;
+	case SORT_DATE: value.number = sent_date(e, entry); break;
+	case SORT_SUBJECT: value.text = base_subject(c, e->subject, &is_reply); break;
+	case SORT_FROM: value.text = first_mailbox(c, e->from, e->from_count); break;
+	case SORT_TO: value.text = first_mailbox(c, e->to, e->to_count); break;
+	case SORT_CC: value.text = first_mailbox(c, e->cc, e->cc_count); break;
+	case SORT_DISPLAYFROM: value.text = first_display(c, e->from, e->from_count); break;
+	case SORT_DISPLAYTO: value.text = first_display(c, e->to, e->to_count); break;
+	case SORT_KEYS: break;
+	}
+	return value;
+}
+
+/* ---- references ---- */
+
+/* The next "<...>" of a field, without quotes and blanks, which make no other id of it (RFC
+ * 5256 section 3, REFERENCES). */
+static bool take_message_id(struct cursor *c, struct arena *arena, struct slice *id_out)
+{
+	for (;;) {
+		while (c->at != c->end && *c->at != '<')
+			c->at++;
+		if (!take_byte(c, '<'))
+			return false;
+		const uint8_t *end = c->at;
+		while (end != c->end && *end != '>' && *end != '<')
+			end++;
+		uint8_t *id = arena_alloc(arena, (size_t)(end - c->at) + 1);
+		size_t len = 0;
+		bool has_at = false;
+		while (c->at != end) {
+			uint8_t octet = *c->at++;
+			if (octet == '\\' && c->at != end)
+				octet = *c->at++;
+			else if (octet == '"' || octet <= ' ')
+				continue;
+			has_at |= octet == '@';
+			id[len++] = octet;
+		}
+		*id_out = slice_of(id, len);
+		if (take_byte(c, '>') && has_at)
+			return true;
+	}
+}
+
+/* Copies: the scratch arena may hold much more than what is kept of it. */
+static void keep_ids(struct collection *to, struct collected *item, const struct slice *ids,
+		     size_t count)
+{
+	size_t skipped = count > REFERENCES_MAX + 1 ? count - (REFERENCES_MAX + 1) : 0;
+	item->ids = arena_alloc_array(&to->arena, count - skipped, sizeof(*item->ids));
+	for (size_t i = 0; i < count; i++) {
+		if (i >= 2 && i < 2 + skipped)
+			continue; /* the message's own, the first reference, then the last */
+		item->ids[item->id_count++] =
+			ids[i].ptr ? arena_copy(&to->arena, ids[i]) : SLICE_NONE;
+	}
+}
+
+static enum err collect_ids(struct collection *to, struct matcher *m, struct collected *item)
+{
+	enum { IDS_READ_MAX = 4096 };
+	struct slice header;
+	struct header_field field;
+	struct arena arena = { 0 };
+	size_t count = 1;
+	enum err err = matcher_header(m, &header);
+	if (err != ERR_OK)
+		return err;
+	struct slice *ids = arena_alloc_array(&arena, IDS_READ_MAX + 1, sizeof(*ids));
+	if (header_find(header, SLICE("Message-ID"), &field)) {
+		struct cursor c = cursor_of(field.value);
+		if (!take_message_id(&c, &arena, &ids[0]))
+			ids[0] = SLICE_NONE;
+	}
+	if (header_find(header, SLICE("References"), &field)) {
+		struct cursor c = cursor_of(slice_sub(field.value, 0, 64 * 1024));
+		while (count < IDS_READ_MAX && take_message_id(&c, &arena, &ids[count]))
+			count++;
+	}
+	if (count == 1 && header_find(header, SLICE("In-Reply-To"), &field)) {
+		struct cursor c = cursor_of(field.value);
+		count += take_message_id(&c, &arena, &ids[count]);
+	}
+	keep_ids(to, item, ids, count);
+	arena_fini(&arena);
+	return ERR_OK;
+}
+
+/* ---- the collection ---- */
+
+static struct collected *collection_add(struct collection *c)
+{
+	if (c->count == c->cap) {
+		c->cap = c->cap ? c->cap * 2 : 64;
+		c->items = heap_resize(c->items, c->cap * sizeof(*c->items));
+	}
+	struct collected *item = &c->items[c->count++];
+	*item = (struct collected){ 0 };
+	return item;
+}
+
+enum err collect(struct collection *c, struct matcher *m, const struct message_entry *entry)
+{
+	static const struct mime_envelope nothing;
+	const struct mime_envelope *e = &nothing;
+	struct collected item = { .uid = entry->uid };
+	enum err err = ERR_OK;
+	if (needs_envelope(c))
+		err = matcher_envelope(m, &e);
+	if (err == ERR_OK && c->algorithm == THREAD_REFERENCES)
+		err = collect_ids(c, m, &item);
+	if (err != ERR_OK)
+		return err;
+	item.number =
+		c->view_uids ? rank_walk_next(&c->rank, c->view_uids, entry->uid) : entry->uid;
+	if (c->algorithm != THREAD_NONE) {
+		item.subject = base_subject(c, e->subject, &item.is_reply);
+		item.sent_unix = sent_date(e, entry);
+	} else {
+		item.values =
+			arena_alloc_array(&c->arena, c->criteria->count, sizeof(*item.values));
+		for (size_t i = 0; i < c->criteria->count; i++)
+			item.values[i] = value_of(c, c->criteria->items[i].key, e, entry);
+	}
+	*collection_add(c) = item;
+	return ERR_OK;
+}
+
+void collection_join(struct collection *c, struct collection *more)
+{
+	for (size_t i = 0; i < more->count; i++)
+		*collection_add(c) = more->items[i];
+	more->count = 0;
+}
+
+void collection_fini(struct collection *c)
+{
+	free(c->items);
+	c->items = NULL;
+	c->count = c->cap = 0;
+	arena_fini(&c->arena);
+}
+
+/* ---- SORT ---- */
+
+static bool is_text(enum sort_key key)
+{
+	return key != SORT_ARRIVAL && key != SORT_DATE && key != SORT_SIZE;
+}
+
+static int compare_items(const void *x, const void *y, void *user)
+{
+	const struct collected *a = x, *b = y;
+	const struct sort_criteria *criteria = user;
+	for (size_t i = 0; i < criteria->count; i++) {
+		const union collected_value *v = &a->values[i], *w = &b->values[i];
+		int order = is_text(criteria->items[i].key)
+				    ? slice_compare(v->text, w->text)
+				    : (v->number > w->number) - (v->number < w->number);
+		if (order != 0)
+			return criteria->items[i].is_reversed ? -order : order;
+	}
+	return (a->uid > b->uid) - (a->uid < b->uid);
+}
+
+void collection_sort(struct collection *c)
+{
+	struct sort_criteria criteria = *c->criteria;
+	if (c->count > 1)
+		qsort_r(c->items, c->count, sizeof(*c->items), compare_items, &criteria);
+}

@@ -1,0 +1,75 @@
+/* imapd/collect_priv.h - the messages that a SORT or THREAD has found, with what they are
+ * compared by. Filled by a scan (search_scan_priv.h), so on a worker; one thread at a time. */
+#pragma once
+
+#include "imapd/search_match_priv.h"
+#include "imapd/walk_priv.h"
+
+enum sort_key {
+	SORT_ARRIVAL,
+	SORT_CC,
+	SORT_DATE,
+	SORT_FROM,
+	SORT_SIZE,
+	SORT_SUBJECT,
+	SORT_TO,
+	SORT_DISPLAYFROM,
+	SORT_DISPLAYTO,
+	SORT_KEYS,
+};
+
+struct sort_criteria {
+	struct {
+		enum sort_key key;
+		bool is_reversed;
+	} items[SORT_KEYS];
+	size_t count;
+};
+/* "(" sort-criterion *(SP sort-criterion) ")". One that is named again decides nothing more and
+ * is left out. */
+bool take_sort_criteria(struct cursor *c, struct sort_criteria *criteria_out);
+
+enum thread_algorithm { THREAD_NONE, THREAD_ORDEREDSUBJECT, THREAD_REFERENCES };
+bool take_thread_algorithm(struct cursor *c, enum thread_algorithm *algorithm_out);
+
+union collected_value {
+	int64_t number;
+	struct slice text; /* as i;unicode-casemap orders it */
+};
+struct collected {
+	uint32_t uid, number;	       /* number: as the client is told */
+	union collected_value *values; /* one a criterion */
+	/* THREAD */
+	struct slice subject; /* the base subject */
+	bool is_reply;
+	int64_t sent_unix;
+	struct slice *ids; /* its own Message-ID (ptr NULL: none), then its references */
+	size_t id_count;
+};
+
+/* Zero-initialised but for the first group: empty. */
+struct collection {
+	const struct ranges *view_uids; /* NULL: numbers are UIDs */
+	const struct sort_criteria *criteria;
+	enum thread_algorithm algorithm;
+
+	struct collected *items; /* in ascending UID */
+	size_t count, cap;
+	struct arena arena;
+	struct rank_walk rank;
+};
+/* The message that `matcher` is at, whose UID is above those before. */
+enum err collect(struct collection *collection, struct matcher *matcher,
+		 const struct message_entry *entry) MUST_USE;
+/* Moves the items of `more`, whose UIDs are above, behind those of `collection`. Both live on:
+ * the texts stay where they are. */
+void collection_join(struct collection *collection, struct collection *more);
+void collection_fini(struct collection *collection);
+
+/* Into the order of the criteria; messages that are equal stay in order of UID. */
+void collection_sort(struct collection *collection);
+/* Appends the threads as a THREAD response has them: "(166)(167 (168)(169))". */
+void collection_thread(struct collection *collection, struct buffer *out);
+/* thread_references.c and, for both, the order of siblings: by sent date, then UID. */
+void thread_references(struct collection *collection, struct buffer *out);
+int collected_compare_sent(const struct collected *a, const struct collected *b);

@@ -1,0 +1,258 @@
+/* imapd/search_answer.c - the responses SEARCH, ESEARCH, SORT and THREAD. In the back.
+ *
+ * RFC 9051 section 7.3.4, RFC 3501 section 7.2.5, RFC 4731, RFC 5256 section 4, RFC 5267 section
+ * 3 (ESORT), RFC 7162 section 3.1.6 (MODSEQ), RFC 9394 (PARTIAL), RFC 5182 (SAVE). Lists are
+ * made piece by piece, as the output takes them. */
+#include "imapd/respond_priv.h"
+#include "imapd/search_priv.h"
+
+static struct collection *sorted(struct search *search)
+{
+	return &search->lanes[0].collection;
+}
+
+static uint64_t result_count(struct search *search)
+{
+	return search->verb == VERB_SORT ? sorted(search)->count : ranges_total(&search->found);
+}
+
+/* ---- "$" ---- */
+
+/* The UIDs of the places first..last, from 1 on. */
+static void add_places(struct search *search, uint64_t first, uint64_t last, struct ranges *uids)
+{
+	if (search->verb == VERB_SORT) {
+		for (uint64_t i = first; i <= last; i++) {
+			uint32_t uid = sorted(search)->items[i - 1].uid;
+			ranges_add(uids, uid, uid);
+		}
+		return;
+	}
+	struct range run = { (uint32_t)first, (uint32_t)last };
+	struct ranges places = { .runs = &run, .count = 1 }, members = { 0 };
+	ranks_to_members(&search->found, &places, &members);
+	for (uint32_t i = 0; i < members.count; i++)
+		ranges_add(uids, members.runs[i].first, members.runs[i].last);
+	ranges_free(&members);
+}
+
+/* RFC 9051 section 6.4.4.1, table 4; RFC 9394 section 3.2, table 1. */
+void search_save(struct search *search)
+{
+	struct ranges *saved = &search->s->view->saved_result;
+	unsigned returns = search->options.returns;
+	uint64_t total = result_count(search), first, last;
+
+	if (!(returns & RETURN_SAVE))
+		return;
+	ranges_clear(saved);
+	if (total == 0)
+		return;
+	if ((returns & (RETURN_ALL | RETURN_COUNT)) ||
+	    !(returns & (RETURN_MIN | RETURN_MAX | RETURN_PARTIAL))) {
+		ranges_copy(&search->found, saved);
+		return;
+	}
+	if (returns & RETURN_MIN)
+		add_places(search, 1, 1, saved);
+	if (returns & RETURN_MAX)
+		add_places(search, total, total, saved);
+	if ((returns & RETURN_PARTIAL) &&
+	    partial_range_clip(&search->options.partial, total, &first, &last))
+		add_places(search, first, last, saved);
+}
+
+/* ---- the response ---- */
+
+static uint64_t number_at(struct search *search, uint64_t place)
+{
+	if (search->verb == VERB_SORT)
+		return sorted(search)->items[place - 1].number;
+	return ranges_at_rank(&search->numbers, (uint32_t)place);
+}
+
+static void put_number_item(struct buffer *out, const char *name, uint64_t number)
+{
+	buffer_add_byte(out, ' ');
+	buffer_add_cstr(out, name);
+	buffer_add_byte(out, ' ');
+	buffer_add_u64(out, number);
+}
+
+/* Leaves of the result what the list will tell: the places first..last. */
+static void narrow(struct search *search, uint64_t first, uint64_t last)
+{
+	search->next_item = (size_t)(first - 1);
+	search->end_item = (size_t)last;
+	struct range run = { (uint32_t)first, (uint32_t)last };
+	struct ranges places = { .runs = &run, .count = 1 }, members = { 0 };
+	ranks_to_members(&search->numbers, &places, &members);
+	ranges_free(&search->numbers);
+	search->numbers = members;
+}
+
+static void nothing_to_list(struct search *search)
+{
+	search->end_item = 0;
+	search->next_run = search->numbers.count;
+}
+
+static void begin_esearch(struct search *search, struct buffer *out)
+{
+	unsigned returns = search->options.returns;
+	uint64_t total = result_count(search), first, last;
+	bool has_list = total > 0 && (returns & RETURN_ALL);
+
+	buffer_add(out, SLICE("* ESEARCH (TAG "));
+	respond_string(out, search->s->tag, false);
+	buffer_add_byte(out, ')');
+	if (search->s->command->uid)
+		buffer_add(out, SLICE(" UID"));
+	if (total > 0 && (returns & RETURN_MIN))
+		put_number_item(out, "MIN", number_at(search, 1));
+	if (total > 0 && (returns & RETURN_MAX))
+		put_number_item(out, "MAX", number_at(search, total));
+	if (returns & RETURN_COUNT)
+		put_number_item(out, "COUNT", total);
+	if (has_list)
+		buffer_add(out, SLICE(" ALL "));
+	if (returns & RETURN_PARTIAL) {
+		buffer_add(out, SLICE(" PARTIAL ("));
+		respond_partial_range(out, &search->options.partial);
+		buffer_add_byte(out, ' ');
+		has_list = partial_range_clip(&search->options.partial, total, &first, &last);
+		if (has_list)
+			narrow(search, first, last);
+		else
+			buffer_add(out, SLICE("NIL"));
+	}
+	if (!has_list)
+		nothing_to_list(search);
+}
+
+void search_answer_begin(struct search *search)
+{
+	struct buffer *out = &search->s->session.out;
+
+	search->end_item = sorted(search)->count;
+	if (search->verb == VERB_SEARCH && search->s->command->uid)
+		ranges_copy(&search->found, &search->numbers);
+	else if (search->verb == VERB_SEARCH)
+		members_to_ranks(&search->s->view->uids, &search->found, &search->numbers);
+	if (search->uses_esearch)
+		begin_esearch(search, out);
+	else if (search->verb == VERB_SEARCH)
+		buffer_add(out, SLICE("* SEARCH"));
+	else if (search->verb == VERB_SORT)
+		buffer_add(out, SLICE("* SORT"));
+	else
+		buffer_add(out, SLICE("* THREAD"));
+}
+
+static void put_run(struct search *search, struct range run)
+{
+	struct buffer *out = &search->s->session.out;
+	struct ranges one = { .runs = &run, .count = 1 };
+	if (search->has_told_one)
+		buffer_add_byte(out, ',');
+	search->has_told_one = true;
+	respond_ranges(out, &one);
+}
+
+/* The ranges of a search's result. */
+static bool put_set(struct search *search)
+{
+	struct session *session = &search->s->session;
+	const struct ranges *numbers = &search->numbers;
+	for (; search->next_run < numbers->count; search->next_run++, search->next_number = 0) {
+		const struct range *run = &numbers->runs[search->next_run];
+		if (session_out_is_full(session))
+			return false;
+		if (search->uses_esearch) {
+			put_run(search, *run);
+			continue;
+		}
+		for (uint64_t n = search->next_number ? search->next_number : run->first;
+		     n <= run->last; n++) {
+			if (session_out_is_full(session)) {
+				search->next_number = (uint32_t)n;
+				return false;
+			}
+			buffer_add_byte(&session->out, ' ');
+			buffer_add_u64(&session->out, n);
+		}
+	}
+	return true;
+}
+
+/* A sort's result; ranges only where numbers ascend (RFC 5267 section 3.2). */
+static bool put_sorted(struct search *search)
+{
+	struct session *session = &search->s->session;
+	const struct collected *items = sorted(search)->items;
+	while (search->next_item < search->end_item) {
+		struct range run = { items[search->next_item].number,
+				     items[search->next_item].number };
+		if (session_out_is_full(session))
+			return false;
+		search->next_item++;
+		if (!search->uses_esearch) {
+			buffer_add_byte(&session->out, ' ');
+			buffer_add_u64(&session->out, run.first);
+			continue;
+		}
+		while (search->next_item < search->end_item &&
+		       items[search->next_item].number == run.last + 1) {
+			run.last++;
+			search->next_item++;
+		}
+		put_run(search, run);
+	}
+	return true;
+}
+
+static bool put_threads(struct search *search)
+{
+	struct session *session = &search->s->session;
+	if (search->next_octet == 0 && search->threads.len > 0)
+		buffer_add_byte(&session->out, ' ');
+	while (search->next_octet < search->threads.len) {
+		if (session_out_is_full(session))
+			return false;
+		struct slice piece = slice_sub(buffer_slice(&search->threads), search->next_octet,
+					       SESSION_OUT_HIGH_OCTETS / 4);
+		buffer_add(&session->out, piece);
+		search->next_octet += piece.len;
+	}
+	return true;
+}
+
+/* The highest MODSEQ of what is told (RFC 7162 section 3.1.6, RFC 4731 section 3.2). */
+static uint64_t result_modseq(const struct search *search)
+{
+	unsigned returns = search->options.returns;
+	bool min = returns & RETURN_MIN, max = returns & RETURN_MAX;
+	bool is_min_max = !(returns & (RETURN_ALL | RETURN_COUNT | RETURN_PARTIAL)) && (min || max);
+	if (!is_min_max || search->verb == VERB_SORT)
+		return search->highest_modseq;
+	if (!max || (min && search->first_modseq > search->last_modseq))
+		return search->first_modseq;
+	return search->last_modseq;
+}
+
+bool search_answer_go_on(struct search *search)
+{
+	struct buffer *out = &search->s->session.out;
+	bool is_done = search->verb == VERB_SEARCH ? put_set(search)
+		       : search->verb == VERB_SORT ? put_sorted(search)
+						   : put_threads(search);
+	if (!is_done)
+		return false;
+	if (search->options.returns & RETURN_PARTIAL)
+		buffer_add_byte(out, ')');
+	if (search->program.has_modseq && search->found.count > 0 && search->verb != VERB_THREAD)
+		buffer_add_format(out, search->uses_esearch ? " MODSEQ %llu" : " (MODSEQ %llu)",
+				  (unsigned long long)result_modseq(search));
+	buffer_add(out, SLICE("\r\n"));
+	return true;
+}
