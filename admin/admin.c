@@ -66,6 +66,8 @@ static const struct admin_command commands[] = {
 	  "write a user's mail to a new folder", admin_export },
 	{ "verify", "[--repair] [--json]", "check every message and record; put damage aside",
 	  admin_verify },
+	{ "compact", "[--json]", "give back the room that removed mail has left in the store",
+	  admin_compact },
 	{ "config check", "", "check the configuration file", admin_config_check },
 	{ "config", "--explain", "explain every key of the configuration", admin_config_explain },
 	{ "version", "", "print the version", admin_version },

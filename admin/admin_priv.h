@@ -51,6 +51,7 @@ int admin_alias_list(struct admin *admin, int argc, char **argv);
 int admin_import(struct admin *admin, int argc, char **argv);
 int admin_export(struct admin *admin, int argc, char **argv);
 int admin_deliver(struct admin *admin, int argc, char **argv);
+int admin_compact(struct admin *admin, int argc, char **argv);
 int admin_config_check(struct admin *admin, int argc, char **argv);
 int admin_config_explain(struct admin *admin, int argc, char **argv);
 int admin_backup(struct admin *admin, int argc, char **argv);

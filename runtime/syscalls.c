@@ -82,6 +82,7 @@ static const int common_calls[] = {
 	SCMP_SYS(gettimeofday),
 	SCMP_SYS(time),
 	SCMP_SYS(getrandom),
+	SCMP_SYS(sysinfo), /* qsort() asks how much memory it may take */
 	SCMP_SYS(getpid),
 	SCMP_SYS(getppid),
 	SCMP_SYS(gettid),

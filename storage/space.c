@@ -36,8 +36,21 @@ bool space_is_short_of(struct store *store, uint64_t octets)
 	return room_octets(store) < octets;
 }
 
-/* Pages of the file that hold nothing: a file never shrinks, so after a great clearing there
- * is room inside it on a disk that is still full. LMDB's tools read its list of free pages as
+/* Octets of the file that are holes, given back to the file system (holes.c). */
+static uint64_t hole_octets(struct store *store)
+{
+	enum { BLOCK_OCTETS = 512 };
+	int fd;
+	struct stat status;
+	if (mdb_env_get_fd(store->env, &fd) != 0 || fstat(fd, &status) != 0 ||
+	    status.st_blocks >= status.st_size / BLOCK_OCTETS)
+		return 0;
+	return (uint64_t)status.st_size - (uint64_t)status.st_blocks * BLOCK_OCTETS;
+}
+
+/* Pages of the file that hold nothing: a file never gets shorter, so after a great clearing there
+ * is room inside it on a disk that is still full. A hole is free as well, but has to find its
+ * room on the disk anew. LMDB's tools read its list of free pages as
  * database 0 in the same way: each record is a count and as many page numbers. */
 static uint64_t free_inside_octets(struct store *store)
 {
@@ -57,8 +70,10 @@ static uint64_t free_inside_octets(struct store *store)
 		}
 		mdb_cursor_close(cursor);
 	}
+	uint64_t octets = cursor ? pages * stat.ms_psize : 0;
+	uint64_t holes = octets > 0 ? hole_octets(store) : 0;
 	read_end(&read);
-	return cursor ? pages * stat.ms_psize : 0;
+	return octets > holes ? octets - holes : 0;
 }
 
 bool space_is_enough(struct store *store)
@@ -92,7 +107,7 @@ void store_figures(struct store *store, struct store_figures *figures_out)
 	if (!store->env)
 		return;
 	if (mdb_env_get_fd(store->env, &fd) == 0 && fstat(fd, &status) == 0)
-		figures_out->file_octets = (uint64_t)status.st_size;
+		figures_out->file_octets = (uint64_t)status.st_size - hole_octets(store);
 	if (mdb_env_info(store->env, &info) == 0)
 		figures_out->commits = info.me_last_txnid;
 }

@@ -68,8 +68,8 @@ void store_counters(struct store *store, struct store_counters *counters_out);
 
 /* How large it is, and what room there is. */
 struct store_figures {
-	uint64_t file_octets;
-	uint64_t free_octets;	   /* inside the file, to be used again */
+	uint64_t file_octets;	   /* without the holes in it */
+	uint64_t free_octets;	   /* inside of these, to be used again */
 	uint64_t disk_free_octets; /* what the file may still grow by */
 	uint64_t commits;	   /* since it was made */
 };

@@ -1,15 +1,17 @@
 /* tests/crash/load.c - the load: filing for one and for two, large messages, flags, copies,
- * moves, expunges, mailboxes made and deleted, and the garbage of all that being removed. */
+ * moves, expunges, mailboxes made and deleted, the garbage of all that being removed, and the
+ * file made small again and again beside it. */
 #include "tests/crash/load.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 #include "base/heap.h"
+#include "storage/compact.h"
 #include "storage/message.h"
 #include "tests/crash/record.h"
 
-enum { AT_ONCE = 8, LARGE_OCTETS = 290000 };
+enum { AT_ONCE = 8, LARGE_OCTETS = 290000, COMPACT_EVERY_JOBS = 24 };
 
 static const char *const box_names[LOAD_BOXES] = { "INBOX", "Archive", "Trash", "a",
 						   "a/b",   "c d",     "Junk",	"z" };
@@ -342,13 +344,35 @@ void load_prepare(const char *state_dir, struct load *load_out)
 	store_close(&store);
 }
 
+static void on_phase(void *user, enum compact_phase phase, uint64_t total)
+{
+}
+
+static void on_progress(void *user, uint64_t done)
+{
+}
+
+static bool on_wait(void *user)
+{
+	return true;
+}
+
+/* While the writer has jobs to do. */
+static void compact(struct store *store)
+{
+	static const struct compact_watcher watcher = { on_phase, on_progress, on_wait, NULL };
+	struct compact_result result;
+	enum err err = compact_run(store, &watcher, &result);
+	assert(err == ERR_OK && result.gives_back);
+}
+
 void load_run(const char *state_dir, struct load *load, unsigned jobs, unsigned seed)
 {
 	struct store *store;
 	const char *why;
 	struct operation_job ops[AT_ONCE];
 	uint32_t dice = seed;
-	unsigned left = 0;
+	unsigned left = 0, compactions = 0;
 	enum err err = store_open(state_dir, STORE_SERVE, &store, &why);
 	assert(err == ERR_OK);
 	store->garbage_delay_seconds = 0; /* pages are used again, soon */
@@ -373,6 +397,10 @@ void load_run(const char *state_dir, struct load *load, unsigned jobs, unsigned 
 			if (op->operation <= FILE_LARGE)
 				intake_fill(op, store, loop);
 			store_submit(store, &op->job);
+		}
+		if (load->jobs / COMPACT_EVERY_JOBS > compactions) {
+			compactions++;
+			compact(store);
 		}
 		while (left > 0)
 			loop_run_once(loop, 1000);

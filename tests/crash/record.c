@@ -134,6 +134,31 @@ int fsync(int fd)
 	return result;
 }
 
+/* A hole reads as zeros, whether the disk has heard of it or not. */
+static int hole_make(int fd, int mode, off_t at, off_t len)
+{
+	int result = (int)syscall(SYS_fallocate, fd, mode, at, len);
+	if (result == 0 && is_recorded(fd)) {
+		uint8_t *zeros = heap_alloc((size_t)len);
+		assert(mode == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE));
+		add_write(fd, (uint64_t)at, zeros, (size_t)len);
+		free(zeros);
+	}
+	return result;
+}
+
+int recorded_fallocate(int fd, int mode, off_t at, off_t len) __asm__("fallocate");
+int recorded_fallocate(int fd, int mode, off_t at, off_t len)
+{
+	return hole_make(fd, mode, at, len);
+}
+
+int recorded_fallocate64(int fd, int mode, off_t at, off_t len) __asm__("fallocate64");
+int recorded_fallocate64(int fd, int mode, off_t at, off_t len)
+{
+	return hole_make(fd, mode, at, len);
+}
+
 /* ---- beginning and end ---- */
 
 static uint8_t *file_read(const char *path, size_t *len_out)

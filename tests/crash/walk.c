@@ -232,7 +232,8 @@ static void visit_mailbox(struct walk *walk, struct slice key, struct slice valu
 		visit_change(walk, seen, get_be64(rest.ptr), value);
 	} else if (key_is_row(key, seen->mailbox_id, ROW_ENTRY, &rest)) {
 		visit_entry(walk, seen, get_be32(rest.ptr), value);
-	} else if (!key_is_row(key, seen->mailbox_id, ROW_GAPS, &rest)) {
+	} else if (!key_is_row(key, seen->mailbox_id, ROW_GAPS, &rest) &&
+		   !key_is_row(key, seen->mailbox_id, ROW_SOURCE, &rest)) {
 		WRONG(walk, "mailbox %llu: a row of no kind", NUMBER(seen->mailbox_id));
 	}
 }
