@@ -31,7 +31,7 @@ enum key_type {
 	KEY_CHOICE,   /* unsigned or an enum: the index of the word */
 	KEY_ENDPOINT, /* one address and port, as text */
 	KEY_LISTEN,   /* struct config_listen, `min` is the service */
-	KEY_NETWORKS,
+	KEY_NETWORKS, /* char **, `min` is where its size_t is */
 	KEY_SEPARATORS,
 	KEY_ADDRESS, /* of a mailbox; whether it is one, only the admin's process can tell */
 	KEY_LITERALS,
@@ -50,7 +50,7 @@ struct key {
 };
 
 static const char *const service_names[SERVICE_COUNT] = {
-	"smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s",
+	"smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "lmtp",
 };
 static const char *const level_words[] = { "error", "warning", "info", "debug", NULL };
 static const char *const plaintext_words[] = { "never", "loopback", NULL };
@@ -86,6 +86,8 @@ static const struct key keys[] = {
 	  "POP3, with STLS (port 110)." },
 	{ "listen", "pop3s", KEY_LISTEN, AT(listens), SERVICE_POP3S, 0, NULL, NULL, "off",
 	  "POP3, TLS from the start (port 995)." },
+	{ "listen", "lmtp", KEY_LISTEN, AT(listens), SERVICE_LMTP, 0, NULL, NULL, "off",
+	  "Mail from programs of this machine by LMTP, for local recipients: the path of a socket (/run/bode/lmtp), which anybody may use who can enter its folder, or a port of 127.0.0.1 or [::1]." },
 	{ "tls", "certificate", KEY_PATH, AT(certificate), 0, 0, NULL, NULL, "a self-signed one, made in state_dir",
 	  "PEM file: the server's certificate and, after it, those that lead to its authority." },
 	{ "tls", "key", KEY_PATH, AT(key), 0, 0, NULL, NULL, "as for the certificate",
@@ -141,7 +143,7 @@ static const struct key keys[] = {
 	  "How long a POP3 client may be silent; RFC 1939 asks for at least 10 min." },
 	{ "limits", "idle_smtp", KEY_DURATION, AT(idle_smtp_seconds), 1, 86400, NULL, "5 min", NULL,
 	  "How long an SMTP client may be silent; RFC 5321 asks for at least 5 min." },
-	{ "limits", "exempt", KEY_NETWORKS, AT(exempt), 0, 0, NULL, NULL, "none",
+	{ "limits", "exempt", KEY_NETWORKS, AT(exempt), AT(exempt_count), 0, NULL, NULL, "none",
 	  "Networks that no connection limit and no penalty delay touches: 192.0.2.0/24 ::1" },
 };
 /* clang-format on */
@@ -197,7 +199,9 @@ static const char *set_listens(struct config *config, enum config_service servic
 	while (value_next_word(&text, &word)) {
 		char *address;
 		uint16_t port;
-		const char *why = value_take_listen(word, &address, &port);
+		const char *why = service == SERVICE_LMTP
+					  ? value_take_local_listen(word, &address, &port)
+					  : value_take_listen(word, &address, &port);
 		if (why)
 			return why;
 		for (size_t i = 0; i < config->listen_count && !why; i++)
@@ -304,7 +308,9 @@ static const char *set_value(const char *file_name, struct config *config, const
 	case KEY_CHOICE: why = set_choice(key, text, member); break;
 	case KEY_ENDPOINT: why = set_endpoint(member, text); break;
 	case KEY_LISTEN: why = set_listens(config, (enum config_service)key->min, text); break;
-	case KEY_NETWORKS: why = set_networks(text, &config->exempt, &config->exempt_count); break;
+	case KEY_NETWORKS:
+		why = set_networks(text, member, (size_t *)((char *)config + key->min));
+		break;
 	case KEY_LITERALS: why = set_literals(config, text); break;
 	case KEY_SEPARATORS:
 		if ((why = value_check_separators(text)) == NULL &&
@@ -543,6 +549,12 @@ void config_free(struct config *config)
 	free(config->separators);
 	free(config->postmaster);
 	free(config->listens);
+	for (size_t i = 0; i < config->proxy_count; i++)
+		free(config->proxies[i]);
+	for (size_t i = 0; i < config->xclient_count; i++)
+		free(config->xclients[i]);
+	free(config->proxies);
+	free(config->xclients);
 	free(config->exempt);
 	free(config->hostname);
 	free(config->state_dir);

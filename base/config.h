@@ -19,6 +19,7 @@ enum config_service {
 	SERVICE_IMAPS,
 	SERVICE_POP3,
 	SERVICE_POP3S,
+	SERVICE_LMTP, /* for programs of this machine */
 	SERVICE_COUNT,
 };
 /* "smtp", "submission", ...: as in [listen]. */
@@ -26,8 +27,8 @@ const char *config_service_name(enum config_service service);
 
 struct config_listen {
 	enum config_service service;
-	char *address; /* "127.0.0.1", "::1": without brackets */
-	uint16_t port;
+	char *address; /* "127.0.0.1", "::1": without brackets; "/run/bode/lmtp": a local socket */
+	uint16_t port; /* 0: a local socket */
 };
 
 enum config_plaintext { PLAINTEXT_NEVER, PLAINTEXT_LOOPBACK };
@@ -43,6 +44,11 @@ struct config {
 	/* [listen] */
 	struct config_listen *listens;
 	size_t listen_count;
+	char **proxies; /* networks whose connections begin with a PROXY header */
+	size_t proxy_count;
+	/* [smtp] */
+	char **xclients; /* networks that may say XCLIENT */
+	size_t xclient_count;
 	/* [tls] */
 	char *certificate; /* PEM file; NULL: self-signed, in state_dir */
 	char *key;

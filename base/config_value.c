@@ -153,6 +153,24 @@ const char *value_take_listen(struct slice text, char **address_out, uint16_t *p
 	return NULL;
 }
 
+const char *value_take_local_listen(struct slice text, char **address_out, uint16_t *port_out)
+{
+	enum { SOCKET_PATH_MAX_OCTETS = 107 }; /* unix(7) */
+
+	if (text.len > 0 && text.ptr[0] == '/') {
+		if (text.len > SOCKET_PATH_MAX_OCTETS)
+			return "is too long for a socket's path: it may have 107 characters";
+		*address_out = heap_string(text);
+		*port_out = 0;
+		return NULL;
+	}
+	if (!slice_starts_nocase(text, SLICE("127.")) &&
+	    !slice_starts_nocase(text, SLICE("[::1]:")))
+		return "must be the path of a socket, like \"/run/bode/lmtp\", or a port of this "
+		       "machine, like \"127.0.0.1:24\" or \"[::1]:24\"";
+	return value_take_listen(text, address_out, port_out);
+}
+
 const char *value_check_network(struct slice text)
 {
 	char address[INET6_ADDRSTRLEN];

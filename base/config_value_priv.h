@@ -17,6 +17,8 @@ const char *value_take_duration(struct slice text, uint64_t min, uint64_t max,
 const char *value_check_hostname(struct slice text);
 /* "192.0.2.1:25" or "[2001:db8::1]:25"; *address_out is the caller's to free. */
 const char *value_take_listen(struct slice text, char **address_out, uint16_t *port_out);
+/* The same of this machine alone, or the path of a socket, whose port is 0. */
+const char *value_take_local_listen(struct slice text, char **address_out, uint16_t *port_out);
 /* "192.0.2.0/24", "2001:db8::/32", "::1". */
 const char *value_check_network(struct slice text);
 /* "+", "+-", "none": characters that no local part needs for itself. */

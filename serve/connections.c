@@ -131,7 +131,7 @@ enum connections_verdict connections_enter(struct connections *connections, cons
 	enum connections_verdict verdict = CONNECTION_COUNTED;
 	pthread_mutex_lock(&connections->mutex);
 	struct slot *slot = find(connections, site_of(peer), peer->family);
-	if (exempt_contains(connections->exempt, peer)) {
+	if (peer->family == 0 || exempt_contains(connections->exempt, peer)) {
 		verdict = CONNECTION_EXEMPT;
 	} else if (connections->count >= connections->limit) {
 		verdict = CONNECTION_TOO_MANY;

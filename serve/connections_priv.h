@@ -8,7 +8,8 @@
 struct connections;
 
 enum connections_verdict {
-	CONNECTION_EXEMPT, /* not counted, no limit: connections_leave() is not called */
+	/* Not counted, no limit: connections_leave() is not called. So is a local socket. */
+	CONNECTION_EXEMPT,
 	CONNECTION_COUNTED,
 	CONNECTION_TOO_MANY,	      /* in all */
 	CONNECTION_TOO_MANY_FROM_HIM, /* from its address; IPv6: from its /64 */

@@ -10,6 +10,7 @@ struct listening_socket {
 	enum config_service service;
 	unsigned loop;
 	int fd;
+	char *path; /* a local socket's, at its first loop: removed at the end; else NULL */
 };
 struct listening_sockets {
 	struct listening_socket *sockets;

@@ -16,6 +16,8 @@ enum {
 	NEEDS_NO_ARGUMENT = 8,
 	IS_UNSUPPORTED = 16, /* recognised, so that the answer is 502 and not 500 */
 	BRINGS_OCTETS = 32,  /* its octets follow, even where it is refused */
+	ONLY_SMTP = 64,	     /* "MUST NOT" be taken in LMTP (RFC 2033 section 4.1) */
+	ONLY_LMTP = 128,
 };
 
 struct smtp_command {
@@ -63,10 +65,12 @@ static enum step help(struct smtp_session *s, struct cursor *args);
 /* clang-format off */
 static const struct smtp_command commands[] = {
 	/* verb              allowed in             also needs                           handler */
-	{ VERB("EHLO"),     SMTP_ANY,              NEEDS_NOTHING,                       smtp_ehlo,
+	{ VERB("EHLO"),     SMTP_ANY,              ONLY_SMTP,                           smtp_ehlo,
 	  "EHLO <domain or [address]>" },
-	{ VERB("HELO"),     SMTP_ANY,              NEEDS_NOTHING,                       smtp_helo,
+	{ VERB("HELO"),     SMTP_ANY,              ONLY_SMTP,                           smtp_helo,
 	  "HELO <domain>" },
+	{ VERB("LHLO"),     SMTP_ANY,              ONLY_LMTP,                           smtp_ehlo,
+	  "LHLO <domain>" },
 	{ VERB("STARTTLS"), SMTP_READY,            NEEDS_CLEARTEXT | NEEDS_NO_ARGUMENT, smtp_starttls,
 	  "STARTTLS" },
 	{ VERB("AUTH"),     SMTP_READY,            NEEDS_SIGN_IN_DOOR,                  smtp_auth,
@@ -98,6 +102,11 @@ static const struct smtp_command *find_command(struct slice verb)
 	return NULL;
 }
 
+static bool is_known(const struct smtp_session *s, const struct smtp_command *command)
+{
+	return !(command->needs & (smtp_is_lmtp(s) ? ONLY_SMTP : ONLY_LMTP));
+}
+
 static void help_line(struct smtp_session *s, char separator, const char *lead, const char *text)
 {
 	struct buffer *out = &s->session.out;
@@ -116,13 +125,13 @@ static enum step help(struct smtp_session *s, struct cursor *args)
 	if (at_end(args)) {
 		help_line(s, '-', "", "Commands:");
 		for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-			if (commands[i].usage)
+			if (commands[i].usage && is_known(s, &commands[i]))
 				help_line(s, '-', "  ", commands[i].usage);
 		help_line(s, ' ', "", "End of HELP");
 		return STEP_AGAIN;
 	}
 	const struct smtp_command *command = find_command(cursor_rest(args));
-	if (command && command->usage)
+	if (command && command->usage && is_known(s, command))
 		help_line(s, ' ', "Syntax: ", command->usage);
 	else
 		smtp_reply(s, REPLY_NO_HELP);
@@ -151,7 +160,9 @@ static enum smtp_reply_name refusal_of(const struct smtp_session *s,
 	    !smtp_is_signed_in(s))
 		return REPLY_SIGN_IN_FIRST;
 	if (!(command->allowed_in & s->state))
-		return s->state == SMTP_FRESH ? REPLY_HELO_FIRST : REPLY_BAD_SEQUENCE;
+		return s->state != SMTP_FRESH ? REPLY_BAD_SEQUENCE
+		       : smtp_is_lmtp(s)      ? REPLY_LHLO_FIRST
+					      : REPLY_HELO_FIRST;
 	return REPLY_NONE;
 }
 
@@ -168,7 +179,7 @@ enum step smtp_dispatch(struct smtp_session *s, struct slice line)
 		smtp_reply(s, REPLY_TOO_FAST);
 		return smtp_close(s, "too-fast");
 	}
-	if (!command) {
+	if (!command || !is_known(s, command)) {
 		smtp_reply(s, REPLY_UNKNOWN_COMMAND);
 		return STEP_AGAIN;
 	}

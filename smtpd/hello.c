@@ -1,5 +1,5 @@
 /* smtpd/hello.c - the greeting, HELO and EHLO (RFC 5321 sections 3.1, 3.2 and 4.1.1.1). Runs in
- * the front.
+ * the front. LHLO is EHLO by another name (RFC 2033 section 4.1).
  *
  * Left out: any check of the name against the client's address. Section 4.1.4 forbids to
  * refuse mail for it. */
@@ -12,7 +12,8 @@
 
 enum step smtp_greet(struct smtp_session *s)
 {
-	buffer_add_format(&s->session.out, "220 %s ESMTP Bode\r\n", s->front->config->hostname);
+	buffer_add_format(&s->session.out, "220 %s %s Bode\r\n", s->front->config->hostname,
+			  smtp_is_lmtp(s) ? "LMTP" : "ESMTP");
 	smtp_set_state(s, SMTP_FRESH);
 	return STEP_AGAIN;
 }

@@ -39,6 +39,7 @@ static const struct reply replies[REPLY_COUNT] = {
 	[REPLY_LINE_TOO_LONG] = { "500", "5.5.2", "Line too long", COUNTS },
 	[REPLY_COMMAND_BARE] = { "500", "5.5.2", "CR or LF outside of a line end", COUNTS },
 	[REPLY_BAD_SEQUENCE] = { "503", "5.5.1", "Bad sequence of commands", COUNTS },
+	[REPLY_LHLO_FIRST] = { "503", "5.5.1", "Send LHLO first", COUNTS },
 	[REPLY_HELO_FIRST] = { "503", "5.5.1", "Send EHLO or HELO first", COUNTS },
 	[REPLY_NEEDS_ARGUMENT] = { "501", "5.5.4", "Argument missing", COUNTS },
 	[REPLY_NO_ARGUMENT] = { "501", "5.5.4", "No argument allowed", COUNTS },

@@ -45,6 +45,11 @@ bool smtp_is_submission(const struct smtp_session *s)
 	return s->service == SERVICE_SUBMISSION || s->service == SERVICE_SUBMISSIONS;
 }
 
+bool smtp_is_lmtp(const struct smtp_session *s)
+{
+	return s->service == SERVICE_LMTP;
+}
+
 bool smtp_is_signed_in(const struct smtp_session *s)
 {
 	return token_is_set(&s->token);

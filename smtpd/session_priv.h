@@ -111,6 +111,8 @@ enum step smtp_close(struct smtp_session *s, const char *why);
 enum step smtp_wait(struct smtp_session *s, enum step (*resume)(struct smtp_session *s));
 /* Is mail submitted here, by users, rather than received from strangers? */
 bool smtp_is_submission(const struct smtp_session *s);
+/* LMTP (RFC 2033): each recipient of a message gets an answer of its own. */
+bool smtp_is_lmtp(const struct smtp_session *s);
 bool smtp_is_signed_in(const struct smtp_session *s);
 /* Takes one of what the client's address may have; who has signed in has no such limit. */
 bool smtp_allows(struct smtp_session *s, enum limit what);

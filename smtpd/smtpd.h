@@ -5,7 +5,7 @@
 #include "runtime/channel.h"
 #include "runtime/front.h"
 
-/* In the front: a connection to smtp, submission or submissions (a front_start). */
+/* In the front: a connection to smtp, submission, submissions or lmtp (a front_start). */
 void smtpd_start(struct front *front, struct stream *stream, enum config_service service);
 
 /* In the back: the other half, per channel from a front's loop. Answers

@@ -9,7 +9,7 @@
 
 bool smtp_may_start_tls(const struct smtp_session *s)
 {
-	return !s->client.secure && s->session.tls != NULL;
+	return !s->client.secure && s->session.tls != NULL && !smtp_is_lmtp(s);
 }
 
 enum step smtp_starttls(struct smtp_session *s, struct cursor *args)

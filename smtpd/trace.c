@@ -18,15 +18,20 @@ static void add_address_literal(const struct peer *peer, struct buffer *out)
 	buffer_add_byte(out, ']');
 }
 
-const char *trace_protocol(bool is_extended, bool is_utf8, bool is_secure, bool is_signed_in)
+const char *trace_protocol(enum trace_transport transport, bool is_utf8, bool is_secure,
+			   bool is_signed_in)
 {
-	/* by UTF-8, TLS, sign-in */
-	static const char *const names[2][2][2] = {
-		{ { "ESMTP", "ESMTPA" }, { "ESMTPS", "ESMTPSA" } },
-		{ { "UTF8SMTP", "UTF8SMTPA" }, { "UTF8SMTPS", "UTF8SMTPSA" } },
+	/* by LMTP, UTF-8, TLS, sign-in */
+	static const char *const names[2][2][2][2] = {
+		{ { { "ESMTP", "ESMTPA" }, { "ESMTPS", "ESMTPSA" } },
+		  { { "UTF8SMTP", "UTF8SMTPA" }, { "UTF8SMTPS", "UTF8SMTPSA" } } },
+		{ { { "LMTP", "LMTPA" }, { "LMTPS", "LMTPSA" } },
+		  { { "UTF8LMTP", "UTF8LMTPA" }, { "UTF8LMTPS", "UTF8LMTPSA" } } },
 	};
 
-	return is_extended ? names[is_utf8][is_secure][is_signed_in] : "SMTP";
+	if (transport == TRACE_SMTP)
+		return "SMTP";
+	return names[transport == TRACE_LMTP][is_utf8][is_secure][is_signed_in];
 }
 
 void trace_format(const struct trace *trace, struct buffer *out)

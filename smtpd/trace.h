@@ -21,6 +21,8 @@ struct trace {
 /* Appends Return-Path and Received. All slices must be printable, as the grammars of RFC 5321
  * leave them; paths in UTF-8 only with SMTPUTF8. */
 void trace_format(const struct trace *trace, struct buffer *out);
-/* The keyword after "with": SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA (RFC 3848), and with SMTPUTF8
- * "UTF8SMTP" and so on (RFC 6531 section 4.3). */
-const char *trace_protocol(bool is_extended, bool is_utf8, bool is_secure, bool is_signed_in);
+/* The keyword after "with": SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA, LMTP and so on (RFC 3848), and
+ * with SMTPUTF8 "UTF8SMTP" and so on (RFC 6531 section 4.3). */
+enum trace_transport { TRACE_SMTP, TRACE_ESMTP, TRACE_LMTP };
+const char *trace_protocol(enum trace_transport transport, bool is_utf8, bool is_secure,
+			   bool is_signed_in);

@@ -87,6 +87,13 @@ static enum step credit_came(struct smtp_session *s)
 	return STEP_AGAIN;
 }
 
+static enum trace_transport transport_of(const struct smtp_session *s)
+{
+	if (smtp_is_lmtp(s))
+		return TRACE_LMTP;
+	return s->is_extended ? TRACE_ESMTP : TRACE_SMTP;
+}
+
 static void add_trace(struct smtp_session *s, struct buffer *out)
 {
 	struct smtp_transaction *t = &s->transaction;
@@ -103,7 +110,7 @@ static void add_trace(struct smtp_session *s, struct buffer *out)
 		.client_name = slice_cstr(s->client_name),
 		.peer = &s->client.peer,
 		.hostname = slice_cstr(s->front->config->hostname),
-		.protocol = trace_protocol(s->is_extended, t->envelope.is_utf8, s->client.secure,
+		.protocol = trace_protocol(transport_of(s), t->envelope.is_utf8, s->client.secure,
 					   smtp_is_signed_in(s)),
 		.tls_version = stream ? stream_tls_version(stream) : NULL,
 		.tls_cipher = stream ? stream_tls_cipher(stream) : NULL,
@@ -157,11 +164,34 @@ static void take_run(struct smtp_session *s, struct slice run)
 	link_transaction_content(s->front->link, &s->question, run);
 }
 
+/* One, or in LMTP one for each recipient once the whole message has come (RFC 2033 section 4.2;
+ * 4.3 for BDAT). */
+static uint32_t answers_due(const struct smtp_session *s)
+{
+	const struct smtp_transaction *t = &s->transaction;
+	bool is_over = !t->content.is_chunked || s->chunk.is_last;
+
+	return smtp_is_lmtp(s) && is_over ? t->envelope.recipient_count : 1;
+}
+
+/* However many have to hear it, it is one mistake. */
+static void refuse_all(struct smtp_session *s, enum smtp_reply_name refusal)
+{
+	uint32_t due = answers_due(s);
+
+	smtp_reply(s, refusal);
+	unsigned errors = s->errors;
+	while (--due > 0)
+		smtp_reply(s, refusal);
+	s->errors = errors;
+}
+
 static enum step filed(struct smtp_session *s)
 {
 	if (s->outcome == ERR_OK) {
-		buffer_add_format(&s->session.out, "250 2.0.0 Message %llx accepted\r\n",
-				  (unsigned long long)s->message_id);
+		for (uint32_t due = answers_due(s); due > 0; due--)
+			buffer_add_format(&s->session.out, "250 2.0.0 Message %llx accepted\r\n",
+					  (unsigned long long)s->message_id);
 		s->accepted++;
 		limits_note_good(s->front->limits, &s->client.peer);
 		s->errors = 0;
@@ -171,7 +201,7 @@ static enum step filed(struct smtp_session *s)
 	enum smtp_reply_name reply = smtp_reply_of_filing(s->outcome);
 	log_info(&s->session.log, EVENT("message-refused"), NUM("code", smtp_reply_code(reply)),
 		 WORD("why", err_word(s->outcome)));
-	smtp_reply(s, reply);
+	refuse_all(s, reply);
 	smtp_reset(s);
 	return STEP_AGAIN;
 }
@@ -184,7 +214,7 @@ static enum step tell_refusal(struct smtp_session *s)
 	log_info(&s->session.log, EVENT("message-refused"),
 		 NUM("code", smtp_reply_code(t->refusal)),
 		 NUM("size_octets", t->content.size_octets));
-	smtp_reply(s, t->refusal);
+	refuse_all(s, t->refusal);
 	smtp_reset(s);
 	return STEP_AGAIN;
 }

@@ -19,7 +19,7 @@ static void of_a_submission(void **state)
 		.client_name = SLICE("laptop.example"),
 		.peer = &peer,
 		.hostname = SLICE("mx.example.org"),
-		.protocol = trace_protocol(true, false, true, true),
+		.protocol = trace_protocol(TRACE_ESMTP, false, true, true),
 		.tls_version = "TLSv1.3",
 		.tls_cipher = "TLS_AES_128_GCM_SHA256",
 		.id = SLICE("4f2a-1"),
@@ -41,7 +41,7 @@ static void of_a_bounce_over_ipv6(void **state)
 		.client_name = SLICE("[IPv6:2001:db8::7]"),
 		.peer = &peer,
 		.hostname = SLICE("mx.example.org"),
-		.protocol = trace_protocol(false, false, false, false),
+		.protocol = trace_protocol(TRACE_SMTP, false, false, false),
 		.id = SLICE("4f2a-2"),
 		.arrived_unix = 880106106,
 	};
@@ -68,15 +68,17 @@ static void of_what_came_by_hand(void **state)
 
 static void protocol_keywords(void **state)
 {
-	assert_string_equal(trace_protocol(true, false, false, false), "ESMTP");
-	assert_string_equal(trace_protocol(true, false, true, false), "ESMTPS");
-	assert_string_equal(trace_protocol(true, false, false, true), "ESMTPA");
-	assert_string_equal(trace_protocol(true, false, true, true), "ESMTPSA");
-	assert_string_equal(trace_protocol(false, false, true, false), "SMTP");
-	assert_string_equal(trace_protocol(true, true, false, false), "UTF8SMTP");
-	assert_string_equal(trace_protocol(true, true, false, true), "UTF8SMTPA");
-	assert_string_equal(trace_protocol(true, true, true, false), "UTF8SMTPS");
-	assert_string_equal(trace_protocol(true, true, true, true), "UTF8SMTPSA");
+	assert_string_equal(trace_protocol(TRACE_ESMTP, false, false, false), "ESMTP");
+	assert_string_equal(trace_protocol(TRACE_ESMTP, false, true, false), "ESMTPS");
+	assert_string_equal(trace_protocol(TRACE_ESMTP, false, false, true), "ESMTPA");
+	assert_string_equal(trace_protocol(TRACE_ESMTP, false, true, true), "ESMTPSA");
+	assert_string_equal(trace_protocol(TRACE_SMTP, false, true, false), "SMTP");
+	assert_string_equal(trace_protocol(TRACE_ESMTP, true, false, false), "UTF8SMTP");
+	assert_string_equal(trace_protocol(TRACE_ESMTP, true, false, true), "UTF8SMTPA");
+	assert_string_equal(trace_protocol(TRACE_ESMTP, true, true, false), "UTF8SMTPS");
+	assert_string_equal(trace_protocol(TRACE_ESMTP, true, true, true), "UTF8SMTPSA");
+	assert_string_equal(trace_protocol(TRACE_LMTP, false, false, false), "LMTP");
+	assert_string_equal(trace_protocol(TRACE_LMTP, true, false, false), "UTF8LMTP");
 }
 
 int main(void)
