@@ -117,6 +117,10 @@ static const struct key keys[] = {
 	/* RFC 5321 section 4.5.3.1.8: at least 100 */
 	{ "limits", "recipients", KEY_NUMBER, AT(recipients), 100, 10000, NULL, "1000", NULL,
 	  "Recipients of one message." },
+	{ "limits", "messages_per_day", KEY_NUMBER, AT(messages_per_day), 0, 1000000, NULL, "1000", NULL,
+	  "Messages that a user may submit in a day (of UTC). 0: any number. `bode user limits` sets others for one user." },
+	{ "limits", "new_recipients_per_day", KEY_NUMBER, AT(new_recipients_per_day), 0, 1000000, NULL, "300", NULL,
+	  "Recipients to whom a user has never written before, in a day (of UTC): what a stolen password is worth. 0: any number." },
 	{ "limits", "connections", KEY_NUMBER, AT(connections), 1, 1000000, NULL, "10000", NULL,
 	  "Connections of all clients together." },
 	{ "limits", "connections_per_address", KEY_NUMBER, AT(connections_per_address), 1, 1000000, NULL, "100", NULL,

@@ -63,13 +63,15 @@ struct config {
 	char **literals;  /* addresses of this machine, for "user@[192.0.2.1]" */
 	size_t literal_count;
 	/* [limits] */
-	uint64_t message_size_octets; /* default 50 MiB */
-	unsigned recipients;	      /* of one message */
-	unsigned undelete_days;	      /* 0: what is expunged is gone */
-	unsigned journal_days;	      /* 0: nothing is noted */
-	uint64_t journal_size_octets; /* with its index */
-	unsigned scrub_days;	      /* in which everything stored is read once; 0: never */
-	unsigned connections;	      /* of all clients together */
+	uint64_t message_size_octets;	 /* default 50 MiB */
+	unsigned recipients;		 /* of one message */
+	unsigned undelete_days;		 /* 0: what is expunged is gone */
+	unsigned journal_days;		 /* 0: nothing is noted */
+	uint64_t journal_size_octets;	 /* with its index */
+	unsigned scrub_days;		 /* in which everything stored is read once; 0: never */
+	unsigned messages_per_day;	 /* of one account; 0: any number */
+	unsigned new_recipients_per_day; /* to whom it has never written before; likewise */
+	unsigned connections;		 /* of all clients together */
 	unsigned connections_per_address;
 	/* Of one client address, 0: no limit; eight times as much of the network around it. */
 	unsigned connections_per_minute, messages_per_minute, commands_per_minute;

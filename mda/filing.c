@@ -30,7 +30,8 @@ struct filing {
 	struct destinations destinations;
 	struct envelope_recipient *recipients; /* that were added, by number */
 	size_t recipient_cap;
-	uint32_t account_id;				   /* whose submission it is; 0: nobody's */
+	struct sender_limits limits; /* with the account whose submission it is; 0: nobody's */
+	struct slice *known;	     /* the recipients, in the form of storage/submission.h */
 	enum err (*also)(struct write *write, void *user); /* NULL: nothing more */
 	uint64_t *inbox_ids;				   /* of each account, from the commit on */
 	struct intake *intake;
@@ -95,13 +96,19 @@ enum err filing_add_recipient(struct filing *filing, struct read *read, const st
 						       sizeof(*filing->recipients));
 		if (number)
 			memcpy(filing->recipients, old, number * sizeof(*old));
+		struct slice *old_known = filing->known;
+		filing->known = arena_alloc_array(&filing->arena, filing->recipient_cap,
+						  sizeof(*filing->known));
+		if (number)
+			memcpy(filing->known, old_known, number * sizeof(*old_known));
 	}
 	filing->recipients[number] = (struct envelope_recipient){
 		.forward_path = arena_copy(&filing->arena, recipient->forward_path),
 		.orcpt = arena_copy(&filing->arena, recipient->orcpt),
 		.notify = recipient->notify,
 	};
-	filing->account_id = sender->account_id;
+	filing->known[number] = sender_recipient(recipient->forward_path, &filing->arena);
+	filing->limits = sender_limits(sender);
 	return ERR_OK;
 }
 
@@ -181,7 +188,7 @@ static enum err queue_remotes(struct write *write, const struct filing *filing)
 	struct queue_entry entry = {
 		.blob_id = filing->blob_id,
 		.size_octets = filing_size_octets(filing),
-		.account_id = filing->account_id,
+		.account_id = filing->limits.account_id,
 		.arrived_unix = filing->arrived_unix,
 		.envelope = filing->envelope,
 		.recipient_count = found->remote_count,
@@ -209,8 +216,12 @@ static enum err contradiction(const char *where, enum err err)
 static enum err run_job(struct write *write, struct job *job)
 {
 	struct filing *filing = CONTAINER_OF(job, struct filing, job);
+	size_t recipient_count = filing->destinations.recipient_count;
 	enum err err = check_accounts(write, filing);
 
+	if (err == ERR_OK)
+		err = sender_check_today(write_read(write), &filing->limits, filing->known,
+					 recipient_count);
 	if (err != ERR_OK)
 		return err;
 	if ((err = intake_commit(write, filing->intake, &filing->blob_id)) != ERR_OK)
@@ -230,6 +241,12 @@ static enum err run_job(struct write *write, struct job *job)
 		err = queue_remotes(write, filing);
 		if (err != ERR_OK && !err_is_store_failure(err))
 			err = contradiction("queue", err);
+	}
+	if (err == ERR_OK && filing->limits.account_id != 0) {
+		err = submission_note(write, filing->limits.account_id, filing->known,
+				      recipient_count);
+		if (err != ERR_OK && !err_is_store_failure(err))
+			err = contradiction("submission", err);
 	}
 	if (err == ERR_OK && filing->also)
 		err = filing->also(write, filing->user);

@@ -95,6 +95,7 @@ enum recipient_verdict {
 	RECIPIENT_NO_RELAY,	/* 550 5.1.2 signed in, but mail for elsewhere cannot be sent yet */
 	RECIPIENT_SENDER_DENIED, /* 550 5.7.1 signed in, but reverse_path is somebody else's here */
 	RECIPIENT_POST_DENIED,	 /* 550 5.7.2 a list, to which this sender may not post */
+	RECIPIENT_DAILY_LIMIT,	 /* 451 4.7.1 signed in, and no more today */
 	RECIPIENT_OVER_QUOTA,	 /* 452 4.2.2 */
 	RECIPIENT_TEMPORARY,	 /* 451 4.3.0 the store failed; try again */
 	RECIPIENT_VERDICT_COUNT,

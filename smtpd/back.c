@@ -13,6 +13,7 @@
 #include "base/heap.h"
 #include "base/log.h"
 #include "mda/filing.h"
+#include "mda/submission.h"
 #include "storage/back.h"
 
 enum {
@@ -30,7 +31,9 @@ struct transaction {
 	struct log log;
 	struct arena arena; /* the envelope's */
 	struct envelope envelope;
-	char login[256]; /* empty: mail from a stranger */
+	char login[256];	       /* empty: mail from a stranger */
+	struct submission *submission; /* NULL: likewise */
+	uint64_t received_octets;
 	struct filing *filing;
 	uint64_t size_max_octets;
 	uint32_t uncredited_octets;
@@ -75,6 +78,7 @@ static void transaction_free(struct transaction *t)
 		*slot = t->next;
 		t->smtpd->open_count--;
 	}
+	submission_free(&t->submission);
 	filing_free(&t->filing);
 	arena_fini(&t->arena);
 	free(t);
@@ -118,28 +122,6 @@ static void transaction_fail(struct transaction *t, enum err outcome)
 }
 
 /* --- addresses --- */
-
-/* ERR_OK: nobody is signed in, or somebody who may send as `reverse_path`: the null sender
- * (receipts have it, RFC 3798 section 2.1), an address that leads to the account, or one of a
- * domain that is not ours, which nobody here has more right to than another. ERR_DENIED:
- * somebody else's. */
-static enum err check_sender(struct read *read, const struct sender *sender, struct arena *arena)
-{
-	const struct sender stranger = { .config = sender->config };
-	struct destinations found = { 0 };
-	struct address address;
-
-	if (sender->account_id == 0 || sender->reverse_path.len == 0)
-		return ERR_OK;
-	if (!address_parse(sender->reverse_path, arena, &address))
-		return ERR_DENIED;
-	enum err err = recipient_resolve(read, &stranger, &address, arena, &found);
-	if (err == ERR_OK)
-		return destinations_have_account(&found, sender->account_id) ? ERR_OK : ERR_DENIED;
-	if (err == ERR_DENIED)
-		return ERR_OK;
-	return err == ERR_NOT_FOUND || err == ERR_REFUSED ? ERR_DENIED : err;
-}
 
 static bool has_full_mailbox(struct read *read, const struct destinations *found,
 			     struct arena *arena)
@@ -191,13 +173,20 @@ static enum recipient_verdict judge(struct smtpd_back *smtpd, struct read *read,
 	if (find_owner(smtpd, &message->token, &owner) != ERR_OK)
 		return RECIPIENT_TEMPORARY;
 	const struct sender sender = sender_of(smtpd, &owner, message->reverse_path);
-	switch (check_sender(read, &sender, arena)) {
+	switch (sender_check_path(read, &sender, arena)) {
 	case ERR_OK: break;
 	case ERR_DENIED: return RECIPIENT_SENDER_DENIED;
 	default: return RECIPIENT_TEMPORARY;
 	}
 	if (!recipient_parse(message->forward_path, arena, &address))
 		return RECIPIENT_UNKNOWN;
+	const struct sender_limits limits = sender_limits(&sender);
+	struct slice known = sender_recipient(message->forward_path, arena);
+	switch (sender_check_today(read, &limits, &known, 1)) {
+	case ERR_OK: break;
+	case ERR_RATE: return RECIPIENT_DAILY_LIMIT;
+	default: return RECIPIENT_TEMPORARY;
+	}
 	switch (recipient_resolve(read, &sender, &address, arena, &found)) {
 	case ERR_OK:
 		if (found.remote_count > 0)
@@ -286,7 +275,7 @@ static enum err check_envelope(struct transaction *t, const struct token *token)
 	snprintf(t->login, sizeof(t->login), "%s", owner.login);
 	struct read *read = read_begin(t->smtpd->back->store);
 	const struct sender sender = sender_of(t->smtpd, &owner, t->envelope.reverse_path);
-	err = check_sender(read, &sender, arena);
+	err = sender_check_path(read, &sender, arena);
 	struct slice recipients = t->envelope.recipients;
 	struct envelope_recipient recipient;
 	while (err == ERR_OK && envelope_next_recipient(&recipients, &recipient)) {
@@ -298,6 +287,9 @@ static enum err check_envelope(struct transaction *t, const struct token *token)
 			err = ERR_NOT_FOUND;
 	}
 	read_end(&read);
+	if (err == ERR_OK && owner.account_id != 0)
+		t->submission =
+			submission_new(t->smtpd->back->store, &sender, slice_cstr(t->login));
 	return err;
 }
 
@@ -329,18 +321,38 @@ static bool on_transaction(struct smtpd_back *smtpd, uint32_t conversation, stru
 	return true;
 }
 
+/* On to the filing; what an account submits has its header looked at on the way. */
+static enum err take_content(struct transaction *t, struct slice octets, bool is_end)
+{
+	struct buffer out = { 0 };
+	enum err err = ERR_OK;
+
+	if (t->submission && !submission_is_through(t->submission)) {
+		err = submission_feed(t->submission, octets, &out);
+		if (err == ERR_OK && is_end)
+			err = submission_finish(t->submission, &out);
+		octets = buffer_slice(&out);
+	}
+	if (err == ERR_OK && octets.len > 0 && !filing_feed(t->filing, octets))
+		t->is_full = true;
+	buffer_free(&out);
+	return err;
+}
+
 static bool on_content(struct transaction *t, struct slice octets)
 {
 	if (t->is_committing || octets.len > CONTENT_FRAME_OCTETS ||
 	    octets.len > CONTENT_WINDOW_OCTETS - t->uncredited_octets)
 		return false;
-	if (octets.len > t->size_max_octets - filing_size_octets(t->filing)) {
-		transaction_fail(t, ERR_LIMIT);
+	enum err err = octets.len > t->size_max_octets - t->received_octets
+			       ? ERR_LIMIT
+			       : take_content(t, octets, false);
+	if (err != ERR_OK) {
+		transaction_fail(t, err);
 		return true;
 	}
+	t->received_octets += octets.len;
 	t->uncredited_octets += (uint32_t)octets.len;
-	if (!filing_feed(t->filing, octets))
-		t->is_full = true;
 	if (!t->is_full && t->uncredited_octets >= CREDIT_OCTETS)
 		give_credit(t);
 	return true;
@@ -350,6 +362,11 @@ static bool on_commit(struct transaction *t)
 {
 	if (t->is_committing)
 		return false;
+	enum err err = take_content(t, SLICE_NONE, true);
+	if (err != ERR_OK) {
+		transaction_fail(t, err);
+		return true;
+	}
 	t->is_committing = true;
 	filing_commit(t->filing);
 	return true;

@@ -80,6 +80,9 @@ static const struct reply replies[REPLY_COUNT] = {
 				  "This server cannot send mail to other systems yet" },
 	[REPLY_RCPT_NOT_YOURS] = { "550", "5.7.1", "The sender address is not yours", COUNTS },
 	[REPLY_RCPT_POST_DENIED] = { "550", "5.7.2", "You may not post to this list", COUNTS },
+	[REPLY_FROM_NOT_YOURS] = { "550", "5.7.1", "The From address is not yours", COUNTS },
+	[REPLY_DAILY_LIMIT] = { "451", "4.7.1",
+				"No more messages or new recipients today, try again tomorrow" },
 	[REPLY_OVER_QUOTA] = { "452", "4.2.2", "Mailbox full" },
 	[REPLY_TOO_MANY_RECIPIENTS] = { "452", "4.5.3", "Too many recipients" },
 	[REPLY_TOO_LARGE] = { "552", "5.3.4", "Message size exceeds fixed maximum message size" },
@@ -144,11 +147,12 @@ enum smtp_reply_name smtp_reply_of_filing(enum err outcome)
 	case ERR_OK: return REPLY_OK;
 	case ERR_LIMIT: return REPLY_TOO_LARGE;
 	case ERR_QUOTA: return REPLY_OVER_QUOTA;
+	case ERR_RATE: return REPLY_DAILY_LIMIT;
+	case ERR_BAD_INPUT: return REPLY_FROM_NOT_YOURS;
 	case ERR_DENIED: return REPLY_TOKEN_GONE;
 	case ERR_FULL: return REPLY_STORE_FULL;
 	case ERR_NOT_FOUND:
 	case ERR_EXISTS:
-	case ERR_BAD_INPUT:
 	case ERR_BUSY:
 	case ERR_GONE:
 	case ERR_DAMAGED:
@@ -170,6 +174,7 @@ enum smtp_reply_name smtp_reply_of_verdict(enum recipient_verdict verdict)
 	case RECIPIENT_NO_RELAY: return REPLY_RCPT_NO_RELAY;
 	case RECIPIENT_SENDER_DENIED: return REPLY_RCPT_NOT_YOURS;
 	case RECIPIENT_POST_DENIED: return REPLY_RCPT_POST_DENIED;
+	case RECIPIENT_DAILY_LIMIT: return REPLY_DAILY_LIMIT;
 	case RECIPIENT_OVER_QUOTA: return REPLY_OVER_QUOTA;
 	case RECIPIENT_TEMPORARY:
 	case RECIPIENT_VERDICT_COUNT: break;

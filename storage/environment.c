@@ -32,6 +32,7 @@ static const char *const database_names[DB_COUNT] = {
 	[DB_QUEUE] = "queue",
 	[DB_JOURNAL] = "journal",
 	[DB_JOURNAL_INDEX] = "journal-index",
+	[DB_SUBMISSION] = "submission",
 };
 
 const char *database_name(enum database db)

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "storage/blob_priv.h"
 #include "storage/expunged_priv.h"
+#include "storage/submission_priv.h"
 
 enum {
 	LOOKED_AT_MAX = 10000, /* rows of the list, in one step */
@@ -82,6 +83,12 @@ static enum err mailbox_erase(struct write *write, uint64_t mailbox_id, size_t *
 	return err;
 }
 
+static enum err account_erase(struct write *write, uint32_t account_id, size_t *rows)
+{
+	enum err err = expunged_erase(write, account_id, rows);
+	return err == ERR_OK && *rows > 0 ? submission_erase(write, account_id, rows) : err;
+}
+
 static enum err step_run(struct write *write, struct job *job)
 {
 	struct step *step = CONTAINER_OF(job, struct step, job);
@@ -107,7 +114,7 @@ static enum err step_run(struct write *write, struct job *job)
 			break;
 		err = kind == GARBAGE_MAILBOX ? mailbox_erase(write, id, &rows)
 		      : kind == GARBAGE_BLOB  ? blob_erase(write, id, &rows)
-					      : expunged_erase(write, (uint32_t)id, &rows);
+					      : account_erase(write, (uint32_t)id, &rows);
 		key_garbage(&key, kind, id);
 		if (err == ERR_OK && rows > 0) {
 			err = db_del(write, DB_GARBAGE, key_slice(&key));

@@ -62,6 +62,12 @@
  *                                                length (be16) and octets
  *                                                (runtime/journal_event.c)
  * journal-index (journal.c)
+ * submission    account be32, SUBMISSION_DAY     be32 day since 1970, messages, new recipients of it
+ * (same)        account be32, SUBMISSION_LIMITS  be32 messages, be32 new recipients a day
+ * (same)        account be32, SUBMISSION_SENDER, nothing: the account may send as that
+ *               address, "@domain" or "*"
+ * (same)        account be32,                    be32 day of the first message to that address
+ *               SUBMISSION_RECIPIENT, address
  *
  * What was expunged still refers to its blob, until its time is over (expunged.c). So do the entries
  * of a mailbox that was deleted as a whole: they stay where they are, without a ROW_RECORD, as long
@@ -80,7 +86,7 @@
 #include "storage/message.h"
 #include "storage/source.h"
 
-enum { STORE_FORMAT = 5, RECORD_VERSION = 1 };
+enum { STORE_FORMAT = 6, RECORD_VERSION = 1 };
 
 enum database {
 	DB_MAIN, /* the unnamed one */
@@ -98,6 +104,7 @@ enum database {
 	DB_QUEUE,    /* since format 3 */
 	DB_JOURNAL,  /* since format 4 */
 	DB_JOURNAL_INDEX,
+	DB_SUBMISSION, /* since format 6 */
 	DB_COUNT,
 };
 
@@ -110,9 +117,16 @@ enum mailbox_row_kind {
 };
 enum change_kind { CHANGE_TOUCHED = 1, CHANGE_VANISHED = 2 };
 enum gaps_form { GAPS_RUNS = 1, GAPS_BITMAP = 2 };
-/* GARBAGE_EXPUNGED: all that was expunged of an account that is no more; the id is the account's. */
+/* GARBAGE_EXPUNGED: what is left of an account that is no more, all that was expunged and what it
+ * submitted; the id is the account's. */
 enum garbage_kind { GARBAGE_MAILBOX = 1, GARBAGE_BLOB = 2, GARBAGE_EXPUNGED = 3 };
 enum expunged_kind { EXPUNGED_MAILBOX = 1, EXPUNGED_MESSAGE = 2 };
+enum submission_kind {
+	SUBMISSION_DAY = 1,
+	SUBMISSION_LIMITS = 2,
+	SUBMISSION_SENDER = 3,
+	SUBMISSION_RECIPIENT = 4
+};
 enum pending_owner { PENDING_SERVER = 1, PENDING_ADMIN = 2 };
 
 enum {

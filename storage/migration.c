@@ -44,6 +44,13 @@ static int add_domain_aliases(MDB_txn *txn)
 	return 0;
 }
 
+/* From format 5 to 6: what accounts may submit. */
+static int add_submission(MDB_txn *txn)
+{
+	MDB_dbi dbi;
+	return mdb_dbi_open(txn, "submission", MDB_CREATE, &dbi);
+}
+
 /* The step at i leads from format i + 1 to i + 2. A step speaks LMDB, and names and layouts as
  * they were then: what the rest of the room knows is today's. */
 static int (*const steps[STORE_FORMAT - 1])(MDB_txn *txn) = {
@@ -51,6 +58,7 @@ static int (*const steps[STORE_FORMAT - 1])(MDB_txn *txn) = {
 	add_queue,
 	add_journal,
 	add_domain_aliases,
+	add_submission,
 };
 
 static uint64_t created_unix(MDB_txn *txn, MDB_dbi main)

@@ -73,4 +73,5 @@ void verify_accounts(struct verify *v)
 		}
 	}
 	verify_walk_end(&walk);
+	verify_submission(v);
 }

@@ -9,6 +9,7 @@
 #include "storage/compress_priv.h"
 #include "storage/message_priv.h"
 #include "storage/queue_priv.h"
+#include "storage/submission_priv.h"
 
 struct seen_account {
 	struct account account;
@@ -348,6 +349,12 @@ static void visit_garbage(struct walk *walk, struct slice key, struct slice valu
 	walk->totals->garbage++;
 }
 
+static void visit_submission(struct walk *walk, struct slice key, struct slice value)
+{
+	if (!submission_row_is_good(key, value))
+		WRONG(walk, "a row of what an account may submit is damaged");
+}
+
 static void visit_expunged(struct walk *walk, struct slice key, struct slice value)
 {
 	struct expunged_mailbox row;
@@ -509,6 +516,7 @@ void store_walk(struct store *store, struct buffer *problems, struct walk_totals
 		each_row(&walk, DB_PENDING, visit_pending);
 		each_row(&walk, DB_EXPUNGED, visit_expunged);
 		each_row(&walk, DB_QUEUE, visit_queue);
+		each_row(&walk, DB_SUBMISSION, visit_submission);
 		each_row(&walk, DB_REFERENCE, visit_reference);
 		struct buffer text = { 0 };
 		for (uint64_t id = 1; id < walk.head.next_mailbox_id; id++) {

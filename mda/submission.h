@@ -1,0 +1,26 @@
+/* mda/submission.h - the header of a message that an account submits (RFC 6409 sections 6 and 8): the
+ * author is one that the account may send as, Date and Message-ID are there, Bcc is not. Runs in the
+ * back and in the admin's process; on one thread. */
+#pragma once
+
+#include "base/buffer.h"
+#include "mda/sender.h"
+
+struct submission;
+
+enum { SUBMISSION_HEADER_MAX_OCTETS = 256 * 1024 };
+
+/* `sender` is copied, but for its configuration. `author` is the address that stands in for a From
+ * that is missing. */
+struct submission *submission_new(struct store *store, const struct sender *sender,
+				  struct slice author);
+/* The next octets of the message, cut anyhow; those that may go on are appended to `out`: nothing
+ * while the header is on its way, then all of it as it shall be. ERR_BAD_INPUT: the account may not
+ * send as who the header says; ERR_LIMIT: the header is too long; a failure of the store. */
+enum err submission_feed(struct submission *submission, struct slice octets,
+			 struct buffer *out) MUST_USE;
+/* The message is at its end; it may have been all header. Errors as above. */
+enum err submission_finish(struct submission *submission, struct buffer *out) MUST_USE;
+/* True: the header is done with, and octets may go their way without submission_feed(). */
+bool submission_is_through(const struct submission *submission);
+void submission_free(struct submission **submission); /* accepts NULL, leaves NULL */
