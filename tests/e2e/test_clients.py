@@ -10,7 +10,8 @@ import pytest
 from server import PASSWORD, WAIT_SECONDS, fetch_all
 
 MESSAGE = (b"From: Alice <alice@example.org>\r\nTo: bob@example.org\r\n"
-           b"Subject: By a real client\r\nMessage-ID: <1@example.org>\r\n\r\nHello\r\n")
+           b"Subject: By a real client\r\nMessage-ID: <1@example.org>\r\n"
+           b"Date: Fri, 21 Nov 1997 09:55:06 +0000\r\n\r\nHello\r\n")
 
 
 def run(*words, typed=b"", status=0, folder=None, **environment):

@@ -9,7 +9,8 @@ import pytest
 from server import PASSWORD, CORPORA, fetch_all, retrieve_raw
 
 MESSAGE = (b"From: Alice <alice@example.org>\r\nTo: bob@example.org\r\n"
-           b"Subject: One real message\r\n\r\n"
+           b"Subject: One real message\r\nDate: Fri, 21 Nov 1997 09:55:06 +0000\r\n"
+           b"Message-ID: <1@example.org>\r\n\r\n"
            b"Hello\r\n.a dot\r\n..two dots\r\n\r\n. \r\n\xc3\xa4\xf6 8-bit\r\n")
 
 
