@@ -8,6 +8,7 @@
  *
  * Bodies and digests are in segments. Messages that were still arriving are not copied: nobody
  * was told that they had arrived. In the admin's process. */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "storage/backup_priv.h"
@@ -215,6 +216,12 @@ static void stream_close(struct stream_in *stream)
 }
 
 /* Exactly `len` octets; they live until the next call. False: damaged, said. */
+static bool stream_fail(struct stream_in *stream)
+{
+	(void)stream_damaged(stream);
+	return false;
+}
+
 static bool stream_take(struct stream_in *stream, size_t len, struct slice *octets_out)
 {
 	enum { PIECE_OCTETS = 64 * 1024 };
@@ -230,12 +237,12 @@ static bool stream_take(struct stream_in *stream, size_t len, struct slice *octe
 			ZSTD_outBuffer out = { buffer_reserve(&stream->plain, PIECE_OCTETS),
 					       PIECE_OCTETS, 0 };
 			if (ZSTD_isError(ZSTD_decompressStream(stream->zstd, &out, &in)))
-				return stream_damaged(stream) == ERR_OK;
+				return stream_fail(stream);
 			stream->plain.len += out.pos;
 			full = out.pos == out.size;
 		}
 		if (piece.len == 0 && stream->plain.len - stream->taken < len)
-			return stream_damaged(stream) == ERR_OK;
+			return stream_fail(stream);
 	}
 	*octets_out = slice_sub(buffer_slice(&stream->plain), stream->taken, len);
 	stream->taken += len;
@@ -244,7 +251,7 @@ static bool stream_take(struct stream_in *stream, size_t len, struct slice *octe
 
 static bool stream_be32(struct stream_in *stream, uint32_t *number_out)
 {
-	struct slice octets;
+	struct slice octets = SLICE_NONE;
 	if (!stream_take(stream, 4, &octets))
 		return false;
 	*number_out = get_be32(octets.ptr);
@@ -253,9 +260,10 @@ static bool stream_be32(struct stream_in *stream, uint32_t *number_out)
 
 static bool stream_section(struct stream_in *stream, uint8_t *section_out)
 {
-	struct slice octets;
+	struct slice octets = SLICE_NONE;
 	if (!stream_take(stream, 1, &octets))
 		return false;
+	assert(octets.len == 1);
 	*section_out = octets.ptr[0];
 	return true;
 }
@@ -264,12 +272,12 @@ static bool stream_section(struct stream_in *stream, uint8_t *section_out)
 static bool stream_block(struct stream_in *stream, uint32_t max, struct buffer *to)
 {
 	uint32_t len;
-	struct slice octets;
+	struct slice octets = SLICE_NONE;
 	buffer_clear(to);
 	if (!stream_be32(stream, &len))
 		return false;
 	if (len > max)
-		return stream_damaged(stream) == ERR_OK;
+		return stream_fail(stream);
 	if (!stream_take(stream, len, &octets))
 		return false;
 	buffer_add(to, octets);

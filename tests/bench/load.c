@@ -15,7 +15,8 @@
 
 static struct {
 	const char *host, *domain, *pass, *user, *box, *name, *exec, *login, *probe;
-	int smtp, imap, pop3, conns, rcpts, session, users, batch, tls, starttls, auth, pipeline, hold;
+	int smtp, imap, pop3, conns, rcpts, session, users, batch, tls, starttls, auth, pipeline,
+		hold;
 	long n, seed;
 	size_t size;
 } o = { .host = "127.0.0.1",
@@ -95,7 +96,7 @@ static void parallel(void *(*fn)(void *))
 
 static int cmp(const void *a, const void *b)
 {
-	double x = *(double *)a, y = *(double *)b;
+	double x = *(const double *)a, y = *(const double *)b;
 	return (x > y) - (x < y);
 }
 
@@ -360,7 +361,7 @@ static void *probe_run(void *arg)
 
 static pthread_t probe_start(conn *c)
 {
-	pthread_t thread;
+	pthread_t thread = 0;
 	char name[128];
 	snprintf(name, sizeof name, o.login && !strcmp(o.login, "address") ? "%s@%s" : "%s",
 		 o.probe, o.domain);
@@ -392,7 +393,7 @@ static double probe_take(void)
 static void cmd_imap(int argc, char **argv)
 {
 	conn c, prober;
-	pthread_t thread;
+	pthread_t thread = 0;
 	open_imap(&c, 0, 1 << 20);
 	if (o.probe)
 		thread = probe_start(&prober);

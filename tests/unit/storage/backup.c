@@ -64,8 +64,8 @@ static enum err try_backup(struct scene *scene, uint64_t segment_octets,
 
 static struct backup_counts backup(struct scene *scene)
 {
-	struct backup_counts counts;
-	const char *why;
+	struct backup_counts counts = { 0 };
+	const char *why = NULL;
 	if (try_backup(scene, 0, &counts, &why) != ERR_OK)
 		fail_msg("%s", why);
 	assert_null(why);
@@ -148,10 +148,10 @@ static uint64_t bed_sum(struct bed *bed)
 static uint64_t restored_sum(struct scene *scene, bool previous)
 {
 	char state_dir[64];
-	struct backup_counts counts;
+	struct backup_counts counts = { 0 };
 	const char *why;
-	struct store *store;
-	uint64_t messages;
+	struct store *store = NULL;
+	uint64_t messages = 0;
 	make_folder(state_dir);
 	if (try_restore(scene->folder, state_dir, previous, false, &counts, &why) != ERR_OK)
 		fail_msg("%s", why);
@@ -262,7 +262,7 @@ static void comes_back(void **state)
 static void goes_on_after_a_restore(void **state)
 {
 	struct scene scene;
-	struct backup_counts counts;
+	struct backup_counts counts = { 0 };
 	struct backup_note note;
 	const char *why;
 	char moved[80];
@@ -379,8 +379,8 @@ static void many_small_runs_make_few_files(void **state)
 static void damage_is_found_and_healed(void **state)
 {
 	struct scene scene;
-	struct backup_counts counts;
-	const char *why;
+	struct backup_counts counts = { 0 };
+	const char *why = "";
 	char state_dir[64];
 	scene_begin(&scene);
 	make_folder(state_dir);
@@ -411,7 +411,7 @@ static void damage_of_what_is_not_a_body(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		for (size_t from_end = 1; from_end < 100; from_end += 33) {
 			struct scene scene;
-			struct backup_counts counts;
+			struct backup_counts counts = { 0 };
 			const char *why;
 			char state_dir[64];
 			scene_begin(&scene);
@@ -450,7 +450,7 @@ static void write_file(const char *folder, const char *name, const char *text)
 static void foreign_folders_are_left_alone(void **state)
 {
 	struct scene scene, other;
-	struct backup_counts counts;
+	struct backup_counts counts = { 0 };
 	const char *why;
 	unsigned count;
 	scene_begin(&scene);
@@ -528,7 +528,7 @@ static void killed_at_any_moment(void **state)
 		pid_t child = fork();
 		assert_true(child >= 0);
 		if (child == 0) {
-			struct backup_counts counts;
+			struct backup_counts counts = { 0 };
 			const char *why;
 			const char *opened = NULL;
 			if (store_open(bed->dir, STORE_ADMIN, &bed->store, &opened) != ERR_OK)
@@ -558,7 +558,7 @@ static void killed_at_any_moment(void **state)
 static void goes_on_where_it_was(void **state)
 {
 	struct scene scene;
-	struct backup_counts counts;
+	struct backup_counts counts = { 0 };
 	scene_begin(&scene);
 	struct bed *bed = &scene.bed;
 	for (unsigned i = 0; i < 10; i++)
@@ -570,7 +570,7 @@ static void goes_on_where_it_was(void **state)
 		const char *why;
 		if (store_open(bed->dir, STORE_ADMIN, &bed->store, &why) != ERR_OK)
 			_exit(2);
-		strcat(scene.scratch, "/x");
+		snprintf(scene.scratch + strlen(scene.scratch), 3, "/x");
 		_exit(try_backup(&scene, 300000, &counts, &why) == ERR_OK ? 0 : 1);
 	}
 	int status;
@@ -598,7 +598,7 @@ static void a_full_disk(void **state)
 	for (rlim_t limit = 1000; limit < 3 << 20; limit = limit * 3 / 2) {
 		pid_t child = fork();
 		if (child == 0) {
-			struct backup_counts counts;
+			struct backup_counts counts = { 0 };
 			const char *why;
 			struct rlimit file = { limit, RLIM_INFINITY };
 			signal(SIGXFSZ, SIG_IGN);

@@ -267,7 +267,7 @@ static void stays_while_somebody_has_it(void **state)
 	assert_int_equal(read_all(&bed, blob_id, &out), ERR_OK);
 	bed.inbox_id = again.mailbox_id;
 	assert_int_equal(bed_write(&bed, expunge_run, &bed), ERR_OK);
-	clock_set_fake_unix_ms(now_ms += GARBAGE_DELAY_SECONDS * 1000 + 1000);
+	clock_set_fake_unix_ms(now_ms + GARBAGE_DELAY_SECONDS * 1000 + 1000);
 	collect(bed.store);
 	assert_int_equal(read_all(&bed, blob_id, &out), ERR_OK);
 	buffer_free(&out);

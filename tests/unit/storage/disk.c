@@ -162,7 +162,7 @@ static void assert_content(struct bed *bed, const unsigned *seeds, size_t count)
 	assert_int_equal(mailbox.messages, count);
 	assert_int_equal(mailbox.uidnext, count + 1);
 	for (size_t i = 0; i < count; i++) {
-		struct message_entry entry;
+		struct message_entry entry = { 0 };
 		assert_int_equal(message_get(read, bed->inbox_id, (uint32_t)i + 1, &entry), ERR_OK);
 		buffer_clear(&out);
 		assert_int_equal(blob_read(read, entry.blob_id, 0, UINT64_MAX, &out), ERR_OK);
@@ -191,7 +191,7 @@ static void each_write_in_turn(void **state)
 	};
 	for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
 		struct bed bed;
-		unsigned seeds[200];
+		unsigned seeds[200] = { 0 };
 		size_t count = 0;
 		begin(&bed);
 		bool all = false, met_meta = false;
@@ -335,7 +335,7 @@ static void a_full_disk_with_a_reserve(void **state)
 static void a_file_at_its_limit(void **state)
 {
 	struct bed bed;
-	unsigned seeds[1000];
+	unsigned seeds[1000] = { 0 };
 	begin(&bed);
 	signal(SIGXFSZ, SIG_IGN);
 	for (unsigned more = 0; more < 60000; more += 4096 + 100) {
