@@ -29,6 +29,7 @@ enum key_type {
 	KEY_DURATION, /* unsigned, seconds */
 	KEY_SIZE,     /* uint64_t, octets */
 	KEY_CHOICE,   /* unsigned or an enum: the index of the word */
+	KEY_DNS_LISTS,
 	KEY_ENDPOINT, /* one address and port, as text */
 	KEY_LISTEN,   /* struct config_listen, `min` is the service */
 	KEY_NETWORKS, /* char **, `min` is where its size_t is */
@@ -53,6 +54,8 @@ static const char *const service_names[SERVICE_COUNT] = {
 	"smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "lmtp",
 };
 static const char *const level_words[] = { "error", "warning", "info", "debug", NULL };
+static const char *const helo_words[] = { "any", "strict", NULL };
+static const char *const sender_domain_words[] = { "resolves", "any", NULL };
 static const char *const plaintext_words[] = { "never", "loopback", NULL };
 
 #define AT(member) offsetof(struct config, member)
@@ -96,6 +99,16 @@ static const struct key keys[] = {
 	  "A DNS resolver that all questions go to, ADDRESS:PORT; it must pass on what DNSSEC needs (or see trust_anchor). [dns] is read at start only." },
 	{ "dns", "trust_anchor", KEY_PATH, AT(dns_trust_anchor), 0, 0, NULL, NULL, "the keys of the root, built in",
 	  "File with the DS or DNSKEY records from which DNSSEC validation starts. An empty file turns validation off." },
+	{ "smtp", "greet_wait", KEY_DURATION, AT(greet_wait_seconds), 0, 60, NULL, "3 s", NULL,
+	  "How long a client that has never sent good mail waits for the greeting; one that does not wait is sent away. 0: not at all." },
+	{ "smtp", "helo", KEY_CHOICE, AT(helo), 0, 0, helo_words, "any", NULL,
+	  "The name in a strange client's EHLO: any, or strict (a domain name with a dot or an address literal, and not ours)." },
+	{ "smtp", "sender_domain", KEY_CHOICE, AT(sender_domain), 0, 0, sender_domain_words, "resolves", NULL,
+	  "The domain of a stranger's reverse-path: resolves (mail from one that DNS does not know is put off), or any." },
+	{ "smtp", "dns_lists", KEY_DNS_LISTS, AT(dns_lists), 0, 0, NULL, NULL, "none",
+	  "Lists in DNS that strange clients are looked up in: ZONE, ZONE:WEIGHT or ZONE=NETWORK:WEIGHT, separated by blanks; NETWORK says which answers count (127.0.0.0/28), a weight below 0 is for a list of good clients." },
+	{ "smtp", "dns_list_score", KEY_NUMBER, AT(dns_list_score), 1, 1000, NULL, "1", NULL,
+	  "The sum of weights from which a client's mail is refused." },
 	{ "auth", "plaintext", KEY_CHOICE, AT(plaintext), 0, 0, plaintext_words, "never", NULL,
 	  "Who may sign in without TLS: never (nobody), or loopback (clients on this machine)." },
 	{ "store", "undelete_days", KEY_NUMBER, AT(undelete_days), 0, 3650, NULL, "7", NULL,
@@ -310,6 +323,10 @@ static const char *set_value(const char *file_name, struct config *config, const
 			*(uint64_t *)member = number;
 		break;
 	case KEY_CHOICE: why = set_choice(key, text, member); break;
+	case KEY_DNS_LISTS:
+		if ((why = value_check_dns_lists(text)) == NULL)
+			*(char **)member = heap_string(text);
+		break;
 	case KEY_ENDPOINT: why = set_endpoint(member, text); break;
 	case KEY_LISTEN: why = set_listens(config, (enum config_service)key->min, text); break;
 	case KEY_NETWORKS:
@@ -567,6 +584,7 @@ void config_free(struct config *config)
 	free(config->certificate);
 	free(config->key);
 	free(config->dns_forward);
+	free(config->dns_lists);
 	free(config->dns_trust_anchor);
 	free(config);
 }

@@ -31,6 +31,8 @@ struct config_listen {
 	uint16_t port; /* 0: a local socket */
 };
 
+enum config_sender_domain { SENDER_DOMAIN_RESOLVES, SENDER_DOMAIN_ANY };
+enum config_helo { HELO_ANY, HELO_STRICT };
 enum config_plaintext { PLAINTEXT_NEVER, PLAINTEXT_LOOPBACK };
 
 struct config {
@@ -55,6 +57,12 @@ struct config {
 	/* [dns] */
 	char *dns_forward;	/* "192.0.2.1:53", "[::1]:53"; NULL: own recursion */
 	char *dns_trust_anchor; /* file; NULL: the root's keys, built in */
+	/* [smtp] */
+	unsigned greet_wait_seconds; /* for strangers; 0: none */
+	enum config_helo helo;
+	enum config_sender_domain sender_domain;
+	char *dns_lists; /* words as smtpd/dns_list_priv.h has them; NULL: none */
+	unsigned dns_list_score;
 	/* [auth] */
 	enum config_plaintext plaintext;
 	/* [addresses] */

@@ -216,3 +216,37 @@ bool value_next_word(struct slice *rest, struct slice *word_out)
 	*rest = slice_sub(left, len, left.len);
 	return len > 0;
 }
+
+/* ZONE [ "=" network ] [ ":" weight ] */
+static bool is_dns_list(struct slice word)
+{
+	size_t colon = slice_find_byte(word, 0, ':');
+	struct slice zone = slice_sub(word, 0, colon);
+	size_t equals = slice_find_byte(zone, 0, '=');
+	struct slice weight = slice_sub(word, colon + 1, word.len);
+	uint64_t number;
+
+	if (weight.len > 0 && weight.ptr[0] == '-')
+		weight = slice_sub(weight, 1, weight.len);
+	if (colon < word.len && (!slice_to_u64(weight, 1000, &number) || number == 0))
+		return false;
+	struct slice network = slice_sub(zone, equals + 1, zone.len);
+	if (equals < zone.len && (value_check_network(network) != NULL ||
+				  slice_find_byte(network, 0, '.') == network.len))
+		return false;
+	return value_check_hostname(slice_sub(zone, 0, equals)) == NULL;
+}
+
+const char *value_check_dns_lists(struct slice text)
+{
+	struct slice word;
+	for (unsigned count = 0; value_next_word(&text, &word); count++) {
+		if (count == 32)
+			return "is too much: there may be 32 lists";
+		if (!is_dns_list(word))
+			return "must be ZONE, ZONE:WEIGHT or ZONE=NETWORK:WEIGHT, like "
+			       "\"bl.example.org\" or \"wl.example.org=127.0.0.0/16:-2\", "
+			       "separated by blanks";
+	}
+	return NULL;
+}

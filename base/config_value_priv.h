@@ -25,5 +25,7 @@ const char *value_check_network(struct slice text);
 const char *value_check_separators(struct slice text);
 /* Something that looks like name@domain. */
 const char *value_check_address(struct slice text);
+/* "zen.example.org list.example=127.0.0.0/28:-2": at most 32. */
+const char *value_check_dns_lists(struct slice text);
 /* The next word of a list separated by blanks; false at its end. */
 bool value_next_word(struct slice *rest, struct slice *word_out);
