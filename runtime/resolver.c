@@ -46,6 +46,8 @@ static const char *const options_forward[][2] = {
 	{ "insecure-lan-zones:", "yes" },
 };
 
+static const char *const zones_forward[] = { "127.in-addr.arpa.", "test." };
+
 struct resolver {
 	struct ub_ctx *ctx;
 	struct descriptor *descriptor; /* readable: the thread has answers */
@@ -325,9 +327,13 @@ static int set_up(struct ub_ctx *ctx, const struct resolver_options *options)
 		options->trust_anchor ? *options->trust_anchor : slice_cstr(root_anchors);
 	if ((failed = add_anchors(ctx, anchors)) != 0)
 		return failed;
-	/* Reads what was set only with the first use; better that a mistake shows at the start.
-	 * There is no such zone to be removed. */
-	return ub_ctx_zone_remove(ctx, "none.invalid.");
+	/* It reads what was set only with its first use, which this is, so that a mistake shows at
+	 * the start. Without a forwarder there is no such zone to be removed. */
+	if (!options->forward)
+		return ub_ctx_zone_remove(ctx, "none.invalid.");
+	for (size_t i = 0; i < ARRAY_LEN(zones_forward) && !failed; i++)
+		failed = ub_ctx_zone_remove(ctx, zones_forward[i]);
+	return failed;
 }
 
 struct resolver *resolver_new(struct loop *home, const struct resolver_options *options)

@@ -35,11 +35,11 @@ static bool take_list(struct slice word, struct dns_list *list_out)
 
 bool dns_list_next(struct slice *rest, struct dns_list *list_out)
 {
-	while (rest->len > 0) {
-		size_t len = slice_find_byte(*rest, 0, ' ');
-		struct slice word = slice_trim(slice_sub(*rest, 0, len));
-		*rest = slice_sub(*rest, len + 1, rest->len);
-		if (word.len > 0 && take_list(word, list_out))
+	while ((*rest = slice_trim(*rest)).len > 0) {
+		size_t len = slice_find_byte(*rest, 0, ' '), tab = slice_find_byte(*rest, 0, '\t');
+		struct slice word = slice_sub(*rest, 0, len < tab ? len : tab);
+		*rest = slice_sub(*rest, word.len, rest->len);
+		if (take_list(word, list_out))
 			return true;
 	}
 	return false;

@@ -16,6 +16,24 @@ static struct slice path_text(const struct address *address, struct arena *arena
 	return address_format(address, arena);
 }
 
+/* Nothing speaks against the sender, or DNS does. */
+static enum step mail_sender_known(struct smtp_session *s)
+{
+	enum smtp_reply_name refusal = s->sender.refusal;
+
+	if (refusal == REPLY_NONE) {
+		smtp_set_state(s, SMTP_MAIL);
+		smtp_reply(s, REPLY_MAIL_OK);
+		return STEP_AGAIN;
+	}
+	log_info(&s->session.log, EVENT("mail-refused"),
+		 TEXT("from", s->transaction.envelope.reverse_path),
+		 NUM("code", smtp_reply_code(refusal)));
+	smtp_reply(s, refusal);
+	smtp_reset(s);
+	return STEP_AGAIN;
+}
+
 enum step smtp_mail(struct smtp_session *s, struct cursor *args)
 {
 	struct mail_parameters parameters;
@@ -45,9 +63,9 @@ enum step smtp_mail(struct smtp_session *s, struct cursor *args)
 	parameters.envelope.reverse_path = path_text(&address, &s->command_arena);
 	envelope_copy(&parameters.envelope, &s->transaction.arena, &s->transaction.envelope);
 	s->transaction.size_max_octets = size_max_octets;
-	smtp_set_state(s, SMTP_MAIL);
-	smtp_reply(s, REPLY_MAIL_OK);
-	return STEP_AGAIN;
+	if (smtp_sender_ask(s, address.domain))
+		return smtp_wait(s, mail_sender_known);
+	return mail_sender_known(s);
 
 refuse:
 	smtp_reply(s, refusal);
@@ -77,6 +95,15 @@ static enum step rcpt_answered(struct smtp_session *s)
 	return STEP_AGAIN;
 }
 
+/* Everybody may write to them, to say that he is on a list for nothing (RFC 5321 section 4.5.1,
+ * RFC 2142 section 4). */
+static bool is_role(struct slice forward_path)
+{
+	return slice_eq_nocase(forward_path, SLICE("postmaster")) ||
+	       slice_starts_nocase(forward_path, SLICE("postmaster@")) ||
+	       slice_starts_nocase(forward_path, SLICE("abuse@"));
+}
+
 static void on_verdict(struct question *question, enum err err, struct slice payload)
 {
 	struct smtp_session *s = CONTAINER_OF(question, struct smtp_session, question);
@@ -90,6 +117,40 @@ static bool has_room_for(const struct smtp_session *s, size_t octets)
 {
 	return s->transaction.envelope.recipient_count < s->front->config->recipients &&
 	       s->transaction.recipients.len + octets <= RECIPIENTS_MAX_OCTETS;
+}
+
+static enum step ask_back(struct smtp_session *s, struct slice forward_path)
+{
+	struct recipient_message message = {
+		.token = s->token,
+		.reverse_path = s->transaction.envelope.reverse_path,
+		.forward_path = forward_path,
+	};
+	struct buffer payload = { 0 };
+
+	recipient_encode(&message, &payload);
+	s->question = (struct question){ .answered = on_verdict };
+	link_ask(s->front->link, &s->question, MESSAGE_RECIPIENT, buffer_slice(&payload));
+	buffer_free(&payload);
+	return smtp_wait(s, rcpt_answered);
+}
+
+/* What there is to know of the client is known. */
+static enum step rcpt_client_known(struct smtp_session *s)
+{
+	struct slice rest = buffer_slice(&s->asked_recipient);
+	struct slice refusal = smtp_arrival_refusal(s);
+	struct envelope_recipient recipient = { .notify = DSN_UNSAID };
+
+	(void)envelope_next_recipient(&rest, &recipient);
+	if (refusal.len == 0 || is_role(recipient.forward_path))
+		return ask_back(s, recipient.forward_path);
+	log_info(&s->session.log, EVENT("rcpt-refused"), TEXT("to", recipient.forward_path),
+		 TEXT("from", s->transaction.envelope.reverse_path),
+		 NUM("code", smtp_reply_code(REPLY_CLIENT_LISTED)), TEXT("why", refusal));
+	smtp_reply_about(s, REPLY_CLIENT_LISTED, refusal);
+	buffer_free(&s->asked_recipient);
+	return STEP_AGAIN;
 }
 
 enum step smtp_rcpt(struct smtp_session *s, struct cursor *args)
@@ -123,17 +184,10 @@ enum step smtp_rcpt(struct smtp_session *s, struct cursor *args)
 		goto refuse;
 	}
 
-	struct recipient_message message = {
-		.token = s->token,
-		.reverse_path = s->transaction.envelope.reverse_path,
-		.forward_path = recipient.forward_path,
-	};
-	struct buffer payload = { 0 };
-	recipient_encode(&message, &payload);
-	s->question = (struct question){ .answered = on_verdict };
-	link_ask(s->front->link, &s->question, MESSAGE_RECIPIENT, buffer_slice(&payload));
-	buffer_free(&payload);
-	return smtp_wait(s, rcpt_answered);
+	if (smtp_arrival_is_complete(s))
+		return rcpt_client_known(s);
+	smtp_arrival_await(s);
+	return smtp_wait(s, rcpt_client_known);
 
 refuse:
 	smtp_reply(s, refusal);

@@ -93,6 +93,19 @@ static const struct reply replies[REPLY_COUNT] = {
 	[REPLY_TRY_AGAIN] = { "451", "4.3.0", "Local error in processing, try again later" },
 	[REPLY_TOKEN_GONE] = { "451", "4.7.0", "Authentication has expired, connect again" },
 
+	/* Section 4.3.1: a client waits for the greeting; section 3.1 has 554 in its place. */
+	[REPLY_SPOKE_FIRST] = { "554", "5.5.1", "You spoke before the greeting",
+				COUNTS | NAMES_HOST },
+	[REPLY_HELO_NOT_FULL] = { "550", "5.7.1", "Say your full name or your address", COUNTS },
+	[REPLY_HELO_IS_OURS] = { "550", "5.7.1", "That name is this server's", COUNTS },
+	[REPLY_SENDER_UNRESOLVED] = { "450", "4.1.8",
+				      "The domain of the sender address does not exist in DNS; try "
+				      "again when it does" },
+	/* RFC 7505 section 4.2 */
+	[REPLY_SENDER_TAKES_NONE] = { "550", "5.7.27",
+				      "The domain of the sender address takes no mail" },
+	[REPLY_CLIENT_LISTED] = { "554", "5.7.1", "Mail from you is not taken here:" },
+	[REPLY_TOO_SLOW] = { "421", "4.4.2", "Too slow, closing connection", NAMES_HOST },
 	[REPLY_TOO_MANY_MESSAGES] = { "450", "4.7.1",
 				      "Too many messages from your address, try again later" },
 	[REPLY_TOO_MANY_UNKNOWN] = { "450", "4.7.1",
@@ -109,7 +122,7 @@ static const struct reply replies[REPLY_COUNT] = {
 			     NAMES_HOST },
 };
 
-void smtp_reply(struct smtp_session *s, enum smtp_reply_name name)
+void smtp_reply_about(struct smtp_session *s, enum smtp_reply_name name, struct slice detail)
 {
 	assert(name > REPLY_NONE && name < REPLY_COUNT);
 	const struct reply *reply = &replies[name];
@@ -126,12 +139,21 @@ void smtp_reply(struct smtp_session *s, enum smtp_reply_name name)
 		buffer_add_byte(out, ' ');
 	}
 	buffer_add_cstr(out, reply->text);
+	if (detail.len > 0) {
+		buffer_add_byte(out, ' ');
+		buffer_add(out, detail);
+	}
 	buffer_add_cstr(out, "\r\n");
 	if (reply->flags & COUNTS)
 		s->errors++;
 	/* Beyond what its address may have in an hour, this one ends the connection. */
 	if (reply->flags & COUNTS && !smtp_allows(s, LIMIT_ERRORS))
 		s->errors = s->front->config->protocol_errors;
+}
+
+void smtp_reply(struct smtp_session *s, enum smtp_reply_name name)
+{
+	smtp_reply_about(s, name, SLICE_NONE);
 }
 
 unsigned smtp_reply_code(enum smtp_reply_name name)

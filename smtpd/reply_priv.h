@@ -68,6 +68,13 @@ enum smtp_reply_name {
 	REPLY_TRY_AGAIN,
 	REPLY_TOKEN_GONE,
 
+	REPLY_SPOKE_FIRST,
+	REPLY_HELO_NOT_FULL,
+	REPLY_HELO_IS_OURS,
+	REPLY_SENDER_UNRESOLVED,
+	REPLY_SENDER_TAKES_NONE,
+	REPLY_CLIENT_LISTED,
+	REPLY_TOO_SLOW,
 	REPLY_TOO_MANY_MESSAGES,
 	REPLY_TOO_MANY_UNKNOWN,
 	REPLY_TOO_FAST,
@@ -80,6 +87,8 @@ enum smtp_reply_name {
 
 /* Queues the reply; one that is the client's mistake is counted. */
 void smtp_reply(struct smtp_session *s, enum smtp_reply_name name);
+/* With `detail` behind its text, printable. */
+void smtp_reply_about(struct smtp_session *s, enum smtp_reply_name name, struct slice detail);
 /* The code alone: for the log. */
 unsigned smtp_reply_code(enum smtp_reply_name name);
 

@@ -123,7 +123,7 @@ static enum step advance(struct smtp_session *s, struct cursor *in)
 	if (session_out_is_full(&s->session))
 		return STEP_WAIT;
 	switch (s->state) {
-	case SMTP_NEW: return smtp_greet(s);
+	case SMTP_NEW: return smtp_arrive(s, in);
 	case SMTP_FRESH:
 	case SMTP_READY:
 	case SMTP_MAIL:
@@ -168,14 +168,20 @@ static enum step feed(struct session *session, struct cursor *in)
 {
 	struct smtp_session *s = smtp_of(session);
 	enum step step;
+	size_t offered_octets = cursor_left(in);
 
 	assert(!session->job_out);
 	release_replies(s);
+	if (s->state != SMTP_CLOSED && smtp_is_too_slow(s)) {
+		smtp_reply(s, REPLY_TOO_SLOW);
+		return smtp_close(s, "too-slow");
+	}
 	do {
 		step = advance(s, in);
 		arena_reset(&s->command_arena);
 	} while (step == STEP_AGAIN);
 	arena_fini(&s->command_arena);
+	smtp_pace_note(s, offered_octets - cursor_left(in), cursor_left(in));
 	if (session->job_out && !at_end(in))
 		hold_replies(s);
 	return step;
@@ -204,8 +210,8 @@ static enum step notify(struct session *session, enum news news)
 			smtp_reply(s, REPLY_SHUTDOWN);
 		return smtp_close(s, "shutdown");
 	case NEWS_SECURED: return smtp_secured(s);
-	case NEWS_ENDED: /* what it said before is still served; then the binder closes */
-	case NEWS_CHANGED: break;
+	case NEWS_CHANGED: return smtp_arrival_look(s);
+	case NEWS_ENDED: break; /* what it said before is still served; then the binder closes */
 	}
 	return STEP_INPUT;
 }
@@ -221,6 +227,7 @@ static void free_session(struct session *session)
 	arena_fini(&s->command_arena);
 	buffer_free(&s->held_out);
 	buffer_free(&s->asked_recipient);
+	smtp_arrival_free(&s->arrival);
 	free(s->client_name);
 	free(s);
 }

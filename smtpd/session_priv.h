@@ -7,6 +7,7 @@
 #include "base/line.h"
 #include "runtime/front.h"
 #include "runtime/session.h"
+#include "smtpd/arrival_priv.h"
 #include "smtpd/content_priv.h"
 #include "smtpd/parameters_priv.h"
 #include "smtpd/reply_priv.h"
@@ -62,6 +63,21 @@ struct smtp_chunk {
 	enum smtp_state state_before;
 };
 
+/* Of MAIL, while DNS is asked about the domain of its address. */
+struct smtp_sender {
+	struct dns_question question;
+	enum dns_type asked;
+	struct slice domain;
+	enum smtp_reply_name refusal; /* REPLY_NONE: nothing is wrong with it */
+};
+
+/* How fast input comes. */
+struct smtp_pace {
+	uint64_t since_ms; /* 0: nothing is measured */
+	uint64_t octets;   /* taken since then */
+	bool is_content;   /* of a message; else of an unfinished line */
+};
+
 struct smtp_session {
 	struct session session; /* first: the binder sees only this */
 	struct front *front;
@@ -74,9 +90,13 @@ struct smtp_session {
 	struct line_reader line;
 	unsigned errors; /* since the last message that was accepted */
 	unsigned failed_logins;
-	uint32_t transactions; /* begun on this connection: the trace header's id */
-	uint32_t accepted;     /* messages */
-	struct token token;    /* set: signed in */
+	uint32_t transactions;	      /* begun on this connection: the trace header's id */
+	uint32_t accepted;	      /* messages */
+	struct token token;	      /* set: signed in */
+	bool has_arrived;	      /* the first thing of all was done */
+	struct smtp_arrival *arrival; /* NULL: nothing is asked about this client */
+	struct smtp_sender sender;
+	struct smtp_pace pace;
 
 	struct arena command_arena;
 	struct smtp_transaction transaction;
@@ -177,6 +197,14 @@ void smtp_transfer_flush(struct smtp_session *s);
 /* The whole message has come: commits it, or tells why not. */
 enum step smtp_transfer_finish(struct smtp_session *s);
 void smtp_transaction_abandon(struct smtp_session *s);
+
+/* Asks DNS about the domain of MAIL's address (sender.c); `sender.refusal` is the answer when the
+ * job comes home. False: there is nothing to ask, no job is out. */
+bool smtp_sender_ask(struct smtp_session *s, struct slice domain);
+
+/* pace.c: before and after each piece of input. */
+bool smtp_is_too_slow(const struct smtp_session *s);
+void smtp_pace_note(struct smtp_session *s, size_t taken_octets, size_t left_octets);
 
 /* Parameters of MAIL and RCPT (parameters.c). */
 /* Takes them to the end of the line. REPLY_NONE, or the reply that refuses them. */

@@ -46,6 +46,10 @@ void trace_format(const struct trace *trace, struct buffer *out)
 		buffer_add(out, trace->client_name);
 		if (trace->peer && trace->peer->family != 0) {
 			buffer_add_cstr(out, " (");
+			if (trace->host.len > 0) {
+				buffer_add(out, trace->host);
+				buffer_add_byte(out, ' ');
+			}
 			add_address_literal(trace->peer, out);
 			buffer_add_byte(out, ')');
 		}

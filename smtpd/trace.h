@@ -8,6 +8,7 @@
 struct trace {
 	struct slice reverse_path; /* without angle brackets; empty: the null sender */
 	struct slice client_name;  /* what EHLO or HELO said; empty: it did not come over SMTP */
+	struct slice host;	   /* the client's name in DNS, confirmed; empty: none */
 	const struct peer *peer;   /* of the client; NULL likewise */
 	struct slice hostname;	   /* ours */
 	const char *protocol;	   /* "ESMTPS": trace_protocol() */

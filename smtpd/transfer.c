@@ -108,6 +108,7 @@ static void add_trace(struct smtp_session *s, struct buffer *out)
 	struct trace trace = {
 		.reverse_path = t->envelope.reverse_path,
 		.client_name = slice_cstr(s->client_name),
+		.host = smtp_arrival_host(s),
 		.peer = &s->client.peer,
 		.hostname = slice_cstr(s->front->config->hostname),
 		.protocol = trace_protocol(transport_of(s), t->envelope.is_utf8, s->client.secure,

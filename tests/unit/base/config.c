@@ -157,6 +157,12 @@ static void refuses_what_it_must(void **state)
 	assert_refused("[limits]\nmessage_size = 50 MB\n", "must be a size like");
 	assert_refused("[limits]\nmessage_size = 99999999999 GiB\n", "must be a size like");
 	assert_refused("[limits]\nexempt = 10.0.0.0/33\n", "must be networks like");
+	assert_refused("[smtp]\ndns_lists = bl.example:0\n", "must be ZONE, ZONE:WEIGHT or");
+	assert_refused("[smtp]\ndns_lists = bl.example:\n", "must be ZONE, ZONE:WEIGHT or");
+	assert_refused("[smtp]\ndns_lists = b!l.example\n", "must be ZONE, ZONE:WEIGHT or");
+	assert_refused("[smtp]\ndns_lists = bl.example=::1:2\n", "must be ZONE, ZONE:WEIGHT or");
+	assert_refused("[dns]\nforward = 192.0.2.1\n", "must be ADDRESS:PORT");
+	assert_refused("[dns]\nforward = one.example:53\n", "must be ADDRESS:PORT");
 	assert_refused("[limits]\nexempt = 10.0.0/8\n", "must be networks like");
 	assert_refused("[limits]\nidle_imap = 2 weeks\n", "must be a time like");
 	assert_refused("[limits]\nconnections = 10\nconnections_per_address = 11\n",
