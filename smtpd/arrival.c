@@ -36,14 +36,14 @@ struct smtp_arrival {
 	bool is_judged;
 
 	struct dns_question pointer, forward;
-	char names[NAMES_MAX][DNS_NAME_MAX_OCTETS + 1];
+	char *names[NAMES_MAX];
 	unsigned name_count, name_at;
 	bool is_confirmed;
 
-	struct list_question *lists;
+	struct list_question *lists; /* until they are judged */
 	size_t list_count;
-	int score;
-	const struct dns_list *against; /* the heaviest that lists it */
+	int score, heaviest;
+	struct slice against; /* the zone of the heaviest list that it is on; empty: none */
 	struct dns_question reason;
 	struct buffer refusal; /* empty: none */
 };
@@ -98,10 +98,8 @@ static void on_pointer(struct dns_question *question, const struct dns_answer *a
 {
 	struct smtp_arrival *arrival = CONTAINER_OF(question, struct smtp_arrival, pointer);
 
-	for (size_t i = 0; i < answer->count && arrival->name_count < NAMES_MAX; i++) {
-		struct slice name = answer->records[i].name;
-		memcpy(arrival->names[arrival->name_count++], name.ptr, name.len);
-	}
+	for (size_t i = 0; i < answer->count && arrival->name_count < NAMES_MAX; i++)
+		arrival->names[arrival->name_count++] = heap_string(answer->records[i].name);
 	ask_forward(arrival);
 	settle(arrival);
 }
@@ -128,9 +126,10 @@ static void on_list(struct dns_question *question, const struct dns_answer *answ
 	case DNS_LIST_REFUSES_US: tell_of_refusal(list); break;
 	case DNS_LIST_SAYS_YES:
 		arrival->score += list->list.weight;
-		if (list->list.weight > 0 &&
-		    (!arrival->against || list->list.weight > arrival->against->weight))
-			arrival->against = &list->list;
+		if (list->list.weight > arrival->heaviest) {
+			arrival->heaviest = list->list.weight;
+			arrival->against = list->list.zone; /* the configuration's own text */
+		}
 		break;
 	}
 	settle(arrival);
@@ -159,6 +158,15 @@ static void ask_lists(struct smtp_arrival *arrival)
 	}
 }
 
+static void drop_lists(struct smtp_arrival *arrival)
+{
+	for (size_t i = 0; i < arrival->list_count; i++)
+		resolver_cancel(&arrival->lists[i].question);
+	free(arrival->lists);
+	arrival->lists = NULL;
+	arrival->list_count = 0;
+}
+
 /* ---- the verdict ---- */
 
 static void add_refusal(struct smtp_arrival *arrival, struct slice reason)
@@ -167,7 +175,7 @@ static void add_refusal(struct smtp_arrival *arrival, struct slice reason)
 
 	peer_format(&arrival->s->client.peer, peer);
 	buffer_add_format(&arrival->refusal, "%s is listed by %.*s", peer,
-			  SLICE_ARG(arrival->against->zone));
+			  SLICE_ARG(arrival->against));
 	if (reason.len == 0)
 		return;
 	buffer_add_cstr(&arrival->refusal, ": ");
@@ -193,16 +201,12 @@ static void judge(struct smtp_arrival *arrival)
 	char name[DNS_NAME_MAX_OCTETS + 1];
 
 	arrival->is_judged = true;
-	if (arrival->against)
-		log_info(&s->session.log, EVENT("client-judged"),
-			 TEXT("host", host.len > 0 ? host : SLICE("-")),
-			 NUM("score", arrival->score), TEXT("list", arrival->against->zone));
-	else
-		log_info(&s->session.log, EVENT("client-judged"),
-			 TEXT("host", host.len > 0 ? host : SLICE("-")),
-			 NUM("score", arrival->score));
-	if (!arrival->against || arrival->score < (int)s->front->config->dns_list_score ||
-	    !dns_reverse_name(&s->client.peer, arrival->against->zone, name))
+	log_info(&s->session.log, EVENT("client-judged"),
+		 TEXT("host", host.len > 0 ? host : SLICE("-")), NUM("score", arrival->score),
+		 TEXT("list", arrival->against.len > 0 ? arrival->against : SLICE("-")));
+	drop_lists(arrival);
+	if (arrival->against.len == 0 || arrival->score < (int)s->front->config->dns_list_score ||
+	    !dns_reverse_name(&s->client.peer, arrival->against, name))
 		return;
 	ask(arrival, &arrival->reason, DNS_TXT, name);
 }
@@ -293,9 +297,9 @@ void smtp_arrival_free(struct smtp_arrival **at)
 	resolver_cancel(&arrival->pointer);
 	resolver_cancel(&arrival->forward);
 	resolver_cancel(&arrival->reason);
-	for (size_t i = 0; i < arrival->list_count; i++)
-		resolver_cancel(&arrival->lists[i].question);
-	free(arrival->lists);
+	drop_lists(arrival);
+	for (size_t i = 0; i < arrival->name_count; i++)
+		free(arrival->names[i]);
 	buffer_free(&arrival->refusal);
 	free(arrival);
 }

@@ -40,7 +40,7 @@ static bool take_odd_name(struct smtp_session *s, struct cursor *args, struct sl
 
 static bool is_strict(const struct smtp_session *s)
 {
-	return s->front->config->helo == HELO_STRICT && !smtp_is_submission(s) &&
+	return s->front->config->helo == HELO_STRICT && s->service == SERVICE_SMTP &&
 	       !limits_trusts(s->front->limits, &s->client.peer);
 }
 

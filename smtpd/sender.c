@@ -52,7 +52,7 @@ bool smtp_sender_ask(struct smtp_session *s, struct slice domain)
 
 	*sender = (struct smtp_sender){ .question.answered = on_answer, .refusal = REPLY_NONE };
 	if (s->front->config->sender_domain == SENDER_DOMAIN_ANY || !s->front->resolver ||
-	    smtp_is_submission(s) || limits_trusts(s->front->limits, &s->client.peer) ||
+	    s->service != SERVICE_SMTP || limits_trusts(s->front->limits, &s->client.peer) ||
 	    !domain_normalise(domain, &s->transaction.arena, &sender->domain))
 		return false;
 	ask(s, DNS_MX);

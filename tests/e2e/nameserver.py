@@ -33,6 +33,7 @@ class NameServer:
         self.forged = set()  # likewise: signatures that do not hold
         self.asked = []      # "name TYPE", in the order of the questions
         self.folder = folder
+        self.validity = {"lifetime": 86400}
         self.keys = {dns.name.from_text(zone): ec.generate_private_key(ec.SECP256R1())
                      for zone in signed}
         server = self
@@ -118,8 +119,7 @@ class NameServer:
         key = self.keys[zone]
         if self.is_among(rrset.name, self.forged) and rrset.rdtype != dns.rdatatype.DNSKEY:
             key = ec.generate_private_key(ec.SECP256R1())
-        signature = \
-            dns.dnssec.sign(rrset, key, zone, self.dnskey(zone), lifetime=86400)
+        signature = dns.dnssec.sign(rrset, key, zone, self.dnskey(zone), **self.validity)
         section.append(dns.rrset.from_rdata(rrset.name, TTL, signature))
 
     def deny(self, reply, name, exists):

@@ -1,5 +1,5 @@
 /* Unit tests of runtime/resolver.c, against a DNS server on loopback that is a thread of this
- * program. DNSSEC has its tests in tests/e2e, with a signed zone. */
+ * program. One zone of it is signed; its answers are in signed_zone.h, ready made. */
 #include "runtime/resolver.h"
 
 #include <arpa/inet.h>
@@ -12,6 +12,7 @@
 
 #include "base/buffer.h"
 #include "runtime/sandbox.h"
+#include "tests/unit/runtime/signed_zone.h"
 #include "tests/unit/unit.h"
 
 enum { PATIENCE_MS = 60 * 1000 };
@@ -59,6 +60,20 @@ static const struct zone_row zone[] = {
 	{ "broken.example", DNS_A, 2, 0, NULL, 0 },
 	{ "nothing.example", DNS_A, 0, 0, NULL, 0 },
 };
+
+/* True: `packet` asks what there is a ready answer for. */
+static bool answer_signed(const uint8_t *packet, size_t question_octets, struct buffer *out)
+{
+	struct slice question = slice_of(packet + 12, question_octets);
+	for (size_t i = 0; i < sizeof(signed_answers) / sizeof(signed_answers[0]); i++) {
+		if (!slice_eq_nocase(slice_sub(signed_answers[i], 12, question_octets), question))
+			continue;
+		buffer_add(out, slice_of(packet, 2));
+		buffer_add(out, slice_sub(signed_answers[i], 2, signed_answers[i].len));
+		return true;
+	}
+	return false;
+}
 
 /* Answers the question in `packet`, whose name has `name_octets` on the wire. */
 static void answer(const uint8_t *packet, size_t name_octets, struct buffer *out)
@@ -120,7 +135,8 @@ static void *serve(void *unused)
 			break; /* the word to stop */
 		while (12 + name_octets < (size_t)len && packet[12 + name_octets] != 0)
 			name_octets += packet[12 + name_octets] + 1u;
-		answer(packet, name_octets + 1, &out);
+		if (!answer_signed(packet, name_octets + 5, &out))
+			answer(packet, name_octets + 1, &out);
 		/* "silent...": heard, never answered */
 		if (memcmp(packet + 13, "silent", 6) != 0)
 			sendto(server_fd, out.data, out.len, 0, (struct sockaddr *)&from,
@@ -211,6 +227,28 @@ static void follows_aliases(void **state)
 	assert_int_equal(a.outcome, DNS_FOUND);
 	assert_int_equal(a.count, 3);
 	assert_string_equal(a.canonical, "many.example");
+}
+
+/* RFC 4035: what is signed is secure, also that something is not there; what is forged is not
+ * believed; what nobody signs is insecure. */
+static void tells_what_is_proven(void **state)
+{
+	struct asking a = ask(DNS_A, "mail.signed.example");
+	assert_int_equal(a.outcome, DNS_FOUND);
+	assert_true(a.secure);
+	struct asking tlsa = ask(DNS_TLSA, "_25._tcp.mail.signed.example");
+	assert_int_equal(tlsa.outcome, DNS_FOUND);
+	assert_true(tlsa.secure);
+	struct asking none = ask(DNS_AAAA, "mail.signed.example");
+	assert_int_equal(none.outcome, DNS_NODATA);
+	assert_true(none.secure);
+	struct asking forged = ask(DNS_A, "forged.signed.example");
+	assert_int_equal(forged.outcome, DNS_BOGUS);
+	assert_false(forged.secure);
+	assert_int_equal(forged.count, 0);
+	/* Not signed, though it should be. */
+	assert_int_equal(ask(DNS_A, "stripped.signed.example").outcome, DNS_BOGUS);
+	assert_false(ask(DNS_A, "many.example").secure);
 }
 
 static void keeps_what_it_has_heard(void **state)
@@ -309,6 +347,7 @@ int main(void)
 		cmocka_unit_test(brings_records_of_each_type),
 		cmocka_unit_test(tells_what_is_not_there),
 		cmocka_unit_test(follows_aliases),
+		cmocka_unit_test(tells_what_is_proven),
 		cmocka_unit_test(keeps_what_it_has_heard),
 		cmocka_unit_test(gives_up_when_time_is_over),
 		cmocka_unit_test(forgets_what_is_cancelled),
@@ -320,7 +359,7 @@ int main(void)
 	struct sockaddr_in address = { .sin_family = AF_INET,
 				       .sin_addr = { htonl(INADDR_LOOPBACK) } };
 	socklen_t address_octets = sizeof(address);
-	struct slice no_anchor = SLICE("; nothing is signed here\n\n");
+	struct slice anchor = SLICE("; only this zone\n\n" SIGNED_ZONE_ANCHOR);
 	char forward[32];
 	pthread_t thread;
 
@@ -329,7 +368,7 @@ int main(void)
 	    getsockname(server_fd, (struct sockaddr *)&address, &address_octets) != 0)
 		return 1;
 	snprintf(forward, sizeof(forward), "127.0.0.1:%u", ntohs(address.sin_port));
-	const struct resolver_options options = { forward, &no_anchor };
+	const struct resolver_options options = { forward, &anchor };
 	sandboxed = fork();
 	if (sandboxed == 0)
 		_exit(ask_in_sandbox(&options));
