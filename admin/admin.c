@@ -16,6 +16,7 @@
 #include "auth/password.h"
 #include "base/heap.h"
 #include "runtime/sandbox.h"
+#include "storage/journal.h"
 
 #define DEFAULT_CONFIG "/etc/bode/bode.conf"
 
@@ -170,6 +171,8 @@ static bool open_store(struct admin *admin, enum store_mode mode)
 		return false;
 	}
 	log_set_level(LOG_ERROR);
+	store_set_journal(admin->store, admin->config->journal_days,
+			  admin->config->journal_size_octets);
 	return true;
 }
 

@@ -143,6 +143,7 @@ int admin_deliver(struct admin *admin, int argc, char **argv)
 	envelope.reverse_path = reverse_path;
 	delivery.filing =
 		filing_new(admin->store, delivery.loop, &envelope, on_filed, on_room, &delivery);
+	filing_set_origin(delivery.filing, &(struct journal_event){ .service = SLICE("deliver") });
 	struct read *read = read_begin(admin->store);
 	const struct sender sender = { .config = admin->config, .reverse_path = reverse_path };
 	const struct envelope_recipient recipient = {

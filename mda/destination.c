@@ -39,11 +39,17 @@ void destinations_add_account(struct destinations *found, struct arena *arena, u
 	size_t at = lower_bound(found, account_id);
 	if (at < found->account_count && found->account_ids[at] == account_id)
 		return;
+	size_t cap = found->account_cap;
 	found->account_ids = grow(found->account_ids, found->account_count, &found->account_cap,
 				  sizeof(*found->account_ids), arena);
+	found->account_recipients = grow(found->account_recipients, found->account_count, &cap,
+					 sizeof(*found->account_recipients), arena);
 	memmove(found->account_ids + at + 1, found->account_ids + at,
 		(found->account_count - at) * sizeof(*found->account_ids));
+	memmove(found->account_recipients + at + 1, found->account_recipients + at,
+		(found->account_count - at) * sizeof(*found->account_recipients));
 	found->account_ids[at] = account_id;
+	found->account_recipients[at] = found->recipient_count;
 	found->account_count++;
 }
 

@@ -20,6 +20,8 @@ struct remote_destination {
 /* Zero-initialise. All of it lives in the arena that it was given. */
 struct destinations {
 	uint32_t *account_ids; /* ascending */
+	/* Of each account, which of the message's recipients led there first, as below. */
+	size_t *account_recipients;
 	size_t account_count, account_cap;
 	struct remote_destination *remotes; /* as they were found */
 	size_t remote_count, remote_cap;

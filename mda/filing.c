@@ -34,6 +34,9 @@ struct filing {
 	struct slice *known;	     /* the recipients, in the form of storage/submission.h */
 	enum err (*also)(struct write *write, void *user); /* NULL: nothing more */
 	uint64_t *inbox_ids;				   /* of each account, from the commit on */
+	struct journal_event origin;			   /* kind 0: the journal hears nothing */
+	uint32_t *uids;					   /* in them, from the job on */
+	bool *is_noted;					   /* of each recipient: by the job */
 	struct intake *intake;
 	int64_t arrived_unix;
 	uint64_t blob_id;
@@ -110,6 +113,22 @@ enum err filing_add_recipient(struct filing *filing, struct read *read, const st
 	filing->known[number] = sender_recipient(recipient->forward_path, &filing->arena);
 	filing->limits = sender_limits(sender);
 	return ERR_OK;
+}
+
+void filing_set_origin(struct filing *filing, const struct journal_event *origin)
+{
+	struct arena *arena = &filing->arena;
+
+	filing->origin = *origin;
+	filing->origin.kind = JOURNAL_RECEIVED;
+	filing->origin.service = arena_copy(arena, origin->service);
+	filing->origin.client_name = arena_copy(arena, origin->client_name);
+	filing->origin.login = arena_copy(arena, origin->login);
+}
+
+struct slice filing_message_id(const struct filing *filing)
+{
+	return intake_message_id(filing->intake);
 }
 
 void filing_set_also(struct filing *filing, enum err (*also)(struct write *write, void *user))
@@ -213,6 +232,59 @@ static enum err contradiction(const char *where, enum err err)
 	return ERR_DISK;
 }
 
+/* ---- the journal ---- */
+
+/* A slice that is there, though empty. */
+static struct slice said(struct slice s)
+{
+	return s.ptr ? s : SLICE("");
+}
+
+static void note_recipient(struct write *write, const struct filing *filing,
+			   struct journal_event *event, size_t recipient)
+{
+	event->blob_id = filing->blob_id;
+	event->recipient = filing->recipients[recipient].forward_path;
+	filing->is_noted[recipient] = true;
+	journal_note(write, event);
+}
+
+/* Where the message came from, then where it went, for each recipient. One whose mailbox another
+ * recipient led to already has a line of his own all the same. */
+static void note(struct write *write, const struct filing *filing)
+{
+	const struct destinations *found = &filing->destinations;
+	struct journal_event received = filing->origin;
+
+	received.blob_id = filing->blob_id;
+	received.size_octets = filing_size_octets(filing);
+	received.sender = said(filing->envelope.reverse_path);
+	received.message_id = intake_message_id(filing->intake);
+	journal_note(write, &received);
+	memset(filing->is_noted, 0, found->recipient_count * sizeof(*filing->is_noted));
+	for (size_t i = 0; i < found->account_count; i++) {
+		struct journal_event filed = {
+			.kind = JOURNAL_FILED,
+			.account_id = found->account_ids[i],
+			.mailbox_id = filing->inbox_ids[i],
+			.uid = filing->uids[i],
+		};
+		note_recipient(write, filing, &filed, found->account_recipients[i]);
+	}
+	for (size_t i = 0; i < found->remote_count; i++) {
+		struct journal_event queued = { .kind = JOURNAL_QUEUED };
+		if (!found->remotes[i].is_recipient)
+			queued.host = found->remotes[i].address;
+		note_recipient(write, filing, &queued, found->remotes[i].recipient);
+	}
+	for (size_t i = 0; i < found->recipient_count; i++)
+		if (!filing->is_noted[i])
+			note_recipient(write, filing,
+				       &(struct journal_event){ .kind = JOURNAL_FILED }, i);
+}
+
+/* ---- the job ---- */
+
 static enum err run_job(struct write *write, struct job *job)
 {
 	struct filing *filing = CONTAINER_OF(job, struct filing, job);
@@ -232,8 +304,8 @@ static enum err run_job(struct write *write, struct job *job)
 		.size_octets = filing_size_octets(filing),
 	};
 	for (size_t i = 0; err == ERR_OK && i < filing->destinations.account_count; i++) {
-		uint32_t uid;
-		err = message_append(write, filing->inbox_ids[i], &entry, NULL, 0, &uid);
+		err = message_append(write, filing->inbox_ids[i], &entry, NULL, 0,
+				     &filing->uids[i]);
 		if (err != ERR_OK && !err_is_store_failure(err))
 			err = contradiction("mailbox", err);
 	}
@@ -250,6 +322,8 @@ static enum err run_job(struct write *write, struct job *job)
 	}
 	if (err == ERR_OK && filing->also)
 		err = filing->also(write, filing->user);
+	if (err == ERR_OK && filing->origin.kind)
+		note(write, filing);
 	return err;
 }
 
@@ -275,6 +349,10 @@ static enum err find_inboxes(struct filing *filing)
 
 	filing->inbox_ids = arena_alloc_array(&filing->arena, filing->destinations.account_count,
 					      sizeof(*filing->inbox_ids));
+	filing->uids = arena_alloc_array(&filing->arena, filing->destinations.account_count,
+					 sizeof(*filing->uids));
+	filing->is_noted = arena_alloc_array(&filing->arena, filing->destinations.recipient_count,
+					     sizeof(*filing->is_noted));
 	for (size_t i = 0; err == ERR_OK && i < filing->destinations.account_count; i++) {
 		err = mailbox_find(read, filing->destinations.account_ids[i], SLICE("INBOX"),
 				   &arena, &mailbox);

@@ -5,6 +5,7 @@
 #include "mda/recipient.h"
 #include "runtime/envelope.h"
 #include "storage/blob.h"
+#include "storage/journal.h"
 
 struct filing;
 
@@ -24,6 +25,11 @@ const struct destinations *filing_destinations(const struct filing *filing);
 /* Something more for the same transaction: runs last; what it refuses, refuses all. It is given
  * filing_new()'s `user`, and may run more than once, as a job does. */
 void filing_set_also(struct filing *filing, enum err (*also)(struct write *write, void *user));
+/* For the journal: service, connection, client and login of where the message came from. Without
+ * this nothing is noted. */
+void filing_set_origin(struct filing *filing, const struct journal_event *origin);
+/* The Message-ID, once the commit was asked for; ptr NULL: none, or not known. */
+struct slice filing_message_id(const struct filing *filing);
 /* As intake_feed(). */
 bool filing_feed(struct filing *filing, struct slice octets);
 uint64_t filing_size_octets(const struct filing *filing);

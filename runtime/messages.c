@@ -10,6 +10,7 @@ enum {
 	AUTHORIZE_AS_MAX_OCTETS = 255,
 	LOGIN_MAX_OCTETS = 255,
 	PASSWORD_MAX_OCTETS = 1024,
+	CLIENT_NAME_MAX_OCTETS = 255,
 	TAG_MAX_OCTETS = 256,
 	TYPED_MAX_OCTETS = 64 * 1024,
 };
@@ -45,6 +46,15 @@ static bool take_protocol(struct cursor *c, enum mail_protocol *protocol_out)
 	if (!take_u8(c, &number) || number > PROTOCOL_POP3)
 		return false;
 	*protocol_out = (enum mail_protocol)number;
+	return true;
+}
+
+static bool take_service(struct cursor *c, enum config_service *service_out)
+{
+	uint8_t number;
+	if (!take_u8(c, &number) || number >= SERVICE_COUNT)
+		return false;
+	*service_out = (enum config_service)number;
 	return true;
 }
 
@@ -186,6 +196,8 @@ bool recipient_verdict_decode(struct slice payload, enum recipient_verdict *verd
 void transaction_encode(const struct transaction_message *m, struct buffer *out)
 {
 	add_client(out, &m->client);
+	buffer_add_byte(out, (uint8_t)m->service);
+	buffer_add_block(out, slice_sub(m->client_name, 0, CLIENT_NAME_MAX_OCTETS));
 	add_token(out, &m->token);
 	envelope_encode(&m->envelope, out);
 	buffer_add(out, m->envelope.recipients);
@@ -194,8 +206,9 @@ void transaction_encode(const struct transaction_message *m, struct buffer *out)
 bool transaction_decode(struct slice payload, struct transaction_message *m_out)
 {
 	struct cursor c = cursor_of(payload);
-	return take_client(&c, &m_out->client) && take_token(&c, &m_out->token) &&
-	       envelope_decode(cursor_rest(&c), &m_out->envelope);
+	return take_client(&c, &m_out->client) && take_service(&c, &m_out->service) &&
+	       take_limited(&c, CLIENT_NAME_MAX_OCTETS, &m_out->client_name) &&
+	       take_token(&c, &m_out->token) && envelope_decode(cursor_rest(&c), &m_out->envelope);
 }
 
 void credit_encode(uint32_t octets, struct buffer *out)

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/buffer.h"
+#include "base/config.h"
 #include "base/err.h"
 #include "runtime/envelope.h"
 #include "runtime/peer.h"
@@ -107,6 +108,8 @@ bool recipient_verdict_decode(struct slice payload, enum recipient_verdict *verd
  * up again by the back. */
 struct transaction_message {
 	struct client_info client;
+	enum config_service service;
+	struct slice client_name; /* what EHLO or HELO said; at most 255 octets */
 	struct token token;
 	struct envelope envelope;
 };

@@ -68,20 +68,6 @@ static void peer_free(struct front_peer *peer)
 	free(peer);
 }
 
-/* What the front may know is what strangers do: an event of it never says that a message was
- * filed, or for whom. */
-static bool take_event(struct store *store, struct slice payload)
-{
-	struct journal_event event;
-	if (!journal_event_decode(payload, &event) || !journal_kind_is_strangers(event.kind))
-		return false;
-	event.time_unix_ms = 0;
-	event.more = event.blob_id = event.mailbox_id = event.queue_id = event.notice = 0;
-	event.account_id = event.uid = 0;
-	journal_tell(store, &event);
-	return true;
-}
-
 static void on_message(struct channel *channel, uint16_t type, uint32_t conversation,
 		       struct slice payload, int fd)
 {
@@ -94,7 +80,7 @@ static void on_message(struct channel *channel, uint16_t type, uint32_t conversa
 		good = login_desk_message(peer->desk, type, conversation, payload, fd);
 		break;
 	case MESSAGE_EVENT:
-		good = fd < 0 && take_event(peer->owner->back.store, payload);
+		good = fd < 0 && journal_tell_strangers(peer->owner->back.store, payload);
 		if (fd >= 0)
 			close(fd);
 		break;

@@ -63,6 +63,13 @@ static void log_refusal(struct gate *gate, const struct peer *peer, const char *
 	}
 	gate->told_ms = now_ms;
 	peer_format(peer, text);
+	const struct journal_event event = {
+		.kind = JOURNAL_TURNED_AWAY,
+		.service = slice_cstr(config_service_name(gate->service)),
+		.peer = *peer,
+		.why = slice_cstr(why),
+	};
+	link_note(gate->owner->front.link, &event);
 	log_warning(NULL, EVENT("connection-refused"),
 		    WORD("service", config_service_name(gate->service)), CSTR("peer", text),
 		    WORD("why", why), NUM("more", gate->untold));

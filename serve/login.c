@@ -25,6 +25,7 @@
 #include "runtime/messages.h"
 #include "runtime/pool.h"
 #include "storage/account.h"
+#include "storage/journal.h"
 
 enum {
 	TOKENS_MAX = 65536,
@@ -61,6 +62,8 @@ struct check {
 	uint32_t conversation;
 	enum mail_protocol protocol;
 	struct peer peer;
+	uint32_t conn_id;
+	bool secure;
 	struct log log;
 	struct timer *delay;
 	struct work work;
@@ -166,10 +169,27 @@ static void answer(struct channel *channel, uint32_t conversation, enum err outc
 	buffer_wipe(&payload);
 }
 
+static void note(const struct check *check, enum err outcome)
+{
+	struct journal_event event = {
+		.kind = outcome == ERR_OK ? JOURNAL_SIGNED_IN : JOURNAL_SIGN_IN_REFUSED,
+		.service = slice_cstr(protocol_word(check->protocol)),
+		.conn_id = check->conn_id,
+		.peer = check->peer,
+		.secure = check->secure,
+		.login = check->user,
+		.account_id = check->account_id,
+	};
+	if (outcome != ERR_OK)
+		event.why = slice_cstr(outcome == ERR_BUSY ? "throttled" : err_word(outcome));
+	journal_tell(check->back->store, &event);
+}
+
 static void check_answer(struct check *check, enum err outcome)
 {
 	struct token token = { { 0 } };
 	char peer[PEER_TEXT_MAX];
+	note(check, outcome);
 	peer_format(&check->peer, peer);
 	if (outcome == ERR_OK) {
 		struct token_owner owner = { .account_id = check->account_id,
@@ -315,6 +335,8 @@ static bool take_authenticate(struct login_desk *desk, uint32_t conversation, st
 	check->conversation = conversation;
 	check->protocol = message.protocol;
 	check->peer = message.client.peer;
+	check->conn_id = message.client.conn_id;
+	check->secure = message.client.secure;
 	snprintf(check->log.conn, sizeof(check->log.conn), "%s-%x", protocol_word(message.protocol),
 		 message.client.conn_id);
 	check->password = arena_copy(&check->arena, message.password);

@@ -15,6 +15,7 @@
 #include "mda/filing.h"
 #include "mda/submission.h"
 #include "storage/back.h"
+#include "storage/journal.h"
 
 enum {
 	BUCKETS = 256,
@@ -34,6 +35,7 @@ struct transaction {
 	char login[256];	       /* empty: mail from a stranger */
 	struct submission *submission; /* NULL: likewise */
 	uint64_t received_octets;
+	struct journal_event origin;
 	struct filing *filing;
 	uint64_t size_max_octets;
 	uint32_t uncredited_octets;
@@ -113,9 +115,30 @@ static void send_filed(struct smtpd_back *smtpd, uint32_t conversation, enum err
 	buffer_free(&payload);
 }
 
+/* One event for each recipient, as in note.c. */
+static void note_not_filed(struct transaction *t, enum err outcome)
+{
+	enum { RECIPIENTS_NOTED_MAX = 20 };
+	struct slice recipients = t->envelope.recipients;
+	struct envelope_recipient recipient;
+	struct journal_event event = t->origin;
+
+	event.kind = JOURNAL_NOT_FILED;
+	event.message_id = filing_message_id(t->filing);
+	event.size_octets = filing_size_octets(t->filing);
+	event.sender = t->envelope.reverse_path.ptr ? t->envelope.reverse_path : SLICE("");
+	event.why = slice_cstr(err_word(outcome));
+	for (unsigned i = 0;
+	     i < RECIPIENTS_NOTED_MAX && envelope_next_recipient(&recipients, &recipient); i++) {
+		event.recipient = recipient.forward_path;
+		journal_tell(t->smtpd->back->store, &event);
+	}
+}
+
 /* Answers before the commit was asked for: there is no sense in sending more. */
 static void transaction_fail(struct transaction *t, enum err outcome)
 {
+	note_not_filed(t, outcome);
 	log_info(&t->log, EVENT("transaction-refused"), WORD("why", err_word(outcome)));
 	send_filed(t->smtpd, t->conversation, outcome, 0);
 	transaction_free(t);
@@ -235,6 +258,7 @@ static void on_filed(void *user, enum err outcome, uint64_t blob_id)
 			log_info(&t->log, HEX("msg", blob_id), EVENT("filed"),
 				 TEXT("to", recipient.forward_path));
 	} else {
+		note_not_filed(t, outcome);
 		log_info(&t->log, EVENT("not-filed"), WORD("why", err_word(outcome)),
 			 NUM("size_octets", filing_size_octets(t->filing)),
 			 NUM("rcpts", t->envelope.recipient_count));
@@ -312,12 +336,25 @@ static bool on_transaction(struct smtpd_back *smtpd, uint32_t conversation, stru
 	t->conversation = conversation;
 	snprintf(t->log.conn, sizeof(t->log.conn), "smtp-%x", (unsigned)message.client.conn_id);
 	envelope_copy(&message.envelope, &t->arena, &t->envelope);
+	t->origin = (struct journal_event){
+		.kind = JOURNAL_RECEIVED,
+		.service = slice_cstr(config_service_name(message.service)),
+		.conn_id = message.client.conn_id,
+		.peer = message.client.peer,
+		.secure = message.client.secure,
+		.client_name = arena_copy(&t->arena, message.client_name),
+	};
 	t->size_max_octets = config->message_size_octets + TRACE_MAX_OCTETS;
 	t->filing = filing_new(smtpd->back->store, smtpd->back->loop, &t->envelope, on_filed,
 			       on_room, t);
 	enum err err = check_envelope(t, &message.token);
-	if (err != ERR_OK)
+	if (t->login[0])
+		t->origin.login = slice_cstr(t->login);
+	if (err != ERR_OK) {
 		transaction_fail(t, err);
+		return true;
+	}
+	filing_set_origin(t->filing, &t->origin);
 	return true;
 }
 

@@ -175,6 +175,7 @@ enum step smtp_dispatch(struct smtp_session *s, struct slice line)
 	struct cursor args = cursor_of(slice_sub(line, verb_len, line.len));
 	const struct smtp_command *command = find_command(slice_sub(line, 0, verb_len));
 	skip_blanks(&args);
+	s->verb = command ? command->verb : SLICE_NONE;
 	if (!smtp_allows(s, LIMIT_COMMANDS)) {
 		smtp_reply(s, REPLY_TOO_FAST);
 		return smtp_close(s, "too-fast");

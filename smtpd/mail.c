@@ -90,8 +90,8 @@ static enum step rcpt_answered(struct smtp_session *s)
 			 TEXT("from", s->transaction.envelope.reverse_path),
 			 NUM("code", smtp_reply_code(reply)));
 	}
-	buffer_free(&s->asked_recipient);
 	smtp_reply(s, reply);
+	buffer_free(&s->asked_recipient);
 	return STEP_AGAIN;
 }
 
@@ -166,6 +166,8 @@ enum step smtp_rcpt(struct smtp_session *s, struct cursor *args)
 		goto refuse;
 	if ((refusal = take_rcpt_parameters(s, args, &s->command_arena, &recipient)) != REPLY_NONE)
 		goto refuse;
+	recipient.forward_path = path_text(&address, &s->command_arena);
+	envelope_encode_recipient(&recipient, &s->asked_recipient);
 	if (!s->transaction.envelope.is_utf8 && !address_is_ascii(&address)) {
 		refusal = REPLY_RCPT_NOT_ASCII;
 		goto refuse;
@@ -176,10 +178,7 @@ enum step smtp_rcpt(struct smtp_session *s, struct cursor *args)
 		refusal = REPLY_TOO_MANY_UNKNOWN;
 		goto refuse;
 	}
-	recipient.forward_path = path_text(&address, &s->command_arena);
-	envelope_encode_recipient(&recipient, &s->asked_recipient);
 	if (!has_room_for(s, s->asked_recipient.len)) {
-		buffer_free(&s->asked_recipient);
 		refusal = REPLY_TOO_MANY_RECIPIENTS;
 		goto refuse;
 	}
@@ -191,5 +190,6 @@ enum step smtp_rcpt(struct smtp_session *s, struct cursor *args)
 
 refuse:
 	smtp_reply(s, refusal);
+	buffer_free(&s->asked_recipient);
 	return STEP_AGAIN;
 }

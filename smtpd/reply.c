@@ -13,6 +13,7 @@
 enum {
 	COUNTS = 1,	/* the client's mistake: so many, and the connection ends */
 	NAMES_HOST = 2, /* section 4.2.2: the domain is the first word of the text */
+	NOTED = 4,	/* the journal hears of it in another way: no refusal is noted */
 };
 
 struct reply {
@@ -66,9 +67,9 @@ static const struct reply replies[REPLY_COUNT] = {
 	[REPLY_SASL_MALFORMED] = { "501", "5.5.2", "Cannot decode the response", COUNTS },
 	[REPLY_SASL_LINE_TOO_LONG] = { "500", "5.5.6", "Authentication exchange line is too long",
 				       COUNTS },
-	[REPLY_SIGN_IN_DENIED] = { "535", "5.7.8", "Authentication credentials invalid" },
-	[REPLY_SIGN_IN_LATER] = { "454", "4.7.0", "Too many attempts, try again later" },
-	[REPLY_SIGN_IN_FAILED] = { "454", "4.7.0", "Temporary authentication failure" },
+	[REPLY_SIGN_IN_DENIED] = { "535", "5.7.8", "Authentication credentials invalid", NOTED },
+	[REPLY_SIGN_IN_LATER] = { "454", "4.7.0", "Too many attempts, try again later", NOTED },
+	[REPLY_SIGN_IN_FAILED] = { "454", "4.7.0", "Temporary authentication failure", NOTED },
 
 	[REPLY_SENDER_NOT_ASCII] = { "550", "5.6.7", "A sender in UTF-8 wants SMTPUTF8 on MAIL",
 				     COUNTS },
@@ -114,15 +115,16 @@ static const struct reply replies[REPLY_COUNT] = {
 	[REPLY_TOO_FAST] = { "421", "4.7.0", "Too many commands from your address, try again later",
 			     NAMES_HOST },
 	[REPLY_TOO_MANY_ERRORS] = { "421", "4.7.0", "Too many errors, closing connection",
-				    NAMES_HOST },
+				    NAMES_HOST | NOTED },
 	[REPLY_TOO_MANY_SIGN_INS] = { "421", "4.7.0",
-				      "Too many failed attempts, closing connection", NAMES_HOST },
-	[REPLY_TIMEOUT] = { "421", "4.4.2", "Timeout, closing connection", NAMES_HOST },
+				      "Too many failed attempts, closing connection",
+				      NAMES_HOST | NOTED },
+	[REPLY_TIMEOUT] = { "421", "4.4.2", "Timeout, closing connection", NAMES_HOST | NOTED },
 	[REPLY_SHUTDOWN] = { "421", "4.3.2", "Service shutting down, closing connection",
-			     NAMES_HOST },
+			     NAMES_HOST | NOTED },
 };
 
-void smtp_reply_about(struct smtp_session *s, enum smtp_reply_name name, struct slice detail)
+static void say(struct smtp_session *s, enum smtp_reply_name name, struct slice detail)
 {
 	assert(name > REPLY_NONE && name < REPLY_COUNT);
 	const struct reply *reply = &replies[name];
@@ -149,6 +151,20 @@ void smtp_reply_about(struct smtp_session *s, enum smtp_reply_name name, struct 
 	/* Beyond what its address may have in an hour, this one ends the connection. */
 	if (reply->flags & COUNTS && !smtp_allows(s, LIMIT_ERRORS))
 		s->errors = s->front->config->protocol_errors;
+}
+
+void smtp_say(struct smtp_session *s, enum smtp_reply_name name)
+{
+	say(s, name, SLICE_NONE);
+}
+
+void smtp_reply_about(struct smtp_session *s, enum smtp_reply_name name, struct slice detail)
+{
+	size_t at = s->session.out.len;
+
+	say(s, name, detail);
+	if (replies[name].code[0] >= '4' && !(replies[name].flags & NOTED))
+		smtp_note_refusal(s, slice_sub(buffer_slice(&s->session.out), at, SIZE_MAX));
 }
 
 void smtp_reply(struct smtp_session *s, enum smtp_reply_name name)

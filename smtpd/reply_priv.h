@@ -85,10 +85,13 @@ enum smtp_reply_name {
 	REPLY_COUNT,
 };
 
-/* Queues the reply; one that is the client's mistake is counted. */
+/* Queues the reply; one that is the client's mistake is counted, and a refusal is told to the
+ * journal. */
 void smtp_reply(struct smtp_session *s, enum smtp_reply_name name);
 /* With `detail` behind its text, printable. */
 void smtp_reply_about(struct smtp_session *s, enum smtp_reply_name name, struct slice detail);
+/* The same without a word to the journal. */
+void smtp_say(struct smtp_session *s, enum smtp_reply_name name);
 /* The code alone: for the log. */
 unsigned smtp_reply_code(enum smtp_reply_name name);
 

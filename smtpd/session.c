@@ -221,6 +221,7 @@ static void free_session(struct session *session)
 	struct smtp_session *s = smtp_of(session);
 
 	smtp_reset(s);
+	smtp_note_end(s);
 	smtp_sign_out(s);
 	log_info(&session->log, EVENT("closed"), WORD("why", s->closed_why),
 		 NUM("accepted", s->accepted));

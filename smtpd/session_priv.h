@@ -51,6 +51,7 @@ struct smtp_transaction {
 	enum smtp_reply_name refusal; /* REPLY_NONE, or what the end of the data will get */
 	bool is_begun;		      /* the first octet of content has come */
 	bool is_open;		      /* the back holds it: answered() will be called */
+	bool is_noted;		      /* the back has told the journal how it ended */
 	bool is_committing;	      /* the last octet has gone, answered() is the verdict */
 	bool waits_for_credit;	      /* the job that is out */
 };
@@ -109,6 +110,7 @@ struct smtp_session {
 	enum step (*resume)(struct smtp_session *s); /* goes on when the job has come home */
 	struct buffer held_out;			     /* replies that wait for the rest of a group */
 	struct buffer asked_recipient;		     /* of RCPT, encoded */
+	struct slice verb; /* of the command under way, for the journal; a constant */
 	enum recipient_verdict verdict;
 	enum err outcome; /* of AUTH or of the transaction */
 	uint64_t message_id;
@@ -159,6 +161,11 @@ enum smtp_extension {
 bool smtp_offers(const struct smtp_session *s, enum smtp_extension extension);
 /* The lines of EHLO's answer between the first and the last. */
 void smtp_announce(const struct smtp_session *s, struct buffer *out);
+
+/* note.c: what the journal is told. `reply` is the line as it is sent. */
+void smtp_note_refusal(struct smtp_session *s, struct slice reply);
+/* The connection is over. */
+void smtp_note_end(struct smtp_session *s);
 
 /* commands.c */
 enum step smtp_dispatch(struct smtp_session *s, struct slice line);

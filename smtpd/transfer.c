@@ -58,6 +58,7 @@ static void on_filed(struct question *question, enum err err, struct slice paylo
 	if (err != ERR_OK || !filed_decode(payload, &message))
 		message = (struct filed_message){ .outcome = ERR_UNAVAILABLE };
 	s->outcome = message.outcome;
+	s->transaction.is_noted = message.outcome != ERR_UNAVAILABLE;
 	s->message_id = message.message_id;
 	s->transaction.is_open = false;
 	if (!s->transaction.is_committing) {
@@ -128,6 +129,8 @@ static void begin(struct smtp_session *s)
 	struct smtp_transaction *t = &s->transaction;
 	struct transaction_message message = {
 		.client = s->client,
+		.service = s->service,
+		.client_name = slice_cstr(s->client_name),
 		.token = s->token,
 		.envelope = t->envelope,
 	};
@@ -180,10 +183,13 @@ static void refuse_all(struct smtp_session *s, enum smtp_reply_name refusal)
 {
 	uint32_t due = answers_due(s);
 
-	smtp_reply(s, refusal);
+	if (s->transaction.is_noted)
+		smtp_say(s, refusal);
+	else
+		smtp_reply(s, refusal);
 	unsigned errors = s->errors;
 	while (--due > 0)
-		smtp_reply(s, refusal);
+		smtp_say(s, refusal);
 	s->errors = errors;
 }
 

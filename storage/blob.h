@@ -21,6 +21,9 @@ struct intake *intake_new(struct store *store, struct loop *loop, void (*room)(v
  * room() is called. Line ends are CRLF already. */
 bool intake_feed(struct intake *intake, struct slice octets);
 uint64_t intake_size_octets(const struct intake *intake);
+/* After intake_finish(): the Message-ID with its angle brackets, at most so long; ptr NULL: none. */
+enum { INTAKE_MESSAGE_ID_MAX_OCTETS = 255 };
+struct slice intake_message_id(const struct intake *intake);
 /* The end of the message: last chunk, digest. When room() has been called for all that
  * intake_feed() refused, or nothing was refused, the intake may go into a job at once.
  * Returns ERR_OK, or what went wrong with a chunk on the way (ERR_FULL, ERR_DISK). */

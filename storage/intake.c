@@ -42,6 +42,8 @@ struct intake {
 	void *user;
 	struct arena arena; /* of the structure */
 	struct mime_parser *parser;
+	uint8_t *message_id; /* from the end on; NULL: none */
+	size_t message_id_octets;
 	struct buffer raw; /* the chunk that fills */
 	struct buffer held[HELD_MAX + 1], digest;
 	size_t held_count;
@@ -234,6 +236,12 @@ enum err intake_finish(struct intake *intake)
 	assert(intake->parser && intake->raw.len < BLOB_CHUNK_OCTETS);
 	struct mime_part *root = mime_parser_finish(&intake->parser);
 	struct buffer digest = { 0 };
+	if (root->envelope->message_id.ptr) {
+		struct slice id =
+			slice_sub(root->envelope->message_id, 0, INTAKE_MESSAGE_ID_MAX_OCTETS);
+		intake->message_id = heap_copy(id.ptr, id.len);
+		intake->message_id_octets = id.len;
+	}
 	digest_encode(root, &digest);
 	digest_compress(intake->store, buffer_slice(&digest), intake->size_octets, &intake->digest);
 	buffer_free(&digest);
@@ -243,6 +251,11 @@ enum err intake_finish(struct intake *intake)
 			       &intake->held[intake->held_count++]);
 	buffer_free(&intake->raw);
 	return intake->err;
+}
+
+struct slice intake_message_id(const struct intake *intake)
+{
+	return slice_of(intake->message_id, intake->message_id_octets);
 }
 
 /* Why the chunks are not all there. Their jobs ran before this one, and their outcomes are
@@ -335,6 +348,7 @@ static void intake_destroy(struct intake *intake)
 	if (intake->blob_id != 0)
 		discard(intake->store, intake->loop, intake->blob_id);
 	mime_parser_free(&intake->parser);
+	free(intake->message_id);
 	arena_fini(&intake->arena);
 	buffer_free(&intake->raw);
 	for (size_t i = 0; i < ARRAY_LEN(intake->held); i++)

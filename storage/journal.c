@@ -8,11 +8,11 @@
 
 #include "base/clock.h"
 #include "base/heap.h"
+#include "storage/journal_gather_priv.h"
 #include "storage/writer_priv.h"
 
 enum {
 	ROW_FULL_OCTETS = 1000,
-	TOLD_MAX_OCTETS = 256 * 1024, /* that wait for a batch */
 	TELL_DELAY_MS = 1000,
 	LENGTH_OCTETS = 2, /* before each event */
 };
@@ -20,14 +20,13 @@ enum {
 struct journal {
 	atomic_uint days;
 	_Atomic uint64_t size_octets;
-	pthread_mutex_t lock;
-	struct buffer told; /* as write->events */
+	struct gather *gather;
 };
 
 struct journal *journal_new(void)
 {
 	struct journal *journal = heap_alloc(sizeof(*journal));
-	pthread_mutex_init(&journal->lock, NULL);
+	journal->gather = gather_new();
 	return journal;
 }
 
@@ -35,8 +34,7 @@ void journal_free(struct journal **journal)
 {
 	if (!*journal)
 		return;
-	buffer_free(&(*journal)->told);
-	pthread_mutex_destroy(&(*journal)->lock);
+	gather_free(&(*journal)->gather);
 	free(*journal);
 	*journal = NULL;
 }
@@ -76,13 +74,22 @@ void journal_tell(struct store *store, const struct journal_event *event)
 		return;
 	if (timed.time_unix_ms == 0)
 		timed.time_unix_ms = clock_unix_ms();
-	pthread_mutex_lock(&journal->lock);
-	bool is_first = journal->told.len == 0;
-	if (journal->told.len < TOLD_MAX_OCTETS)
-		add_event(&journal->told, &timed);
-	pthread_mutex_unlock(&journal->lock);
-	if (is_first)
+	if (gather_add(journal->gather, &timed, atomic_load(&journal->days),
+		       atomic_load(&journal->size_octets)))
 		writer_look_in(store, TELL_DELAY_MS);
+}
+
+/* What a front may know is what strangers do: no event of it says that a message was filed. */
+bool journal_tell_strangers(struct store *store, struct slice octets)
+{
+	struct journal_event event;
+	if (!journal_event_decode(octets, &event) || !journal_kind_is_strangers(event.kind))
+		return false;
+	event.time_unix_ms = event.next_unix_ms = 0;
+	event.more = event.blob_id = event.mailbox_id = event.queue_id = event.notice = 0;
+	event.account_id = event.uid = 0;
+	journal_tell(store, &event);
+	return true;
 }
 
 /* ---- with the commit ---- */
@@ -126,13 +133,9 @@ static enum err rows_put(struct write *write, struct slice events)
 enum err journal_flush(struct write *write)
 {
 	struct store *store = write->store;
-	struct journal *journal = store->journal;
 	/* Where room is short, it is for mail. */
-	if (store->writer && is_on(store) && !store->space_low) {
-		pthread_mutex_lock(&journal->lock);
-		write->told = journal->told;
-		journal->told = (struct buffer){ 0 };
-		pthread_mutex_unlock(&journal->lock);
+	if (is_on(store) && !store->space_low) {
+		write->told = gather_take(store->journal->gather);
 		buffer_add(&write->events, buffer_slice(&write->told));
 	}
 	return write->events.len > 0 ? rows_put(write, buffer_slice(&write->events)) : ERR_OK;
@@ -140,13 +143,7 @@ enum err journal_flush(struct write *write)
 
 void journal_give_back(struct write *write)
 {
-	struct journal *journal = write->store->journal;
-	pthread_mutex_lock(&journal->lock);
-	buffer_add(&write->told, buffer_slice(&journal->told));
-	buffer_free(&journal->told);
-	journal->told = write->told;
-	pthread_mutex_unlock(&journal->lock);
-	write->told = (struct buffer){ 0 };
+	gather_give_back(write->store->journal->gather, &write->told);
 }
 
 static enum err serve_run(struct write *write, struct job *job)
@@ -157,12 +154,17 @@ static enum err serve_run(struct write *write, struct job *job)
 
 void journal_serve(struct store *store)
 {
-	struct journal *journal = store->journal;
 	struct job job = { .run = serve_run };
-	pthread_mutex_lock(&journal->lock);
-	bool is_any = journal->told.len > 0;
-	pthread_mutex_unlock(&journal->lock);
 	/* A failure was logged, and the events wait for the next batch. */
-	if (is_any && store_write_now(store, &job) != ERR_OK)
+	if (is_on(store) && !store->space_low && gather_has_any(store->journal->gather) &&
+	    store_write_now(store, &job) != ERR_OK)
 		log_debug(NULL, EVENT("journal-waits"));
+}
+
+void journal_finish(struct store *store)
+{
+	if (!store->env)
+		return;
+	gather_finish(store->journal->gather);
+	journal_serve(store);
 }

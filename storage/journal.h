@@ -17,3 +17,6 @@ void store_set_journal(struct store *store, unsigned days, uint64_t size_octets)
 void journal_note(struct write *write, const struct journal_event *event);
 /* On any thread of the server: what strangers do, and what was refused. */
 void journal_tell(struct store *store, const struct journal_event *event);
+/* The same with an event that a front has told, as octets. False: it is none, or none that a front
+ * may tell. */
+bool journal_tell_strangers(struct store *store, struct slice octets);

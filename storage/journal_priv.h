@@ -12,3 +12,5 @@ enum err journal_flush(struct write *write) MUST_USE;
 void journal_give_back(struct write *write);
 /* What was told and no batch has taken along goes in one of its own. */
 void journal_serve(struct store *store);
+/* At the end, when the writer has stopped. */
+void journal_finish(struct store *store);

@@ -237,6 +237,7 @@ void store_close(struct store **store_at)
 	if (store->mode == STORE_SERVE && store->jobs > 0)
 		log_info(NULL, EVENT("writer-stopped"), NUM("jobs", store->jobs),
 			 NUM("batches", store->batches), NUM("failed", store->failed_batches));
+	journal_finish(store);
 	settle(store);
 	while (store->idle_reads) {
 		struct read *read = store->idle_reads;

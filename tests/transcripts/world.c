@@ -16,6 +16,7 @@
 #include "runtime/relay.h"
 #include "runtime/session.h"
 #include "smtpd/smtpd.h"
+#include "storage/journal.h"
 
 enum { DEADLINE_MS = 10000 };
 
@@ -103,6 +104,7 @@ static void back_hears(struct channel *channel, uint16_t type, uint32_t conversa
 			answer_authenticate(world, channel, conversation, &authenticate);
 		break;
 	case MESSAGE_SESSION: good = start_session(world, payload, fd); break;
+	case MESSAGE_EVENT: good = journal_tell_strangers(world->back.store, payload); break;
 	case MESSAGE_FORGET_TOKEN:
 		good = forget_token_decode(payload, &token);
 		if (good)

@@ -254,7 +254,8 @@ static const struct envelope_recipient recipients[] = {
 
 static void encode_transaction(const struct envelope *envelope, struct buffer *out)
 {
-	const struct transaction_message m = { client, token, *envelope };
+	const struct transaction_message m = { client, SERVICE_SUBMISSION,
+					       SLICE("mail.example.net"), token, *envelope };
 	struct buffer encoded = { 0 };
 	for (size_t i = 0; i < ARRAY_LEN(recipients); i++)
 		envelope_encode_recipient(&recipients[i], &encoded);
@@ -272,6 +273,8 @@ static void test_transaction(void **state)
 	assert_exact(&b, decode_transaction);
 	assert_true(transaction_decode(buffer_slice(&b), &got));
 	assert_client(&got.client);
+	assert_int_equal(got.service, SERVICE_SUBMISSION);
+	assert_slice(got.client_name, "mail.example.net");
 	assert_slice(got.envelope.reverse_path, "alice@example.org");
 	assert_true(got.envelope.is_utf8 && got.envelope.requires_tls);
 	assert_int_equal(got.envelope.body, ENVELOPE_BINARYMIME);

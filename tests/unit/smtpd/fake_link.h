@@ -18,6 +18,9 @@ static struct fake_back {
 	struct buffer envelope;	   /* the payload that opened it */
 	unsigned asked_count, abandoned_count, forgotten_count;
 	uint64_t unanswered_octets; /* content since the last credit */
+	unsigned noted_count;	    /* events for the journal, */
+	enum journal_kind noted;    /* and what the last of them says */
+	struct buffer noted_reply, noted_recipient;
 } fake;
 
 bool link_is_up(const struct link *link)
@@ -42,6 +45,22 @@ bool link_tell(struct link *link, enum message_type type, struct slice payload, 
 	assert(token_is_set(&token));
 	fake.forgotten_count++;
 	return true;
+}
+
+void link_note(struct link *link, const struct journal_event *event)
+{
+	struct buffer octets = { 0 };
+	struct journal_event again;
+	journal_event_encode(event, &octets);
+	assert(journal_event_decode(buffer_slice(&octets), &again));
+	assert(journal_kind_is_strangers(again.kind));
+	fake.noted_count++;
+	fake.noted = again.kind;
+	buffer_clear(&fake.noted_reply);
+	buffer_add(&fake.noted_reply, again.reply);
+	buffer_clear(&fake.noted_recipient);
+	buffer_add(&fake.noted_recipient, again.recipient);
+	buffer_free(&octets);
 }
 
 void link_transaction_open(struct link *link, struct question *question, struct slice payload)
@@ -137,5 +156,7 @@ static inline void fake_reset(void)
 {
 	buffer_free(&fake.content);
 	buffer_free(&fake.envelope);
+	buffer_free(&fake.noted_reply);
+	buffer_free(&fake.noted_recipient);
 	fake = (struct fake_back){ .is_away = false };
 }

@@ -415,6 +415,55 @@ static void envelope_of_long_paths_fits(void **state)
 	finish();
 }
 
+static void expect_noted(unsigned count, enum journal_kind kind, const char *reply,
+			 const char *recipient)
+{
+	assert_int_equal(fake.noted_count, count);
+	assert_int_equal(fake.noted, kind);
+	if (!slice_eq(buffer_slice(&fake.noted_reply), slice_cstr(reply)))
+		fail_msg("noted \"%.*s\"", SLICE_ARG(buffer_slice(&fake.noted_reply)));
+	assert_true(slice_eq(buffer_slice(&fake.noted_recipient), slice_cstr(recipient)));
+}
+
+/* Each refusal once, from whoever knows most about it; of a refused message, each recipient. */
+static void journal_hears_of_refusals(void **state)
+{
+	start(SERVICE_SMTP, false);
+	say("NONSENSE\r\n");
+	expect_noted(1, JOURNAL_REFUSED, "500 5.5.1 Command not recognized", "");
+	say("MAIL FROM:<bob@elsewhere.example>\r\nRCPT TO:<nobody@example.org>\r\n");
+	assert_int_equal(fake.noted_count, 1);
+	fake_verdict(RECIPIENT_UNKNOWN);
+	expect_noted(2, JOURNAL_REFUSED, "550 5.1.1 No such mailbox here", "nobody@example.org");
+	say("RCPT TO:<alice@example.org>\r\n");
+	fake_verdict(RECIPIENT_OK);
+	say("RCPT TO:<carol@example.org>\r\n");
+	fake_verdict(RECIPIENT_OK);
+	say("DATA\r\nbare\nline\r\n.\r\n");
+	expect_noted(4, JOURNAL_REFUSED, "554 5.6.0 CR or LF outside of a line end in the message",
+		     "carol@example.org");
+	buffer_clear(&session->session.out);
+	begin_message();
+	say("a: b\r\n.\r\n");
+	fake_filed(ERR_QUOTA); /* which the back notes itself */
+	assert_int_equal(fake.noted_count, 4);
+	leave();
+	expect_noted(5, JOURNAL_LEFT, "", "");
+	fake_reset();
+}
+
+static void journal_hears_nothing_of_what_goes_well(void **state)
+{
+	start(SERVICE_SMTP, false);
+	begin_message();
+	say("a: b\r\n.\r\n");
+	fake_filed(ERR_OK);
+	say("QUIT\r\n");
+	leave();
+	assert_int_equal(fake.noted_count, 0);
+	fake_reset();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -436,6 +485,8 @@ int main(void)
 		cmocka_unit_test(unknown_recipients_have_a_limit),
 		cmocka_unit_test(errors_have_a_limit),
 		cmocka_unit_test(an_accepted_message_makes_known),
+		cmocka_unit_test(journal_hears_of_refusals),
+		cmocka_unit_test(journal_hears_nothing_of_what_goes_well),
 	};
 	log_set_level(LOG_ERROR);
 	config = config_parse("test",
