@@ -2,7 +2,7 @@
  * behind one another at its end, a thousand octets to a row, so that pages fill and a commit
  * dirties one leaf more. What was told from outside of a job goes along with the next batch.
  * Runs in the back, and in the admin's process. */
-#include "storage/journal_priv.h"
+#include "storage/journal_index_priv.h"
 
 #include <stdlib.h>
 
@@ -13,14 +13,15 @@
 
 enum {
 	ROW_FULL_OCTETS = 1000,
+	LOOK_SOON_MS = 100,
 	TELL_DELAY_MS = 1000,
-	LENGTH_OCTETS = 2, /* before each event */
 };
 
 struct journal {
 	atomic_uint days;
 	_Atomic uint64_t size_octets;
 	struct gather *gather;
+	atomic_uint fresh_rows; /* since somebody looked whether they make a segment */
 };
 
 struct journal *journal_new(void)
@@ -43,6 +44,12 @@ void store_set_journal(struct store *store, unsigned days, uint64_t size_octets)
 {
 	atomic_store(&store->journal->days, days);
 	atomic_store(&store->journal->size_octets, size_octets);
+}
+
+void journal_bounds(struct store *store, unsigned *days_out, uint64_t *size_octets_out)
+{
+	*days_out = atomic_load(&store->journal->days);
+	*size_octets_out = atomic_load(&store->journal->size_octets);
 }
 
 static bool is_on(const struct store *store)
@@ -94,23 +101,10 @@ bool journal_tell_strangers(struct store *store, struct slice octets)
 
 /* ---- with the commit ---- */
 
-static uint64_t next_number(struct write *write)
-{
-	struct row row;
-	struct key key;
-	uint64_t number = 1;
-	row_open(&row, write_read(write), DB_JOURNAL);
-	key_be64(&key, UINT64_MAX);
-	if (row_seek_before(&row, key_slice(&key)) && row.key.len == 8)
-		number = get_be64(row.key.ptr) + 1;
-	row_close(&row);
-	return number;
-}
-
 static enum err rows_put(struct write *write, struct slice events)
 {
 	struct buffer value = { 0 };
-	uint64_t number = next_number(write);
+	uint64_t number = journal_newest(write_read(write)) + 1;
 	uint64_t now_ms = (uint64_t)clock_unix_ms();
 	enum err err = ERR_OK;
 	while (err == ERR_OK && events.len > 0) {
@@ -124,6 +118,7 @@ static enum err rows_put(struct write *write, struct slice events)
 		buffer_add(&value, slice_sub(events, 0, len));
 		key_be64(&key, number++);
 		err = db_put(write, DB_JOURNAL, key_slice(&key), buffer_slice(&value), PUT_APPEND);
+		write->journal_rows++;
 		events = slice_sub(events, len, events.len);
 	}
 	buffer_free(&value);
@@ -139,6 +134,19 @@ enum err journal_flush(struct write *write)
 		buffer_add(&write->events, buffer_slice(&write->told));
 	}
 	return write->events.len > 0 ? rows_put(write, buffer_slice(&write->events)) : ERR_OK;
+}
+
+void journal_committed(struct write *write)
+{
+	struct journal *journal = write->store->journal;
+	buffer_free(&write->told);
+	if (write->journal_rows == 0)
+		return;
+	unsigned rows = atomic_fetch_add(&journal->fresh_rows, write->journal_rows);
+	if (rows + write->journal_rows >= SEGMENT_ROWS) {
+		atomic_store(&journal->fresh_rows, 0);
+		writer_look_in(write->store, LOOK_SOON_MS);
+	}
 }
 
 void journal_give_back(struct write *write)

@@ -61,7 +61,10 @@
  * journal       number be64, ascending           be64 time (Unix milliseconds); events, each its
  *                                                length (be16) and octets
  *                                                (runtime/journal_event.c)
- * journal-index (journal.c)
+ * journal-index first row's number be64,         header: be64 last row's number, be64 time of the
+ *               PART_HEADER, be32 0              newest row (Unix milliseconds)
+ * (same)        first row's number be64, u8      be32 mark and be16 offset of its row, each, in
+ *               enum journal_part, be32 mark     order: see storage/journal_index_priv.h
  * submission    account be32, SUBMISSION_DAY     be32 day since 1970, messages, new recipients of it
  * (same)        account be32, SUBMISSION_LIMITS  be32 messages, be32 new recipients a day
  * (same)        account be32, SUBMISSION_SENDER, nothing: the account may send as that

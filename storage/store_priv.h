@@ -107,7 +107,8 @@ struct write {
 	struct mailbox_slot *mailboxes[WRITE_BUCKETS];
 	struct change_note *notes;
 	struct queue_note *queue_notes;
-	struct buffer events;  /* for the journal: each its length (be16) and octets */
+	struct buffer events; /* for the journal: each its length (be16) and octets */
+	unsigned journal_rows;
 	struct buffer told;    /* the part of them that others waited with (journal.c) */
 	uint64_t *fresh_blobs; /* committed in this batch, no message refers to them yet */
 	size_t fresh_count, fresh_cap;

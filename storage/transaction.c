@@ -385,7 +385,7 @@ enum err write_commit(struct write *write)
 	}
 	if (err == ERR_OK) {
 		store->wrote = true;
-		buffer_free(&write->told);
+		journal_committed(write);
 		watch_publish(store, write->notes);
 		queue_publish(store, write->queue_notes);
 		if (write->garbage_due_unix != INT64_MAX) {

@@ -18,7 +18,7 @@
 #include "base/heap.h"
 #include "storage/expunged_priv.h"
 #include "storage/garbage_priv.h"
-#include "storage/journal_priv.h"
+#include "storage/journal_index_priv.h"
 
 enum {
 	BATCH_JOBS_MAX = 512,
@@ -199,6 +199,12 @@ static void garbage_serve(struct writer *writer)
 	if (writer->store->mode == STORE_SERVE && wait_ms > 0) {
 		uint64_t expunged_ms = expunged_serve(writer);
 		wait_ms = expunged_ms < wait_ms ? expunged_ms : wait_ms;
+	}
+	if (writer->store->mode == STORE_SERVE && wait_ms > 0) {
+		uint64_t journal_ms;
+		if (journal_step(writer->store, &journal_ms) != ERR_OK)
+			journal_ms = LOOK_EVERY_MS;
+		wait_ms = journal_ms < wait_ms ? journal_ms : wait_ms;
 	}
 	pthread_mutex_lock(&writer->lock);
 	if (wait_ms == 0 && writer->first)
