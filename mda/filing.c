@@ -273,7 +273,7 @@ static void note(struct write *write, const struct filing *filing)
 	}
 	for (size_t i = 0; i < found->remote_count; i++) {
 		struct journal_event queued = { .kind = JOURNAL_QUEUED };
-		if (!found->remotes[i].is_recipient)
+		if (found->remotes[i].via.len > 0)
 			queued.host = found->remotes[i].address;
 		note_recipient(write, filing, &queued, found->remotes[i].recipient);
 	}
