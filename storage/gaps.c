@@ -142,28 +142,68 @@ enum err gaps_add_run(struct write *write, uint64_t mailbox_id, uint32_t first, 
 	return gaps_add(write, mailbox_id, &uids);
 }
 
+enum err gaps_rebuild(struct write *write, uint64_t mailbox_id, uint32_t uidnext)
+{
+	struct ranges gone = { 0 };
+	struct key key;
+	struct row row;
+	struct slice block;
+	enum err err = ERR_OK;
+	uint32_t next = 1;
+	row_open(&row, write_read(write), DB_MAILBOX);
+	for (bool more = entry_seek(&row, mailbox_id, 0); more;
+	     more = entry_next(&row, mailbox_id)) {
+		uint32_t uid = entry_uid(&row);
+		if (uid > next)
+			ranges_add(&gone, next, uid - 1);
+		next = uid < UINT32_MAX ? uid + 1 : uid;
+	}
+	if (next < uidnext)
+		ranges_add(&gone, next, uidnext - 1);
+	key_gaps(&key, mailbox_id, 0);
+	bool more = row_seek(&row, key_slice(&key));
+	while (err == ERR_OK && more && key_is_row(row.key, mailbox_id, ROW_GAPS, &block)) {
+		err = row_delete(&row);
+		more = row_next(&row);
+	}
+	row_close(&row);
+	if (err == ERR_OK)
+		err = write_read(write)->failure;
+	if (err == ERR_OK)
+		err = gaps_add(write, mailbox_id, &gone);
+	ranges_free(&gone);
+	return err;
+}
+
 /* ---- reading ---- */
+
+bool gaps_gone(struct read *read, uint64_t mailbox_id, struct ranges *gone_out)
+{
+	struct key key;
+	struct row row;
+	struct slice block;
+	bool is_good = true;
+	row_open(&row, read, DB_MAILBOX);
+	key_gaps(&key, mailbox_id, 0);
+	for (bool more = row_seek(&row, key_slice(&key));
+	     more && is_good && key_is_row(row.key, mailbox_id, ROW_GAPS, &block);
+	     more = row_next(&row))
+		is_good = gaps_decode(row.value, get_be32(block.ptr), gone_out);
+	row_close(&row);
+	return is_good;
+}
 
 bool gaps_uids(struct read *read, uint64_t mailbox_id, struct ranges *uids_out)
 {
 	struct arena arena = { 0 };
 	struct mailbox_record *record = arena_alloc(&arena, sizeof(*record));
 	struct ranges gone = { 0 };
-	struct key key;
-	struct row row;
-	struct slice block;
 	bool is_good = mailbox_load(read, mailbox_id, &arena, record) == ERR_OK;
 	uint32_t messages = record->mailbox.messages, end = record->mailbox.uidnext;
 	arena_fini(&arena);
 	if (!is_good)
 		return false;
-	row_open(&row, read, DB_MAILBOX);
-	key_gaps(&key, mailbox_id, 0);
-	for (bool more = row_seek(&row, key_slice(&key));
-	     more && is_good && key_is_row(row.key, mailbox_id, ROW_GAPS, &block);
-	     more = row_next(&row))
-		is_good = gaps_decode(row.value, get_be32(block.ptr), &gone);
-	row_close(&row);
+	is_good = gaps_gone(read, mailbox_id, &gone);
 	uint32_t next = 1; /* no UID is 0 (RFC 9051 section 2.3.1.1) */
 	for (uint32_t i = 0; i < gone.count && is_good; i++) {
 		is_good = gone.runs[i].first >= next && gone.runs[i].last < end;

@@ -15,6 +15,10 @@ enum err message_slots(struct write *write, uint64_t mailbox_id, struct mailbox_
 enum err gaps_add(struct write *write, uint64_t mailbox_id, const struct ranges *uids) MUST_USE;
 enum err gaps_add_run(struct write *write, uint64_t mailbox_id, uint32_t first,
 		      uint32_t last) MUST_USE;
+/* Notes anew what its entries show. */
+enum err gaps_rebuild(struct write *write, uint64_t mailbox_id, uint32_t uidnext) MUST_USE;
+/* What the notes say is gone. False: they cannot be read; some of it may have been added. */
+bool gaps_gone(struct read *read, uint64_t mailbox_id, struct ranges *gone_out);
 /* All UIDs of the mailbox, into an empty set. False: not known this way. */
 bool gaps_uids(struct read *read, uint64_t mailbox_id, struct ranges *uids_out);
 /* `sign` 1: the message came, -1: it went. */

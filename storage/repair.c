@@ -150,6 +150,8 @@ enum err repair_mailbox(struct write *write, uint64_t mailbox_id)
 	/* Sessions that have it open hear that something is new, and that the log is no help. */
 	mailbox->highest_modseq = account_next_modseq(write, account);
 	err = log_empty(write, slot);
+	if (err == ERR_OK)
+		err = gaps_rebuild(write, mailbox_id, mailbox->uidnext);
 	mailbox->pruned_modseq = mailbox->highest_modseq;
 	mailbox_slot_dirty(write, slot);
 	write_note(write, mailbox->account_id, mailbox_id);

@@ -38,6 +38,7 @@ static const struct {
 	[WRONG_NUMBERS] = { "wrong-numbers", NULL, "raised to what the messages say" },
 	[WRONG_KEYWORDS] = { "wrong-keywords", NULL, "given a name" },
 	[WRONG_LOG] = { "wrong-log", NULL, "emptied; clients compare their messages once" },
+	[WRONG_GAPS] = { "wrong-gaps", NULL, "noted anew" },
 	[WRONG_ENTRY] = { "wrong-entry", NULL, "put aside in lost+found" },
 	[WRONG_SIZE] = { "wrong-size", NULL, "set right" },
 	[WRONG_EXPUNGED] = { "wrong-expunged", NULL, "set right, or taken off the list" },
@@ -318,7 +319,8 @@ static const struct {
 	[VERIFY_NAMES] = { verify_names, { DB_DOMAIN, DB_ADDRESS, DB_ACCOUNT, DB_MAILBOX_NAME } },
 	[VERIFY_BODIES] = { verify_bodies, { DB_BLOB } },
 	[VERIFY_MAILBOXES] = { verify_mailboxes, { DB_MAILBOX } },
-	[VERIFY_REFERENCES] = { verify_references, { DB_MAILBOX, DB_EXPUNGED, DB_QUEUE, DB_DIGEST } },
+	[VERIFY_REFERENCES] = { verify_references,
+				{ DB_MAILBOX, DB_EXPUNGED, DB_QUEUE, DB_DIGEST } },
 	[VERIFY_ACCOUNTS] = { verify_accounts, { DB_ACCOUNT, DB_SUBMISSION } },
 };
 

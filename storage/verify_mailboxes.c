@@ -29,6 +29,8 @@ struct mailbox_walk {
 	uint64_t account_modseq;
 	bool has_account;
 	struct tally tally;
+	struct ranges gone;	/* as the notes of the gaps say, */
+	const char *gaps_wrong; /* and what is wrong with them; NULL: nothing */
 	struct trouble troubles[TROUBLES_MAX];
 	size_t trouble_count;
 	struct arena arena;
@@ -77,6 +79,8 @@ static void walk_reset(struct mailbox_walk *w)
 {
 	tally_fini(&w->tally);
 	w->tally = (struct tally){ 0 };
+	ranges_free(&w->gone);
+	w->gaps_wrong = NULL;
 	w->trouble_count = 0;
 	arena_reset(&w->arena);
 }
@@ -91,6 +95,21 @@ static bool record_load(struct mailbox_walk *w, uint64_t mailbox_id)
 		account_load(read, w->record.mailbox.account_id, &w->arena, &account) == ERR_OK;
 	w->account_modseq = w->has_account ? account.account.modseq : UINT64_MAX;
 	return true;
+}
+
+/* A gap that is not noted makes a SELECT slower; one that is none would hide a message. */
+static void look_at_gaps(struct mailbox_walk *w, uint64_t mailbox_id)
+{
+	if (!gaps_gone(verify_read(w->v), mailbox_id, &w->gone))
+		w->gaps_wrong = "what is noted of its gaps cannot be read";
+	else if (ranges_last(&w->gone) >= w->record.mailbox.uidnext)
+		w->gaps_wrong = "UIDs are noted as gone that were never given";
+}
+
+static void look_at_gap(struct mailbox_walk *w, uint32_t uid)
+{
+	if (!w->gaps_wrong && ranges_contains(&w->gone, uid))
+		w->gaps_wrong = "a message is noted as gone that is there";
 }
 
 enum walk_outcome { WALK_DONE, WALK_CHANGED, WALK_GONE };
@@ -116,10 +135,12 @@ static enum walk_outcome mailbox_walk(struct mailbox_walk *w, uint64_t mailbox_i
 	if (!record_load(w, mailbox_id))
 		return WALK_GONE;
 	tally_log(&w->tally, verify_read(w->v), &w->record);
+	look_at_gaps(w, mailbox_id);
 	row_open(&row, verify_read(w->v), DB_MAILBOX);
 	bool more = entry_seek(&row, mailbox_id, 0);
 	while (more) {
 		uint32_t uid = entry_uid(&row);
+		look_at_gap(w, uid);
 		if (entry_decode(row.value, uid, &entry)) {
 			tally_entry(&w->tally, row.read, &w->record, &entry);
 			look_at_body(w, row.read, &entry);
@@ -215,6 +236,8 @@ static void tell_record(struct mailbox_walk *w)
 			    "messages have keywords that no name was given to");
 	if (w->tally.log_wrong)
 		verify_tell(v, WRONG_LOG, &place, &fix, "%s", w->tally.log_wrong);
+	if (w->gaps_wrong)
+		verify_tell(v, WRONG_GAPS, &place, &fix, "%s", w->gaps_wrong);
 }
 
 static void mailbox_check(struct mailbox_walk *w, uint64_t mailbox_id)

@@ -367,6 +367,28 @@ static void lose_log_row(struct bed *bed)
 	key_change(&raw.key, bed->inbox_id, entry_of(bed, "INBOX", 4).modseq);
 	raw_write(bed, &raw);
 }
+static void put_gap(struct bed *bed, uint8_t form, uint32_t uid)
+{
+	struct raw raw = { .db = DB_MAILBOX };
+	buffer_add_byte(&raw.value, RECORD_VERSION);
+	buffer_add_byte(&raw.value, form);
+	buffer_add_be32(&raw.value, uid);
+	buffer_add_be32(&raw.value, uid);
+	key_gaps(&raw.key, bed->inbox_id, 0);
+	raw_write(bed, &raw);
+}
+static void false_gap(struct bed *bed)
+{
+	put_gap(bed, GAPS_RUNS, 2);
+}
+static void future_gap(struct bed *bed)
+{
+	put_gap(bed, GAPS_RUNS, 6000);
+}
+static void damage_gaps(struct bed *bed)
+{
+	put_gap(bed, 7, 6);
+}
 static void wrong_usage(struct bed *bed)
 {
 	put_account(bed, 77, 0);
@@ -575,6 +597,9 @@ static const struct {
 	{ "low UIDNEXT", low_uidnext, WRONG_NUMBERS, 0, "alice@example.org Archive" },
 	{ "damaged log", damage_log, WRONG_LOG, 0, "alice@example.org INBOX" },
 	{ "lost log row", lose_log_row, WRONG_LOG, 0, "alice@example.org INBOX" },
+	{ "false gap", false_gap, WRONG_GAPS, 0, "alice@example.org INBOX" },
+	{ "future gap", future_gap, WRONG_GAPS, 0, "alice@example.org INBOX" },
+	{ "damaged gaps", damage_gaps, WRONG_GAPS, 0, "alice@example.org INBOX" },
 	{ "wrong usage", wrong_usage, WRONG_USAGE, 0, "alice@example.org " },
 	{ "wrong name count", wrong_name_count, WRONG_USAGE, 0, "alice@example.org " },
 	{ "high reference", high_reference, WRONG_REFERENCES, 0, NULL },
