@@ -34,6 +34,10 @@ void content_blob_fini(struct content_blob *blob);
  * no chunk is decompressed twice. */
 uint64_t content_piece_octets(struct octet_range range);
 
+/* How much of a header is read when its fields are asked for: one that is larger was made to be
+ * a burden, and is known by its first part. */
+enum { CONTENT_HEADER_MAX_OCTETS = 8 * 1024 * 1024 };
+
 /* False for a Content-Transfer-Encoding that nobody here can undo (RFC 3516 UNKNOWN-CTE). */
 bool content_encoding_is_known(struct slice encoding);
 /* True for charsets whose characters are two or four octets: a LF octet is no line end then. */

@@ -10,6 +10,7 @@
 #include "imapd/bodystructure_priv.h"
 #include "imapd/envelope_priv.h"
 #include "imapd/object_id_priv.h"
+#include "imapd/preview_priv.h"
 #include "imapd/respond_priv.h"
 #include "mail/date.h"
 #include "mail/digest.h"
@@ -190,6 +191,21 @@ static enum err read_range(struct answering *a, uint64_t offset, uint64_t octets
 	return a->answer->blob.source.read(&a->answer->blob.source, offset, octets, a->out);
 }
 
+static enum answer_progress put_preview(struct answering *a)
+{
+	struct fetch_answer *answer = a->answer;
+	struct buffer preview = { 0 };
+	enum err err = load_structure(a);
+	if (err == ERR_OK)
+		err = preview_make(answer->root, &answer->blob.source, &preview, a->spent);
+	if (err == ERR_OK) {
+		put_name(a);
+		respond_string(a->out, buffer_slice(&preview), answer->utf8);
+	}
+	buffer_free(&preview);
+	return err == ERR_OK ? ANSWER_COMPLETE : leave_out(a, trouble_of(err));
+}
+
 /* Sends what is left of the range. The first piece stands behind its own literal header, so
  * that both can still be taken back. */
 static enum answer_progress send_range(struct answering *a, bool is_first)
@@ -217,7 +233,7 @@ static enum answer_progress send_range(struct answering *a, bool is_first)
 	return ANSWER_COMPLETE;
 }
 
-/* HEADER.FIELDS and HEADER.FIELDS.NOT: read whole, as far as mail/mime.h looks at a header. */
+/* HEADER.FIELDS and HEADER.FIELDS.NOT: the header is read whole, but for a monstrous one. */
 static enum answer_progress put_fields(struct answering *a, struct octet_range range, bool has_body)
 {
 	struct fetch_answer *answer = a->answer;
@@ -225,8 +241,8 @@ static enum answer_progress put_fields(struct answering *a, struct octet_range r
 	struct buffer fields = { 0 };
 	enum err err;
 
-	if (octets > MIME_MAX_HEADER_OCTETS)
-		octets = MIME_MAX_HEADER_OCTETS;
+	if (octets > CONTENT_HEADER_MAX_OCTETS)
+		octets = CONTENT_HEADER_MAX_OCTETS;
 	buffer_clear(&answer->scratch);
 	*a->spent += octets;
 	err = answer->blob.source.read(&answer->blob.source, range.start, octets, &answer->scratch);
@@ -424,6 +440,7 @@ static enum answer_progress put_item(struct answering *a)
 		buffer_add_u64(a->out, a->answer->entry.size_octets);
 		break;
 	case FETCH_MODSEQ: put_modseq(a); break;
+	case FETCH_PREVIEW: return put_preview(a);
 	case FETCH_ENVELOPE: return put_envelope(a);
 	case FETCH_BODY:
 	case FETCH_BODYSTRUCTURE: return put_structure(a);

@@ -3,10 +3,10 @@
  * The rules fetch and fetch-att of RFC 9051 section 9, with RFC822, RFC822.HEADER and
  * RFC822.TEXT of RFC 3501 section 6.4.5, which IMAP4rev2 dropped and old clients use. The
  * binary items are those of RFC 3516, MODSEQ and the modifiers those of RFC 7162,
- * SAVEDATE that of RFC 8514, EMAILID and THREADID those of RFC 8474. Runs in the back. */
+ * SAVEDATE that of RFC 8514, EMAILID and THREADID those of RFC 8474, PREVIEW that of RFC 8970. Runs in the back. */
 #include "imapd/fetch_items_priv.h"
 
-enum item_argument { NO_ARGUMENT, SECTION_ARGUMENT, BINARY_ARGUMENT };
+enum item_argument { NO_ARGUMENT, SECTION_ARGUMENT, BINARY_ARGUMENT, LAZY_ARGUMENT };
 
 struct item_row {
 	const char *word;   /* as the client writes it */
@@ -27,6 +27,7 @@ static const struct item_row item_rows[] = {
 	{ "SAVEDATE", "SAVEDATE", FETCH_SAVEDATE },
 	{ "EMAILID", "EMAILID", FETCH_EMAILID },
 	{ "THREADID", "THREADID", FETCH_THREADID },
+	{ "PREVIEW", "PREVIEW", FETCH_PREVIEW, LAZY_ARGUMENT },
 	{ "ENVELOPE", "ENVELOPE", FETCH_ENVELOPE },
 	{ "BODYSTRUCTURE", "BODYSTRUCTURE", FETCH_BODYSTRUCTURE },
 	{ "BODY.PEEK", "BODY", FETCH_SECTION, SECTION_ARGUMENT, true, false },
@@ -61,6 +62,10 @@ static void items_note(struct fetch_items *items, const struct fetch_item *item)
 	case FETCH_THREADID:
 	case FETCH_SIZE: break;
 	case FETCH_ENVELOPE: items->needs_envelope = true; break;
+	case FETCH_PREVIEW:
+		items->body_count++;
+		items->needs_structure = true;
+		break;
 	case FETCH_BODY:
 	case FETCH_BODYSTRUCTURE: items->needs_structure = true; break;
 	case FETCH_SECTION:
@@ -97,12 +102,24 @@ static void items_add(struct fetch_items *items, size_t *cap, struct arena *aren
 	items_note(items, item);
 }
 
+/* [SP "(" "LAZY" ")"]: what is asked for lazily costs the same here (RFC 8970 section 4). */
+static void take_lazy(struct cursor *at)
+{
+	struct cursor c = *at;
+	if (take_space(&c) && take_byte(&c, '(') && take_keyword(&c, "LAZY") && take_byte(&c, ')'))
+		*at = c; /* what else is in parentheses are modifiers of FETCH */
+}
+
 static bool take_argument(struct cursor *c, struct arena *arena, const struct item_row *row,
 			  struct fetch_item *item)
 {
 	item->section.text = row->text;
 	if (row->argument == NO_ARGUMENT)
 		return !next_is(c, '[');
+	if (row->argument == LAZY_ARGUMENT) {
+		take_lazy(c);
+		return !next_is(c, '[');
+	}
 	item->names_section = true;
 	if (row->argument == SECTION_ARGUMENT ? !take_section(c, arena, &item->section)
 					      : !take_section_binary(c, arena, &item->section))

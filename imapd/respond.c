@@ -127,9 +127,10 @@ const char *respond_refusal(enum err err)
 /* What IMAP4rev2 has folded in is named too, for clients that know only IMAP4rev1. */
 #define OF_SESSION "IDLE UNSELECT "
 #define OF_MAILBOXES "NAMESPACE SPECIAL-USE CHILDREN LIST-EXTENDED LIST-STATUS STATUS=SIZE "
-#define OF_MESSAGES                                                                \
-	"UIDPLUS MOVE BINARY ESEARCH SEARCHRES CONDSTORE QRESYNC WITHIN SAVEDATE " \
-	"SORT SORT=DISPLAY ESORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES PARTIAL I18NLEVEL=1"
+#define OF_MESSAGES                                                                            \
+	"UIDPLUS MOVE BINARY ESEARCH SEARCHRES CONDSTORE QRESYNC WITHIN SAVEDATE "             \
+	"SORT SORT=DISPLAY ESORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES PARTIAL I18NLEVEL=1 " \
+	"PREVIEW"
 
 const char *capability_text(enum capability_situation situation)
 {

@@ -161,7 +161,7 @@ static bool take_needle(struct cursor *c, struct parsing *p, struct slice *needl
 	return ok;
 }
 
-/* HEADER SP header-fld-name SP astring; where the digest holds that field, it is asked. */
+/* HEADER SP header-fld-name SP astring; where the digest holds that field, it is asked first. */
 static bool take_header_argument(struct cursor *c, struct parsing *p, struct search_key *key)
 {
 	static const struct {
@@ -177,8 +177,7 @@ static bool take_header_argument(struct cursor *c, struct parsing *p, struct sea
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(in_digest); i++) {
 		if (slice_eq_nocase(key->text.header_name, slice_cstr(in_digest[i].name))) {
-			key->kind = SEARCH_ENVELOPE;
-			key->cost = COST_DIGEST;
+			key->text.is_in_digest = true;
 			key->text.field = in_digest[i].field;
 		}
 	}

@@ -81,8 +81,9 @@ struct search_key {
 		struct {
 			enum search_field field;
 			struct slice header_name; /* SEARCH_HEADER */
-			struct slice needle;	  /* UTF-8, folded (mail/text.h) */
-			size_t text_index;	  /* SEARCH_BODY, SEARCH_TEXT: of program->texts */
+			bool is_in_digest;   /* the first such field: `field` of the envelope */
+			struct slice needle; /* UTF-8, folded (mail/text.h) */
+			size_t text_index;   /* SEARCH_BODY, SEARCH_TEXT: of program->texts */
 		} text;
 	};
 	struct search_key *first_child, *next;

@@ -139,8 +139,11 @@ static enum err match_envelope(struct matcher *m, const struct search_key *key, 
 static enum err match_header(struct matcher *m, const struct search_key *key, bool *yes)
 {
 	struct header_field field;
-	enum err err = load_header(m);
-	if (err != ERR_OK)
+	enum err err;
+	/* A second field of that name is in the header alone. */
+	if (key->text.is_in_digest && ((err = match_envelope(m, key, yes)) != ERR_OK || *yes))
+		return err;
+	if ((err = load_header(m)) != ERR_OK)
 		return err;
 	struct cursor c = cursor_of(buffer_slice(&m->header));
 	while (!*yes && take_header_field(&c, &field)) {

@@ -74,8 +74,8 @@ enum err text_read_header(struct matcher *m, const struct mime_part *part, struc
 
 	if (range.end < range.start)
 		return ERR_DAMAGED;
-	if (range.end - range.start > MIME_MAX_HEADER_OCTETS)
-		range.end = range.start + MIME_MAX_HEADER_OCTETS;
+	if (range.end - range.start > CONTENT_HEADER_MAX_OCTETS)
+		range.end = range.start + CONTENT_HEADER_MAX_OCTETS;
 	buffer_clear(header);
 	m->spent += range.end - range.start;
 	if (range.end > range.start)

@@ -4,7 +4,7 @@
 
 #include "imapd/search_match_priv.h"
 
-/* The header of a message or part, raw, as far as mail/mime.h looks at one. */
+/* The header of a message or part, raw, but for what is beyond CONTENT_HEADER_MAX_OCTETS. */
 enum err text_read_header(struct matcher *m, const struct mime_part *part,
 			  struct buffer *header) MUST_USE;
 /* Whether the folded text holds the folded needle. Uses m->window. */

@@ -26,14 +26,6 @@ void imap_leave_mailbox(struct imap_session *s)
 		imap_set_state(s, IMAP_AUTHENTICATED);
 }
 
-static bool has_room_for_keywords(const struct mailbox *mailbox)
-{
-	for (size_t i = 0; i < mailbox->keyword_count; i++)
-		if (!mailbox->keywords[i].ptr)
-			return true;
-	return mailbox->keyword_count < MAILBOX_KEYWORDS_MAX;
-}
-
 static void tell_permanent_flags(struct imap_session *s, const struct mailbox *mailbox)
 {
 	struct buffer *out = &s->session.out;
@@ -41,7 +33,7 @@ static void tell_permanent_flags(struct imap_session *s, const struct mailbox *m
 	if (s->view->is_read_only)
 		buffer_add_cstr(out, "()");
 	else
-		respond_known_flags(out, mailbox, has_room_for_keywords(mailbox) ? "\\*" : NULL);
+		respond_known_flags(out, mailbox, "\\*"); /* unused ones make room */
 	buffer_add_cstr(out, "] Flags that can be kept\r\n");
 }
 

@@ -1,7 +1,12 @@
-/* storage/keyword.c - the keywords of a mailbox: each is a bit of its messages' entries, given
- * for ever at its first use. Case does not matter; the first spelling stays (RFC 9051
+/* storage/keyword.c - the keywords of a mailbox: each is a bit of its messages' entries, given at
+ * its first use. When all bits are given, those that no message has any more are taken back, also
+ * none that was expunged and may return. Case does not matter; the first spelling stays (RFC 9051
  * section 2.3.2). Runs in the back. */
+#include "storage/expunged.h"
 #include "storage/store_priv.h"
+
+/* More are not looked at to find a free bit: the writer has others to serve. */
+enum { LOOK_ENTRIES_MAX = 200 * 1000 };
 
 /* -1: none. */
 static int keyword_find(const struct slice *keywords, size_t count, struct slice name)
@@ -12,13 +17,48 @@ static int keyword_find(const struct slice *keywords, size_t count, struct slice
 	return -1;
 }
 
+/* All bits, where the messages are too many to be asked. */
+static uint64_t bits_in_use(struct read *read, const struct mailbox *mailbox)
+{
+	struct message_entry entry;
+	uint64_t bits = 0;
+	unsigned left = LOOK_ENTRIES_MAX;
+	struct message_cursor *cursor = message_cursor_open(read, mailbox->mailbox_id, 1);
+	while (left > 0 && ~bits != 0 && message_cursor_next(cursor, &entry)) {
+		bits |= entry.keywords;
+		left--;
+	}
+	message_cursor_close(&cursor);
+
+	struct expunged_place place = { 0 };
+	struct expunged expunged;
+	struct arena arena = { 0 };
+	while (left > 0 && ~bits != 0 &&
+	       expunged_next(read, mailbox->account_id, &place, &arena, &expunged)) {
+		if (expunged.mailbox_id == mailbox->mailbox_id)
+			bits |= expunged.entry.keywords;
+		left--;
+	}
+	arena_fini(&arena);
+	return left > 0 ? bits : UINT64_MAX;
+}
+
+/* The first bit without a name; MAILBOX_KEYWORDS_MAX: there is none. */
+static int first_free(const struct slice *keywords)
+{
+	int bit = 0;
+	while (bit < MAILBOX_KEYWORDS_MAX && keywords[bit].ptr)
+		bit++;
+	return bit;
+}
+
 enum err keyword_bits(struct write *write, struct mailbox_slot *slot, const struct slice *names,
 		      size_t count, bool add, uint64_t *bits_out)
 {
 	struct mailbox *mailbox = &slot->record.mailbox;
 	struct slice keywords[MAILBOX_KEYWORDS_MAX];
 	size_t keyword_count = mailbox->keyword_count;
-	bool is_changed = false;
+	bool is_changed = false, has_looked = false;
 	memcpy(keywords, mailbox->keywords, sizeof(keywords));
 	*bits_out = 0;
 	for (size_t i = 0; i < count; i++) {
@@ -30,13 +70,21 @@ enum err keyword_bits(struct write *write, struct mailbox_slot *slot, const stru
 				return ERR_BAD_INPUT;
 			if (names[i].len > KEYWORD_MAX_OCTETS)
 				return ERR_LIMIT;
-			for (bit = 0; bit < (int)keyword_count && keywords[bit].ptr; bit++)
-				;
+			bit = first_free(keywords);
+			if (bit == MAILBOX_KEYWORDS_MAX && !has_looked) {
+				uint64_t in_use =
+					bits_in_use(write_read(write), mailbox) | *bits_out;
+				for (bit = 0; bit < MAILBOX_KEYWORDS_MAX; bit++)
+					if (!(in_use >> bit & 1))
+						keywords[bit] = SLICE_NONE;
+				has_looked = true;
+				bit = first_free(keywords);
+			}
 			if (bit == MAILBOX_KEYWORDS_MAX)
 				return ERR_LIMIT;
 			keywords[bit] = arena_copy(&write->arena, names[i]);
-			if ((size_t)bit == keyword_count)
-				keyword_count++;
+			if ((size_t)bit >= keyword_count)
+				keyword_count = (size_t)bit + 1;
 			is_changed = true;
 		}
 		*bits_out |= (uint64_t)1 << bit;

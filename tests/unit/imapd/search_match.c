@@ -122,6 +122,9 @@ static void envelope_fields(void **state)
 	check("HEADER Message-ID <abc@example.org>", letter, true);
 	check("HEADER Subject sea", letter, true);
 	check("HEADER To joerg@", letter, true);
+	check("HEADER Subject second", "Subject: first\nSubject: second\n\n", true);
+	check("HEADER Subject third", "Subject: first\nSubject: second\n\n", false);
+	check("SUBJECT second", "Subject: first\nSubject: second\n\n", false);
 }
 
 static void bodies(void **state)

@@ -1,5 +1,6 @@
 /* tests/unit/storage/message.c - messages of a mailbox: filing, reading, flags, expunging,
  * copying, the change log, quota. */
+#include "storage/expunged.h"
 #include "tests/unit/storage/bed.h"
 
 static struct mailbox mailbox_now(struct bed *bed, uint64_t mailbox_id)
@@ -240,7 +241,7 @@ static void keeps_keywords(void **state)
 		snprintf(names[i], sizeof(names[i]), "k%zu", i);
 		keywords[i] = slice_cstr(names[i]);
 	}
-	op.change.keyword_count = MAILBOX_KEYWORDS_MAX - 1; /* two are there */
+	op.change.keyword_count = MAILBOX_KEYWORDS_MAX; /* two are there, one of them unused */
 	assert_int_equal(bed_write(&bed, store_run, &op), ERR_LIMIT);
 	assert_int_equal(mailbox_now(&bed, bed.inbox_id).keyword_count, 2);
 	op.change.keyword_count--;
@@ -271,6 +272,30 @@ static void keeps_keywords(void **state)
 	assert_int_equal(bed_write(&bed, copy_run, &op), ERR_LIMIT);
 	assert_int_equal(mailbox_now(&bed, op.to_id).messages, 3);
 	assert_int_equal(mailbox_now(&bed, op.to_id).keyword_count, 3);
+
+	/* What no message has any more makes room; what was expunged and may return does not. */
+	ranges_clear(&op.uids);
+	ranges_add(&op.uids, 1, 3);
+	append.mailbox_id = bed.inbox_id;
+	one_more = SLICE("one-more");
+	assert_int_equal(bed_append(&bed, &append), ERR_LIMIT);
+	struct slice gone = SLICE("k5");
+	op.change = (struct store_flags){ .change = FLAGS_REMOVE,
+					  .keywords = &gone,
+					  .keyword_count = 1 };
+	assert_int_equal(bed_write(&bed, store_run, &op), ERR_OK);
+	assert_int_equal(bed_append(&bed, &append), ERR_OK);
+	mailbox = mailbox_now(&bed, bed.inbox_id);
+	assert_int_equal(mailbox.keyword_count, MAILBOX_KEYWORDS_MAX);
+	for (size_t i = 0; i < mailbox.keyword_count; i++)
+		assert_false(slice_eq(mailbox.keywords[i], gone));
+	store_set_undelete_seconds(bed.store, 3600);
+	ranges_clear(&op.uids);
+	ranges_add(&op.uids, append.uid, append.uid);
+	op.flag = false;
+	assert_int_equal(bed_write(&bed, expunge_run, &op), ERR_OK);
+	one_more = SLICE("and yet another");
+	assert_int_equal(bed_append(&bed, &append), ERR_LIMIT);
 	op_free(&op);
 	bed_end(&bed);
 }
