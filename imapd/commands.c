@@ -32,6 +32,7 @@ static const struct imap_command commands[] = {
 	{ "STATUS", false, IMAP_ANY, TELL_ALL, imap_status },
 	{ "APPEND", false, IMAP_ANY, TELL_ALL, imap_append },
 	{ "IDLE", false, IMAP_ANY, TELL_ALL, imap_idle },
+	{ "ESEARCH", false, IMAP_ANY, TELL_ALL, imap_esearch },
 	{ "CHECK", false, IMAP_SELECTED, TELL_ALL, imap_noop },
 	{ "CLOSE", false, IMAP_SELECTED, TELL_NOTHING, imap_close },
 	{ "UNSELECT", false, IMAP_SELECTED, TELL_NOTHING, imap_unselect },

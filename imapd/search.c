@@ -1,7 +1,7 @@
-/* imapd/search.c - SEARCH, SORT, THREAD and their UID forms: how a search runs.
+/* imapd/search.c - SEARCH, SORT, THREAD, their UID forms, and ESEARCH: how a search runs.
  *
  * RFC 9051 section 6.4.4, RFC 4731 (ESEARCH), RFC 5182 (SEARCHRES), RFC 5256 (SORT, THREAD), RFC
- * 5267 section 3 (ESORT). A client that has enabled IMAP4rev2 or names result options gets
+ * 5267 section 3 (ESORT), RFC 7377 (ESEARCH over several mailboxes, one after another). A client that has enabled IMAP4rev2 or names result options gets
  * ESEARCH, others the responses of RFC 3501 and 5256. Keys that need no more than the messages'
  * entries are tried on the loop, a millisecond at a time; the others on the worker pool, by two
  * workers, each with half of the messages, some ten milliseconds at a time: then the work comes
@@ -10,17 +10,30 @@
 
 enum { LANE_MESSAGES_MIN = 64 /* fewer are not worth a second worker */ };
 
-static void search_fini(struct imap_session *s)
+/* What belongs to one mailbox. */
+static void forget_mailbox(struct search *search)
 {
-	struct search *search = s->work;
 	for (unsigned i = 0; i < search->lane_count; i++) {
 		search_scan_fini(&search->lanes[i].scan);
 		collection_fini(&search->lanes[i].collection);
 	}
-	search_program_fini(&search->program);
+	search->lane_count = 0;
 	ranges_free(&search->found);
 	ranges_free(&search->numbers);
+	ranges_free(&search->other.uids);
+	arena_reset(&search->mailbox_arena);
+	search->is_finished = search->has_told_one = false;
+	search->next_run = search->next_number = 0;
+	search->first_modseq = search->last_modseq = search->highest_modseq = 0;
+}
+
+static void search_fini(struct imap_session *s)
+{
+	struct search *search = s->work;
+	forget_mailbox(search);
+	search_program_fini(&search->program);
 	buffer_free(&search->threads);
+	arena_fini(&search->mailbox_arena);
 }
 
 static const char *completed_text(const struct search *search)
@@ -30,11 +43,15 @@ static const char *completed_text(const struct search *search)
 	return texts[search->verb];
 }
 
+static enum step search_mailboxes(struct imap_session *s, struct cursor *in);
+
 static enum step search_respond(struct imap_session *s, struct cursor *in)
 {
 	struct search *search = s->work;
 	if (!search_answer_go_on(search))
 		return STEP_WAIT;
+	if (search->mailboxes)
+		return search_mailboxes(s, in);
 	return imap_ok(s, completed_text(search));
 }
 
@@ -44,6 +61,11 @@ static enum step search_tell(struct imap_session *s)
 	search_save(search);
 	if (search->options.returns == RETURN_SAVE)
 		return imap_ok(s, "Completed, result saved");
+	/* Of a mailbox without a match nothing is told (RFC 7377 section 2.1). */
+	if (search->mailboxes && search->found.count == 0) {
+		s->running = search_mailboxes;
+		return STEP_AGAIN;
+	}
 	search_answer_begin(search);
 	s->running = search_respond;
 	return STEP_AGAIN;
@@ -167,12 +189,12 @@ static enum step search_go_on(struct imap_session *s, struct cursor *in)
 
 static void begin_lanes(struct search *search)
 {
-	struct imap_view *view = search->s->view;
+	struct imap_view *view = search->view;
 	struct search_lane *lanes = search->lanes;
 	for (unsigned i = 0; i < SEARCH_LANES; i++) {
 		lanes[i].search = search;
 		lanes[i].collection = (struct collection){
-			.view_uids = search->s->command->uid ? NULL : &view->uids,
+			.view_uids = search_tells_uids(search) ? NULL : &view->uids,
 			.criteria = &search->criteria,
 			.algorithm = search->algorithm,
 		};
@@ -208,6 +230,7 @@ static enum step search_start(struct imap_session *s)
 	}
 	if (err == ERR_GONE)
 		*mailbox = (struct mailbox){ 0 };
+	search->view = s->view;
 	search_program_bind(&search->program, s->view, mailbox);
 	begin_lanes(search);
 	s->running = search_go_on;
@@ -220,11 +243,55 @@ static enum step search_refuse(struct imap_session *s, enum search_parsed why)
 	if (why == SEARCH_MALFORMED)
 		return imap_bad(s, "Search keys are wanted");
 	/* NO after SAVE empties "$"; BAD leaves it (RFC 9051 section 6.4.4.1). */
-	if (search->options.returns & RETURN_SAVE)
+	if ((search->options.returns & RETURN_SAVE) && s->view)
 		ranges_clear(&s->view->saved_result);
 	if (why == SEARCH_NO_CHARSET)
 		return imap_no(s, "[BADCHARSET (UTF-8 US-ASCII)] that charset is not known here");
 	return imap_no(s, "[LIMIT] too many search keys, or nested too deeply");
+}
+
+/* Looks at the mailbox as it is now: not as a client that selected it knows it. */
+static enum err open_other(struct search *search, struct read *read, uint64_t mailbox_id)
+{
+	struct mailbox *mailbox = arena_alloc(&search->mailbox_arena, sizeof(*mailbox));
+	enum err err = mailbox_get(read, mailbox_id, &search->mailbox_arena, mailbox);
+	if (err != ERR_OK)
+		return err;
+	search->mailbox = mailbox;
+	search->view = search->s->view;
+	if (search->view && search->view->mailbox_id == mailbox_id)
+		return ERR_OK;
+	search->other = (struct imap_view){ .s = search->s,
+					    .mailbox_id = mailbox_id,
+					    .recent_from_uid = UINT32_MAX };
+	message_uids(read, mailbox_id, 1, &search->other.uids);
+	search->view = &search->other;
+	return ERR_OK;
+}
+
+/* The next mailbox of an ESEARCH. One that has just been deleted is left out. */
+static enum step search_mailboxes(struct imap_session *s, struct cursor *in)
+{
+	struct search *search = s->work;
+	forget_mailbox(search);
+	if (search->next_mailbox == search->mailboxes->count)
+		return imap_ok(s, "ESEARCH completed");
+	uint64_t mailbox_id = search->mailboxes->ids[search->next_mailbox++];
+	struct read *read = read_begin(s->back->store);
+	enum err err = open_other(search, read, mailbox_id);
+	if (err == ERR_OK)
+		err = read_failure(read);
+	read_end(&read);
+	if (err == ERR_GONE || err == ERR_NOT_FOUND) {
+		s->running = search_mailboxes;
+		return STEP_AGAIN;
+	}
+	if (err != ERR_OK)
+		return imap_refuse(s, err);
+	search_program_bind(&search->program, search->view, search->mailbox);
+	begin_lanes(search);
+	s->running = search_go_on;
+	return STEP_AGAIN;
 }
 
 static struct search *search_new(struct imap_session *s, enum search_verb verb)
@@ -280,4 +347,38 @@ enum step imap_thread(struct imap_session *s, struct cursor *args, bool uid)
 		return imap_bad(s, "THREAD wants an algorithm, a charset and search keys");
 	search->options.returns = RETURN_ALL;
 	return search_begin(s, args, CHARSET_FIRST);
+}
+
+/* esearch = "ESEARCH" [SP esearch-source-opts] [SP search-return-opts] SP search-program */
+enum step imap_esearch(struct imap_session *s, struct cursor *args, bool uid)
+{
+	struct search *search = search_new(s, VERB_SEARCH);
+	struct search_source *sources;
+	if (!take_search_sources(args, &s->command_arena, imap_is_rev2(s), &sources))
+		return imap_bad(s, "IN wants a list of known sources");
+	if (!take_search_options(args, &search->options))
+		return imap_bad(s, "RETURN wants a list of MIN, MAX, ALL, COUNT, SAVE, PARTIAL");
+	if (search_sources_have_selected(sources) && !s->view)
+		return imap_bad(s, "No mailbox is selected");
+	if ((search->options.returns & RETURN_SAVE) && !search_sources_are_selected(sources))
+		return imap_bad(s, "SAVE is for the selected mailbox alone");
+	search->uses_esearch = true;
+	if (search->options.returns == 0)
+		search->options.returns = RETURN_ALL;
+	enum search_parsed parsed =
+		take_search_program(args, CHARSET_NAMED, &s->command_arena, &search->program);
+	if (parsed != SEARCH_PARSED)
+		return search_refuse(s, parsed);
+	if (search->program.has_modseq)
+		imap_enable_condstore(s);
+	search->mailboxes = arena_alloc(&s->command_arena, sizeof(*search->mailboxes));
+	struct read *read = read_begin(s->back->store);
+	enum err err = search_sources_resolve(sources, read, s->account_id,
+					      s->view ? s->view->mailbox_id : 0, &s->command_arena,
+					      search->mailboxes);
+	read_end(&read);
+	if (err != ERR_OK)
+		return imap_refuse(s, err);
+	s->running = search_mailboxes;
+	return STEP_AGAIN;
 }

@@ -1,7 +1,7 @@
 /* imapd/search_answer.c - the responses SEARCH, ESEARCH, SORT and THREAD. In the back.
  *
  * RFC 9051 section 7.3.4, RFC 3501 section 7.2.5, RFC 4731, RFC 5256 section 4, RFC 5267 section
- * 3 (ESORT), RFC 7162 section 3.1.6 (MODSEQ), RFC 9394 (PARTIAL), RFC 5182 (SAVE). Lists are
+ * 3 (ESORT), RFC 7377 (ESEARCH of several mailboxes), RFC 7162 section 3.1.6 (MODSEQ), RFC 9394 (PARTIAL), RFC 5182 (SAVE). Lists are
  * made piece by piece, as the output takes them. */
 #include "imapd/respond_priv.h"
 #include "imapd/search_priv.h"
@@ -39,7 +39,7 @@ static void add_places(struct search *search, uint64_t first, uint64_t last, str
 /* RFC 9051 section 6.4.4.1, table 4; RFC 9394 section 3.2, table 1. */
 void search_save(struct search *search)
 {
-	struct ranges *saved = &search->s->view->saved_result;
+	struct ranges *saved = &search->view->saved_result;
 	unsigned returns = search->options.returns;
 	uint64_t total = result_count(search), first, last;
 
@@ -105,8 +105,13 @@ static void begin_esearch(struct search *search, struct buffer *out)
 
 	buffer_add(out, SLICE("* ESEARCH (TAG "));
 	respond_string(out, search->s->tag, false);
+	if (search->mailboxes) { /* RFC 7377 section 2.1 */
+		buffer_add(out, SLICE(" MAILBOX "));
+		respond_mailbox(out, search->mailbox->name, imap_is_rev2(search->s));
+		buffer_add_format(out, " UIDVALIDITY %u", search->mailbox->uidvalidity);
+	}
 	buffer_add_byte(out, ')');
-	if (search->s->command->uid)
+	if (search_tells_uids(search))
 		buffer_add(out, SLICE(" UID"));
 	if (total > 0 && (returns & RETURN_MIN))
 		put_number_item(out, "MIN", number_at(search, 1));
@@ -135,10 +140,10 @@ void search_answer_begin(struct search *search)
 	struct buffer *out = &search->s->session.out;
 
 	search->end_item = sorted(search)->count;
-	if (search->verb == VERB_SEARCH && search->s->command->uid)
+	if (search->verb == VERB_SEARCH && search_tells_uids(search))
 		ranges_copy(&search->found, &search->numbers);
 	else if (search->verb == VERB_SEARCH)
-		members_to_ranks(&search->s->view->uids, &search->found, &search->numbers);
+		members_to_ranks(&search->view->uids, &search->found, &search->numbers);
 	if (search->uses_esearch)
 		begin_esearch(search, out);
 	else if (search->verb == VERB_SEARCH)

@@ -4,6 +4,7 @@
 
 #include "imapd/search_options_priv.h"
 #include "imapd/search_scan_priv.h"
+#include "imapd/search_sources_priv.h"
 #include "imapd/view_priv.h"
 #include "runtime/pool.h"
 
@@ -21,7 +22,14 @@ enum { SEARCH_LANES = 2 };
 struct search {
 	struct imap_session *s;
 	enum search_verb verb;
-	bool uses_esearch; /* in the response */
+	/* The session's view; of a mailbox that is not selected, one that nobody watches. */
+	struct imap_view *view, other;
+	const struct mailbox *mailbox;
+	/* ESEARCH: one after another; NULL for the others. */
+	struct search_mailboxes *mailboxes;
+	size_t next_mailbox;
+	struct arena mailbox_arena; /* of `mailbox`, where there are several */
+	bool uses_esearch;	    /* in the response */
 	struct search_options options;
 	struct search_program program;
 	struct sort_criteria criteria;
@@ -46,6 +54,11 @@ struct search {
 	bool has_told_one;
 };
 
+/* UIDs, not sequence numbers, are what the client reads. */
+static inline bool search_tells_uids(const struct search *search)
+{
+	return search->s->command->uid || search->mailboxes;
+}
 /* The result is there: what "$" becomes, and the response's beginning. */
 void search_save(struct search *search);
 void search_answer_begin(struct search *search);

@@ -105,5 +105,6 @@ int keyword_bit(const struct mailbox *mailbox, struct slice keyword);
 /* The two big families, in fetch.c and search.c. */
 enum step imap_fetch(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_search(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_esearch(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_sort(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_thread(struct imap_session *s, struct cursor *args, bool uid);

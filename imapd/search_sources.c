@@ -1,0 +1,161 @@
+/* imapd/search_sources.c - IN (...) of ESEARCH. In the back.
+ *
+ * RFC 7377 section 2.2, with the mailbox specifiers of RFC 5465 section 6. Names that do not
+ * exist, or cannot be selected, are nothing to look into. */
+#include "imapd/search_sources_priv.h"
+
+#include "imapd/grammar_priv.h"
+
+/* one-or-more-mailbox = mailbox / "(" mailbox *(SP mailbox) ")" */
+static bool take_names(struct cursor *c, struct arena *arena, bool utf8,
+		       struct search_source *source)
+{
+	size_t cap = 1;
+	if (!take_space(c))
+		return false;
+	bool is_list = take_byte(c, '(');
+	source->names = arena_alloc_array(arena, cap, sizeof(*source->names));
+	do {
+		if (source->name_count == cap) {
+			struct slice *more = arena_alloc_array(arena, cap * 2, sizeof(*more));
+			memcpy(more, source->names, cap * sizeof(*more));
+			source->names = more;
+			cap *= 2;
+		}
+		if (!take_mailbox(c, arena, utf8, &source->names[source->name_count++]))
+			return false;
+	} while (is_list && take_space(c));
+	return !is_list || take_byte(c, ')');
+}
+
+static bool take_source(struct cursor *c, struct arena *arena, bool utf8,
+			struct search_source *source)
+{
+	static const struct {
+		const char *word;
+		enum source_kind kind;
+	} words[] = {
+		{ "selected", SOURCE_SELECTED },   { "inboxes", SOURCE_PERSONAL },
+		{ "personal", SOURCE_PERSONAL },   { "subscribed", SOURCE_SUBSCRIBED },
+		{ "subtree", SOURCE_SUBTREE },	   { "subtree-one", SOURCE_SUBTREE_ONE },
+		{ "mailboxes", SOURCE_MAILBOXES },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		if (!take_keyword(c, words[i].word))
+			continue;
+		source->kind = words[i].kind;
+		return source->kind < SOURCE_SUBTREE || take_names(c, arena, utf8, source);
+	}
+	return false;
+}
+
+bool take_search_sources(struct cursor *at, struct arena *arena, bool utf8,
+			 struct search_source **sources_out)
+{
+	struct cursor c = *at;
+	struct search_source **last = sources_out;
+	if (!take_keyword(&c, "IN")) {
+		*sources_out = arena_alloc(arena, sizeof(**sources_out));
+		return true;
+	}
+	if (!take_space(&c) || !take_byte(&c, '('))
+		return false;
+	do {
+		*last = arena_alloc(arena, sizeof(**last));
+		if (!take_source(&c, arena, utf8, *last))
+			return false;
+		last = &(*last)->next;
+	} while (take_space(&c));
+	if (!take_byte(&c, ')') || !take_space(&c))
+		return false;
+	*at = c;
+	return true;
+}
+
+bool search_sources_are_selected(const struct search_source *sources)
+{
+	for (; sources; sources = sources->next)
+		if (sources->kind != SOURCE_SELECTED)
+			return false;
+	return true;
+}
+
+bool search_sources_have_selected(const struct search_source *sources)
+{
+	for (; sources; sources = sources->next)
+		if (sources->kind == SOURCE_SELECTED)
+			return true;
+	return false;
+}
+
+/* Whether `name` is `top`, or below it: `levels` deep at most. */
+static bool is_below(struct slice name, struct slice top, unsigned levels)
+{
+	if (name.len < top.len || !slice_eq(slice_sub(name, 0, top.len), top))
+		return false;
+	if (name.len == top.len)
+		return true;
+	if (name.ptr[top.len] != MAILBOX_SEPARATOR)
+		return false;
+	unsigned depth = 0;
+	for (size_t i = top.len; i < name.len; i++)
+		depth += name.ptr[i] == MAILBOX_SEPARATOR;
+	return depth <= levels;
+}
+
+static bool names_match(const struct search_source *source, struct slice name)
+{
+	unsigned levels = source->kind == SOURCE_MAILBOXES     ? 0
+			  : source->kind == SOURCE_SUBTREE_ONE ? 1
+							       : MAILBOX_NAME_MAX_OCTETS;
+	for (size_t i = 0; i < source->name_count; i++)
+		if (is_below(name, source->names[i], levels))
+			return true;
+	return false;
+}
+
+static bool matches(const struct search_source *sources, const struct mailbox_row *row,
+		    uint64_t selected_id)
+{
+	for (; sources; sources = sources->next) {
+		bool yes = false;
+		switch (sources->kind) {
+		case SOURCE_SELECTED: yes = row->mailbox_id == selected_id; break;
+		case SOURCE_PERSONAL: yes = true; break;
+		case SOURCE_SUBSCRIBED: yes = row->subscribed; break;
+		case SOURCE_SUBTREE:
+		case SOURCE_SUBTREE_ONE:
+		case SOURCE_MAILBOXES: yes = names_match(sources, row->name); break;
+		}
+		if (yes)
+			return true;
+	}
+	return false;
+}
+
+enum err search_sources_resolve(const struct search_source *sources, struct read *read,
+				uint32_t account_id, uint64_t selected_id, struct arena *arena,
+				struct search_mailboxes *mailboxes_out)
+{
+	struct mailbox_row row = { 0 };
+	size_t cap = 16;
+	*mailboxes_out = (struct search_mailboxes){
+		.ids = arena_alloc_array(arena, cap, sizeof(*mailboxes_out->ids)),
+	};
+	if (search_sources_are_selected(sources)) {
+		mailboxes_out->ids[mailboxes_out->count++] = selected_id;
+		return ERR_OK;
+	}
+	while (mailbox_next(read, account_id, row.name, &row)) {
+		if (row.mailbox_id == 0 || !matches(sources, &row, selected_id))
+			continue;
+		if (mailboxes_out->count == cap) {
+			uint64_t *more = arena_alloc_array(arena, cap * 2, sizeof(*more));
+			memcpy(more, mailboxes_out->ids, cap * sizeof(*more));
+			mailboxes_out->ids = more;
+			cap *= 2;
+		}
+		mailboxes_out->ids[mailboxes_out->count++] = row.mailbox_id;
+	}
+	return read_failure(read);
+}

@@ -1,0 +1,36 @@
+/* imapd/search_sources_priv.h - which mailboxes an ESEARCH looks into (RFC 7377 section 2.2). */
+#pragma once
+
+#include "imapd/session_priv.h"
+#include "storage/mailbox.h"
+
+enum source_kind {
+	SOURCE_SELECTED,
+	SOURCE_PERSONAL, /* and "inboxes": mail may be filed into any of them */
+	SOURCE_SUBSCRIBED,
+	SOURCE_SUBTREE,
+	SOURCE_SUBTREE_ONE,
+	SOURCE_MAILBOXES,
+};
+struct search_source {
+	enum source_kind kind;
+	struct slice *names;
+	size_t name_count;
+	struct search_source *next;
+};
+/* "IN" SP "(" source-mbox ")" SP, or nothing: the selected mailbox. `utf8` as in take_mailbox().
+ * Scope options are none that we know. */
+bool take_search_sources(struct cursor *c, struct arena *arena, bool utf8,
+			 struct search_source **sources_out);
+/* Only the selected mailbox; whether it is among them. */
+bool search_sources_are_selected(const struct search_source *sources);
+bool search_sources_have_selected(const struct search_source *sources);
+
+/* The mailboxes, each once, in order of name; `selected_id` is 0 where none is selected. */
+struct search_mailboxes {
+	uint64_t *ids;
+	size_t count;
+};
+enum err search_sources_resolve(const struct search_source *sources, struct read *read,
+				uint32_t account_id, uint64_t selected_id, struct arena *arena,
+				struct search_mailboxes *mailboxes_out) MUST_USE;
