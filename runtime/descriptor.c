@@ -56,12 +56,17 @@ static void on_closed(uv_handle_t *handle)
 	free(CONTAINER_OF((uv_poll_t *)handle, struct descriptor, uv));
 }
 
-void descriptor_free(struct descriptor **descriptor)
+int descriptor_release(struct descriptor **descriptor)
 {
-	if (!*descriptor)
-		return;
+	int fd = (*descriptor)->fd;
 	/* uv forgets the descriptor here, before it is closed and its number used again. */
 	uv_close((uv_handle_t *)&(*descriptor)->uv, on_closed);
-	close((*descriptor)->fd);
 	*descriptor = NULL;
+	return fd;
+}
+
+void descriptor_free(struct descriptor **descriptor)
+{
+	if (*descriptor)
+		close(descriptor_release(descriptor));
 }

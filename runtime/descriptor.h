@@ -13,5 +13,7 @@ struct descriptor *descriptor_new(struct loop *loop, int fd, void (*readable)(vo
 int descriptor_fd(const struct descriptor *descriptor);
 void descriptor_pause(struct descriptor *descriptor);
 void descriptor_resume(struct descriptor *descriptor);
+/* Gives `fd` back, which somebody else of this loop may take. Leaves NULL. */
+int descriptor_release(struct descriptor **descriptor);
 /* Closes `fd`. Accepts NULL, leaves NULL. */
 void descriptor_free(struct descriptor **descriptor);

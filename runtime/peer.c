@@ -95,3 +95,14 @@ bool network_contains(const struct network *network, const struct peer *peer)
 		return true;
 	return ((network->address[whole] ^ peer->address[whole]) >> (8 - rest)) == 0;
 }
+
+bool networks_contain(char *const *networks, size_t count, const struct peer *peer)
+{
+	struct network network;
+
+	for (size_t i = 0; i < count; i++)
+		if (network_parse(slice_cstr(networks[i]), &network) &&
+		    network_contains(&network, peer))
+			return true;
+	return false;
+}

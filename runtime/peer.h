@@ -27,4 +27,6 @@ struct network {
 	uint8_t prefix_bits;
 };
 bool network_parse(struct slice text, struct network *network_out);
+/* One of the networks of such a list, as a configuration has it. */
+bool networks_contain(char *const *networks, size_t count, const struct peer *peer);
 bool network_contains(const struct network *network, const struct peer *peer);

@@ -34,3 +34,7 @@ struct front_loop {
 /* serve/gate.c: accepts clients and hands them to their protocol. */
 void gate_open(struct gate *gate, struct front_loop *owner, enum config_service service, int fd);
 void gate_shut(struct gate *gate);
+/* Counts the client, and hands it to its protocol or refuses it. Takes `fd`. */
+void gate_let_in(struct gate *gate, int fd, const struct peer *peer);
+/* serve/proxied.c: reads the PROXY header that comes first, then gate_let_in(). Takes `fd`. */
+void proxied_begin(struct gate *gate, int fd, const struct peer *balancer);

@@ -142,6 +142,7 @@ static void admit(struct gate *gate, int fd, const struct peer *peer, bool count
 	owner->open++;
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	struct stream *stream = stream_new(owner->child_loop.loop, fd, &handshake_events, guest);
+	stream_set_peer(stream, peer);
 	stream_set_freed(stream, on_freed, guest);
 	if (protocols[gate->service].tls_first) {
 		stream_set_idle_ms(stream, HANDSHAKE_MS);
@@ -182,6 +183,29 @@ static bool refuse_by_reserve(struct gate *gate)
 	return fd >= 0;
 }
 
+void gate_let_in(struct gate *gate, int fd, const struct peer *peer)
+{
+	struct limits *limits = gate->owner->front.limits;
+	if (!limits_take(limits, peer, LIMIT_CONNECTIONS) ||
+	    (gate->service == SERVICE_SMTP && !limits_has(limits, peer, LIMIT_ERRORS))) {
+		log_refusal(gate, peer, "too-fast");
+		refuse(gate, fd);
+		return;
+	}
+	switch (connections_enter(gate->owner->connections, peer)) {
+	case CONNECTION_EXEMPT: admit(gate, fd, peer, false); break;
+	case CONNECTION_COUNTED: admit(gate, fd, peer, true); break;
+	case CONNECTION_TOO_MANY:
+		log_refusal(gate, peer, "too-many-connections");
+		refuse(gate, fd);
+		break;
+	case CONNECTION_TOO_MANY_FROM_HIM:
+		log_refusal(gate, peer, "too-many-of-this-address");
+		refuse(gate, fd);
+		break;
+	}
+}
+
 /* False: no more for now. */
 static bool accept_one(struct gate *gate)
 {
@@ -207,25 +231,11 @@ static bool accept_one(struct gate *gate)
 		return true; /* that client has gone already (accept(2), "Error handling") */
 	}
 	peer_from_sockaddr((struct sockaddr *)&address, &peer);
-	struct limits *limits = gate->owner->front.limits;
-	if (!limits_take(limits, &peer, LIMIT_CONNECTIONS) ||
-	    (gate->service == SERVICE_SMTP && !limits_has(limits, &peer, LIMIT_ERRORS))) {
-		log_refusal(gate, &peer, "too-fast");
-		refuse(gate, fd);
-		return true;
-	}
-	switch (connections_enter(gate->owner->connections, &peer)) {
-	case CONNECTION_EXEMPT: admit(gate, fd, &peer, false); break;
-	case CONNECTION_COUNTED: admit(gate, fd, &peer, true); break;
-	case CONNECTION_TOO_MANY:
-		log_refusal(gate, &peer, "too-many-connections");
-		refuse(gate, fd);
-		break;
-	case CONNECTION_TOO_MANY_FROM_HIM:
-		log_refusal(gate, &peer, "too-many-of-this-address");
-		refuse(gate, fd);
-		break;
-	}
+	const struct config *config = gate->owner->front.config;
+	if (networks_contain(config->proxies, config->proxy_count, &peer))
+		proxied_begin(gate, fd, &peer);
+	else
+		gate_let_in(gate, fd, &peer);
 	return true;
 }
 

@@ -18,6 +18,7 @@ enum {
 	BRINGS_OCTETS = 32,  /* its octets follow, even where it is refused */
 	ONLY_SMTP = 64,	     /* "MUST NOT" be taken in LMTP (RFC 2033 section 4.1) */
 	ONLY_LMTP = 128,
+	ONLY_TRUSTED = 256, /* unknown to everybody else */
 };
 
 struct smtp_command {
@@ -83,6 +84,8 @@ static const struct smtp_command commands[] = {
 	  "DATA" },
 	{ VERB("BDAT"),     SMTP_RCPT | SMTP_BDAT, NEEDS_SENDER_RIGHTS | BRINGS_OCTETS, smtp_bdat,
 	  "BDAT <octets> [LAST]" },
+	{ VERB("XCLIENT"),  SMTP_FRESH | SMTP_READY, ONLY_TRUSTED,                      smtp_xclient,
+	  "XCLIENT <attribute>=<value> ..." },
 	{ VERB("RSET"),     SMTP_ANY,              NEEDS_NO_ARGUMENT,                   rset, "RSET" },
 	{ VERB("NOOP"),     SMTP_ANY,              NEEDS_NOTHING,                       noop, "NOOP" },
 	{ VERB("VRFY"),     SMTP_ANY,              NEEDS_NOTHING,                       vrfy,
@@ -104,6 +107,8 @@ static const struct smtp_command *find_command(struct slice verb)
 
 static bool is_known(const struct smtp_session *s, const struct smtp_command *command)
 {
+	if ((command->needs & ONLY_TRUSTED) && !smtp_may_claim(s))
+		return false;
 	return !(command->needs & (smtp_is_lmtp(s) ? ONLY_SMTP : ONLY_LMTP));
 }
 

@@ -49,6 +49,11 @@ static void add_mechanisms(const struct smtp_session *s, struct buffer *out)
 	buffer_add_cstr(out, " PLAIN LOGIN");
 }
 
+static void add_claims(const struct smtp_session *s, struct buffer *out)
+{
+	buffer_add_cstr(out, " NAME ADDR PORT PROTO HELO");
+}
+
 /* RFC 9422: only limits that really are there. Transactions of a connection and domains of a
  * transaction have none. */
 static void add_limits(const struct smtp_session *s, struct buffer *out)
@@ -95,6 +100,7 @@ static const struct extension extensions[SMTP_EXTENSION_COUNT] = {
 	[SMTP_LIMITS] = { KEYWORD("LIMITS"), everywhere, add_limits },
 	[SMTP_REQUIRETLS] = { KEYWORD("REQUIRETLS"), under_tls, NULL },
 	[SMTP_STARTTLS] = { KEYWORD("STARTTLS"), smtp_may_start_tls, NULL },
+	[SMTP_XCLIENT] = { KEYWORD("XCLIENT"), smtp_may_claim, add_claims },
 	[SMTP_AUTH] = { KEYWORD("AUTH"), to_sign_in, add_mechanisms },
 };
 

@@ -249,7 +249,7 @@ struct smtp_session *smtp_session_new(struct front *front, enum config_service s
 	s->service = service;
 	s->state = SMTP_NEW;
 	s->closed_why = "client-left";
-	s->client.peer = *peer;
+	s->client.peer = s->connected_peer = *peer;
 	s->client.secure = secure;
 	do
 		s->client.conn_id = random_u32();

@@ -85,9 +85,10 @@ struct smtp_session {
 	enum config_service service;
 	enum smtp_state state;
 	struct client_info client;
-	const char *closed_why; /* for the log */
-	char *client_name;	/* what EHLO or HELO said; NULL before */
-	bool is_extended;	/* it said EHLO */
+	struct peer connected_peer; /* that of client, until XCLIENT says who that is */
+	const char *closed_why;	    /* for the log */
+	char *client_name;	    /* what EHLO or HELO said; NULL before */
+	bool is_extended;	    /* it said EHLO */
 	struct line_reader line;
 	unsigned errors; /* since the last message that was accepted */
 	unsigned failed_logins;
@@ -156,6 +157,7 @@ enum smtp_extension {
 	SMTP_REQUIRETLS,
 	SMTP_STARTTLS,
 	SMTP_AUTH,
+	SMTP_XCLIENT,
 	SMTP_EXTENSION_COUNT,
 };
 bool smtp_offers(const struct smtp_session *s, enum smtp_extension extension);
@@ -186,6 +188,9 @@ enum step smtp_bdat_refused(struct smtp_session *s, struct cursor *args,
 enum step smtp_take_chunk(struct smtp_session *s, struct cursor *in);
 enum step smtp_starttls(struct smtp_session *s, struct cursor *args); /* starttls.c */
 enum step smtp_secured(struct smtp_session *s);
+enum step smtp_xclient(struct smtp_session *s, struct cursor *args); /* xclient.c */
+/* Is it one that may say on whose behalf it speaks? */
+bool smtp_may_claim(const struct smtp_session *s);
 bool smtp_may_start_tls(const struct smtp_session *s);
 enum step smtp_auth(struct smtp_session *s, struct cursor *args); /* auth.c */
 enum step smtp_take_sasl(struct smtp_session *s, struct cursor *in);

@@ -143,7 +143,7 @@ static struct config *make_config(const char *dir, const struct slice *settings,
 				  size_t setting_count)
 {
 	struct buffer text = { 0 };
-	static const char *const sections[] = { "server", "auth", "addresses", "limits" };
+	static const char *const sections[] = { "server", "auth", "addresses", "limits", "smtp" };
 	for (size_t s = 0; s < ARRAY_LEN(sections); s++) {
 		struct slice section = slice_cstr(sections[s]);
 		bool hostname = false;
