@@ -162,6 +162,9 @@ static int report(const struct backup_counts *counts, uint64_t milliseconds)
 			"at "
 			"its disk\n",
 			(unsigned long long)counts->segments_renewed);
+	if (counts->manifest_damaged)
+		fprintf(stderr, "bode: the folder's manifest was damaged and was made anew: look "
+				"at its disk\n");
 	if (counts->bodies_damaged > 0)
 		fprintf(stderr,
 			"bode: %llu message(s) are damaged in the store itself, and in the copy as "

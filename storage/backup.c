@@ -153,7 +153,8 @@ static enum err run_begin(struct backup_run *run)
 		run->is_suspect = run->trusted_below == 0;
 	}
 	bool resumes = run->run_id != 0;
-	if (folder->err == ERR_OK)
+	/* What a damaged manifest named is kept until there is a new state. */
+	if (folder->err == ERR_OK && !run->counts->manifest_damaged)
 		backup_prune(folder, resumes);
 	/* What could not be pruned is in nobody's way. */
 	if (folder->err == ERR_DAMAGED)
@@ -190,10 +191,32 @@ static enum err finish_run(struct write *write, struct job *job)
 	return backup_record_put(write, run->folder->id, &record);
 }
 
+/* The current state. Where its manifest is damaged the run begins from the state before, or from
+ * nothing: what is in the folder is compared then and not believed. */
+static enum err manifest_begin(struct backup_run *run)
+{
+	struct backup_folder *folder = run->folder;
+	enum err err = backup_manifest_read(folder, BACKUP_MANIFEST, &folder->manifest);
+	if (err == ERR_DAMAGED) {
+		run->counts->manifest_damaged = true;
+		folder->err = ERR_OK;
+		err = backup_manifest_read(folder, BACKUP_PREVIOUS, &folder->manifest);
+	}
+	if (err == ERR_DAMAGED) {
+		folder->err = ERR_OK;
+		err = ERR_NOT_FOUND;
+	}
+	folder->has_manifest = err == ERR_OK;
+	if (!folder->has_manifest)
+		folder->manifest = (struct backup_manifest){ .run = 0 };
+	return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
 /* A new server must not wipe out the backup of the one that it replaces. */
 static enum err store_is_same(struct backup_run *run)
 {
 	struct backup_survey survey;
+	struct backup_record record;
 	struct slice value;
 	uint8_t version;
 	struct read *read = read_begin(run->store);
@@ -201,6 +224,7 @@ static enum err store_is_same(struct backup_run *run)
 	struct cursor c = cursor_of(value);
 	good = good && take_u8(&c, &version) && take_be32(&c, &survey.format) &&
 	       take_be64(&c, &survey.created_unix);
+	bool is_known = backup_record_get(read, run->folder->id, &record);
 	read_end(&read);
 	if (!good)
 		return backup_store_unreadable(run);
@@ -210,6 +234,12 @@ static enum err store_is_same(struct backup_run *run)
 				   "%s holds the backup of another store; name another folder, or "
 				   "restore it first",
 				   run->folder->path);
+	if (!run->folder->has_manifest && run->counts->manifest_damaged && !is_known)
+		return backup_fail(
+			run->folder, ERR_DAMAGED,
+			"%s/%s is damaged, and nothing else tells whose backup it is; name "
+			"another folder",
+			run->folder->path, BACKUP_MANIFEST);
 	return ERR_OK;
 }
 
@@ -239,9 +269,8 @@ enum err backup_run(struct backup_folder *folder, struct store *store,
 		.folder = folder, .store = store, .order = order, .counts = counts_out
 	};
 	*counts_out = (struct backup_counts){ .users = 0 };
-	enum err err = backup_manifest_read(folder, BACKUP_MANIFEST, &folder->manifest);
-	folder->has_manifest = err == ERR_OK;
-	if (err == ERR_OK || err == ERR_NOT_FOUND)
+	enum err err = manifest_begin(&run);
+	if (err == ERR_OK)
 		err = store_is_same(&run);
 	if (err == ERR_OK)
 		err = run_begin(&run);

@@ -33,6 +33,7 @@ struct backup_counts {
 	uint64_t octets_new;	   /* of them, copied by this run */
 	uint64_t bodies_damaged;   /* in the store already; copied as they are */
 	uint64_t segments_renewed; /* damaged in the folder, copied anew */
+	bool manifest_damaged;	   /* the folder's, which was made anew */
 	bool noted;		   /* the store knows that it was proven */
 };
 

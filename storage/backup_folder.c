@@ -88,6 +88,16 @@ static bool text_is_whole(struct slice text)
 	       sum == checksum_of(slice_sub(text, 0, text.len - last.len));
 }
 
+/* What to do about it. */
+static enum err text_damaged(struct backup_folder *folder, const char *name)
+{
+	bool is_state = strcmp(name, BACKUP_MANIFEST) == 0;
+	return backup_fail(folder, ERR_DAMAGED, "%s/%s is damaged%s", folder->path, name,
+			   is_state ? "; \"bode restore --previous\" takes the state before, "
+				      "\"bode backup\" makes a new one"
+				    : "");
+}
+
 /* The head line and version. What a newer Bode wrote is not looked into. */
 static enum err text_check(struct backup_folder *folder, const char *name, const char *head,
 			   struct slice text)
@@ -96,14 +106,14 @@ static enum err text_check(struct backup_folder *folder, const char *name, const
 	struct slice first = slice_cstr(head);
 	if (text.len < first.len || memcmp(text.ptr, first.ptr, first.len) != 0 ||
 	    !text_number(text, "version", UINT32_MAX, &version))
-		return backup_fail(folder, ERR_DAMAGED, "%s/%s is damaged", folder->path, name);
+		return text_damaged(folder, name);
 	if (version > BACKUP_VERSION)
 		return backup_fail(folder, ERR_VERSION,
 				   "%s holds a backup by a newer Bode (version %u, this one knows "
 				   "%d); use that one, or a still newer",
 				   folder->path, (unsigned)version, BACKUP_VERSION);
 	if (!text_is_whole(text))
-		return backup_fail(folder, ERR_DAMAGED, "%s/%s is damaged", folder->path, name);
+		return text_damaged(folder, name);
 	return ERR_OK;
 }
 
@@ -130,7 +140,7 @@ static enum err marker_read(struct backup_folder *folder)
 	if (err == ERR_OK)
 		err = text_check(folder, MARKER, "Bode backup\n", buffer_slice(&text));
 	if (err == ERR_OK && !text_number(buffer_slice(&text), "folder", UINT64_MAX, &folder->id))
-		err = backup_fail(folder, ERR_DAMAGED, "%s/%s is damaged", folder->path, MARKER);
+		err = text_damaged(folder, MARKER);
 	buffer_free(&text);
 	return err;
 }
@@ -270,7 +280,7 @@ enum err backup_manifest_read(struct backup_folder *folder, const char *name,
 		err = text_check(folder, name, "Bode backup's state\n", buffer_slice(&text));
 	if (err == ERR_OK && (!manifest_parse(buffer_slice(&text), manifest_out) ||
 			      manifest_out->folder != folder->id))
-		err = backup_fail(folder, ERR_DAMAGED, "%s/%s is damaged", folder->path, name);
+		err = text_damaged(folder, name);
 	if (err == ERR_OK && manifest_out->store_format > STORE_FORMAT)
 		err = backup_fail(
 			folder, ERR_VERSION,

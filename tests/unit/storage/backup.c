@@ -20,9 +20,7 @@ struct scene {
 
 static void make_folder(char path[64])
 {
-	snprintf(path, 64, "%s/bode-backup-XXXXXX",
-		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	assert_non_null(mkdtemp(path));
+	bed_make_dir(path, "bode-backup");
 }
 
 static void scene_begin(struct scene *scene)
@@ -424,14 +422,68 @@ static void damage_of_what_is_not_a_body(void **state)
 				ERR_DAMAGED);
 			assert_non_null(strstr(why, "is damaged"));
 			assert_false(backup_store_is_there(state_dir));
-			/* State and index are made anew by the next run. */
-			if (i == 1 || i == 2) {
-				backup(&scene);
+			/* All but what says whose the folder is is made anew by the next run. */
+			if (i < 3) {
+				assert_int_equal(backup(&scene).manifest_damaged, i == 0);
 				assert_int_equal(restored_sum(&scene, false), bed_sum(&scene.bed));
 			}
 			bed_remove_dir(state_dir);
 			scene_end(&scene);
 		}
+}
+
+/* The state before stays within reach, and so does whose backup it is. */
+static void a_damaged_manifest(void **state)
+{
+	struct scene scene;
+	struct backup_counts counts = { 0 };
+	const char *why;
+	char state_dir[64];
+	scene_begin(&scene);
+	append(&scene.bed, 1, 3000);
+	backup(&scene);
+	uint64_t first = bed_sum(&scene.bed);
+	append(&scene.bed, 2, 300000);
+	backup(&scene);
+	flip(&scene, "manifest", 20);
+	make_folder(state_dir);
+	assert_int_equal(try_restore(scene.folder, state_dir, false, false, &counts, &why),
+			 ERR_DAMAGED);
+	assert_non_null(strstr(why, "--previous"));
+	assert_int_equal(restored_sum(&scene, true), first);
+	append(&scene.bed, 3, 3000);
+	counts = backup(&scene);
+	assert_true(counts.manifest_damaged);
+	assert_int_equal(restored_sum(&scene, false), bed_sum(&scene.bed));
+	assert_int_equal(restored_sum(&scene, true), first);
+	assert_false(backup(&scene).manifest_damaged);
+
+	/* Both: what this store knows of the folder tells that it is its own. */
+	flip(&scene, "manifest", 20);
+	flip(&scene, "previous", 20);
+	assert_true(backup(&scene).manifest_damaged);
+	assert_int_equal(restored_sum(&scene, false), bed_sum(&scene.bed));
+	assert_false(backup(&scene).manifest_damaged);
+	assert_int_equal(restored_sum(&scene, true), bed_sum(&scene.bed));
+
+	/* Another store's stays that one's. */
+	struct scene other;
+	unsigned before, after;
+	scene_begin(&other);
+	char own[64];
+	memcpy(own, other.folder, sizeof(own));
+	memcpy(other.folder, scene.folder, sizeof(own));
+	flip(&scene, "manifest", 20);
+	flip(&scene, "previous", 20);
+	folder_octets(scene.folder, &before);
+	assert_int_equal(try_backup(&other, 0, &counts, &why), ERR_DAMAGED);
+	assert_non_null(strstr(why, "name another folder"));
+	folder_octets(scene.folder, &after);
+	assert_int_equal(after, before);
+	memcpy(other.folder, own, sizeof(own));
+	scene_end(&other);
+	bed_remove_dir(state_dir);
+	scene_end(&scene);
 }
 
 /* ---- whose folder it is ---- */
@@ -635,6 +687,7 @@ int main(void)
 		cmocka_unit_test(many_small_runs_make_few_files),
 		cmocka_unit_test(damage_is_found_and_healed),
 		cmocka_unit_test(damage_of_what_is_not_a_body),
+		cmocka_unit_test(a_damaged_manifest),
 		cmocka_unit_test(foreign_folders_are_left_alone),
 		cmocka_unit_test(one_at_a_time),
 		cmocka_unit_test(killed_at_any_moment),

@@ -22,14 +22,6 @@ struct bed {
 	struct arena arena;
 };
 
-static inline void bed_dir(struct bed *bed)
-{
-	*bed = (struct bed){ .store = NULL };
-	snprintf(bed->dir, sizeof(bed->dir), "%s/bode-store-XXXXXX",
-		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	assert_non_null(mkdtemp(bed->dir));
-}
-
 static inline void bed_remove_dir(const char *dir)
 {
 	DIR *open = opendir(dir);
@@ -45,6 +37,43 @@ static inline void bed_remove_dir(const char *dir)
 	if (open)
 		closedir(open);
 	rmdir(dir);
+}
+
+/* A test that fails does not come to its end, so what is left of its folders goes at exit. */
+static struct {
+	char *paths[1024];
+	size_t count;
+	pid_t owner; /* not the children that tests make */
+} bed_folders;
+
+static inline void bed_remove_left(void)
+{
+	for (size_t i = 0; i < bed_folders.count; i++) {
+		if (getpid() == bed_folders.owner)
+			bed_remove_dir(bed_folders.paths[i]);
+		free(bed_folders.paths[i]);
+	}
+	bed_folders.count = 0;
+}
+
+/* A new folder in memory, where there is such a place. */
+static inline void bed_make_dir(char path[64], const char *name)
+{
+	snprintf(path, 64, "%s/%s-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp",
+		 name);
+	assert_non_null(mkdtemp(path));
+	if (bed_folders.owner == 0) {
+		bed_folders.owner = getpid();
+		atexit(bed_remove_left);
+	}
+	if (bed_folders.count < ARRAY_LEN(bed_folders.paths) && getpid() == bed_folders.owner)
+		bed_folders.paths[bed_folders.count++] = strdup(path);
+}
+
+static inline void bed_dir(struct bed *bed)
+{
+	*bed = (struct bed){ .store = NULL };
+	bed_make_dir(bed->dir, "bode-store");
 }
 
 static inline enum err bed_try_open(struct bed *bed, enum store_mode mode, const char **why_out)
