@@ -8,6 +8,16 @@
 
 #include "storage/store_priv.h"
 
+/* Address space that was mapped and is not in use yet. */
+static uint64_t map_left_octets(struct store *store)
+{
+	MDB_envinfo info;
+	if (mdb_env_info(store->env, &info) != 0)
+		return UINT64_MAX;
+	uint64_t used = (uint64_t)(info.me_last_pgno + 1) * store->page_octets;
+	return info.me_mapsize > used ? info.me_mapsize - used : 0;
+}
+
 /* What the file may still grow by. */
 static uint64_t room_octets(struct store *store)
 {
@@ -27,6 +37,9 @@ static uint64_t room_octets(struct store *store)
 			if (left < room)
 				room = left;
 		}
+		uint64_t map_left = map_left_octets(store);
+		if (map_left < room)
+			room = map_left;
 	}
 	return room;
 }

@@ -1,11 +1,13 @@
 /* tests/unit/storage/disk.c - a disk that fails: each write of a commit in turn, the syncs, a
- * full disk, a file at its size limit. What fails says so, nothing is half-written, and the
+ * full disk, a file at its size limit, the end of the map. What fails says so, nothing is half-written, and the
  * store goes on when the disk does.
  *
  * The faults come in between LMDB and the kernel: this program has its own pwrite(), writev(),
- * write(), fdatasync() and fstatvfs(). */
+ * write(), fdatasync() and fstatvfs(), and between the store and LMDB its own
+ * mdb_env_set_mapsize(). */
 #include "tests/unit/storage/bed.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -115,6 +117,15 @@ int fstatvfs(int fd, struct statvfs *fs)
 	*fs = (struct statvfs){ .f_frsize = 4096, .f_bsize = 4096 };
 	fs->f_bavail = fault.full && fault.failures ? 0 : 1 << 30;
 	return 0;
+}
+
+static size_t map_octets; /* 0: as the store wants it */
+
+int mdb_env_set_mapsize(MDB_env *env, size_t octets)
+{
+	int (*true_one)(MDB_env *, size_t);
+	*(void **)&true_one = dlsym(RTLD_NEXT, "mdb_env_set_mapsize");
+	return true_one(env, map_octets ? map_octets : octets);
 }
 
 static void fault_none(void)
@@ -297,8 +308,32 @@ static void limit_file(struct bed *bed, rlim_t more)
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
-/* Refused in time: deletions still work, and what they free is used again, although the disk
- * is as full as before. */
+/* Refused in time: deletions still work, and what they free is used again, although there is no
+ * more room than before. */
+static void fill_and_clear(struct bed *bed)
+{
+	unsigned count = 0, generation = bed->store->generation;
+	enum err err;
+	bed->store->reserve_octets = 1 << 20;
+	while ((err = append(bed, count)) == ERR_OK)
+		assert_true(++count < 1000);
+	assert_int_equal(err, ERR_FULL);
+	assert_true(count > 20);
+	assert_true(bed->store->space_low);
+	assert_int_equal(append(bed, 1), ERR_FULL);
+	assert_int_equal(bed_write(bed, move_run, bed), ERR_OK);
+	assert_int_equal(bed_write(bed, expunge_run, bed), ERR_OK);
+	assert_int_equal(append(bed, 1), ERR_FULL);
+	/* No waiting for sessions that may still read: room comes first. */
+	struct garbage_walk walk = { 0 };
+	uint64_t wait_ms = 0;
+	while (wait_ms <= 1000)
+		assert_int_equal(garbage_step(bed->store, &walk, &wait_ms), ERR_OK);
+	assert_int_equal(append(bed, 1), ERR_OK);
+	assert_false(bed->store->space_low);
+	assert_int_equal(bed->store->generation, generation);
+}
+
 static void a_full_disk_with_a_reserve(void **state)
 {
 	struct bed bed;
@@ -306,28 +341,55 @@ static void a_full_disk_with_a_reserve(void **state)
 	clock_set_fake_unix_ms(now_ms);
 	begin(&bed);
 	signal(SIGXFSZ, SIG_IGN);
-	bed.store->reserve_octets = 1 << 20;
 	limit_file(&bed, 3 << 20);
-	unsigned count = 0;
-	enum err err;
-	while ((err = append(&bed, count)) == ERR_OK)
-		assert_true(++count < 1000);
-	assert_int_equal(err, ERR_FULL);
-	assert_true(count > 20);
-	assert_true(bed.store->space_low);
-	assert_int_equal(append(&bed, 1), ERR_FULL);
-	assert_int_equal(bed_write(&bed, move_run, &bed), ERR_OK);
-	assert_int_equal(bed_write(&bed, expunge_run, &bed), ERR_OK);
-	assert_int_equal(append(&bed, 1), ERR_FULL);
-	/* No waiting for sessions that may still read: room comes first. */
-	struct garbage_walk walk = { 0 };
-	uint64_t wait_ms = 0;
-	while (wait_ms <= 1000)
-		assert_int_equal(garbage_step(bed.store, &walk, &wait_ms), ERR_OK);
-	assert_int_equal(append(&bed, 1), ERR_OK);
-	assert_false(bed.store->space_low);
+	fill_and_clear(&bed);
 	limit_file(&bed, RLIM_INFINITY);
 	clock_set_fake_unix_ms(-1);
+	end(&bed);
+}
+
+static void begin_with_map(struct bed *bed, size_t octets)
+{
+	begin(bed);
+	store_close(&bed->store);
+	map_octets = octets;
+	bed_open(bed, STORE_ADMIN);
+}
+
+/* As far away as it is, a machine that grants little address space brings it nearer. */
+static void the_end_of_the_map(void **state)
+{
+	struct bed bed;
+	unsigned seeds[1000] = { 0 };
+	size_t count = 0;
+	enum err err;
+	clock_set_fake_unix_ms(1700000000000);
+	begin_with_map(&bed, 4 << 20);
+	fill_and_clear(&bed);
+	clock_set_fake_unix_ms(-1);
+	map_octets = 0;
+	end(&bed);
+
+	/* In mid-transaction, where nothing was kept in reserve. */
+	begin_with_map(&bed, 4 << 20);
+	bed.store->reserve_octets = 0;
+	unsigned generation = bed.store->generation;
+	while ((err = append(&bed, (unsigned)count)) == ERR_OK) {
+		seeds[count] = (unsigned)count;
+		assert_true(++count < 1000);
+	}
+	assert_int_equal(err, ERR_FULL);
+	assert_true(count > 20);
+	assert_content(&bed, seeds, count);
+	assert_int_equal(append(&bed, 1), ERR_FULL);
+	assert_content(&bed, seeds, count);
+	assert_int_equal(bed.store->generation, generation);
+	/* With more of it nothing was lost. */
+	store_close(&bed.store);
+	map_octets = 0;
+	bed_open(&bed, STORE_ADMIN);
+	assert_content(&bed, seeds, count);
+	assert_int_equal(append(&bed, (unsigned)count), ERR_OK);
 	end(&bed);
 }
 
@@ -370,6 +432,7 @@ int main(void)
 		cmocka_unit_test(the_sync),
 		cmocka_unit_test(finds_a_commit_again),
 		cmocka_unit_test(a_full_disk_with_a_reserve),
+		cmocka_unit_test(the_end_of_the_map),
 		cmocka_unit_test(a_file_at_its_limit),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
