@@ -54,6 +54,8 @@ static const struct admin_command commands[] = {
 	{ "alias list", "[--json]", "list the aliases", admin_alias_list },
 	{ "deliver", "ADDRESS [--from ADDRESS]", "file a message from standard input",
 	  admin_deliver },
+	{ "why", "ADDRESS|MESSAGE-ID|IP [--since TIME] [--limit N] [--json]",
+	  "tell what became of a message or a connection", admin_why },
 	{ "status", "[--json]", "tell how the server and its store are", admin_status },
 	{ "backup", "FOLDER [--scratch FOLDER]",
 	  "copy everything into a folder and prove that it can be restored", admin_backup },

@@ -58,6 +58,7 @@ int admin_backup(struct admin *admin, int argc, char **argv);
 int admin_restore(struct admin *admin, int argc, char **argv);
 int admin_status(struct admin *admin, int argc, char **argv);
 int admin_verify(struct admin *admin, int argc, char **argv);
+int admin_why(struct admin *admin, int argc, char **argv);
 int admin_version(struct admin *admin, int argc, char **argv);
 
 /* "bode: ..." on standard error; returns EXIT_FAILURE. One line that says what to do. */
@@ -83,6 +84,7 @@ struct admin_options {
 	bool repair;
 	const char *hostname, *domain, *user, *state_dir, *quota, *from, *scratch;
 	const char *into, *format, *ca;
+	const char *limit;
 	const char *alias_of, *senders, *hide_clients;
 };
 enum admin_option {
@@ -112,6 +114,7 @@ enum admin_option {
 	OPTION_ALIAS_OF = 8192,
 	OPTION_SENDERS = 1 << 14,
 	OPTION_HIDE_CLIENTS = 1 << 15,
+	OPTION_LIMIT = 1 << 19,
 };
 /* `allowed` is a set of enum admin_option; `least` and `most` count positional arguments. */
 bool admin_parse_options(const struct admin *admin, int argc, char **argv, unsigned allowed,
@@ -122,6 +125,9 @@ bool admin_parse_address(struct admin *admin, const char *text, struct address *
 bool admin_parse_domain(struct admin *admin, const char *text, struct slice *domain_out);
 /* Octets of "10 GiB", "500MB", "1000". False: said. */
 bool admin_parse_size(const char *text, uint64_t *octets_out);
+/* "2031-04-02", "2031-04-02T09:15", with seconds as well; local time. Or "3d", "12h": ago. False:
+ * said. */
+bool admin_parse_time(const char *text, int64_t *unix_out);
 /* "1.5 GiB" for people; `out` has room for 16. */
 void admin_format_size(uint64_t octets, char out[16]);
 

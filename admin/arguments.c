@@ -1,7 +1,10 @@
 /* admin/arguments.c - options, addresses and sizes as people type them. */
+#include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "admin/admin_priv.h"
+#include "base/clock.h"
 
 static const struct {
 	struct option option;
@@ -32,6 +35,7 @@ static const struct {
 	{ { "alias-of", required_argument, NULL, 'A' }, OPTION_ALIAS_OF },
 	{ { "senders", required_argument, NULL, 'E' }, OPTION_SENDERS },
 	{ { "hide-clients", required_argument, NULL, 'H' }, OPTION_HIDE_CLIENTS },
+	{ { "limit", required_argument, NULL, 'l' }, OPTION_LIMIT },
 	{ { "repair", no_argument, NULL, 'r' }, OPTION_REPAIR },
 };
 
@@ -74,6 +78,7 @@ bool admin_parse_options(const struct admin *admin, int argc, char **argv, unsig
 		case 'A': options_out->alias_of = optarg; break;
 		case 'E': options_out->senders = optarg; break;
 		case 'H': options_out->hide_clients = optarg; break;
+		case 'l': options_out->limit = optarg; break;
 		case 'r': options_out->repair = true; break;
 		default:
 			admin_usage(admin, "\"%s\" is not understood", argv[optind - 1]);
@@ -121,6 +126,31 @@ bool admin_parse_size(const char *text, uint64_t *octets_out)
 		return false;
 	}
 	return true;
+}
+
+bool admin_parse_time(const char *text, int64_t *unix_out)
+{
+	static const char *const forms[] = { "%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S" };
+	for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+		struct tm tm = { .tm_isdst = -1 };
+		const char *end = strptime(text, forms[i], &tm);
+		if (end && *end == '\0') {
+			*unix_out = (int64_t)mktime(&tm);
+			return true;
+		}
+	}
+	char *end = NULL;
+	errno = 0;
+	unsigned long count = strtoul(text, &end, 10);
+	if (text[0] >= '0' && text[0] <= '9' && errno == 0 && count <= 100000 &&
+	    (strcmp(end, "d") == 0 || strcmp(end, "h") == 0)) {
+		*unix_out = clock_unix() - (int64_t)count * (*end == 'd' ? 24 * 3600 : 3600);
+		return true;
+	}
+	admin_fail(
+		"\"%s\" is no time; write it as 2031-04-02, 2031-04-02T09:15, or 3d or 12h (ago)",
+		text);
+	return false;
 }
 
 void admin_format_size(uint64_t octets, char out[16])

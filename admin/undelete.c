@@ -2,7 +2,6 @@
  *
  * Both walk through it in short reads; restoring writes a few messages at a time, so that the
  * server beside it goes on. Runs in the admin's process. */
-#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
@@ -34,32 +33,6 @@ struct restoring {
 	enum err refused; /* of the one behind those restored */
 };
 
-/* "2031-04-02", "2031-04-02T09:15", with seconds as well; local time. Or "3d", "12h": ago. */
-static bool parse_time(const char *text, int64_t *unix_out)
-{
-	static const char *const forms[] = { "%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S" };
-	for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
-		struct tm tm = { .tm_isdst = -1 };
-		const char *end = strptime(text, forms[i], &tm);
-		if (end && *end == '\0') {
-			*unix_out = (int64_t)mktime(&tm);
-			return true;
-		}
-	}
-	char *end = NULL;
-	errno = 0;
-	unsigned long count = strtoul(text, &end, 10);
-	if (text[0] >= '0' && text[0] <= '9' && errno == 0 && count <= 100000 &&
-	    (strcmp(end, "d") == 0 || strcmp(end, "h") == 0)) {
-		*unix_out = clock_unix() - (int64_t)count * (*end == 'd' ? 24 * 3600 : 3600);
-		return true;
-	}
-	admin_fail(
-		"\"%s\" is no time; write it as 2031-04-02, 2031-04-02T09:15, or 3d or 12h (ago)",
-		text);
-	return false;
-}
-
 /* The exit status of what is wrong; -1 where nothing is. */
 static int choose(struct admin *admin, const char *user, const struct admin_options *options,
 		  struct choice *choice)
@@ -72,8 +45,8 @@ static int choose(struct admin *admin, const char *user, const struct admin_opti
 		choice->mailbox = SLICE("INBOX");
 	if (options->sender)
 		text_fold(slice_cstr(options->sender), &choice->sender);
-	if ((options->since && !parse_time(options->since, &choice->since_unix)) ||
-	    (options->until && !parse_time(options->until, &choice->until_unix)))
+	if ((options->since && !admin_parse_time(options->since, &choice->since_unix)) ||
+	    (options->until && !admin_parse_time(options->until, &choice->until_unix)))
 		return ADMIN_WRONG_USAGE;
 	if (!admin_parse_address(admin, user, &address) || !admin_open_store(admin))
 		return EXIT_FAILURE;

@@ -36,6 +36,9 @@ void journal_find(struct read *read, const struct journal_term *terms, size_t co
 		  int64_t since_unix_ms,
 		  bool (*found)(void *user, const struct journal_event *event), void *user);
 
+/* Since when it knows. False: it is empty. */
+bool journal_reach(struct read *read, int64_t *oldest_unix_ms_out);
+
 /* In a job, once nothing can refuse it any more. The slices may go away. */
 void journal_note(struct write *write, const struct journal_event *event);
 /* On any thread of the server: what strangers do, and what was refused. */

@@ -122,3 +122,15 @@ void journal_find(struct read *read, const struct journal_term *terms, size_t co
 	}
 	row_close(&row);
 }
+
+bool journal_reach(struct read *read, int64_t *oldest_unix_ms_out)
+{
+	struct row row;
+	struct key key;
+	key_be64(&key, 0);
+	row_open(&row, read, DB_JOURNAL);
+	struct slice rest = row_seek(&row, key_slice(&key)) ? row.value : SLICE_NONE;
+	bool is_any = journal_row_begin(&rest, oldest_unix_ms_out);
+	row_close(&row);
+	return is_any;
+}
