@@ -2,7 +2,8 @@
  * Postfix has documented it. Runs in the front.
  *
  * Offered to the networks of [smtp] xclient alone, and by the address of the connection itself,
- * whoever it has spoken for before. The session starts over, with a greeting (220). LOGIN is not
+ * whoever it has spoken for before. The session starts over, with a greeting (220) and all that
+ * comes before it. LOGIN is not
  * offered: who has signed in is the back's to say. */
 #include "smtpd/session_priv.h"
 
@@ -111,6 +112,10 @@ static void start_over(struct smtp_session *s, const struct claims *claims)
 
 	smtp_sign_out(s);
 	smtp_reset(s);
+	/* What is asked about a client is asked about this one. */
+	smtp_arrival_free(&s->arrival);
+	s->has_arrived = false;
+	smtp_set_state(s, SMTP_NEW);
 	s->client.peer = claims->peer;
 	s->is_extended = claims->is_extended;
 	if (claims->client_name.len > 0) {
@@ -143,5 +148,5 @@ enum step smtp_xclient(struct smtp_session *s, struct cursor *args)
 		skip_blanks(args);
 	}
 	start_over(s, &claims);
-	return smtp_greet(s);
+	return STEP_AGAIN;
 }
