@@ -2,7 +2,7 @@
  * scanning, large changes, a message that streams. `bench-store FOLDER [MESSAGES [SIZE [BATCH]]]`
  * makes a store in FOLDER, which must not have one; size 0 is the realistic mix.
  * `bench-store FOLDER churn [MESSAGES [TURNOVERS]]`: what the file comes to when the mail in it is
- * replaced, a fiftieth at a time, chosen at random. */
+ * replaced, a fiftieth at a time, chosen at random, and when it is compacted after that. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "storage/account.h"
+#include "storage/compact.h"
 #include "storage/garbage_priv.h"
 #include "storage/message.h"
 #include "storage/store_priv.h"
@@ -193,6 +194,17 @@ static double file_ratio(struct store *store, const char *path)
 	return (double)status.st_blocks * 512 / (double)mailbox.size_octets;
 }
 
+static void on_phase(void *user, enum compact_phase phase, uint64_t total)
+{
+}
+static void on_progress(void *user, uint64_t done)
+{
+}
+static bool on_wait(void *user)
+{
+	return true;
+}
+
 static void churn(struct store *store, const char *path, size_t messages, size_t turnovers)
 {
 	enum { PARTS = 50 };
@@ -227,6 +239,13 @@ static void churn(struct store *store, const char *path, size_t messages, size_t
 		fflush(stdout);
 	}
 	ranges_free(&churn_uids);
+	static const struct compact_watcher watcher = { on_phase, on_progress, on_wait, NULL };
+	struct compact_result result;
+	double cpu = cpu_s(), wall = wall_s();
+	check(compact_run(store, &watcher, &result));
+	printf("churn compact %.3f octet/octet %.2f s CPU %.2f s, %.2f octets written for each\n",
+	       file_ratio(store, path), cpu_s() - cpu, wall_s() - wall,
+	       (double)result.rewritten_octets / (double)result.after_octets);
 }
 
 int main(int argc, char **argv)
