@@ -167,3 +167,39 @@ void ranges_free(struct ranges *set)
 	free(set->runs);
 	*set = (struct ranges){ 0 };
 }
+
+void ranges_subtract(const struct ranges *a, const struct ranges *b, struct ranges *set_out)
+{
+	uint32_t j = 0;
+	for (uint32_t i = 0; i < a->count; i++) {
+		uint64_t first = a->runs[i].first, last = a->runs[i].last;
+		while (j < b->count && b->runs[j].last < first)
+			j++;
+		for (uint32_t k = j; first <= last; k++) {
+			if (k == b->count || b->runs[k].first > last) {
+				ranges_add(set_out, (uint32_t)first, (uint32_t)last);
+				break;
+			}
+			if (b->runs[k].first > first)
+				ranges_add(set_out, (uint32_t)first, b->runs[k].first - 1);
+			first = (uint64_t)b->runs[k].last + 1;
+			j = k;
+		}
+	}
+}
+
+void ranges_drop(struct ranges *set, const struct ranges *b)
+{
+	struct ranges left = { 0 };
+	if (set->count == 0 || b->count == 0)
+		return;
+	ranges_subtract(set, b, &left);
+	ranges_free(set);
+	*set = left;
+}
+
+void ranges_join(struct ranges *set, const struct ranges *more)
+{
+	for (uint32_t i = 0; i < more->count; i++)
+		ranges_add(set, more->runs[i].first, more->runs[i].last);
+}

@@ -35,6 +35,10 @@ bool ranges_next(const struct ranges *set, uint32_t number, uint32_t *member_out
 uint32_t ranges_last(const struct ranges *set); /* 0 when empty */
 /* a & b, into an empty set. */
 void ranges_intersect(const struct ranges *a, const struct ranges *b, struct ranges *set_out);
+/* a without b, into an empty set. */
+void ranges_subtract(const struct ranges *a, const struct ranges *b, struct ranges *set_out);
+void ranges_drop(struct ranges *set, const struct ranges *b);	 /* *set without b */
+void ranges_join(struct ranges *set, const struct ranges *more); /* adds all of `more` */
 void ranges_copy(const struct ranges *from, struct ranges *set_out);
 void ranges_clear(struct ranges *set); /* keeps the memory */
 void ranges_free(struct ranges *set);

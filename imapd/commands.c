@@ -34,6 +34,7 @@ static const struct imap_command commands[] = {
 	{ "IDLE", false, IMAP_ANY, TELL_ALL, imap_idle },
 	{ "ESEARCH", false, IMAP_ANY, TELL_ALL, imap_esearch },
 	{ "CHECK", false, IMAP_SELECTED, TELL_ALL, imap_noop },
+	{ "CANCELUPDATE", false, IMAP_SELECTED, TELL_ALL, imap_cancelupdate },
 	{ "CLOSE", false, IMAP_SELECTED, TELL_NOTHING, imap_close },
 	{ "UNSELECT", false, IMAP_SELECTED, TELL_NOTHING, imap_unselect },
 	{ "EXPUNGE", false, IMAP_SELECTED, TELL_ALL, imap_expunge },

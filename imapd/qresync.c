@@ -107,8 +107,7 @@ enum err qresync_note_vanished(struct imap_view *view, struct read *read, uint64
 	}
 	ranges_intersect(&vanished, uids, &asked);
 	/* What this client has not been told to be gone it is told as such, not as EARLIER. */
-	for (uint32_t i = 0; i < view->uids.count && asked.count > 0; i++)
-		ranges_remove(&asked, view->uids.runs[i].first, view->uids.runs[i].last);
+	ranges_drop(&asked, &view->uids);
 	ranges_free(&view->earlier);
 	if (err == ERR_OK)
 		view->earlier = asked;

@@ -8,6 +8,9 @@
  * home, and ends there if the client has left. Runs in the back. */
 #include "imapd/search_priv.h"
 
+#include "imapd/respond_priv.h"
+#include "imapd/search_context_priv.h"
+
 enum { LANE_MESSAGES_MIN = 64 /* fewer are not worth a second worker */ };
 
 /* What belongs to one mailbox. */
@@ -55,11 +58,27 @@ static enum step search_respond(struct imap_session *s, struct cursor *in)
 	return imap_ok(s, completed_text(search));
 }
 
+/* RETURN (UPDATE): RFC 5267 sections 4.3 and 4.3.1. */
+static void keep_up_to_date(struct search *search)
+{
+	struct imap_session *s = search->s;
+	if (!(search->options.returns & RETURN_UPDATE) || search->view != s->view)
+		return;
+	if (search->verb == VERB_SEARCH &&
+	    search_context_add(s->view, s->tag, search_tells_uids(search), search->program_text,
+			       &search->program, &search->found))
+		return;
+	buffer_add(&s->session.out, SLICE("* NO [NOUPDATE "));
+	respond_string(&s->session.out, s->tag, false);
+	buffer_add(&s->session.out, SLICE("] Not this one\r\n"));
+}
+
 static enum step search_tell(struct imap_session *s)
 {
 	struct search *search = s->work;
 	search_save(search);
-	if (search->options.returns == RETURN_SAVE)
+	keep_up_to_date(search);
+	if ((search->options.returns & ~(unsigned)RETURN_CONTEXT) == RETURN_SAVE)
 		return imap_ok(s, "Completed, result saved");
 	/* Of a mailbox without a match nothing is told (RFC 7377 section 2.1). */
 	if (search->mailboxes && search->found.count == 0) {
@@ -77,9 +96,7 @@ static void join_lanes(struct search *search)
 {
 	for (unsigned i = 0; i < search->lane_count; i++) {
 		const struct search_scan *scan = &search->lanes[i].scan;
-		for (uint32_t k = 0; k < scan->found.count; k++)
-			ranges_add(&search->found, scan->found.runs[k].first,
-				   scan->found.runs[k].last);
+		ranges_join(&search->found, &scan->found);
 		if (search->first_modseq == 0)
 			search->first_modseq = scan->first_modseq;
 		if (scan->last_modseq != 0)
@@ -307,6 +324,9 @@ static struct search *search_new(struct imap_session *s, enum search_verb verb)
 static enum step search_begin(struct imap_session *s, struct cursor *args, enum charset_form form)
 {
 	struct search *search = s->work;
+	if ((search->options.returns & RETURN_UPDATE) && search_context_exists(s->view, s->tag))
+		return imap_bad(s, "That tag is in use for updates");
+	search->program_text = cursor_rest(args);
 	enum search_parsed parsed =
 		take_search_program(args, form, &s->command_arena, &search->program);
 	if (parsed != SEARCH_PARSED)
@@ -320,7 +340,7 @@ enum step imap_search(struct imap_session *s, struct cursor *args, bool uid)
 {
 	struct search *search = search_new(s, VERB_SEARCH);
 	if (!take_search_options(args, &search->options))
-		return imap_bad(s, "RETURN wants a list of MIN, MAX, ALL, COUNT, SAVE, PARTIAL");
+		return imap_bad(s, "RETURN wants a list of known options");
 	search->uses_esearch = search->options.returns != 0 || imap_is_rev2(s);
 	if (search->options.returns == 0)
 		search->options.returns = RETURN_ALL;
@@ -331,7 +351,7 @@ enum step imap_sort(struct imap_session *s, struct cursor *args, bool uid)
 {
 	struct search *search = search_new(s, VERB_SORT);
 	if (!take_search_options(args, &search->options))
-		return imap_bad(s, "RETURN wants a list of MIN, MAX, ALL, COUNT, SAVE, PARTIAL");
+		return imap_bad(s, "RETURN wants a list of known options");
 	if (!take_sort_criteria(args, &search->criteria) || !take_space(args))
 		return imap_bad(s, "SORT wants a list of criteria, a charset and search keys");
 	search->uses_esearch = search->options.returns != 0;
@@ -357,11 +377,15 @@ enum step imap_esearch(struct imap_session *s, struct cursor *args, bool uid)
 	if (!take_search_sources(args, &s->command_arena, imap_is_rev2(s), &sources))
 		return imap_bad(s, "IN wants a list of known sources");
 	if (!take_search_options(args, &search->options))
-		return imap_bad(s, "RETURN wants a list of MIN, MAX, ALL, COUNT, SAVE, PARTIAL");
+		return imap_bad(s, "RETURN wants a list of known options");
 	if (search_sources_have_selected(sources) && !s->view)
 		return imap_bad(s, "No mailbox is selected");
 	if ((search->options.returns & RETURN_SAVE) && !search_sources_are_selected(sources))
 		return imap_bad(s, "SAVE is for the selected mailbox alone");
+	if ((search->options.returns & RETURN_UPDATE) &&
+	    (!s->view || search_context_exists(s->view, s->tag)))
+		return imap_bad(s, "UPDATE is for the selected mailbox, with a tag of its own");
+	search->program_text = cursor_rest(args);
 	search->uses_esearch = true;
 	if (search->options.returns == 0)
 		search->options.returns = RETURN_ALL;

@@ -31,8 +31,7 @@ static void add_places(struct search *search, uint64_t first, uint64_t last, str
 	struct range run = { (uint32_t)first, (uint32_t)last };
 	struct ranges places = { .runs = &run, .count = 1 }, members = { 0 };
 	ranks_to_members(&search->found, &places, &members);
-	for (uint32_t i = 0; i < members.count; i++)
-		ranges_add(uids, members.runs[i].first, members.runs[i].last);
+	ranges_join(uids, &members);
 	ranges_free(&members);
 }
 

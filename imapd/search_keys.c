@@ -425,6 +425,11 @@ void search_program_bind(struct search_program *program, const struct imap_view 
 	bind_keywords(program->root, mailbox);
 }
 
+void search_program_bind_keywords(struct search_program *program, const struct mailbox *mailbox)
+{
+	bind_keywords(program->root, mailbox);
+}
+
 void search_program_fini(struct search_program *program)
 {
 	for (struct search_key *key = program->numbers; key; key = key->next_numbers)

@@ -122,5 +122,7 @@ enum search_parsed take_search_program(struct cursor *c, enum charset_form form,
  * match nothing. */
 void search_program_bind(struct search_program *program, const struct imap_view *view,
 			 const struct mailbox *mailbox);
+/* Of that only the keywords. */
+void search_program_bind_keywords(struct search_program *program, const struct mailbox *mailbox);
 /* Accepts a program that is all zero. */
 void search_program_fini(struct search_program *program);

@@ -1,6 +1,7 @@
 /* imapd/search_options.c - RETURN (...). In the back.
  *
- * RFC 9051 section 6.4.4, RFC 4731, RFC 5182 (SAVE), RFC 9394 (PARTIAL). */
+ * RFC 9051 section 6.4.4, RFC 4731, RFC 5182 (SAVE), RFC 9394 (PARTIAL), RFC 5267 (CONTEXT,
+ * UPDATE). */
 #include "imapd/search_options_priv.h"
 
 #include "base/attributes.h"
@@ -46,8 +47,9 @@ static bool take_option(struct cursor *c, struct search_options *options)
 		const char *word;
 		unsigned option;
 	} words[] = {
-		{ "MIN", RETURN_MIN },	   { "MAX", RETURN_MAX },   { "ALL", RETURN_ALL },
-		{ "COUNT", RETURN_COUNT }, { "SAVE", RETURN_SAVE },
+		{ "MIN", RETURN_MIN },	       { "MAX", RETURN_MAX },	{ "ALL", RETURN_ALL },
+		{ "COUNT", RETURN_COUNT },     { "SAVE", RETURN_SAVE }, { "UPDATE", RETURN_UPDATE },
+		{ "CONTEXT", RETURN_CONTEXT },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
 		if (!take_keyword(c, words[i].word))
@@ -81,8 +83,8 @@ bool take_search_options(struct cursor *at, struct search_options *options_out)
 		return false;
 	if (!take_byte(&c, ')') || !take_space(&c))
 		return false;
-	if (options.returns == 0)
-		options.returns = RETURN_ALL;
+	if ((options.returns & ~(unsigned)RETURN_CONTEXT) == 0)
+		options.returns |= RETURN_ALL;
 	*options_out = options;
 	*at = c;
 	return true;

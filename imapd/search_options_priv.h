@@ -11,6 +11,8 @@ enum search_return {
 	RETURN_COUNT = 8,
 	RETURN_SAVE = 16,
 	RETURN_PARTIAL = 32,
+	RETURN_UPDATE = 64,   /* RFC 5267 section 4.3 */
+	RETURN_CONTEXT = 128, /* a hint (section 4.2), of which we make nothing */
 };
 
 /* partial-range: places among the results, from the first on or from the last back. */

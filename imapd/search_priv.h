@@ -32,6 +32,7 @@ struct search {
 	bool uses_esearch;	    /* in the response */
 	struct search_options options;
 	struct search_program program;
+	struct slice program_text; /* as the client wrote it */
 	struct sort_criteria criteria;
 	enum thread_algorithm algorithm;
 

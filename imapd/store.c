@@ -47,6 +47,7 @@ static void move_view(struct imap_view *view, const struct store_work *work)
 	if (!work->knows_others)
 		return;
 	view_note(view, &work->others_changed, &work->others_vanished);
+	view_note_unsearched(view, &work->changed);
 	if (work->modseq > view->modseq)
 		view->modseq = work->modseq;
 }

@@ -15,44 +15,7 @@
 
 #include "base/heap.h"
 #include "imapd/respond_priv.h"
-
-/* a without b, into an empty set. */
-static void ranges_subtract(const struct ranges *a, const struct ranges *b, struct ranges *set_out)
-{
-	uint32_t j = 0;
-	for (uint32_t i = 0; i < a->count; i++) {
-		uint64_t first = a->runs[i].first, last = a->runs[i].last;
-		while (j < b->count && b->runs[j].last < first)
-			j++;
-		for (uint32_t k = j; first <= last; k++) {
-			if (k == b->count || b->runs[k].first > last) {
-				ranges_add(set_out, (uint32_t)first, (uint32_t)last);
-				break;
-			}
-			if (b->runs[k].first > first)
-				ranges_add(set_out, (uint32_t)first, b->runs[k].first - 1);
-			first = (uint64_t)b->runs[k].last + 1;
-			j = k;
-		}
-	}
-}
-
-/* *set without b, in place */
-static void ranges_drop(struct ranges *set, const struct ranges *b)
-{
-	struct ranges left = { 0 };
-	if (set->count == 0 || b->count == 0)
-		return;
-	ranges_subtract(set, b, &left);
-	ranges_free(set);
-	*set = left;
-}
-
-static void ranges_join(struct ranges *set, const struct ranges *more)
-{
-	for (uint32_t i = 0; i < more->count; i++)
-		ranges_add(set, more->runs[i].first, more->runs[i].last);
-}
+#include "imapd/search_context_priv.h"
 
 static uint64_t count_up_to(const struct ranges *set, uint32_t number)
 {
@@ -115,6 +78,8 @@ void view_free(struct imap_view **view_ptr)
 	ranges_free(&view->touched);
 	ranges_free(&view->earlier);
 	ranges_free(&view->saved_result);
+	ranges_free(&view->unsearched);
+	search_contexts_free(view);
 	free(view);
 	*view_ptr = NULL;
 }
@@ -186,6 +151,12 @@ void view_note_flags(struct imap_view *view, const struct ranges *uids)
 	note(view, &view->changed, uids);
 }
 
+void view_note_unsearched(struct imap_view *view, const struct ranges *uids)
+{
+	if (view->contexts)
+		note(view, &view->unsearched, uids);
+}
+
 void view_note_modseqs(struct imap_view *view, const struct ranges *uids)
 {
 	if (imap_has(view->s, IMAP_ENABLED_CONDSTORE))
@@ -199,6 +170,7 @@ void view_note(struct imap_view *view, const struct ranges *changed, const struc
 	ranges_intersect(vanished, &view->uids, &gone);
 	ranges_join(&view->vanished, &gone);
 	ranges_drop(&view->touched, &gone);
+	ranges_drop(&view->unsearched, &gone);
 	view_note_flags(view, changed);
 	ranges_subtract(changed, vanished, &arrived);
 	if (view->uidnext > 1)
@@ -207,6 +179,7 @@ void view_note(struct imap_view *view, const struct ranges *changed, const struc
 		ranges_join(&view->uids, &arrived);
 		view->tell_exists = true;
 	}
+	view_note_unsearched(view, changed);
 	if (ranges_last(changed) >= view->uidnext)
 		view->uidnext = ranges_last(changed) + 1;
 	if (ranges_last(vanished) >= view->uidnext)
@@ -242,6 +215,7 @@ static void lose_mailbox(struct imap_view *view)
 	ranges_copy(&view->uids, &view->vanished);
 	ranges_free(&view->changed);
 	ranges_free(&view->touched);
+	ranges_free(&view->unsearched);
 }
 
 enum err view_sync(struct imap_view *view, struct read *read)
@@ -464,6 +438,7 @@ bool view_tell(struct imap_view *view, bool with_expunges)
 {
 	if (!view_tell_earlier(view))
 		return false;
+	search_contexts_tell_vanished(view);
 	if (with_expunges && view->vanished.count > 0 &&
 	    !(imap_has(view->s, IMAP_ENABLED_QRESYNC)
 		      ? tell_vanished(view, &view->vanished, "* VANISHED ")
@@ -471,6 +446,8 @@ bool view_tell(struct imap_view *view, bool with_expunges)
 		return false;
 	if (view->tell_exists)
 		tell_exists(view);
+	if (view->unsearched.count > 0)
+		search_contexts_tell_changed(view);
 	if (view->changed.count == 0 && view->touched.count == 0) {
 		end_telling(view);
 		return true;

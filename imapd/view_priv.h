@@ -28,10 +28,12 @@ struct imap_view {
 	uint64_t told_modseq;	/* everything up to here has been told, expunges too */
 	bool has_told_modseqs;	/* MODSEQ items went out since view_tell() ended last */
 	bool tell_exists;
-	uint64_t keywords_hash;	    /* of the keyword names last told with FLAGS */
-	uint32_t recent_from_uid;   /* \Recent from here on (RFC 3501); UINT32_MAX: none */
-	uint32_t uidnext;	    /* as of modseq */
-	struct ranges saved_result; /* "$": UIDs; of SEARCH (SAVE), RFC 9051 section 6.4.4.1 */
+	uint64_t keywords_hash;		 /* of the keyword names last told with FLAGS */
+	uint32_t recent_from_uid;	 /* \Recent from here on (RFC 3501); UINT32_MAX: none */
+	uint32_t uidnext;		 /* as of modseq */
+	struct ranges saved_result;	 /* "$": UIDs; of SEARCH (SAVE), RFC 9051 section 6.4.4.1 */
+	struct search_context *contexts; /* search_context_priv.h */
+	struct ranges unsearched; /* members of uids that the contexts have not looked at again */
 	struct watch watch;
 };
 
@@ -62,6 +64,8 @@ enum err view_sync(struct imap_view *view, struct read *read);
 void view_note(struct imap_view *view, const struct ranges *changed, const struct ranges *vanished);
 /* The flags of these members are to be told, whether or not they changed. */
 void view_note_flags(struct imap_view *view, const struct ranges *uids);
+/* Their flags changed, told or not: searches that go on look at them again. */
+void view_note_unsearched(struct imap_view *view, const struct ranges *uids);
 /* To a CONDSTORE client their MODSEQ is to be told, flags only where they are news. */
 void view_note_modseqs(struct imap_view *view, const struct ranges *uids);
 /* "* OK [HIGHESTMODSEQ n]": up to which the client has been told everything. */
@@ -106,5 +110,6 @@ int keyword_bit(const struct mailbox *mailbox, struct slice keyword);
 enum step imap_fetch(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_search(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_esearch(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_cancelupdate(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_sort(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_thread(struct imap_session *s, struct cursor *args, bool uid);
