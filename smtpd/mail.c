@@ -21,8 +21,9 @@ static enum step mail_sender_known(struct smtp_session *s)
 {
 	enum smtp_reply_name refusal = s->sender.refusal;
 
+	/* Also for a refusal, which is noted with its sender. */
+	smtp_set_state(s, SMTP_MAIL);
 	if (refusal == REPLY_NONE) {
-		smtp_set_state(s, SMTP_MAIL);
 		smtp_reply(s, REPLY_MAIL_OK);
 		return STEP_AGAIN;
 	}
@@ -68,28 +69,39 @@ enum step smtp_mail(struct smtp_session *s, struct cursor *args)
 	return mail_sender_known(s);
 
 refuse:
+	log_info(&s->session.log, EVENT("mail-refused"), NUM("code", smtp_reply_code(refusal)));
 	smtp_reply(s, refusal);
+	return STEP_AGAIN;
+}
+
+/* `why` goes behind the reply's own words. */
+static enum step refuse_rcpt(struct smtp_session *s, enum smtp_reply_name refusal, struct slice why)
+{
+	struct slice rest = buffer_slice(&s->asked_recipient);
+	struct envelope_recipient recipient = { .notify = DSN_UNSAID };
+
+	if (rest.len > 0)
+		(void)envelope_next_recipient(&rest, &recipient);
+	log_info(&s->session.log, EVENT("rcpt-refused"), TEXT("to", recipient.forward_path),
+		 TEXT("from", s->transaction.envelope.reverse_path),
+		 NUM("code", smtp_reply_code(refusal)), TEXT("why", why));
+	smtp_reply_about(s, refusal, why);
+	buffer_free(&s->asked_recipient);
 	return STEP_AGAIN;
 }
 
 /* The back has answered, or is away. */
 static enum step rcpt_answered(struct smtp_session *s)
 {
-	struct slice asked = buffer_slice(&s->asked_recipient), rest = asked;
 	enum smtp_reply_name reply = smtp_reply_of_verdict(s->verdict);
-	struct envelope_recipient recipient;
 
 	if (s->verdict == RECIPIENT_UNKNOWN)
 		(void)smtp_allows(s, LIMIT_UNKNOWN_RECIPIENTS);
-	if (s->verdict == RECIPIENT_OK) {
-		buffer_add(&s->transaction.recipients, asked);
-		s->transaction.envelope.recipient_count++;
-		smtp_set_state(s, SMTP_RCPT);
-	} else if (envelope_next_recipient(&rest, &recipient)) {
-		log_info(&s->session.log, EVENT("rcpt-refused"), TEXT("to", recipient.forward_path),
-			 TEXT("from", s->transaction.envelope.reverse_path),
-			 NUM("code", smtp_reply_code(reply)));
-	}
+	if (s->verdict != RECIPIENT_OK)
+		return refuse_rcpt(s, reply, SLICE_NONE);
+	buffer_add(&s->transaction.recipients, buffer_slice(&s->asked_recipient));
+	s->transaction.envelope.recipient_count++;
+	smtp_set_state(s, SMTP_RCPT);
 	smtp_reply(s, reply);
 	buffer_free(&s->asked_recipient);
 	return STEP_AGAIN;
@@ -145,12 +157,7 @@ static enum step rcpt_client_known(struct smtp_session *s)
 	(void)envelope_next_recipient(&rest, &recipient);
 	if (refusal.len == 0 || is_role(recipient.forward_path))
 		return ask_back(s, recipient.forward_path);
-	log_info(&s->session.log, EVENT("rcpt-refused"), TEXT("to", recipient.forward_path),
-		 TEXT("from", s->transaction.envelope.reverse_path),
-		 NUM("code", smtp_reply_code(REPLY_CLIENT_LISTED)), TEXT("why", refusal));
-	smtp_reply_about(s, REPLY_CLIENT_LISTED, refusal);
-	buffer_free(&s->asked_recipient);
-	return STEP_AGAIN;
+	return refuse_rcpt(s, REPLY_CLIENT_LISTED, refusal);
 }
 
 enum step smtp_rcpt(struct smtp_session *s, struct cursor *args)
@@ -189,7 +196,5 @@ enum step smtp_rcpt(struct smtp_session *s, struct cursor *args)
 	return smtp_wait(s, rcpt_client_known);
 
 refuse:
-	smtp_reply(s, refusal);
-	buffer_free(&s->asked_recipient);
-	return STEP_AGAIN;
+	return refuse_rcpt(s, refusal, SLICE_NONE);
 }

@@ -150,6 +150,9 @@ static void unknown_recipients_have_a_limit(void **state)
 	unsigned asked = fake.asked_count;
 	say("RCPT TO:<alice@example.org>\r\n");
 	expect("450 4.7.1 Too many unknown recipients from your address, try again later\r\n");
+	assert_slice(buffer_slice(&fake.noted_reply),
+		     "450 4.7.1 Too many unknown recipients from your address, try again later");
+	assert_slice(buffer_slice(&fake.noted_recipient), "alice@example.org");
 	assert_int_equal(fake.asked_count, asked);
 	finish_limited();
 }
