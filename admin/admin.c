@@ -39,6 +39,14 @@ static const struct admin_command commands[] = {
 	  admin_user_password },
 	{ "user quota", "ADDRESS [--size SIZE] [--messages N] [--json]",
 	  "show or set how much mail a user may have; 0: no limit", admin_user_quota },
+	{ "user limits", "ADDRESS [--messages N] [--recipients N] [--json]",
+	  "show or set what a user may submit a day; 0: any number, default: as configured",
+	  admin_user_limits },
+	{ "user allow", "ADDRESS SENDER...", "let a user send as another address, @DOMAIN or \"*\"",
+	  admin_user_allow },
+	{ "user disallow", "ADDRESS SENDER...", "take that back", admin_user_disallow },
+	{ "user allowed", "ADDRESS [--json]", "list as whom a user may send besides",
+	  admin_user_allowed },
 	{ "undelete list",
 	  "ADDRESS [--mailbox NAME] [--sender TEXT] [--since TIME] [--until TIME] [--json]",
 	  "list expunged mail that can be had back", admin_undelete_list },
@@ -56,6 +64,8 @@ static const struct admin_command commands[] = {
 	  admin_deliver },
 	{ "why", "ADDRESS|MESSAGE-ID|IP [--since TIME] [--limit N] [--json]",
 	  "tell what became of a message or a connection", admin_why },
+	{ "sendmail", "[OPTION...] [RECIPIENT...]",
+	  "send a message as programs do by sendmail: -t -i -f -F -bs", admin_sendmail },
 	{ "status", "[--json]", "tell how the server and its store are", admin_status },
 	{ "backup", "FOLDER [--scratch FOLDER]",
 	  "copy everything into a folder and prove that it can be restored", admin_backup },
@@ -188,6 +198,23 @@ bool admin_open_existing_store(struct admin *admin)
 	return open_store(admin, STORE_ADMIN);
 }
 
+static int run(struct admin *admin, int argc, char **argv)
+{
+	password_start();
+	int status = admin->command->run(admin, argc, argv);
+	store_close(&admin->store);
+	config_free(admin->config);
+	arena_fini(&admin->arena);
+	return status;
+}
+
+/* As a link of that name: options are sendmail's then. */
+static bool is_named_sendmail(const char *path)
+{
+	const char *slash = path ? strrchr(path, '/') : NULL;
+	return path && strcmp(slash ? slash + 1 : path, "sendmail") == 0;
+}
+
 int admin_main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -197,8 +224,12 @@ int admin_main(int argc, char **argv)
 		{ 0 },
 	};
 	struct admin admin = { .config_path = DEFAULT_CONFIG };
-	int option, words, status;
+	int option, words;
 
+	if (argc > 0 && is_named_sendmail(argv[0])) {
+		admin.command = find_command(1, (char *[]){ (char[]){ "sendmail" } }, &words);
+		return run(&admin, argc, argv);
+	}
 	while ((option = getopt_long(argc, argv, "+c:h", options, NULL)) != -1) {
 		switch (option) {
 		case 'c': admin.config_path = optarg; break;
@@ -221,12 +252,7 @@ int admin_main(int argc, char **argv)
 		print_help(stderr);
 		return ADMIN_WRONG_USAGE;
 	}
-	password_start();
 	optind = 0; /* glibc: start over for the command's own options */
 	/* The command's last word stands where getopt expects the program's name. */
-	status = admin.command->run(&admin, argc - words + 1, argv + words - 1);
-	store_close(&admin.store);
-	config_free(admin.config);
-	arena_fini(&admin.arena);
-	return status;
+	return run(&admin, argc - words + 1, argv + words - 1);
 }

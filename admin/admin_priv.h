@@ -42,6 +42,10 @@ int admin_user_remove(struct admin *admin, int argc, char **argv);
 int admin_user_list(struct admin *admin, int argc, char **argv);
 int admin_user_password(struct admin *admin, int argc, char **argv);
 int admin_user_quota(struct admin *admin, int argc, char **argv);
+int admin_user_limits(struct admin *admin, int argc, char **argv);
+int admin_user_allow(struct admin *admin, int argc, char **argv);
+int admin_user_disallow(struct admin *admin, int argc, char **argv);
+int admin_user_allowed(struct admin *admin, int argc, char **argv);
 int admin_undelete_list(struct admin *admin, int argc, char **argv);
 int admin_undelete_restore(struct admin *admin, int argc, char **argv);
 int admin_alias_add(struct admin *admin, int argc, char **argv);
@@ -50,6 +54,7 @@ int admin_alias_post(struct admin *admin, int argc, char **argv);
 int admin_alias_list(struct admin *admin, int argc, char **argv);
 int admin_import(struct admin *admin, int argc, char **argv);
 int admin_export(struct admin *admin, int argc, char **argv);
+int admin_sendmail(struct admin *admin, int argc, char **argv);
 int admin_deliver(struct admin *admin, int argc, char **argv);
 int admin_compact(struct admin *admin, int argc, char **argv);
 int admin_config_check(struct admin *admin, int argc, char **argv);
@@ -85,6 +90,7 @@ struct admin_options {
 	const char *hostname, *domain, *user, *state_dir, *quota, *from, *scratch;
 	const char *into, *format, *ca;
 	const char *limit;
+	const char *recipients;
 	const char *alias_of, *senders, *hide_clients;
 };
 enum admin_option {
@@ -115,6 +121,7 @@ enum admin_option {
 	OPTION_SENDERS = 1 << 14,
 	OPTION_HIDE_CLIENTS = 1 << 15,
 	OPTION_LIMIT = 1 << 19,
+	OPTION_RECIPIENTS = 1 << 27,
 };
 /* `allowed` is a set of enum admin_option; `least` and `most` count positional arguments. */
 bool admin_parse_options(const struct admin *admin, int argc, char **argv, unsigned allowed,

@@ -34,6 +34,7 @@ static const struct {
 	{ { "messages", required_argument, NULL, 'M' }, OPTION_MESSAGES },
 	{ { "alias-of", required_argument, NULL, 'A' }, OPTION_ALIAS_OF },
 	{ { "senders", required_argument, NULL, 'E' }, OPTION_SENDERS },
+	{ { "recipients", required_argument, NULL, 'R' }, OPTION_RECIPIENTS },
 	{ { "hide-clients", required_argument, NULL, 'H' }, OPTION_HIDE_CLIENTS },
 	{ { "limit", required_argument, NULL, 'l' }, OPTION_LIMIT },
 	{ { "repair", no_argument, NULL, 'r' }, OPTION_REPAIR },
@@ -77,6 +78,7 @@ bool admin_parse_options(const struct admin *admin, int argc, char **argv, unsig
 		case 'M': options_out->messages = optarg; break;
 		case 'A': options_out->alias_of = optarg; break;
 		case 'E': options_out->senders = optarg; break;
+		case 'R': options_out->recipients = optarg; break;
 		case 'H': options_out->hide_clients = optarg; break;
 		case 'l': options_out->limit = optarg; break;
 		case 'r': options_out->repair = true; break;

@@ -127,6 +127,8 @@ static const struct key keys[] = {
 	  "What may stand between a user and a detail: mail for user+detail goes to user, unless user+detail is an address itself. Several characters, like +-, or none." },
 	{ "addresses", "postmaster", KEY_ADDRESS, AT(postmaster), 0, 0, NULL, NULL, "the first domain's postmaster, else the first user",
 	  "Who gets mail for postmaster and abuse, which every domain has to answer to, where a domain has no such address itself." },
+	{ "addresses", "origin", KEY_HOSTNAME, AT(origin), 0, 0, NULL, NULL, "hostname",
+	  "The domain that `bode sendmail` puts behind names without one, as programs of this machine use them: root, www-data." },
 	{ "addresses", "literals", KEY_LITERALS, AT(literals), 0, 0, NULL, NULL, "none",
 	  "Addresses of this machine that mail may be sent to in brackets: user@[192.0.2.1]. They stand for hostname." },
 	{ "limits", "message_size", KEY_SIZE, AT(message_size_octets), 64 * 1024, 2048 * MIB, NULL, "50 MiB", NULL,
@@ -573,6 +575,7 @@ void config_free(struct config *config)
 	free(config->literals);
 	free(config->separators);
 	free(config->postmaster);
+	free(config->origin);
 	free(config->listens);
 	for (size_t i = 0; i < config->proxy_count; i++)
 		free(config->proxies[i]);

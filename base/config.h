@@ -68,6 +68,7 @@ struct config {
 	/* [addresses] */
 	char *separators; /* of a user and a detail, each octet one; NULL: there are no details */
 	char *postmaster; /* an address; NULL: the first postmaster, or the first account */
+	char *origin;	  /* domain of names without one, in sendmail; NULL: hostname */
 	char **literals;  /* addresses of this machine, for "user@[192.0.2.1]" */
 	size_t literal_count;
 	/* [limits] */

@@ -5,22 +5,41 @@
 #include "mda/recipient.h"
 #include "storage/account.h"
 
+/* The account's own domain. ERR_NOT_FOUND. */
+static enum err own_domain(struct read *read, uint32_t account_id, struct arena *arena,
+			   struct slice *domain_out, struct domain_record *record_out)
+{
+	struct account account;
+	enum err err = account_get(read, account_id, arena, &account);
+
+	if (err != ERR_OK)
+		return err;
+	size_t at = account.login.len;
+	while (at > 0 && account.login.ptr[at - 1] != '@')
+		at--;
+	*domain_out = slice_sub(account.login, at, account.login.len);
+	return domain_get(read, *domain_out, arena, record_out);
+}
+
+bool sender_hides_client(struct read *read, uint32_t account_id)
+{
+	struct domain_record record;
+	struct slice domain;
+	struct arena arena = { 0 };
+	enum err err = own_domain(read, account_id, &arena, &domain, &record);
+
+	arena_fini(&arena);
+	return err == ERR_OK && record.hides_clients;
+}
+
 /* Does the account's domain let it? */
 static enum err check_domain(struct read *read, const struct sender *sender,
 			     const struct address *address, struct arena *arena)
 {
 	struct domain_record record, named;
-	struct account account;
 	struct address own;
-	enum err err = account_get(read, sender->account_id, arena, &account);
+	enum err err = own_domain(read, sender->account_id, arena, &own.domain, &record);
 
-	if (err != ERR_OK)
-		return err == ERR_NOT_FOUND ? ERR_DENIED : err;
-	size_t at = account.login.len;
-	while (at > 0 && account.login.ptr[at - 1] != '@')
-		at--;
-	own.domain = slice_sub(account.login, at, account.login.len);
-	err = domain_get(read, own.domain, arena, &record);
 	if (err != ERR_OK)
 		return err == ERR_NOT_FOUND ? ERR_DENIED : err;
 	if (record.senders == SENDERS_ANY)

@@ -25,6 +25,9 @@ enum err sender_check_address(struct read *read, const struct sender *sender,
 enum err sender_check_path(struct read *read, const struct sender *sender,
 			   struct arena *arena) MUST_USE;
 
+/* Shall mail of the account not tell where it was submitted from? As its domain says. */
+bool sender_hides_client(struct read *read, uint32_t account_id);
+
 /* May the account submit a message to so many recipients today? Those to whom it has not written
  * before are the new ones. ERR_RATE: no more messages, or recipients, before tomorrow. ERR_GONE: it
  * was removed. */

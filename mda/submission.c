@@ -59,6 +59,8 @@ bool submission_is_through(const struct submission *submission)
 static enum err check_authors(struct submission *s, struct slice value)
 {
 	size_t count, authors = 0;
+	if (s->sender.account_id == 0)
+		return ERR_OK;
 	struct header_address *list = address_list_parse(value, &s->arena, &count);
 	struct read *read = read_begin(s->store);
 	enum err err = ERR_OK;
@@ -70,8 +72,7 @@ static enum err check_authors(struct submission *s, struct slice value)
 		if (!author.domain.ptr) /* a group's start or end */
 			continue;
 		authors++;
-		if (s->sender.account_id != 0)
-			err = sender_check_address(read, &s->sender, &author, &s->arena);
+		err = sender_check_address(read, &s->sender, &author, &s->arena);
 	}
 	if (err == ERR_OK && authors == 0)
 		err = ERR_DENIED;

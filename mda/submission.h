@@ -10,8 +10,8 @@ struct submission;
 
 enum { SUBMISSION_HEADER_MAX_OCTETS = 256 * 1024 };
 
-/* `sender` is copied, but for its configuration. `author` is the address that stands in for a From
- * that is missing. */
+/* `sender` is copied, but for its configuration; where nobody signed in, anybody may be the author,
+ * and the store may be NULL. `author` is the address that stands in for a From that is missing. */
 struct submission *submission_new(struct store *store, const struct sender *sender,
 				  struct slice author);
 /* The next octets of the message, cut anyhow; those that may go on are appended to `out`: nothing

@@ -125,12 +125,14 @@ void authenticated_encode(const struct authenticated_message *m, struct buffer *
 {
 	buffer_add_byte(out, (uint8_t)m->outcome);
 	add_token(out, &m->token);
+	buffer_add_byte(out, m->hides_client);
 }
 
 bool authenticated_decode(struct slice payload, struct authenticated_message *m_out)
 {
 	struct cursor c = cursor_of(payload);
-	return take_outcome(&c, &m_out->outcome) && take_token(&c, &m_out->token) && at_end(&c);
+	return take_outcome(&c, &m_out->outcome) && take_token(&c, &m_out->token) &&
+	       take_bool(&c, &m_out->hides_client) && at_end(&c);
 }
 
 void session_message_encode(const struct session_message *m, struct buffer *out)

@@ -59,6 +59,7 @@ bool authenticate_decode(struct slice payload, struct authenticate_message *m_ou
 struct authenticated_message {
 	enum err outcome; /* ERR_OK, ERR_DENIED, ERR_BUSY (throttled), or a failure of ours */
 	struct token token;
+	bool hides_client; /* mail that is submitted shall not tell where from */
 };
 void authenticated_encode(const struct authenticated_message *m, struct buffer *out);
 bool authenticated_decode(struct slice payload, struct authenticated_message *m_out);

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "imapd/imapd.h"
 #include "mail/address.h"
+#include "mda/sender.h"
 #include "pop3d/pop3d.h"
 #include "runtime/exempt.h"
 #include "runtime/messages.h"
@@ -74,6 +75,7 @@ struct check {
 	struct slice user;    /* local@domain in its normal form; as typed where it has none */
 	struct slice hash;
 	struct slice password;
+	bool hides_client; /* mail that is submitted shall not tell where from */
 };
 
 static const char *protocol_word(enum mail_protocol protocol)
@@ -159,12 +161,11 @@ static void check_free(struct check *check)
 	free(check);
 }
 
-static void answer(struct channel *channel, uint32_t conversation, enum err outcome,
-		   const struct token *token)
+static void answer(struct channel *channel, uint32_t conversation,
+		   const struct authenticated_message *message)
 {
-	struct authenticated_message message = { .outcome = outcome, .token = *token };
 	struct buffer payload = { NULL };
-	authenticated_encode(&message, &payload);
+	authenticated_encode(message, &payload);
 	channel_send(channel, MESSAGE_AUTHENTICATED, conversation, buffer_slice(&payload), -1);
 	buffer_wipe(&payload);
 }
@@ -205,7 +206,8 @@ static void check_answer(struct check *check, enum err outcome)
 			    WORD("why", outcome == ERR_BUSY ? "throttled" : err_word(outcome)));
 	}
 	if (check->desk)
-		answer(check->desk->channel, check->conversation, outcome, &token);
+		answer(check->desk->channel, check->conversation,
+		       &(struct authenticated_message){ outcome, token, check->hides_client });
 	check_free(check);
 }
 
@@ -270,6 +272,8 @@ static enum err look_up(struct check *check)
 	if (err == ERR_OK) {
 		check->account_id = account.account_id;
 		check->hash = arena_copy(&check->arena, account.password_hash);
+		check->hides_client = check->protocol == PROTOCOL_SMTP &&
+				      sender_hides_client(read, account.account_id);
 	}
 	read_end(&read);
 	return err == ERR_NOT_FOUND ? ERR_OK : err;
@@ -319,8 +323,8 @@ static bool take_authenticate(struct login_desk *desk, uint32_t conversation, st
 	if (!authenticate_decode(payload, &message))
 		return false;
 	if (desk->check_count >= CHECKS_MAX) {
-		const struct token none = { { 0 } };
-		answer(desk->channel, conversation, ERR_BUSY, &none);
+		answer(desk->channel, conversation,
+		       &(struct authenticated_message){ .outcome = ERR_BUSY });
 		return true;
 	}
 	struct check *check = heap_alloc(sizeof(*check));

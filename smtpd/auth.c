@@ -30,6 +30,7 @@ void smtp_sign_out(struct smtp_session *s)
 	link_tell(s->front->link, MESSAGE_FORGET_TOKEN, buffer_slice(&payload), -1);
 	buffer_wipe(&payload);
 	wipe(&s->token, sizeof(s->token));
+	s->hides_client = false;
 }
 
 /* The exchange is over, for better or worse. */
@@ -81,6 +82,7 @@ static void on_authenticated(struct question *question, enum err err, struct sli
 	s->outcome = message.outcome;
 	if (message.outcome == ERR_OK) {
 		s->token = message.token;
+		s->hides_client = message.hides_client;
 		if (!token_is_set(&s->token))
 			s->outcome = ERR_UNAVAILABLE;
 	}

@@ -95,6 +95,7 @@ struct smtp_session {
 	uint32_t transactions;	      /* begun on this connection: the trace header's id */
 	uint32_t accepted;	      /* messages */
 	struct token token;	      /* set: signed in */
+	bool hides_client;	      /* then: the trace header does not tell where from */
 	bool has_arrived;	      /* the first thing of all was done */
 	struct smtp_arrival *arrival; /* NULL: nothing is asked about this client */
 	struct smtp_sender sender;

@@ -108,7 +108,7 @@ static void add_trace(struct smtp_session *s, struct buffer *out)
 		only.forward_path = SLICE_NONE;
 	struct trace trace = {
 		.reverse_path = t->envelope.reverse_path,
-		.client_name = slice_cstr(s->client_name),
+		.client_name = s->hides_client ? SLICE_NONE : slice_cstr(s->client_name),
 		.host = smtp_arrival_host(s),
 		.peer = &s->client.peer,
 		.hostname = slice_cstr(s->front->config->hostname),

@@ -11,6 +11,7 @@
 #include "auth/password.h"
 #include "base/heap.h"
 #include "imapd/imapd.h"
+#include "mda/sender.h"
 #include "pop3d/pop3d.h"
 #include "runtime/certificate.h"
 #include "runtime/relay.h"
@@ -67,6 +68,9 @@ static void answer_authenticate(struct world *world, struct channel *channel, ui
 					     .protocol = m->protocol };
 		snprintf(owner.login, sizeof(owner.login), "%s", account->login);
 		token_issue(world->tokens, &owner, &answer.token);
+		struct read *read = read_begin(world->store);
+		answer.hides_client = sender_hides_client(read, account->account_id);
+		read_end(&read);
 		answer.outcome = ERR_OK;
 	}
 	authenticated_encode(&answer, &payload);

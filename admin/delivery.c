@@ -1,0 +1,114 @@
+/* admin/delivery.c - a message on its way into the store, from the admin's process. */
+#include "admin/delivery.h"
+
+#include "base/clock.h"
+#include "base/heap.h"
+#include "serve/control.h"
+#include "smtpd/trace.h"
+
+struct delivery {
+	struct admin *admin;
+	struct loop *loop;
+	struct filing *filing;
+	struct slice reverse_path;
+	bool is_full; /* wait for room */
+	bool is_filed;
+	enum err outcome;
+};
+
+static void on_filed(void *user, enum err outcome, uint64_t blob_id)
+{
+	struct delivery *delivery = user;
+	(void)blob_id;
+	delivery->is_filed = true;
+	delivery->outcome = outcome;
+}
+
+static void on_room(void *user)
+{
+	((struct delivery *)user)->is_full = false;
+}
+
+struct delivery *delivery_new(struct admin *admin, struct slice service, struct slice reverse_path)
+{
+	struct delivery *delivery = heap_alloc(sizeof(*delivery));
+	const struct envelope envelope = { .reverse_path = reverse_path, .recipient_count = 1 };
+
+	delivery->admin = admin;
+	delivery->reverse_path = reverse_path;
+	store_start_writer(admin->store);
+	delivery->loop = loop_new(0);
+	delivery->filing =
+		filing_new(admin->store, delivery->loop, &envelope, on_filed, on_room, delivery);
+	filing_set_origin(delivery->filing, &(struct journal_event){ .service = service });
+	return delivery;
+}
+
+enum err delivery_add(struct delivery *delivery, struct slice forward_path)
+{
+	const struct sender sender = {
+		.config = delivery->admin->config,
+		.reverse_path = delivery->reverse_path,
+	};
+	const struct envelope_recipient recipient = { .forward_path = forward_path };
+	struct destinations found = { 0 };
+	struct address address;
+	struct read *read = read_begin(delivery->admin->store);
+	enum err err = ERR_NOT_FOUND;
+
+	if (recipient_parse(forward_path, &delivery->admin->arena, &address))
+		err = recipient_resolve(read, &sender, &address, &delivery->admin->arena, &found);
+	if (err == ERR_OK && found.remote_count > 0)
+		err = ERR_UNAVAILABLE;
+	if (err == ERR_OK)
+		err = filing_add_recipient(delivery->filing, read, &sender, &recipient);
+	read_end(&read);
+	return err;
+}
+
+void delivery_feed(struct delivery *delivery, struct slice octets)
+{
+	delivery->is_full = !filing_feed(delivery->filing, octets);
+	while (delivery->is_full)
+		loop_run_once(delivery->loop, 1000);
+}
+
+void delivery_feed_trace(struct delivery *delivery, struct slice forward_path)
+{
+	struct buffer lines = { 0 };
+	const struct trace trace = {
+		.reverse_path = delivery->reverse_path,
+		.hostname = slice_cstr(delivery->admin->config->hostname),
+		.protocol = "local",
+		.forward_path = forward_path,
+		.arrived_unix = clock_unix(),
+	};
+	trace_format(&trace, &lines);
+	delivery_feed(delivery, buffer_slice(&lines));
+	buffer_free(&lines);
+}
+
+enum err delivery_commit(struct delivery *delivery)
+{
+	const struct destinations *found = filing_destinations(delivery->filing);
+
+	filing_commit(delivery->filing);
+	while (!delivery->is_filed)
+		loop_run_once(delivery->loop, 1000);
+	for (size_t i = 0; delivery->outcome == ERR_OK && i < found->account_count; i++)
+		control_notify_account(delivery->admin->config->state_dir, found->account_ids[i]);
+	return delivery->outcome;
+}
+
+void delivery_free(struct delivery **delivery)
+{
+	struct delivery *d = *delivery;
+
+	*delivery = NULL;
+	if (!d)
+		return;
+	filing_free(&d->filing);
+	store_close(&d->admin->store);
+	loop_free(d->loop);
+	free(d);
+}

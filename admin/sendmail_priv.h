@@ -1,0 +1,39 @@
+/* admin/sendmail_priv.h - a message that a program of this machine sends, and the two ways for it.
+ * One thread; all waits. */
+#pragma once
+
+#include "admin/admin_priv.h"
+#include "base/buffer.h"
+
+/* One recipient, and what became of the message for it. */
+struct outgoing_recipient {
+	struct slice path;     /* "local@domain" as SMTP writes it */
+	struct slice fallback; /* who gets it if nobody has that address; empty: nobody */
+	int status;	       /* of sysexits.h; EX_OK: it is on disk */
+};
+
+struct outgoing {
+	struct admin *admin;
+	struct slice reverse_path; /* without angle brackets; empty: the null sender */
+	struct outgoing_recipient *recipients;
+	size_t recipient_count, recipient_cap;
+};
+
+/* Adds those of an address list (RFC 5322 section 3.4); names without a domain get ours. */
+void outgoing_add(struct outgoing *outgoing, struct slice list);
+/* Sends `text`, lines ended by LF or CRLF, on its way: what its header lacks is added. Sets each
+ * recipient's status, says what went wrong, and returns the worst. */
+int outgoing_send(struct outgoing *outgoing, struct slice text);
+void outgoing_reset(struct outgoing *outgoing);
+
+/* The ways: `message` is whole, with CRLF. Right into the store, for who owns it: */
+bool sendmail_may_store(struct admin *admin);
+void sendmail_by_store(struct outgoing *outgoing, struct slice message);
+/* Or to the running server, by LMTP over [listen] lmtp. */
+void sendmail_by_lmtp(struct outgoing *outgoing, struct slice message);
+/* "sendmail: ..." on standard error; sets the status. */
+void sendmail_refused(struct outgoing_recipient *recipient, int status, const char *format, ...)
+	PRINTF_LIKE(3, 4);
+
+/* -bs: SMTP on standard input and output (RFC 5321), without extensions. */
+int sendmail_dialog(struct outgoing *outgoing, uint64_t size_max_octets);

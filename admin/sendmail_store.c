@@ -1,0 +1,71 @@
+/* admin/sendmail_store.c - a program's message right into the store, by who may write there. */
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "admin/delivery.h"
+#include "admin/sendmail_priv.h"
+
+bool sendmail_may_store(struct admin *admin)
+{
+	const char *path = arena_format(&admin->arena, "%s/store", admin->config->state_dir);
+	return access(path, R_OK | W_OK | X_OK) == 0;
+}
+
+static void refuse_all(struct outgoing *outgoing, int status, const char *why)
+{
+	for (size_t i = 0; i < outgoing->recipient_count; i++)
+		if (outgoing->recipients[i].status == EX_OK)
+			sendmail_refused(&outgoing->recipients[i], status, "%s", why);
+}
+
+/* False: said why. */
+static bool add(struct delivery *delivery, struct outgoing_recipient *recipient)
+{
+	enum err err = delivery_add(delivery, recipient->path);
+	if ((err == ERR_NOT_FOUND || err == ERR_DENIED) && recipient->fallback.len > 0)
+		err = delivery_add(delivery, recipient->fallback);
+	switch (err) {
+	case ERR_OK: return true;
+	case ERR_NOT_FOUND:
+		sendmail_refused(recipient, EX_NOUSER, "there is no such address here");
+		break;
+	case ERR_REFUSED:
+		sendmail_refused(recipient, EX_NOPERM, "not everybody may post to this list");
+		break;
+	case ERR_DENIED:
+	case ERR_UNAVAILABLE:
+		sendmail_refused(recipient, EX_UNAVAILABLE,
+				 "mail for elsewhere cannot be sent yet");
+		break;
+	default: sendmail_refused(recipient, EX_TEMPFAIL, "%s", err_word(err)); break;
+	}
+	return false;
+}
+
+void sendmail_by_store(struct outgoing *outgoing, struct slice message)
+{
+	struct slice only = SLICE_NONE;
+	size_t count = 0;
+
+	if (!admin_open_existing_store(outgoing->admin)) {
+		refuse_all(outgoing, EX_TEMPFAIL, "the store cannot be opened");
+		return;
+	}
+	struct delivery *delivery =
+		delivery_new(outgoing->admin, SLICE("sendmail"), outgoing->reverse_path);
+	for (size_t i = 0; i < outgoing->recipient_count; i++)
+		if (add(delivery, &outgoing->recipients[i])) {
+			only = outgoing->recipients[i].path;
+			count++;
+		}
+	if (count > 0) {
+		delivery_feed_trace(delivery, outgoing->recipient_count == 1 ? only : SLICE_NONE);
+		delivery_feed(delivery, message);
+		enum err err = delivery_commit(delivery);
+		if (err != ERR_OK)
+			refuse_all(outgoing, EX_TEMPFAIL,
+				   err == ERR_QUOTA ? "the mailbox is full" : err_word(err));
+	}
+	delivery_free(&delivery);
+}
