@@ -1,8 +1,15 @@
-/* tests/fuzz/smtp_session.c - an SMTP session, with a back that answers as the input says.
+/* tests/fuzz/smtp_session.c - an SMTP or LMTP session, with a back that answers as the input says.
  *
- * The input is cut at octets of 0x80 and above: each tells what happens before the next piece
- * is fed (an answer of the back, credit, news), all others are what the client sends. */
+ * The first octet says which service it is, and whether a PROXY header comes first. The rest is cut
+ * at octets of 0x80 and above: each tells what happens before the next piece is fed (an answer of
+ * the back, credit, news), all others are what the client sends; 0x1f and the octet behind it are
+ * one that has its high bit set.
+ *
+ * Whatever is said, the back never gets a message to commit in which a CR or LF is not part of a
+ * CRLF, but for the body of one that was announced as binary. */
 #include <assert.h>
+
+#include "runtime/proxy.h"
 
 #include "tests/unit/smtpd/fake_link.h"
 
@@ -36,8 +43,27 @@ static void on_woken(struct session *s)
 	drive();
 }
 
+/* No program that reads it can see another end in it than we did. */
+static void check_content(void)
+{
+	struct transaction_message message;
+	struct slice content = buffer_slice(&fake.content);
+
+	assert(transaction_decode(buffer_slice(&fake.envelope), &message));
+	if (message.envelope.body == ENVELOPE_BINARYMIME)
+		return;
+	for (size_t i = 0; i < content.len; i++) {
+		if (content.ptr[i] == '\r')
+			assert(i + 1 < content.len && content.ptr[i + 1] == '\n');
+		if (content.ptr[i] == '\n')
+			assert(i > 0 && content.ptr[i - 1] == '\r');
+	}
+}
+
 static void answer(uint8_t how)
 {
+	if (fake.asked == MESSAGE_TRANSACTION && fake.is_committed)
+		check_content();
 	switch (fake.asked) {
 	case MESSAGE_RECIPIENT:
 		fake_verdict((enum recipient_verdict)(how % RECIPIENT_VERDICT_COUNT));
@@ -68,7 +94,8 @@ static void happen(uint8_t what)
 static void prepare(void)
 {
 	static const char text[] = "[server]\nhostname = mx.example.org\nstate_dir = /nowhere\n"
-				   "[limits]\nmessage_size = 64 KiB\nrecipients = 100\n";
+				   "[limits]\nmessage_size = 64 KiB\nrecipients = 100\n"
+				   "[smtp]\nxclient = 192.0.2.0/24\n";
 	if (front.config)
 		return;
 	log_set_level(LOG_ERROR);
@@ -76,27 +103,54 @@ static void prepare(void)
 	assert(front.config);
 }
 
+/* The client's octets up to the next event. */
+static size_t take_said(const uint8_t *data, size_t at, size_t size)
+{
+	for (; at < size && data[at] < 0x80; at++) {
+		uint8_t octet = data[at];
+		if (octet == 0x1f && at + 1 < size)
+			octet = data[++at] | 0x80;
+		buffer_add_byte(&unread, octet);
+	}
+	return at;
+}
+
+/* As serve/ does it: the header, and nothing behind it. False: no session. */
+static bool take_proxy_header(const uint8_t *data, size_t *at, size_t size, struct peer *peer)
+{
+	size_t from = *at, more = 0;
+
+	for (;;) {
+		struct slice header = slice_of(data + from, *at - from);
+		enum proxy_header result = proxy_header_take(header, &more, peer);
+		if (result != PROXY_PARTIAL)
+			return result == PROXY_WHOLE;
+		if (*at == size)
+			return false;
+		*at += more < size - *at ? more : size - *at;
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const enum config_service services[] = { SERVICE_SMTP, SERVICE_SUBMISSION,
-							SERVICE_SUBMISSIONS };
+							SERVICE_SUBMISSIONS, SERVICE_LMTP };
 	struct peer peer = { .address = { 192, 0, 2, 7 }, .family = 4 };
+	size_t at = 1;
 
 	prepare();
-	if (size == 0)
+	if (size == 0 || ((data[0] & 0x40) && !take_proxy_header(data, &at, size, &peer)))
 		return 0;
-	enum config_service service = services[data[0] % 3];
+	/* As before there was LMTP, so that old findings stay what they were. */
+	enum config_service service = services[(data[0] & 0x20) ? 3 : data[0] % 3];
 	session = smtp_session_new(&front, service, &peer, service == SERVICE_SUBMISSIONS);
 	session->session.woken = on_woken;
 	/* Only asked whether it is there. */
 	session->session.tls = (struct tls_context *)&front;
 	last_step = STEP_INPUT;
 	drive();
-	for (size_t at = 1; at < size && last_step != STEP_CLOSE; at++) {
-		size_t from = at;
-		while (at < size && data[at] < 0x80)
-			at++;
-		buffer_add(&unread, slice_of(data + from, at - from));
+	for (; at < size && last_step != STEP_CLOSE; at++) {
+		at = take_said(data, at, size);
 		drive();
 		if (at < size && last_step != STEP_CLOSE)
 			happen(data[at]);
