@@ -17,7 +17,14 @@
 #include "runtime/fingerprint.h"
 #include "serve/control.h"
 
-enum { NOTIFY_EVERY_MS = 1000, LOOP_WAIT_MS = 1000 };
+enum {
+	NOTIFY_EVERY_MS = 1000,
+	LOOP_WAIT_MS = 1000,
+	/* Messages go to the writer together: one by one each would have a commit of its own, as
+	 * long as the disk is quick. */
+	HELD_MAX = 128,
+	HELD_MS = 250,
+};
 
 struct import_target {
 	struct import_target *next;
@@ -42,10 +49,14 @@ struct importer {
 	uint64_t way_octets;
 	unsigned way_messages;
 	uint64_t notified_ms;
+	struct import_item *held, **held_end; /* whole, and not yet with the writer */
+	unsigned held_count;
+	uint64_t held_since_ms;
 };
 
 struct import_item {
 	struct job job;
+	struct import_item *next; /* held */
 	struct importer *importer;
 	struct import_target *target;
 	struct arena arena; /* what `message` points to */
@@ -145,6 +156,7 @@ struct importer *importer_new(struct admin *admin, const struct importer_options
 		return NULL;
 	struct importer *importer = heap_alloc(sizeof(*importer));
 	importer->admin = admin;
+	importer->held_end = &importer->held;
 	importer->account_id = account.account_id;
 	importer->user = options->user;
 	importer->into = options->into;
@@ -223,22 +235,42 @@ static void waiting_done(struct job *job)
 	CONTAINER_OF(job, struct waiting_job, job)->is_done = true;
 }
 
+static void submit_held(struct importer *importer)
+{
+	struct import_item *item = importer->held, *next;
+	importer->held = NULL;
+	importer->held_end = &importer->held;
+	importer->held_count = 0;
+	for (; item; item = next) {
+		next = item->next; /* the item may be done and freed at once */
+		store_submit(importer->admin->store, &item->job);
+	}
+}
+
+/* Waits for something to come home: nothing may be held back meanwhile. */
+static void wait_for_writer(struct importer *importer)
+{
+	submit_held(importer);
+	loop_run_once(importer->loop, LOOP_WAIT_MS);
+}
+
 static enum err run_and_wait(struct importer *importer, struct waiting_job *waiting,
 			     enum err (*run)(struct write *write, struct job *job))
 {
 	waiting->importer = importer;
 	waiting->is_done = false;
 	waiting->job = (struct job){ .run = run, .done = waiting_done, .loop = importer->loop };
+	submit_held(importer); /* in order */
 	store_submit(importer->admin->store, &waiting->job);
 	while (!waiting->is_done)
-		loop_run_once(importer->loop, LOOP_WAIT_MS);
+		wait_for_writer(importer);
 	return waiting->job.outcome;
 }
 
 static void drain(struct importer *importer)
 {
 	while (importer->way_messages > 0)
-		loop_run_once(importer->loop, LOOP_WAIT_MS);
+		wait_for_writer(importer);
 }
 
 static void print_table(struct importer *importer)
@@ -566,7 +598,7 @@ struct import_item *import_begin(struct importer *importer, struct import_target
 {
 	while (importer->way_messages >= IMPORT_WAY_MESSAGES ||
 	       importer->way_octets >= IMPORT_WAY_OCTETS)
-		loop_run_once(importer->loop, LOOP_WAIT_MS);
+		wait_for_writer(importer);
 	struct import_item *item = heap_alloc(sizeof(*item));
 	item->importer = importer;
 	item->target = target;
@@ -582,7 +614,7 @@ static void feed_raw(struct import_item *item, struct slice octets)
 		return;
 	item->is_refused = !intake_feed(item->intake, octets);
 	while (item->is_refused)
-		loop_run_once(item->importer->loop, LOOP_WAIT_MS);
+		wait_for_writer(item->importer);
 }
 
 void import_feed(struct import_item *item, struct slice octets)
@@ -609,6 +641,18 @@ void import_feed(struct import_item *item, struct slice octets)
 	}
 }
 
+static void hold(struct importer *importer, struct import_item *item)
+{
+	uint64_t now_ms = clock_monotonic_ms();
+	item->next = NULL;
+	*importer->held_end = item;
+	importer->held_end = &item->next;
+	if (importer->held_count++ == 0)
+		importer->held_since_ms = now_ms;
+	if (importer->held_count == HELD_MAX || now_ms - importer->held_since_ms >= HELD_MS)
+		submit_held(importer);
+}
+
 void import_commit(struct import_item **item_at)
 {
 	struct import_item *item = *item_at;
@@ -619,7 +663,7 @@ void import_commit(struct import_item **item_at)
 	item->job = (struct job){ .run = item_run, .done = item_done, .loop = importer->loop };
 	item->job.outcome = err;
 	if (err == ERR_OK)
-		store_submit(importer->admin->store, &item->job);
+		hold(importer, item);
 	else
 		item_done(&item->job);
 	/* What has come home makes room. */
