@@ -1,129 +1,253 @@
-/* imapd/append.c - APPEND: a message from the client into a mailbox. In the back.
+/* imapd/append.c - APPEND: messages from the client into a mailbox; REPLACE: one in the place of
+ * another. In the back.
  *
- * RFC 9051 section 6.3.12, RFC 4315 (APPENDUID), RFC 3516 section 4.4 (literal8), RFC 4469
- * section 4.2 (TOOBIG). The literal streams into the store's intake as it comes, so a message
- * of any size costs a few chunks of memory, and its octets are kept exactly as they are, bare
- * CR and LF included. Everything that can be refused is refused before the client is asked for
- * the octets. Left out: MULTIAPPEND (RFC 3502), CATENATE. */
+ * RFC 9051 section 6.3.12, RFC 3502 (MULTIAPPEND), RFC 4315 (APPENDUID), RFC 3516 section 4.4
+ * (literal8), RFC 7889 (APPENDLIMIT), RFC 8508 (REPLACE). Each literal streams into an intake of
+ * the store as it comes, so a message of any size costs a few chunks of memory, and its octets are
+ * kept exactly as they are, bare CR and LF included. All messages are filed by one job, so
+ * all of them or none. Everything that can be refused is refused before the client is asked for
+ * the octets. Left out: CATENATE. */
 #include "base/clock.h"
 #include "imapd/grammar_priv.h"
 #include "imapd/respond_priv.h"
 #include "imapd/view_priv.h"
 #include "storage/account.h"
 
-struct append {
-	struct imap_session *s;
-	struct slice name; /* in the framed command; gone once the message comes */
+enum {
+	/* Of one command. Beyond that a client is told to come again. */
+	MESSAGES_MAX = 1000,
+	HELD_MAX_OCTETS = 8 * 1024 * 1024,
+	/* What whole messages may hold in memory before they are handed to the store. */
+	PARK_ABOVE_OCTETS = 1024 * 1024,
+};
+
+struct append_message {
+	struct append_message *next;
 	struct flag_list flags;
 	int64_t internal_unix;
+	struct intake *intake;
+	uint32_t uid; /* when it is filed */
+};
+
+struct append {
+	struct imap_session *s;
+	bool is_replace;
+	uint64_t replaced_mailbox_id; /* REPLACE: the message that goes */
+	uint32_t replaced_uid;
+	uint64_t replaced_octets;
+	struct slice name; /* in the framed command; gone once the message comes */
 	uint32_t account_id;
 	uint64_t mailbox_id;
 	uint32_t uidvalidity;
+	struct append_message *first, *last; /* the last one is on its way */
+	size_t count;
+	uint64_t size_octets; /* of all whose size is known */
 	uint64_t left_octets; /* of the literal */
-	struct intake *intake;
-	bool intake_waits; /* for room() */
-	uint32_t uid;	   /* of the new message */
+	bool intake_waits;    /* for room() */
 };
 
 static void append_fini(struct imap_session *s)
 {
 	struct append *append = s->work;
-	intake_free(&append->intake);
+	s->work = NULL;
+	s->work_fini = NULL;
+	for (struct append_message *message = append ? append->first : NULL; message;
+	     message = message->next)
+		intake_free(&message->intake);
 }
 
-/* append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal; what stands before
- * the literal's header. */
-static bool take_append_arguments(struct imap_session *s, struct cursor *c, struct append *append)
+/* ---- the arguments ---- */
+
+/* append-message = [SP flag-list] [SP date-time] SP literal: what stands before the literal, up to
+ * the end of its header. */
+static bool take_message_arguments(struct cursor *c, struct arena *arena,
+				   struct append_message *message)
 {
-	struct arena *arena = &s->command_arena;
-	append->internal_unix = clock_unix();
-	if (!take_mailbox(c, arena, imap_is_rev2(s), &append->name) || !take_space(c))
+	struct literal literal;
+	message->internal_unix = clock_unix();
+	if (!take_space(c))
 		return false;
-	if (next_is(c, '(') && (!take_flag_list(c, arena, &append->flags) || !take_space(c)))
+	if (next_is(c, '(') && (!take_flag_list(c, arena, &message->flags) || !take_space(c)))
 		return false;
-	if (next_is(c, '"') && (!take_date_time(c, &append->internal_unix) || !take_space(c)))
+	if (next_is(c, '"') && (!take_date_time(c, &message->internal_unix) || !take_space(c)))
 		return false;
+	return take_literal_header(c, &literal) && take_byte(c, '\r') && take_byte(c, '\n') &&
+	       at_end(c);
+}
+
+/* "APPEND" / ["UID" SP] "REPLACE" SP seq-number; *number_out is 0 for APPEND. */
+static bool take_verb(struct cursor *at, bool *uid_out, uint32_t *number_out)
+{
+	struct cursor c = *at;
+	*uid_out = false;
+	*number_out = 0;
+	if (!take_keyword(&c, "APPEND")) {
+		*uid_out = take_keyword(&c, "UID") && take_space(&c);
+		if (!take_keyword(&c, "REPLACE") || !take_space(&c))
+			return false;
+		if (take_byte(&c, '*'))
+			*number_out = UINT32_MAX;
+		else if (!take_nz_number(&c, number_out))
+			return false;
+	}
+	*at = c;
 	return true;
 }
 
 /* Whether the literal just framed is the message, not the mailbox's name. */
-static bool take_append_up_to_literal(struct imap_session *s, struct append *append)
+static bool take_append_up_to_literal(struct imap_session *s, struct append *append,
+				      struct append_message *message, bool *uid_out,
+				      uint32_t *number_out)
 {
 	struct cursor c = cursor_of(framing_command(&s->framing));
 	struct slice tag;
-	struct literal literal;
-	return take_tag(&c, &tag) && take_space(&c) && take_keyword(&c, "APPEND") &&
-	       take_space(&c) && take_append_arguments(s, &c, append) &&
-	       take_literal_header(&c, &literal) && take_byte(&c, '\r') && take_byte(&c, '\n') &&
-	       at_end(&c);
+	return take_tag(&c, &tag) && take_space(&c) && take_verb(&c, uid_out, number_out) &&
+	       take_space(&c) &&
+	       take_mailbox(&c, &s->command_arena, imap_is_rev2(s), &append->name) &&
+	       take_message_arguments(&c, &s->command_arena, message);
+}
+
+/* What outlives the framed line: the next one will move it. */
+static void keep_keywords(struct imap_session *s, struct append_message *message)
+{
+	for (size_t i = 0; i < message->flags.keyword_count; i++)
+		message->flags.keywords[i] =
+			arena_copy(&s->command_arena, message->flags.keywords[i]);
+}
+
+/* ---- what cannot be ---- */
+
+/* NULL: there is such a message, and it may go. */
+static const char *why_not_replace(struct imap_session *s, struct append *append, bool uid,
+				   uint32_t number)
+{
+	struct message_entry entry;
+	struct imap_view *view = s->view;
+	uint32_t count = view_count(view);
+	if (view->is_read_only)
+		return "[NOPERM] The mailbox is selected read-only";
+	if (uid && number == UINT32_MAX)
+		number = count > 0 ? ranges_at_rank(&view->uids, count) : 0;
+	else if (!uid)
+		number = number == UINT32_MAX ? count : number;
+	if (!uid && number > 0 && number <= count)
+		number = ranges_at_rank(&view->uids, number);
+	else if (!uid)
+		return "[NONEXISTENT] There is no such message";
+	if (!ranges_contains(&view->uids, number))
+		return "[NONEXISTENT] There is no such message";
+	append->replaced_mailbox_id = view->mailbox_id;
+	append->replaced_uid = number;
+	struct read *read = read_begin(s->back->store);
+	enum err err = message_get(read, view->mailbox_id, number, &entry);
+	read_end(&read);
+	if (err == ERR_NOT_FOUND)
+		return "[EXPUNGEISSUED] The message has been expunged";
+	append->replaced_octets = err == ERR_OK ? entry.size_octets : 0;
+	return err == ERR_OK ? NULL : respond_refusal(err);
 }
 
 /* NULL: the message may come. */
-static const char *why_not_append(struct imap_session *s, struct append *append)
+static const char *why_not_message(struct imap_session *s, const struct append *append,
+				   const struct append_message *message)
 {
+	struct account account;
 	uint64_t size = s->framing.literal.size_octets;
 	if (size == 0)
 		return "The message is empty";
 	if (size > s->back->config->message_size_octets)
 		return "[TOOBIG] The message is too large";
-	if (flag_list_check(&append->flags) != ERR_OK)
+	if (flag_list_check(&message->flags) != ERR_OK)
 		return "[LIMIT] Too many keywords, or too long ones";
+	if (append->count >= MESSAGES_MAX)
+		return "[LIMIT] Too many messages for one command";
 
-	struct account account;
+	struct read *read = read_begin(s->back->store);
+	enum err err = account_get(read, s->account_id, &s->command_arena, &account);
+	read_end(&read);
+	if (err != ERR_OK)
+		return respond_refusal(err);
+	uint64_t used = account.used_octets + append->size_octets;
+	if (account.quota_octets > 0 &&
+	    used + size > account.quota_octets + append->replaced_octets)
+		return respond_refusal(ERR_QUOTA);
+	return NULL;
+}
+
+static const char *why_not_mailbox(struct imap_session *s, struct append *append)
+{
 	struct mailbox *mailbox = arena_alloc(&s->command_arena, sizeof(*mailbox));
 	struct read *read = read_begin(s->back->store);
 	enum err err = mailbox_find(read, s->account_id, append->name, &s->command_arena, mailbox);
 	append->mailbox_id = mailbox->mailbox_id;
 	append->uidvalidity = mailbox->uidvalidity;
-	if (err == ERR_OK)
-		err = account_get(read, s->account_id, &s->command_arena, &account);
 	read_end(&read);
 	if (err == ERR_NOT_FOUND || err == ERR_GONE)
 		return "[TRYCREATE] No such mailbox";
-	if (err != ERR_OK)
-		return respond_refusal(err);
-	if (account.quota_octets > 0 && size > account.quota_octets - account.used_octets)
-		return respond_refusal(ERR_QUOTA);
-	return NULL;
+	return err == ERR_OK ? NULL : respond_refusal(err);
 }
 
-/* A refusal must leave no trace (storage/store.h), so what could make message_append() refuse
- * is looked at before the blob is written. */
+/* ---- filing ---- */
+
+/* What refuses most often is looked at before anything is written: a job that is refused later
+ * costs its batch a second run (storage/store.h). */
 static enum err check_before_write(struct write *write, const struct append *append)
 {
 	struct arena arena = { 0 };
 	struct account account;
 	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
-	uint64_t size = intake_size_octets(append->intake);
 	enum err err = mailbox_get(write_read(write), append->mailbox_id, &arena, mailbox);
 	if (err == ERR_OK)
 		err = account_get(write_read(write), append->account_id, &arena, &account);
 	if (err == ERR_OK && account.quota_octets > 0 &&
-	    account.used_octets + size > account.quota_octets)
+	    account.used_octets + append->size_octets >
+		    account.quota_octets + append->replaced_octets)
 		err = ERR_QUOTA;
 	if (err == ERR_OK && account.quota_messages > 0 &&
-	    account.used_messages >= account.quota_messages)
+	    account.used_messages + append->count > account.quota_messages + append->is_replace)
 		err = ERR_QUOTA;
 	arena_fini(&arena);
 	return err;
 }
 
+/* REPLACE: it goes first, so that only the net growth meets the quota (RFC 8508 section 3.4). */
+static enum err remove_replaced(struct write *write, const struct append *append)
+{
+	struct ranges uids = { 0 }, expunged = { 0 };
+	ranges_add(&uids, append->replaced_uid, append->replaced_uid);
+	enum err err = message_expunge(write, append->replaced_mailbox_id, &uids, false, &expunged);
+	if (err == ERR_OK && expunged.count == 0)
+		err = ERR_CANCELLED; /* somebody was faster */
+	ranges_free(&uids);
+	ranges_free(&expunged);
+	return err;
+}
+
+static enum err file_message(struct write *write, const struct append *append,
+			     struct append_message *message)
+{
+	struct message_entry entry = {
+		.internal_unix = message->internal_unix,
+		.size_octets = intake_size_octets(message->intake),
+		.flags = message->flags.flags,
+	};
+	enum err err = intake_commit(write, message->intake, &entry.blob_id);
+	if (err != ERR_OK)
+		return err;
+	return message_append(write, append->mailbox_id, &entry, message->flags.keywords,
+			      message->flags.keyword_count, &message->uid);
+}
+
 static enum err run_append(struct write *write, struct job *job)
 {
-	struct append *append = imap_session_of_job(job)->job_data;
-	struct message_entry entry = {
-		.internal_unix = append->internal_unix,
-		.size_octets = intake_size_octets(append->intake),
-		.flags = append->flags.flags,
-	};
+	const struct append *append = imap_session_of_job(job)->job_data;
 	enum err err = check_before_write(write, append);
-	if (err != ERR_OK)
-		return err;
-	err = intake_commit(write, append->intake, &entry.blob_id);
-	if (err != ERR_OK)
-		return err;
-	return message_append(write, append->mailbox_id, &entry, append->flags.keywords,
-			      append->flags.keyword_count, &append->uid);
+	if (err == ERR_OK && append->is_replace)
+		err = remove_replaced(write, append);
+	for (struct append_message *message = append->first; message && err == ERR_OK;
+	     message = message->next)
+		err = file_message(write, append, message);
+	return err;
 }
 
 static enum step after_append(struct imap_session *s, enum err outcome)
@@ -131,11 +255,24 @@ static enum step after_append(struct imap_session *s, enum err outcome)
 	const struct append *append = s->work;
 	if (outcome == ERR_GONE || outcome == ERR_NOT_FOUND)
 		return imap_no(s, "[TRYCREATE] The mailbox has just been deleted");
+	if (outcome == ERR_CANCELLED && append->is_replace)
+		return imap_no(s, "[EXPUNGEISSUED] The message has been expunged");
 	if (outcome != ERR_OK)
 		return imap_refuse(s, outcome);
-	return imap_ok(s, arena_format(&s->command_arena, "[APPENDUID %u %u] APPEND completed",
-				       append->uidvalidity, append->uid));
+	/* Filed by one job, so their UIDs are neighbours, in the order of the command. */
+	char *code = append->count == 1 ? arena_format(&s->command_arena, "[APPENDUID %u %u]",
+						       append->uidvalidity, append->first->uid)
+					: arena_format(&s->command_arena, "[APPENDUID %u %u:%u]",
+						       append->uidvalidity, append->first->uid,
+						       append->last->uid);
+	if (!append->is_replace)
+		return imap_ok(s, arena_format(&s->command_arena, "%s APPEND completed", code));
+	/* Before the EXPUNGE, so that it is known what came in its place (section 4.3). */
+	buffer_add_format(&s->session.out, "* OK %s The replacement is there\r\n", code);
+	return imap_ok_expunged(s, "REPLACE completed");
 }
+
+/* ---- the octets ---- */
 
 static void room_in_intake(void *user)
 {
@@ -146,21 +283,101 @@ static void room_in_intake(void *user)
 	session_job_end(&append->s->session);
 }
 
-static enum step end_append(struct imap_session *s, struct cursor *in)
+static enum step receive(struct imap_session *s, struct cursor *in);
+
+/* The literal that was framed is the content of `message`, the last one from now on. */
+static enum step begin_message(struct imap_session *s, struct append *append,
+			       struct append_message *message)
+{
+	keep_keywords(s, message);
+	message->intake = intake_new(s->back->store, s->session.loop, room_in_intake, append);
+	if (append->last)
+		append->last->next = message;
+	else
+		append->first = message;
+	append->last = message;
+	append->count++;
+	append->left_octets = s->framing.literal.size_octets;
+	append->size_octets += append->left_octets;
+	imap_ask_for_literal(s);
+	framing_skip_literal(&s->framing);
+	s->running = receive;
+	return STEP_AGAIN;
+}
+
+/* None is filed. Where the client sends the literal unasked, its octets are skipped first. */
+static enum step refuse(struct imap_session *s, const char *condition, const char *why)
+{
+	log_info(&s->session.log, EVENT("append-refused"), CSTR("why", why),
+		 NUM("size_octets", s->framing.literal.size_octets));
+	append_fini(s); /* while octets are skipped a session owns no arena */
+	s->running = NULL;
+	return imap_refuse_literal(s, condition, why);
+}
+
+static enum step take_next_message(struct imap_session *s)
+{
+	struct append *append = s->work;
+	struct append_message *message = arena_alloc(&s->command_arena, sizeof(*message));
+	struct cursor line = cursor_of(framing_line(&s->framing));
+	if (append->is_replace || !take_message_arguments(&line, &s->command_arena, message))
+		return refuse(s, "BAD", "Only another message may follow the message");
+	const char *why = why_not_message(s, append, message);
+	return why ? refuse(s, "NO", why) : begin_message(s, append, message);
+}
+
+static enum err run_park(struct write *write, struct job *job)
+{
+	const struct append *append = imap_session_of_job(job)->job_data;
+	enum err err = ERR_OK;
+	for (struct append_message *message = append->first; message && err == ERR_OK;
+	     message = message->next)
+		err = intake_park(write, message->intake);
+	return err;
+}
+
+static enum step after_park(struct imap_session *s, enum err outcome)
+{
+	const struct append *append = s->work;
+	uint64_t held_octets = 0;
+	for (struct append_message *message = append->first; message; message = message->next) {
+		intake_parked(message->intake, outcome);
+		held_octets += intake_held_octets(message->intake);
+	}
+	if (outcome != ERR_OK)
+		return refuse(s, "NO", respond_refusal(outcome));
+	if (held_octets > HELD_MAX_OCTETS)
+		return refuse(s, "NO", "[LIMIT] Too many messages for one command");
+	return take_next_message(s);
+}
+
+/* The messages that are whole wait for the last one; only a few of them in memory. */
+static enum step go_on_with_next(struct imap_session *s)
+{
+	struct append *append = s->work;
+	uint64_t held_octets = 0;
+	enum err err = intake_finish(append->last->intake);
+	if (err != ERR_OK)
+		return refuse(s, "NO", respond_refusal(err));
+	for (struct append_message *message = append->first; message; message = message->next)
+		held_octets += intake_held_octets(message->intake);
+	if (held_octets > PARK_ABOVE_OCTETS)
+		return imap_write(s, run_park, append, after_park);
+	return take_next_message(s);
+}
+
+static enum step end_message(struct imap_session *s, struct cursor *in)
 {
 	struct append *append = s->work;
 	switch (framing_next(&s->framing, in, IMAP_COMMAND_MAX_OCTETS)) {
 	case FRAMED_NOTHING: return STEP_INPUT;
 	case FRAMED_COMMAND: break;
-	case FRAMED_LITERAL:
-		if (!framing_refuse(&s->framing))
-			return STEP_AGAIN;
-		return imap_bad(s, "Nothing may follow the message");
-	case FRAMED_REFUSED: return imap_bad(s, "Nothing may follow the message");
+	case FRAMED_LITERAL: return go_on_with_next(s);
+	case FRAMED_REFUSED: return imap_bad(s, "Only another message may follow the message");
 	}
-	if (s->framing.line_start != s->framing.text.len)
-		return imap_bad(s, "Nothing may follow the message");
-	enum err err = intake_finish(append->intake);
+	if (framing_line(&s->framing).len > 0)
+		return imap_bad(s, "Only another message may follow the message");
+	enum err err = intake_finish(append->last->intake);
 	if (err != ERR_OK)
 		return imap_refuse(s, err);
 	return imap_write(s, run_append, append, after_append);
@@ -179,58 +396,57 @@ static enum step receive(struct imap_session *s, struct cursor *in)
 		if (!take_octets(in, len, &octets))
 			return STEP_INPUT;
 		append->left_octets -= len;
-		if (!intake_feed(append->intake, octets)) {
+		if (!intake_feed(append->last->intake, octets)) {
 			append->intake_waits = true;
 			session_job_begin(&s->session);
 			return STEP_WAIT;
 		}
 	}
-	return end_append(s, in);
-}
-
-/* What outlives the framed command: the line after the message will move it. */
-static void keep_arguments(struct imap_session *s, struct append *append)
-{
-	struct arena *arena = &s->command_arena;
-	s->tag = arena_copy(arena, framing_tag(&s->framing));
-	for (size_t i = 0; i < append->flags.keyword_count; i++)
-		append->flags.keywords[i] = arena_copy(arena, append->flags.keywords[i]);
-	append->name = SLICE_NONE;
+	return end_message(s, in);
 }
 
 bool imap_append_meets_literal(struct imap_session *s, enum step *step_out)
 {
 	struct cursor c = cursor_of(framing_command(&s->framing));
 	struct slice tag;
-	if (!take_tag(&c, &tag) || !take_space(&c) || !take_keyword(&c, "APPEND"))
+	bool uid;
+	uint32_t number;
+	if (!take_tag(&c, &tag) || !take_space(&c) || !take_verb(&c, &uid, &number) ||
+	    (number > 0 && s->state != IMAP_SELECTED))
 		return false;
 	struct append *append = arena_alloc(&s->command_arena, sizeof(*append));
-	if (!take_append_up_to_literal(s, append))
+	struct append_message *message = arena_alloc(&s->command_arena, sizeof(*message));
+	if (!take_append_up_to_literal(s, append, message, &uid, &number))
 		return false;
 	append->s = s;
 	append->account_id = s->account_id;
-	append->left_octets = s->framing.literal.size_octets;
-	const char *why = why_not_append(s, append);
+	append->is_replace = number > 0;
+	const char *why = append->is_replace ? why_not_replace(s, append, uid, number) : NULL;
+	if (!why)
+		why = why_not_mailbox(s, append);
+	if (!why)
+		why = why_not_message(s, append, message);
 	if (why) {
-		log_info(&s->session.log, EVENT("append-refused"), CSTR("why", why),
-			 NUM("size_octets", append->left_octets));
-		*step_out = imap_refuse_literal(s, "NO", why);
+		*step_out = refuse(s, "NO", why);
 		return true;
 	}
-	s->command = imap_command_of(SLICE("APPEND"));
-	keep_arguments(s, append);
-	append->intake = intake_new(s->back->store, s->session.loop, room_in_intake, append);
+	s->command = imap_command_of(append->is_replace ? SLICE("REPLACE") : SLICE("APPEND"), uid);
+	s->tag = arena_copy(&s->command_arena, framing_tag(&s->framing));
+	append->name = SLICE_NONE;
 	s->work = append;
 	s->work_fini = append_fini;
-	s->running = receive;
-	imap_ask_for_literal(s);
-	framing_skip_literal(&s->framing);
-	*step_out = STEP_AGAIN;
+	*step_out = begin_message(s, append, message);
 	return true;
 }
 
-/* Only an APPEND without a message comes through the dispatcher. */
+/* Only one without a message comes through the dispatcher. */
 enum step imap_append(struct imap_session *s, struct cursor *args, bool uid)
 {
 	return imap_bad(s, "APPEND needs a mailbox, maybe flags and a date, and a literal");
+}
+
+enum step imap_replace(struct imap_session *s, struct cursor *args, bool uid)
+{
+	return imap_bad(
+		s, "REPLACE needs a message, a mailbox, maybe flags and a date, and a literal");
 }

@@ -45,6 +45,7 @@ static const struct imap_command commands[] = {
 	{ "STORE", false, IMAP_SELECTED, TELL_NO_EXPUNGE, imap_store },
 	{ "COPY", false, IMAP_SELECTED, TELL_ALL, imap_copy },
 	{ "MOVE", false, IMAP_SELECTED, TELL_ALL, imap_move },
+	{ "REPLACE", false, IMAP_SELECTED, TELL_ALL, imap_replace },
 	{ "EXPUNGE", true, IMAP_SELECTED, TELL_ALL, imap_expunge },
 	{ "SEARCH", true, IMAP_SELECTED, TELL_ALL, imap_search },
 	{ "SORT", true, IMAP_SELECTED, TELL_ALL, imap_sort },
@@ -53,19 +54,15 @@ static const struct imap_command commands[] = {
 	{ "STORE", true, IMAP_SELECTED, TELL_ALL, imap_store },
 	{ "COPY", true, IMAP_SELECTED, TELL_ALL, imap_copy },
 	{ "MOVE", true, IMAP_SELECTED, TELL_ALL, imap_move },
+	{ "REPLACE", true, IMAP_SELECTED, TELL_ALL, imap_replace },
 };
 
-static const struct imap_command *find_command(struct slice verb, bool uid)
+const struct imap_command *imap_command_of(struct slice verb, bool uid)
 {
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		if (commands[i].uid == uid && slice_eq_nocase(verb, slice_cstr(commands[i].verb)))
 			return &commands[i];
 	return NULL;
-}
-
-const struct imap_command *imap_command_of(struct slice verb)
-{
-	return find_command(verb, false);
 }
 
 /* The row of a verb, to be run with `c` behind it. NULL: *why_out says what is wrong. */
@@ -85,7 +82,7 @@ static const struct imap_command *take_verb(struct imap_session *s, struct curso
 			return NULL;
 		}
 	}
-	const struct imap_command *command = find_command(verb, uid);
+	const struct imap_command *command = imap_command_of(verb, uid);
 	if (!command)
 		*why_out = "Unknown command";
 	else if (command->allowed_in & s->state)
@@ -119,12 +116,19 @@ enum step imap_dispatch(struct imap_session *s)
 	return s->command->run(s, &c, s->command->uid);
 }
 
+/* APPENDLIMIT is the configuration's to say (RFC 7889 section 2). */
+const char *imap_capabilities(struct imap_session *s)
+{
+	return arena_format(&s->command_arena, "%s APPENDLIMIT=%llu",
+			    capability_text(CAPABILITY_SIGNED_IN),
+			    (unsigned long long)s->back->config->message_size_octets);
+}
+
 enum step imap_capability(struct imap_session *s, struct cursor *args, bool uid)
 {
 	if (!at_end(args))
 		return imap_bad(s, "CAPABILITY has no arguments");
-	buffer_add_format(&s->session.out, "* CAPABILITY %s\r\n",
-			  capability_text(CAPABILITY_SIGNED_IN));
+	buffer_add_format(&s->session.out, "* CAPABILITY %s\r\n", imap_capabilities(s));
 	return imap_ok(s, "CAPABILITY completed");
 }
 

@@ -190,6 +190,9 @@ bool framing_refuse(struct framing *f)
 
 void framing_skip_literal(struct framing *f)
 {
+	/* Only the first line, with the tag, is needed any more. */
+	if (f->line_start > 0)
+		f->text.len = f->line_start;
 	f->line_start = f->text.len;
 }
 

@@ -49,6 +49,11 @@ static inline struct slice framing_command(const struct framing *f)
 {
 	return buffer_slice(&f->text);
 }
+/* Of it, the last line: what came after the last literal. */
+static inline struct slice framing_line(const struct framing *f)
+{
+	return slice_sub(framing_command(f), f->line_start, f->text.len - f->line_start);
+}
 /* After FRAMED_LITERAL: whether the command with it stays within the limit. */
 bool framing_literal_fits(const struct framing *f, size_t limit_octets);
 /* After FRAMED_LITERAL: its octets become part of the command. The caller sends the "+". */
@@ -57,7 +62,8 @@ void framing_accept(struct framing *f);
  * the command is over now. False: its rest will come and is skipped; FRAMED_REFUSED follows. */
 bool framing_refuse(struct framing *f);
 /* After FRAMED_LITERAL: the caller takes the literal's octets itself, then what follows them
- * as one more line, through framing_next(). */
+ * as one more line, through framing_next(): framing_line(). Of lines before that only the first
+ * is kept. */
 void framing_skip_literal(struct framing *f);
 /* The tag of a command that goes no further, as far as it can be told; "*" where it cannot. */
 struct slice framing_tag(const struct framing *f);

@@ -3,8 +3,8 @@
  * RFC 9051 sections 6.3.9, 6.3.10 and 7.3.1; RFC 3501 section 6.3.9 (LSUB); RFC 5258 (several
  * patterns), 5819 (STATUS), 6154 (SPECIAL-USE). The names are walked in order; a walk that
  * fills the output goes on behind the last name when it has drained. A superior that is no
- * mailbox itself is met at the first name below it. Left out: REMOTE and CREATE's OLDNAME,
- * there being no other server and no other form of a name. */
+ * mailbox itself is met at the first name below it. REMOTE adds nothing, there being no other
+ * server. */
 #include "imapd/list_priv.h"
 
 #include "imapd/grammar_priv.h"
@@ -37,21 +37,6 @@ static void list_fini(struct imap_session *s)
 {
 	struct list_work *work = s->work;
 	buffer_free(&work->after);
-}
-
-static const char *special_use_name(enum special_use use)
-{
-	switch (use) {
-	case USE_NONE: return NULL;
-	case USE_ARCHIVE: return "\\Archive";
-	case USE_DRAFTS: return "\\Drafts";
-	case USE_FLAGGED: return "\\Flagged";
-	case USE_JUNK: return "\\Junk";
-	case USE_SENT: return "\\Sent";
-	case USE_TRASH: return "\\Trash";
-	case USE_IMPORTANT: return "\\Important";
-	}
-	return NULL;
 }
 
 /* ---- what is below a name ---- */
@@ -159,7 +144,7 @@ static void respond_list_status(struct imap_session *s, struct read *read, uint6
 	struct arena arena = { 0 };
 	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
 	if (mailbox_get(read, mailbox_id, &arena, mailbox) == ERR_OK)
-		respond_status(&s->session.out, read, mailbox, work->status_items, imap_is_rev2(s));
+		respond_status(s, read, mailbox, work->status_items);
 	arena_fini(&arena);
 }
 
@@ -172,6 +157,29 @@ void list_respond_selected(struct imap_session *s, struct read *read, const stru
 		add_attribute(out, use);
 	add_name(out, mailbox->name, imap_is_rev2(s));
 	buffer_add_cstr(out, "\r\n");
+}
+
+void list_respond_renamed(struct imap_session *s, struct slice from, struct slice to)
+{
+	struct buffer *out = &s->session.out;
+	struct arena arena = { 0 };
+	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
+	struct read *read = read_begin(s->back->store);
+	/* Somebody may have been faster with a second change; then there is nothing to tell. */
+	if (mailbox_find(read, s->account_id, to, &arena, mailbox) == ERR_OK) {
+		const char *use = special_use_name(mailbox->special_use);
+		buffer_add_cstr(out, "* LIST (");
+		if (mailbox_is_subscribed(read, s->account_id, to))
+			add_attribute(out, "\\Subscribed");
+		if (use)
+			add_attribute(out, use);
+		add_name(out, to, imap_is_rev2(s));
+		buffer_add_cstr(out, " (\"OLDNAME\" (");
+		respond_mailbox(out, from, imap_is_rev2(s));
+		buffer_add_cstr(out, "))\r\n");
+	}
+	read_end(&read);
+	arena_fini(&arena);
 }
 
 /* ---- the walk ---- */
@@ -393,6 +401,8 @@ enum step imap_list(struct imap_session *s, struct cursor *args, bool uid)
 	}
 	if (!at_end(args))
 		return imap_bad(s, "Too many arguments");
+	if (work->status_items & STATUS_HIGHESTMODSEQ)
+		imap_enable_condstore(s);
 	if (is_empty && !work->is_extended) { /* asks for the separator */
 		buffer_add_cstr(&s->session.out, "* LIST (\\Noselect) \"/\" \"\"\r\n");
 		return imap_ok(s, "LIST completed");

@@ -17,6 +17,14 @@ size_t list_pattern_simplify(uint8_t *pattern, size_t len);
 void list_respond_selected(struct imap_session *s, struct read *read,
 			   const struct mailbox *mailbox);
 
+/* A mailbox has got another name: LIST with OLDNAME (RFC 9051 section 6.3.9.7). */
+void list_respond_renamed(struct imap_session *s, struct slice from, struct slice to);
+
+/* special_use.c: use-attr of RFC 6154 section 6, "\\Sent"; NULL for USE_NONE. */
+const char *special_use_name(enum special_use use);
+/* USE_NONE: no mailbox here can have that use. */
+enum special_use special_use_of(struct slice attribute);
+
 /* status-att, as bits */
 enum status_item {
 	STATUS_MESSAGES = 1,
@@ -27,9 +35,11 @@ enum status_item {
 	STATUS_SIZE = 32,
 	STATUS_RECENT = 64,	    /* RFC 3501 */
 	STATUS_HIGHESTMODSEQ = 128, /* RFC 7162: enables CONDSTORE */
+	STATUS_APPENDLIMIT = 256,
+	STATUS_DELETED_STORAGE = 512,
 };
 /* "(" status-att *(SP status-att) ")" */
 bool take_status_items(struct cursor *c, unsigned *items_out);
-/* The whole STATUS line. */
-void respond_status(struct buffer *out, struct read *read, const struct mailbox *mailbox,
-		    unsigned items, bool utf8);
+/* The whole STATUS line, on s->session.out. */
+void respond_status(struct imap_session *s, struct read *read, const struct mailbox *mailbox,
+		    unsigned items);

@@ -1,15 +1,16 @@
 /* imapd/mailboxes.c - CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE. In the back.
  *
  * RFC 9051 sections 6.3.4 to 6.3.8. What a name may be is the store's to judge
- * (storage/mailbox.h). Left out: parameters of CREATE (RFC 6154 section 3). */
+ * (storage/mailbox.h). RFC 6154 section 3 (CREATE with USE): a mailbox has one use, and several
+ * mailboxes may have the same. */
 #include "imapd/grammar_priv.h"
+#include "imapd/list_priv.h"
 #include "imapd/respond_priv.h"
-#include "imapd/session_priv.h"
-#include "storage/mailbox.h"
 
 struct mailboxes_work {
 	uint32_t account_id;
 	struct slice name, new_name;
+	enum special_use use;
 	bool subscribed;
 	const char *done_text;
 };
@@ -18,7 +19,7 @@ static enum err run_create(struct write *write, struct job *job)
 {
 	const struct mailboxes_work *work = imap_session_of_job(job)->job_data;
 	uint64_t mailbox_id;
-	return mailbox_create(write, work->account_id, work->name, USE_NONE, &mailbox_id);
+	return mailbox_create(write, work->account_id, work->name, work->use, &mailbox_id);
 }
 
 static enum err run_delete(struct write *write, struct job *job)
@@ -45,6 +46,15 @@ static enum step after_write(struct imap_session *s, enum err outcome)
 	return outcome == ERR_OK ? imap_ok(s, work->done_text) : imap_refuse(s, outcome);
 }
 
+/* INBOX stays where it is when it is renamed (RFC 9051 section 6.3.6). */
+static enum step after_rename(struct imap_session *s, enum err outcome)
+{
+	const struct mailboxes_work *work = s->work;
+	if (outcome == ERR_OK && imap_is_rev2(s) && !slice_eq(work->name, SLICE("INBOX")))
+		list_respond_renamed(s, work->name, work->new_name);
+	return after_write(s, outcome);
+}
+
 /* A separator at the end only announces that there will be inferiors (section 6.3.4). */
 static struct slice without_last_separator(struct slice name)
 {
@@ -53,9 +63,9 @@ static struct slice without_last_separator(struct slice name)
 	return name;
 }
 
-/* mailbox [SP mailbox]; NULL where the arguments are something else. */
-static struct mailboxes_work *take_names(struct imap_session *s, struct cursor *args, bool two,
-					 const char *done_text)
+/* mailbox [SP mailbox], then whatever the caller takes; NULL where it is something else. */
+static struct mailboxes_work *take_some_names(struct imap_session *s, struct cursor *args, bool two,
+					      const char *done_text)
 {
 	struct mailboxes_work *work = arena_alloc(&s->command_arena, sizeof(*work));
 	bool utf8 = imap_is_rev2(s);
@@ -64,19 +74,64 @@ static struct mailboxes_work *take_names(struct imap_session *s, struct cursor *
 	if (two &&
 	    (!take_space(args) || !take_mailbox(args, &s->command_arena, utf8, &work->new_name)))
 		return NULL;
-	if (!at_end(args))
-		return NULL;
 	work->account_id = s->account_id;
 	work->done_text = done_text;
 	s->work = work;
 	return work;
 }
 
+static struct mailboxes_work *take_names(struct imap_session *s, struct cursor *args, bool two,
+					 const char *done_text)
+{
+	struct mailboxes_work *work = take_some_names(s, args, two, done_text);
+	return work && at_end(args) ? work : NULL;
+}
+
+/* "\" atom */
+static bool take_use_attribute(struct cursor *at, struct slice *attribute_out)
+{
+	struct cursor c = *at;
+	struct slice atom;
+	if (!take_byte(&c, '\\') || !take_atom(&c, &atom))
+		return false;
+	*attribute_out = slice_of(atom.ptr - 1, atom.len + 1);
+	*at = c;
+	return true;
+}
+
+/* "(" "USE" SP "(" [use-attr *(SP use-attr)] ")" ")"; *why_out: why it cannot be. */
+static bool take_create_parameters(struct cursor *c, enum special_use *use_out,
+				   const char **why_out)
+{
+	struct slice attribute;
+	size_t count = 0;
+	if (!take_byte(c, '(') || !take_keyword(c, "USE") || !take_space(c) || !take_byte(c, '('))
+		return false;
+	while (!next_is(c, ')')) {
+		if ((count > 0 && !take_space(c)) || !take_use_attribute(c, &attribute))
+			return false;
+		enum special_use use = special_use_of(attribute);
+		if (use == USE_NONE)
+			*why_out = "[USEATTR] No mailbox here can have that special use";
+		else if (count > 0 && use != *use_out)
+			*why_out = "[USEATTR] A mailbox has one special use";
+		*use_out = use;
+		count++;
+	}
+	return take_byte(c, ')') && take_byte(c, ')') && at_end(c);
+}
+
 enum step imap_create(struct imap_session *s, struct cursor *args, bool uid)
 {
-	struct mailboxes_work *work = take_names(s, args, false, "CREATE completed");
+	struct mailboxes_work *work = take_some_names(s, args, false, "CREATE completed");
+	const char *why_not = NULL;
 	if (!work)
 		return imap_bad(s, "A mailbox name, please");
+	if (!at_end(args) &&
+	    (!take_space(args) || !take_create_parameters(args, &work->use, &why_not)))
+		return imap_bad(s, "After the name only (USE (...)) is known");
+	if (why_not)
+		return imap_no(s, why_not);
 	work->name = without_last_separator(work->name);
 	return imap_write(s, run_create, work, after_write);
 }
@@ -97,7 +152,7 @@ enum step imap_rename(struct imap_session *s, struct cursor *args, bool uid)
 	if (!work)
 		return imap_bad(s, "Two mailbox names, please");
 	work->new_name = without_last_separator(work->new_name);
-	return imap_write(s, run_rename, work, after_write);
+	return imap_write(s, run_rename, work, after_rename);
 }
 
 enum step imap_subscribe(struct imap_session *s, struct cursor *args, bool uid)

@@ -126,7 +126,9 @@ const char *respond_refusal(enum err err)
 #define SIGN_IN "AUTH=PLAIN AUTH=LOGIN"
 /* What IMAP4rev2 has folded in is named too, for clients that know only IMAP4rev1. */
 #define OF_SESSION "IDLE UNSELECT "
-#define OF_MAILBOXES "NAMESPACE SPECIAL-USE CHILDREN LIST-EXTENDED LIST-STATUS STATUS=SIZE "
+#define OF_MAILBOXES                                                                   \
+	"NAMESPACE SPECIAL-USE CREATE-SPECIAL-USE CHILDREN LIST-EXTENDED LIST-STATUS " \
+	"STATUS=SIZE MULTIAPPEND REPLACE "
 #define OF_MESSAGES                                                                            \
 	"UIDPLUS MOVE BINARY ESEARCH SEARCHRES CONDSTORE QRESYNC WITHIN SAVEDATE "             \
 	"SORT SORT=DISPLAY ESORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES PARTIAL I18NLEVEL=1 " \

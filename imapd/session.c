@@ -282,7 +282,7 @@ static const struct session_class imap_class = {
 static enum step answer_sign_in(struct imap_session *s, struct cursor *in)
 {
 	return imap_ok(s, arena_format(&s->command_arena, "[CAPABILITY %s] Signed in",
-				       capability_text(CAPABILITY_SIGNED_IN)));
+				       imap_capabilities(s)));
 }
 
 struct session *imap_session_new(struct back *back, const struct session_message *message,

@@ -147,7 +147,9 @@ enum { IMAP_COMMAND_MAX_OCTETS = 64 * 1024 }; /* with its literals, APPEND's mes
 
 /* commands.c: finds the row for the framed command and runs its handler. */
 enum step imap_dispatch(struct imap_session *s);
-const struct imap_command *imap_command_of(struct slice verb); /* without UID; NULL: none */
+const struct imap_command *imap_command_of(struct slice verb, bool uid); /* NULL: none */
+/* Of a signed-in session, without "CAPABILITY"; in the command arena. */
+const char *imap_capabilities(struct imap_session *s);
 
 /* session.c, for the verbs that meet the loop itself */
 /* Asks for the octets of a synchronizing literal. */
@@ -161,7 +163,7 @@ enum step imap_bye(struct imap_session *s, const char *text);
 bool imap_account_is_gone(struct imap_session *s);
 #define IMAP_ACCOUNT_GONE_TEXT "[UNAVAILABLE] The account has been removed"
 
-/* append.c: true when the framed literal is the message of an APPEND, whose handler has then
+/* append.c: true when the framed literal is the message of an APPEND or REPLACE, whose handler has then
  * decided what becomes of it: *step_out. */
 bool imap_append_meets_literal(struct imap_session *s, enum step *step_out);
 /* idle.c: something changed while IDLE runs. */
@@ -190,6 +192,7 @@ enum step imap_lsub(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_namespace(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_status(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_append(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_replace(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_idle(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_expunge(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_store(struct imap_session *s, struct cursor *args, bool uid);

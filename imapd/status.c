@@ -1,8 +1,9 @@
 /* imapd/status.c - STATUS, and its items for LIST. In the back.
  *
  * RFC 9051 section 6.3.11; RFC 3501 section 6.3.10 (RECENT); RFC 8438 (STATUS=SIZE);
- * RFC 7162 section 3.1.7 (HIGHESTMODSEQ). The
- * counts are kept in the mailbox's record, so this costs the same for any mailbox. */
+ * RFC 7162 section 3.1.7 (HIGHESTMODSEQ); RFC 7889 section 3.1 (APPENDLIMIT); RFC 9208 section
+ * 4.1.4 (DELETED-STORAGE). The counts are kept in the mailbox's record, so this costs the same for
+ * any mailbox; only for DELETED-STORAGE, where anything is \Deleted, are its entries read. */
 #include "imapd/grammar_priv.h"
 #include "imapd/list_priv.h"
 #include "imapd/respond_priv.h"
@@ -12,10 +13,16 @@ static const struct {
 	const char *name;
 	enum status_item item;
 } status_items[] = {
-	{ "MESSAGES", STATUS_MESSAGES }, { "RECENT", STATUS_RECENT },
-	{ "UIDNEXT", STATUS_UIDNEXT },	 { "UIDVALIDITY", STATUS_UIDVALIDITY },
-	{ "UNSEEN", STATUS_UNSEEN },	 { "DELETED", STATUS_DELETED },
-	{ "SIZE", STATUS_SIZE },	 { "HIGHESTMODSEQ", STATUS_HIGHESTMODSEQ },
+	{ "MESSAGES", STATUS_MESSAGES },
+	{ "RECENT", STATUS_RECENT },
+	{ "UIDNEXT", STATUS_UIDNEXT },
+	{ "UIDVALIDITY", STATUS_UIDVALIDITY },
+	{ "UNSEEN", STATUS_UNSEEN },
+	{ "DELETED", STATUS_DELETED },
+	{ "SIZE", STATUS_SIZE },
+	{ "HIGHESTMODSEQ", STATUS_HIGHESTMODSEQ },
+	{ "APPENDLIMIT", STATUS_APPENDLIMIT },
+	{ "DELETED-STORAGE", STATUS_DELETED_STORAGE },
 };
 
 static bool take_status_item(struct cursor *c, unsigned *items)
@@ -57,7 +64,27 @@ static uint64_t count_recent(struct read *read, const struct mailbox *mailbox)
 	return count;
 }
 
-static uint64_t item_value(struct read *read, const struct mailbox *mailbox, enum status_item item)
+/* In octets (RFC 9208 section 4.1.4). */
+static uint64_t deleted_octets(struct read *read, const struct mailbox *mailbox)
+{
+	struct message_entry entry;
+	uint64_t octets = 0;
+	uint32_t left = mailbox->deleted;
+	if (left == 0)
+		return 0;
+	struct message_cursor *cursor = message_cursor_open(read, mailbox->mailbox_id, 1);
+	while (left > 0 && message_cursor_next(cursor, &entry)) {
+		if (!(entry.flags & FLAG_DELETED))
+			continue;
+		octets += entry.size_octets;
+		left--;
+	}
+	message_cursor_close(&cursor);
+	return octets;
+}
+
+static uint64_t item_value(const struct imap_session *s, struct read *read,
+			   const struct mailbox *mailbox, enum status_item item)
 {
 	switch (item) {
 	case STATUS_MESSAGES: return mailbox->messages;
@@ -68,23 +95,26 @@ static uint64_t item_value(struct read *read, const struct mailbox *mailbox, enu
 	case STATUS_SIZE: return mailbox->size_octets;
 	case STATUS_RECENT: return count_recent(read, mailbox);
 	case STATUS_HIGHESTMODSEQ: return mailbox->highest_modseq;
+	case STATUS_APPENDLIMIT: return s->back->config->message_size_octets;
+	case STATUS_DELETED_STORAGE: return deleted_octets(read, mailbox);
 	}
 	return 0;
 }
 
-void respond_status(struct buffer *out, struct read *read, const struct mailbox *mailbox,
-		    unsigned items, bool utf8)
+void respond_status(struct imap_session *s, struct read *read, const struct mailbox *mailbox,
+		    unsigned items)
 {
+	struct buffer *out = &s->session.out;
 	const char *before = " (";
 	buffer_add_cstr(out, "* STATUS ");
-	respond_mailbox(out, mailbox->name, utf8);
+	respond_mailbox(out, mailbox->name, imap_is_rev2(s));
 	for (size_t i = 0; i < ARRAY_LEN(status_items); i++) {
 		if (!(items & status_items[i].item))
 			continue;
 		buffer_add_cstr(out, before);
 		buffer_add_cstr(out, status_items[i].name);
 		buffer_add_byte(out, ' ');
-		buffer_add_u64(out, item_value(read, mailbox, status_items[i].item));
+		buffer_add_u64(out, item_value(s, read, mailbox, status_items[i].item));
 		before = " ";
 	}
 	buffer_add_cstr(out, ")\r\n");
@@ -103,7 +133,7 @@ enum step imap_status(struct imap_session *s, struct cursor *args, bool uid)
 	struct read *read = read_begin(s->back->store);
 	enum err err = mailbox_find(read, s->account_id, name, &s->command_arena, mailbox);
 	if (err == ERR_OK)
-		respond_status(&s->session.out, read, mailbox, items, imap_is_rev2(s));
+		respond_status(s, read, mailbox, items);
 	read_end(&read);
 	return err == ERR_OK ? imap_ok(s, "STATUS completed") : imap_refuse(s, err);
 }

@@ -30,6 +30,12 @@ struct slice intake_message_id(const struct intake *intake);
 enum err intake_finish(struct intake *intake) MUST_USE;
 /* In a job, before the first message_append() of this blob; may run again with its job. */
 enum err intake_commit(struct write *write, struct intake *intake, uint64_t *blob_id_out) MUST_USE;
+/* Many messages for one job (MULTIAPPEND): what a finished intake holds in memory, and giving that
+ * to the store in a job of its own, as an unfinished blob; afterwards intake_parked() with the
+ * job's outcome. intake_commit() as ever. */
+size_t intake_held_octets(const struct intake *intake);
+enum err intake_park(struct write *write, struct intake *intake) MUST_USE;
+void intake_parked(struct intake *intake, enum err outcome);
 /* After the job, or instead of it (then its chunks are removed). Accepts NULL, leaves NULL. */
 void intake_free(struct intake **intake);
 

@@ -58,12 +58,29 @@ struct intake {
 
 /* ---- chunks on their way ---- */
 
+static enum pending_owner pending_owner(const struct write *write)
+{
+	return write->store->mode == STORE_SERVE ? PENDING_SERVER : PENDING_ADMIN;
+}
+
+static enum err pending_put(struct write *write, uint64_t blob_id,
+			    const struct pending_row *pending)
+{
+	struct key key;
+	struct buffer record = { 0 };
+	pending_encode(pending, &record);
+	key_be64(&key, blob_id);
+	enum err err = db_put(write, DB_PENDING, key_slice(&key), buffer_slice(&record), PUT_ANY);
+	buffer_free(&record);
+	return err;
+}
+
 static enum err chunk_run(struct write *write, struct job *job)
 {
 	struct slot *slot = CONTAINER_OF(job, struct slot, job);
 	struct intake *intake = slot->intake;
 	struct pending_row pending = {
-		.owner = write->store->mode == STORE_SERVE ? PENDING_SERVER : PENDING_ADMIN,
+		.owner = pending_owner(write),
 		.started_unix = write->now_unix,
 	};
 	struct key key;
@@ -88,11 +105,7 @@ static enum err chunk_run(struct write *write, struct job *job)
 			return err;
 	}
 	pending.chunks = slot->chunk + 1;
-	struct buffer record = { 0 };
-	pending_encode(&pending, &record);
-	key_be64(&key, intake->blob_id);
-	err = db_put(write, DB_PENDING, key_slice(&key), buffer_slice(&record), PUT_ANY);
-	buffer_free(&record);
+	err = pending_put(write, intake->blob_id, &pending);
 	if (err == ERR_OK)
 		err = blob_put_chunk(write, intake->blob_id, slot->chunk,
 				     buffer_slice(&slot->record));
@@ -269,10 +282,32 @@ static enum err chunk_failure(const struct intake *intake)
 	return ERR_DISK;
 }
 
-enum err intake_commit(struct write *write, struct intake *intake, uint64_t *blob_id_out)
+/* The row of what has been streamed; its chunks must all have come. */
+static enum err pending_find(struct write *write, const struct intake *intake,
+			     struct pending_row *pending_out)
 {
 	struct key key;
 	struct slice row;
+	key_be64(&key, intake->blob_id);
+	enum err err = db_get(write_read(write), DB_PENDING, key_slice(&key), &row);
+	if (err == ERR_NOT_FOUND || (err == ERR_OK && (!pending_decode(row, pending_out) ||
+						       pending_out->chunks != intake->streamed)))
+		return chunk_failure(intake);
+	return err;
+}
+
+static enum err held_put(struct write *write, const struct intake *intake, uint64_t blob_id)
+{
+	enum err err = ERR_OK;
+	for (size_t i = 0; i < intake->held_count && err == ERR_OK; i++)
+		err = blob_put_chunk(write, blob_id, intake->streamed + (uint32_t)i,
+				     buffer_slice(&intake->held[i]));
+	return err;
+}
+
+enum err intake_commit(struct write *write, struct intake *intake, uint64_t *blob_id_out)
+{
+	struct key key;
 	struct pending_row pending;
 	uint64_t blob_id = intake->blob_id;
 	assert(intake->digest.len > 0);
@@ -282,17 +317,13 @@ enum err intake_commit(struct write *write, struct intake *intake, uint64_t *blo
 	if (intake->streamed == 0) {
 		blob_id = blob_new_id(write);
 	} else {
+		err = pending_find(write, intake, &pending);
 		key_be64(&key, blob_id);
-		err = db_get(write_read(write), DB_PENDING, key_slice(&key), &row);
-		if (err == ERR_NOT_FOUND || (err == ERR_OK && (!pending_decode(row, &pending) ||
-							       pending.chunks != intake->streamed)))
-			return chunk_failure(intake);
 		if (err == ERR_OK)
 			err = db_del(write, DB_PENDING, key_slice(&key));
 	}
-	for (size_t i = 0; i < intake->held_count && err == ERR_OK; i++)
-		err = blob_put_chunk(write, blob_id, intake->streamed + (uint32_t)i,
-				     buffer_slice(&intake->held[i]));
+	if (err == ERR_OK)
+		err = held_put(write, intake, blob_id);
 	if (err == ERR_OK)
 		err = blob_put_digest(write, blob_id, buffer_slice(&intake->digest));
 	if (err == ERR_OK) {
@@ -300,6 +331,49 @@ enum err intake_commit(struct write *write, struct intake *intake, uint64_t *blo
 		*blob_id_out = blob_id;
 	}
 	return err;
+}
+
+/* ---- many that wait for one job ---- */
+
+size_t intake_held_octets(const struct intake *intake)
+{
+	size_t octets = intake->digest.len;
+	for (size_t i = 0; i < intake->held_count; i++)
+		octets += intake->held[i].len;
+	return octets;
+}
+
+enum err intake_park(struct write *write, struct intake *intake)
+{
+	struct pending_row pending = { .owner = pending_owner(write),
+				       .started_unix = write->now_unix };
+	assert(intake->digest.len > 0);
+	if (intake->held_count == 0)
+		return ERR_OK;
+	enum err err = write_may_grow(write);
+	if (err != ERR_OK)
+		return err;
+	if (intake->streamed > 0)
+		err = pending_find(write, intake, &pending);
+	else
+		intake->blob_id = blob_new_id(write);
+	pending.chunks = intake->streamed + (uint32_t)intake->held_count;
+	if (err == ERR_OK)
+		err = pending_put(write, intake->blob_id, &pending);
+	return err == ERR_OK ? held_put(write, intake, intake->blob_id) : err;
+}
+
+void intake_parked(struct intake *intake, enum err outcome)
+{
+	if (outcome != ERR_OK) {
+		if (intake->streamed == 0)
+			intake->blob_id = 0; /* the number may be another's by now */
+		return;
+	}
+	for (size_t i = 0; i < intake->held_count; i++)
+		buffer_free(&intake->held[i]);
+	intake->streamed += (uint32_t)intake->held_count;
+	intake->held_count = 0;
 }
 
 /* ---- the end ---- */

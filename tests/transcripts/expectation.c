@@ -152,6 +152,19 @@ static bool expand_repeat(struct cursor inside, struct buffer *octets)
 	return true;
 }
 
+/* Letters that no compression makes much shorter, the same ones every time. */
+static bool expand_noise(struct cursor inside, struct buffer *octets)
+{
+	uint64_t count, state = 1;
+	if (!take_number(&inside, 100 * 1024 * 1024, &count))
+		return false;
+	for (uint64_t i = 0; i < count; i++) {
+		state = state * 6364136223846793005u + 1442695040888963407u;
+		buffer_add_byte(octets, (uint8_t)('!' + (state >> 33) % 90));
+	}
+	return true;
+}
+
 bool expectation_expand(struct slice text, const struct names *names, struct buffer *octets)
 {
 	struct cursor c = cursor_of(text);
@@ -177,6 +190,9 @@ bool expectation_expand(struct slice text, const struct names *names, struct buf
 			buffer_free(&plain);
 		} else if (take_word_nocase(&in, SLICE("repeat "))) {
 			if (!expand_repeat(in, octets))
+				return false;
+		} else if (take_word_nocase(&in, SLICE("noise "))) {
+			if (!expand_noise(in, octets))
 				return false;
 		} else {
 			buffer_add(octets, slice_of(before.at, (size_t)(c.at - before.at)));
