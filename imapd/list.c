@@ -1,13 +1,14 @@
 /* imapd/list.c - LIST, LSUB, NAMESPACE. In the back.
  *
  * RFC 9051 sections 6.3.9, 6.3.10 and 7.3.1; RFC 3501 section 6.3.9 (LSUB); RFC 5258 (several
- * patterns), 5819 (STATUS), 6154 (SPECIAL-USE). The names are walked in order; a walk that
+ * patterns), 5819 (STATUS), 6154 (SPECIAL-USE), 9590 (METADATA). The names are walked in order; a walk that
  * fills the output goes on behind the last name when it has drained. A superior that is no
  * mailbox itself is met at the first name below it. REMOTE adds nothing, there being no other
  * server. */
 #include "imapd/list_priv.h"
 
 #include "imapd/grammar_priv.h"
+#include "imapd/metadata_priv.h"
 #include "imapd/respond_priv.h"
 
 enum { PATTERNS_MAX = 32 }; /* what is beyond is ignored, as section 6.3.9 allows */
@@ -22,7 +23,8 @@ struct list_work {
 	/* return options */
 	bool tells_subscribed;
 	unsigned status_items;
-	struct buffer after; /* the name last walked */
+	struct entry_list metadata; /* RFC 9590 */
+	struct buffer after;	    /* the name last walked */
 };
 
 /* One name that may be listed. */
@@ -138,13 +140,16 @@ static void respond_list(struct imap_session *s, const struct list_name *name, b
 	buffer_add_cstr(out, "\r\n");
 }
 
-static void respond_list_status(struct imap_session *s, struct read *read, uint64_t mailbox_id)
+static void respond_more(struct imap_session *s, struct read *read, uint64_t mailbox_id)
 {
 	const struct list_work *work = s->work;
 	struct arena arena = { 0 };
 	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
-	if (mailbox_get(read, mailbox_id, &arena, mailbox) == ERR_OK)
+	enum err err = mailbox_get(read, mailbox_id, &arena, mailbox);
+	if (err == ERR_OK && work->status_items)
 		respond_status(s, read, mailbox, work->status_items);
+	if (err == ERR_OK && work->metadata.count > 0)
+		respond_metadata(s, read, mailbox, &work->metadata);
 	arena_fini(&arena);
 }
 
@@ -214,8 +219,8 @@ static void consider(struct imap_session *s, struct read *read, const struct lis
 	if (!meets && !below_meets && (selects || !has_children))
 		return;
 	respond_list(s, name, has_children, below_meets);
-	if (work->status_items && name->mailbox_id != 0)
-		respond_list_status(s, read, name->mailbox_id);
+	if ((work->status_items || work->metadata.count > 0) && name->mailbox_id != 0)
+		respond_more(s, read, name->mailbox_id);
 }
 
 /* Superiors of `name` that have no row of their own, where this is the first row below them. */
@@ -298,7 +303,7 @@ static bool take_selection_options(struct cursor *at, struct list_work *work)
 }
 
 /* "RETURN" SP "(" [return-option *(SP return-option)] ")" */
-static bool take_return_options(struct cursor *at, struct list_work *work)
+static bool take_return_options(struct cursor *at, struct arena *arena, struct list_work *work)
 {
 	struct cursor c = *at;
 	if (!take_keyword(&c, "RETURN") || !take_space(&c) || !take_byte(&c, '('))
@@ -308,6 +313,9 @@ static bool take_return_options(struct cursor *at, struct list_work *work)
 			work->tells_subscribed = true;
 		else if (take_keyword(&c, "STATUS")) {
 			if (!take_space(&c) || !take_status_items(&c, &work->status_items))
+				return false;
+		} else if (take_keyword(&c, "METADATA")) {
+			if (!take_space(&c) || !take_entry_list(&c, arena, &work->metadata))
 				return false;
 		} else if (!take_keyword(&c, "CHILDREN") && !take_keyword(&c, "SPECIAL-USE"))
 			return false; /* the last two are told in any case */
@@ -396,7 +404,7 @@ enum step imap_list(struct imap_session *s, struct cursor *args, bool uid)
 		return imap_bad(s, "A reference and a pattern, please");
 	if (take_space(args)) {
 		work->is_extended = true;
-		if (!take_return_options(args, work))
+		if (!take_return_options(args, &s->command_arena, work))
 			return imap_bad(s, "Unknown return option");
 	}
 	if (!at_end(args))

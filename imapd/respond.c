@@ -128,7 +128,9 @@ const char *respond_refusal(enum err err)
 #define OF_SESSION "IDLE UNSELECT "
 #define OF_MAILBOXES                                                                   \
 	"NAMESPACE SPECIAL-USE CREATE-SPECIAL-USE CHILDREN LIST-EXTENDED LIST-STATUS " \
-	"STATUS=SIZE MULTIAPPEND REPLACE "
+	"STATUS=SIZE MULTIAPPEND REPLACE "                                             \
+	"QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE QUOTA=RES-MAILBOX "                 \
+	"METADATA LIST-METADATA "
 #define OF_MESSAGES                                                                            \
 	"UIDPLUS MOVE BINARY ESEARCH SEARCHRES CONDSTORE QRESYNC WITHIN SAVEDATE "             \
 	"SORT SORT=DISPLAY ESORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES PARTIAL I18NLEVEL=1 " \

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/heap.h"
+#include "imapd/metadata_priv.h"
 #include "imapd/respond_priv.h"
 #include "imapd/view_priv.h"
 #include "storage/account.h"
@@ -160,8 +161,13 @@ static enum step meet_literal(struct imap_session *s)
 	enum step step;
 	if (imap_append_meets_literal(s, &step))
 		return step;
-	if (s->framing.literal.is_literal8)
-		return imap_refuse_literal(s, "BAD", "A literal8 is only for APPEND");
+	const char *why_not = NULL;
+	bool is_metadata = imap_metadata_meets_literal(s, &why_not);
+	if (why_not)
+		return imap_refuse_literal(s, "NO", why_not);
+	if (s->framing.literal.is_literal8 && !is_metadata)
+		return imap_refuse_literal(s, "BAD",
+					   "A literal8 is only for a message or an annotation");
 	if (!framing_literal_fits(&s->framing, IMAP_COMMAND_MAX_OCTETS))
 		return imap_refuse_literal(s, "BAD", "[TOOBIG] The command is too long");
 	imap_ask_for_literal(s);

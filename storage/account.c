@@ -3,6 +3,7 @@
 #include "storage/account.h"
 
 #include "storage/address_priv.h"
+#include "storage/annotation_priv.h"
 #include "storage/garbage_priv.h"
 #include "storage/store_priv.h"
 
@@ -113,6 +114,8 @@ enum err account_remove(struct write *write, uint32_t account_id)
 	if (err != ERR_OK)
 		return err;
 	err = mailbox_remove_all(write, slot);
+	if (err == ERR_OK)
+		err = annotations_remove(write, account_id, 0);
 	if (err == ERR_OK)
 		err = garbage_add(write, GARBAGE_EXPUNGED, account_id, write->now_unix);
 	if (err == ERR_OK && login_split(slot->row.account.login, &local, &domain) &&

@@ -33,6 +33,7 @@ static const char *const database_names[DB_COUNT] = {
 	[DB_JOURNAL] = "journal",
 	[DB_JOURNAL_INDEX] = "journal-index",
 	[DB_SUBMISSION] = "submission",
+	[DB_ANNOTATION] = "annotation",
 };
 
 const char *database_name(enum database db)

@@ -71,6 +71,8 @@
  *               address, "@domain" or "*"
  * (same)        account be32,                    be32 day of the first message to that address
  *               SUBMISSION_RECIPIENT, address
+ * annotation    account be32, mailbox be64       the value
+ *               (0: the account's own), name
  *
  * What was expunged still refers to its blob, until its time is over (expunged.c). So do the entries
  * of a mailbox that was deleted as a whole: they stay where they are, without a ROW_RECORD, as long
@@ -89,7 +91,7 @@
 #include "storage/message.h"
 #include "storage/source.h"
 
-enum { STORE_FORMAT = 6, RECORD_VERSION = 1 };
+enum { STORE_FORMAT = 7, RECORD_VERSION = 1 };
 
 enum database {
 	DB_MAIN, /* the unnamed one */
@@ -108,6 +110,7 @@ enum database {
 	DB_JOURNAL,  /* since format 4 */
 	DB_JOURNAL_INDEX,
 	DB_SUBMISSION, /* since format 6 */
+	DB_ANNOTATION, /* since format 7 */
 	DB_COUNT,
 };
 

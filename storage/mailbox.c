@@ -7,12 +7,11 @@
 #include "storage/mailbox.h"
 
 #include "mail/text.h"
+#include "storage/annotation_priv.h"
 #include "storage/expunged_priv.h"
 #include "storage/garbage_priv.h"
 #include "storage/message_priv.h"
 #include "storage/name_priv.h"
-
-enum { NAMES_MAX = 10000 }; /* of an account, subscriptions without a mailbox included */
 
 /* ---- reading ---- */
 
@@ -92,6 +91,17 @@ bool mailbox_is_subscribed(struct read *read, uint32_t account_id, struct slice 
 	return name_get(read, account_id, name, &row) == ERR_OK && row.subscribed;
 }
 
+uint32_t mailbox_names_count(struct read *read, uint32_t account_id)
+{
+	struct arena arena = { 0 };
+	struct account_row account = { 0 };
+	uint32_t count = 0;
+	if (account_load(read, account_id, &arena, &account) == ERR_OK)
+		count = account.mailboxes;
+	arena_fini(&arena);
+	return count;
+}
+
 /* ---- names ---- */
 
 enum err name_check(struct slice name)
@@ -149,7 +159,8 @@ enum err name_put(struct write *write, struct account_slot *account, struct slic
 
 enum err names_may_add(const struct account_slot *account, size_t count)
 {
-	return count > NAMES_MAX || account->row.mailboxes > NAMES_MAX - count ? ERR_LIMIT : ERR_OK;
+	return count > MAILBOXES_MAX || account->row.mailboxes > MAILBOXES_MAX - count ? ERR_LIMIT
+										       : ERR_OK;
 }
 
 /* ---- making ---- */
@@ -275,6 +286,8 @@ static enum err mailbox_remove(struct write *write, struct account_slot *account
 	err = db_del(write, DB_MAILBOX, key_slice(&key));
 	if (err == ERR_NOT_FOUND) /* made in this batch */
 		err = ERR_OK;
+	if (err == ERR_OK)
+		err = annotations_remove(write, account->row.account.account_id, mailbox_id);
 	if (err != ERR_OK)
 		return err;
 	if (is_kept && expunged_is_kept(write->store) && slot->record.mailbox.messages > 0)
@@ -348,6 +361,28 @@ enum err mailbox_subscribe(struct write *write, uint32_t account_id, struct slic
 	if (err != ERR_OK || row.subscribed == subscribed)
 		return err;
 	row.subscribed = subscribed;
+	write_note(write, account_id, 0);
+	return name_put(write, account, name, &row);
+}
+
+enum err mailbox_set_special_use(struct write *write, uint32_t account_id, struct slice name,
+				 enum special_use use)
+{
+	struct account_slot *account;
+	struct mailbox_slot *slot;
+	struct name_row row;
+	enum err err = account_slot_get(write, account_id, &account);
+	if (err == ERR_OK)
+		err = name_get(write_read(write), account_id, name, &row);
+	if (err == ERR_OK && row.mailbox_id == 0)
+		err = ERR_NOT_FOUND;
+	if (err == ERR_OK)
+		err = mailbox_slot_get(write, row.mailbox_id, &slot);
+	if (err != ERR_OK || row.special_use == use)
+		return err;
+	row.special_use = use;
+	slot->record.mailbox.special_use = use;
+	mailbox_slot_dirty(write, slot);
 	write_note(write, account_id, 0);
 	return name_put(write, account, name, &row);
 }

@@ -8,6 +8,7 @@
 #include "storage/store.h"
 
 enum { MAILBOX_NAME_MAX_OCTETS = 400, MAILBOX_KEYWORDS_MAX = 64, KEYWORD_MAX_OCTETS = 64 };
+enum { MAILBOXES_MAX = 10000 }; /* of an account, names that are only subscribed included */
 #define MAILBOX_SEPARATOR '/'
 
 enum special_use { /* RFC 6154 */
@@ -60,6 +61,9 @@ bool mailbox_next(struct read *read, uint32_t account_id, struct slice after,
 		  struct mailbox_row *row_out);
 bool mailbox_is_subscribed(struct read *read, uint32_t account_id, struct slice name);
 
+/* As MAILBOXES_MAX counts them. */
+uint32_t mailbox_names_count(struct read *read, uint32_t account_id);
+
 /* ERR_EXISTS; ERR_LIMIT (too many, or too long); ERR_BAD_INPUT (empty level, bad name). Makes
  * superiors that are missing (RFC 9051 section 6.3.4). */
 enum err mailbox_create(struct write *write, uint32_t account_id, struct slice name,
@@ -73,6 +77,9 @@ enum err mailbox_rename(struct write *write, uint32_t account_id, struct slice f
 			struct slice to) MUST_USE;
 enum err mailbox_subscribe(struct write *write, uint32_t account_id, struct slice name,
 			   bool subscribed) MUST_USE;
+/* ERR_NOT_FOUND. */
+enum err mailbox_set_special_use(struct write *write, uint32_t account_id, struct slice name,
+				 enum special_use use) MUST_USE;
 /* Messages from uidnext on are \Recent to the next session: called by a session that may write. */
 enum err mailbox_claim_recent(struct write *write, uint64_t mailbox_id,
 			      uint32_t *recent_from_uid_out) MUST_USE;

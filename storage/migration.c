@@ -51,6 +51,13 @@ static int add_submission(MDB_txn *txn)
 	return mdb_dbi_open(txn, "submission", MDB_CREATE, &dbi);
 }
 
+/* From format 6 to 7: what clients note of mailboxes. */
+static int add_annotations(MDB_txn *txn)
+{
+	MDB_dbi dbi;
+	return mdb_dbi_open(txn, "annotation", MDB_CREATE, &dbi);
+}
+
 /* The step at i leads from format i + 1 to i + 2. A step speaks LMDB, and names and layouts as
  * they were then: what the rest of the room knows is today's. */
 static int (*const steps[STORE_FORMAT - 1])(MDB_txn *txn) = {
@@ -59,6 +66,7 @@ static int (*const steps[STORE_FORMAT - 1])(MDB_txn *txn) = {
 	add_journal,
 	add_domain_aliases,
 	add_submission,
+	add_annotations,
 };
 
 static uint64_t created_unix(MDB_txn *txn, MDB_dbi main)

@@ -1,5 +1,6 @@
 /* storage/rename.c - renaming a mailbox with its inferiors, and INBOX, which stays
  * (RFC 9051 section 6.3.6). Subscriptions stay with the names. Runs in the back. */
+#include "storage/annotation_priv.h"
 #include "storage/message.h"
 #include "storage/name_priv.h"
 
@@ -92,7 +93,8 @@ static enum err rename_one(struct write *write, struct account_slot *account,
 	return err;
 }
 
-/* The messages move, the mailbox stays (RFC 9051 section 6.3.6). */
+/* The messages move, the mailbox stays (RFC 9051 section 6.3.6); what is noted of it is copied
+ * (RFC 5464 section 4.1). */
 static enum err rename_inbox(struct write *write, uint32_t account_id, struct slice to)
 {
 	struct name_row inbox;
@@ -105,6 +107,8 @@ static enum err rename_inbox(struct write *write, uint32_t account_id, struct sl
 		ranges_add(&all, 1, UINT32_MAX);
 		err = message_copy(write, inbox.mailbox_id, &all, mailbox_id, true, &from, &moved);
 	}
+	if (err == ERR_OK)
+		err = annotations_copy(write, account_id, inbox.mailbox_id, mailbox_id);
 	ranges_free(&all);
 	ranges_free(&from);
 	ranges_free(&moved);

@@ -44,6 +44,7 @@ static const struct {
 	[WRONG_EXPUNGED] = { "wrong-expunged", NULL, "set right, or taken off the list" },
 	[WRONG_QUEUE] = { "wrong-queue", NULL, "set right, or taken off the queue" },
 	[WRONG_SUBMISSION] = { "wrong-submission", NULL, "removed; it counts anew" },
+	[WRONG_ANNOTATION] = { "wrong-annotation", NULL, "removed" },
 	[LOST_BODY] = { "lost-body", NULL, "put aside in lost+found; a backup may have it" },
 	[DAMAGED_BODY] = { "damaged-body", NULL,
 			   "what can be read was put aside in lost+found; a backup may have it" },
@@ -321,7 +322,7 @@ static const struct {
 	[VERIFY_MAILBOXES] = { verify_mailboxes, { DB_MAILBOX } },
 	[VERIFY_REFERENCES] = { verify_references,
 				{ DB_MAILBOX, DB_EXPUNGED, DB_QUEUE, DB_DIGEST } },
-	[VERIFY_ACCOUNTS] = { verify_accounts, { DB_ACCOUNT, DB_SUBMISSION } },
+	[VERIFY_ACCOUNTS] = { verify_accounts, { DB_ACCOUNT, DB_SUBMISSION, DB_ANNOTATION } },
 };
 
 static uint64_t phase_total(struct verify *v, enum verify_phase phase)

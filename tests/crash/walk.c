@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/heap.h"
+#include "storage/annotation_priv.h"
 #include "storage/compress_priv.h"
 #include "storage/message_priv.h"
 #include "storage/queue_priv.h"
@@ -355,6 +356,22 @@ static void visit_submission(struct walk *walk, struct slice key, struct slice v
 		WRONG(walk, "a row of what an account may submit is damaged");
 }
 
+static void visit_annotation(struct walk *walk, struct slice key, struct slice value)
+{
+	uint32_t account_id;
+	uint64_t mailbox_id;
+	if (!annotation_row_is_good(key, value, &account_id, &mailbox_id)) {
+		WRONG(walk, "an annotation is damaged");
+		return;
+	}
+	const struct seen_account *account = account_of(walk, account_id);
+	const struct seen_mailbox *mailbox = mailbox_of(walk, mailbox_id);
+	if (!account || account->account.account_id == 0)
+		WRONG(walk, "an annotation is of account %u", account_id);
+	if (mailbox_id != 0 && (!mailbox || !mailbox->has_record))
+		WRONG(walk, "an annotation is of mailbox %llu", NUMBER(mailbox_id));
+}
+
 static void visit_expunged(struct walk *walk, struct slice key, struct slice value)
 {
 	struct expunged_mailbox row;
@@ -517,6 +534,7 @@ void store_walk(struct store *store, struct buffer *problems, struct walk_totals
 		each_row(&walk, DB_EXPUNGED, visit_expunged);
 		each_row(&walk, DB_QUEUE, visit_queue);
 		each_row(&walk, DB_SUBMISSION, visit_submission);
+		each_row(&walk, DB_ANNOTATION, visit_annotation);
 		each_row(&walk, DB_REFERENCE, visit_reference);
 		struct buffer text = { 0 };
 		for (uint64_t id = 1; id < walk.head.next_mailbox_id; id++) {

@@ -113,7 +113,8 @@ static uint64_t store_sum(struct store *store, uint64_t *messages_out)
 	static const enum database databases[] = { DB_DOMAIN,	    DB_ACCOUNT,	  DB_ADDRESS,
 						   DB_MAILBOX_NAME, DB_MAILBOX,	  DB_BLOB,
 						   DB_DIGEST,	    DB_REFERENCE, DB_GARBAGE,
-						   DB_EXPUNGED,	    DB_QUEUE,	  DB_SUBMISSION };
+						   DB_EXPUNGED,	    DB_QUEUE,	  DB_SUBMISSION,
+						   DB_ANNOTATION };
 	struct buffer all = { 0 };
 	struct read *read = read_begin(store);
 	struct row row;

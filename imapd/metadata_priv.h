@@ -1,0 +1,21 @@
+/* imapd/metadata_priv.h - annotations, as LIST and the framing of commands need them. */
+#pragma once
+
+#include "imapd/grammar_priv.h"
+#include "imapd/session_priv.h"
+#include "storage/annotation.h"
+#include "storage/mailbox.h"
+
+/* Names of entries, in small letters, each once; at most ANNOTATIONS_MAX. */
+struct entry_list {
+	struct slice *names;
+	size_t count;
+};
+/* "(" entry *(SP entry) ")" */
+bool take_entry_list(struct cursor *c, struct arena *arena, struct entry_list *list_out);
+/* The METADATA line of a mailbox, NIL for what has no value (RFC 9590). */
+void respond_metadata(struct imap_session *s, struct read *read, const struct mailbox *mailbox,
+		      const struct entry_list *list);
+/* The framed literal is a value of SETMETADATA: a literal8 may be one, and one that is too large
+ * has a refusal of its own (NULL: it may come). */
+bool imap_metadata_meets_literal(struct imap_session *s, const char **why_not_out);
