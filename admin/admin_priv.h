@@ -52,6 +52,12 @@ int admin_alias_add(struct admin *admin, int argc, char **argv);
 int admin_alias_remove(struct admin *admin, int argc, char **argv);
 int admin_alias_post(struct admin *admin, int argc, char **argv);
 int admin_alias_list(struct admin *admin, int argc, char **argv);
+int admin_queue_list(struct admin *admin, int argc, char **argv);
+int admin_queue_show(struct admin *admin, int argc, char **argv);
+int admin_queue_retry(struct admin *admin, int argc, char **argv);
+int admin_queue_hold(struct admin *admin, int argc, char **argv);
+int admin_queue_release(struct admin *admin, int argc, char **argv);
+int admin_queue_delete(struct admin *admin, int argc, char **argv);
 int admin_import(struct admin *admin, int argc, char **argv);
 int admin_export(struct admin *admin, int argc, char **argv);
 int admin_sendmail(struct admin *admin, int argc, char **argv);
@@ -87,6 +93,7 @@ struct admin_options {
 	const char *mailbox, *sender, *since, *until, *size, *messages;
 	bool json, password_stdin, yes, previous, despite_damage;
 	bool repair;
+	bool bounce;
 	const char *hostname, *domain, *user, *state_dir, *quota, *from, *scratch;
 	const char *into, *format, *ca;
 	const char *limit;
@@ -116,6 +123,7 @@ enum admin_option {
 	OPTION_ALL = 1 << 24,
 	OPTION_SIZE = 1 << 25,
 	OPTION_MESSAGES = 1 << 26,
+	OPTION_BOUNCE = 1 << 28,
 	OPTION_REPAIR = 4096,
 	OPTION_ALIAS_OF = 8192,
 	OPTION_SENDERS = 1 << 14,

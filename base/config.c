@@ -19,6 +19,7 @@ enum {
 	LOOPS_MAX = 256,
 	LISTENS_MAX = 64,
 	NETWORKS_MAX = 256,
+	ROUTES_MAX = 1000,
 };
 
 enum key_type {
@@ -28,6 +29,7 @@ enum key_type {
 	KEY_NUMBER,   /* unsigned */
 	KEY_DURATION, /* unsigned, seconds */
 	KEY_SIZE,     /* uint64_t, octets */
+	KEY_BOOL,     /* bool: the second of two words */
 	KEY_CHOICE,   /* unsigned or an enum: the index of the word */
 	KEY_DNS_LISTS,
 	KEY_ENDPOINT, /* one address and port, as text */
@@ -36,6 +38,9 @@ enum key_type {
 	KEY_SEPARATORS,
 	KEY_ADDRESS, /* of a mailbox; whether it is one, only the admin's process can tell */
 	KEY_LITERALS,
+	KEY_HOST,      /* the smarthost */
+	KEY_DURATIONS, /* the waits between attempts */
+	KEY_ROUTE,
 };
 
 struct key {
@@ -56,6 +61,8 @@ static const char *const service_names[SERVICE_COUNT] = {
 static const char *const level_words[] = { "error", "warning", "info", "debug", NULL };
 static const char *const helo_words[] = { "any", "strict", NULL };
 static const char *const sender_domain_words[] = { "resolves", "any", NULL };
+static const char *const smarthost_tls_words[] = { "starttls", "implicit", "none", NULL };
+static const char *const no_yes_words[] = { "no", "yes", NULL };
 static const char *const plaintext_words[] = { "never", "loopback", NULL };
 
 #define AT(member) offsetof(struct config, member)
@@ -131,6 +138,28 @@ static const struct key keys[] = {
 	  "The domain that `bode sendmail` puts behind names without one, as programs of this machine use them: root, www-data." },
 	{ "addresses", "literals", KEY_LITERALS, AT(literals), 0, 0, NULL, NULL, "none",
 	  "Addresses of this machine that mail may be sent to in brackets: user@[192.0.2.1]. They stand for hostname." },
+	{ "relay", "port", KEY_NUMBER, AT(relay_port), 1, 65535, NULL, "25", NULL,
+	  "The port at which other servers are spoken to. Another one is for tests." },
+	{ "relay", "loopback", KEY_BOOL, AT(relay_loopback), 0, 0, no_yes_words, "no", NULL,
+	  "Whether a domain whose mail exchanger is an address of this machine is tried: no or yes. For tests." },
+	{ "relay", "smarthost", KEY_HOST, AT(smarthost), 0, 0, NULL, NULL, "none: mail goes to each domain's own exchanger",
+	  "HOST:PORT of a server that takes all mail that leaves, like that of an internet provider." },
+	{ "relay", "smarthost_tls", KEY_CHOICE, AT(smarthost_tls), 0, 0, smarthost_tls_words, "starttls", NULL,
+	  "How the way to the smarthost is encrypted: starttls (port 587), implicit (port 465) or none. But for none, its certificate is checked." },
+	{ "relay", "smarthost_user", KEY_USER, AT(smarthost_user), 0, 0, NULL, NULL, "none: no sign-in",
+	  "The name with which to sign in at the smarthost." },
+	{ "relay", "smarthost_password_file", KEY_PATH, AT(smarthost_password_file), 0, 0, NULL, NULL, "none",
+	  "A file whose first line is the password for it; for its owner's eyes only." },
+	{ "relay", "smarthost_ca", KEY_PATH, AT(smarthost_ca), 0, 0, NULL, NULL, "the system's authorities",
+	  "PEM file of the authorities that may vouch for the smarthost. Read at start only." },
+	{ "relay", "retry", KEY_DURATIONS, AT(retry_seconds), 1, 7 * 86400, NULL, "5 min, 15 min, 30 min, 1 h, 2 h, 4 h", NULL,
+	  "How long to wait before each further attempt at what could not be delivered; the last one is repeated." },
+	{ "relay", "expire", KEY_DURATION, AT(expire_seconds), 1, 30 * 86400, NULL, "5 d", NULL,
+	  "How long mail is tried before it goes back to its sender; RFC 5321 asks for at least 4 days." },
+	{ "relay", "warn_after", KEY_DURATION, AT(warn_after_seconds), 0, 30 * 86400, NULL, "4 h", NULL,
+	  "After what time a sender is told that his mail is still waiting. 0: not at all." },
+	{ "route DOMAIN", "to", KEY_ROUTE, 0, 0, 0, NULL, NULL, "none",
+	  "Where mail for this domain goes, whatever DNS says: smtp:HOST:PORT or lmtp:HOST:PORT. A section for each domain." },
 	{ "limits", "message_size", KEY_SIZE, AT(message_size_octets), 64 * 1024, 2048 * MIB, NULL, "50 MiB", NULL,
 	  "The largest message that is accepted, in octets or with KiB, MiB, GiB." },
 	/* RFC 5321 section 4.5.3.1.8: at least 100 */
@@ -177,6 +206,7 @@ struct parse {
 	struct slice rest;
 	unsigned line;
 	bool section_known;
+	struct slice route; /* the domain of [route DOMAIN]; empty: another section */
 	unsigned error_count;
 	unsigned given_in_line[ARRAY_LEN(keys)]; /* 0: not given */
 	struct config *config;
@@ -285,6 +315,33 @@ static const char *set_endpoint(char **text_out, struct slice text)
 	return NULL;
 }
 
+static const char *set_route(struct config *config, struct slice domain, struct slice text)
+{
+	struct config_route route = { .lmtp = slice_starts_nocase(text, SLICE("lmtp:")) };
+	if (!route.lmtp && !slice_starts_nocase(text, SLICE("smtp:")))
+		return "must begin with smtp: or lmtp:, like \"smtp:192.0.2.1:25\"";
+	const char *why = value_take_host(slice_sub(text, 5, text.len), &route.host, &route.port);
+	if (why)
+		return why;
+	route.domain = heap_string(domain);
+	for (char *at = route.domain; *at; at++)
+		*at = (char)ascii_lower((uint8_t)*at);
+	for (size_t i = 0; i < config->route_count && !why; i++)
+		if (strcmp(config->routes[i].domain, route.domain) == 0)
+			why = "is given twice for this domain: remove one of them";
+	if (!why && config->route_count == ROUTES_MAX)
+		why = "is too much: there may be 1000 routes";
+	if (why) {
+		free(route.domain);
+		free(route.host);
+		return why;
+	}
+	config->routes =
+		heap_resize(config->routes, (config->route_count + 1) * sizeof(*config->routes));
+	config->routes[config->route_count++] = route;
+	return NULL;
+}
+
 static const char *set_choice(const struct key *key, struct slice text, unsigned *index_out)
 {
 	static char why[128];
@@ -328,12 +385,26 @@ static const char *set_value(const char *file_name, struct config *config, const
 		if ((why = value_take_size(text, key->min, key->max, &number)) == NULL)
 			*(uint64_t *)member = number;
 		break;
+	case KEY_BOOL: {
+		unsigned index;
+		if ((why = set_choice(key, text, &index)) == NULL)
+			*(bool *)member = index == 1;
+		break;
+	}
 	case KEY_CHOICE: why = set_choice(key, text, member); break;
 	case KEY_DNS_LISTS:
 		if ((why = value_check_dns_lists(text)) == NULL)
 			*(char **)member = heap_string(text);
 		break;
 	case KEY_ENDPOINT: why = set_endpoint(member, text); break;
+	case KEY_HOST:
+		why = value_take_host(text, &config->smarthost, &config->smarthost_port);
+		break;
+	case KEY_DURATIONS:
+		why = value_take_durations(text, key->min, key->max, &config->retry_seconds,
+					   &config->retry_count);
+		break;
+	case KEY_ROUTE: break; /* set_route(): it needs the section's name */
 	case KEY_LISTEN: why = set_listens(config, (enum config_service)key->min, text); break;
 	case KEY_NETWORKS:
 		why = set_networks(text, member, (size_t *)((char *)config + key->min));
@@ -379,9 +450,18 @@ static void look_at_heading(struct parse *parse, struct slice line)
 	size_t end = slice_find_byte(line, 1, ']');
 	struct slice name = slice_sub(line, 1, end - 1);
 	parse->section_known = false;
+	parse->route = SLICE_NONE;
 	if (end == line.len)
 		complain(parse, parse->line, "a section's name ends with \"]\": add it");
-	else if (!section_is_known(name))
+	else if (slice_starts_nocase(name, SLICE("route "))) {
+		parse->route = slice_trim(slice_sub(name, 6, name.len));
+		if (value_check_hostname(parse->route) != NULL)
+			complain(parse, parse->line,
+				 "[route DOMAIN] needs a domain like \"example.org\" "
+				 "(international ones in their xn-- form)");
+		else
+			parse->section_known = true;
+	} else if (!section_is_known(name))
 		complain(parse, parse->line, "unknown section [%.*s]: there are%s", SLICE_ARG(name),
 			 section_list());
 	else
@@ -431,6 +511,9 @@ static int take_entry(void *user, const char *section, const char *name, const c
 	}
 	if (!parse->section_known) /* complained about already */
 		return 1;
+	/* inih cuts long section names, so the heading's own text counts. */
+	if (parse->route.len > 0)
+		section = "route DOMAIN";
 	for (size_t i = 0; i < ARRAY_LEN(keys) && !key; i++)
 		if (strcmp(keys[i].section, section) == 0 && strcmp(keys[i].name, name) == 0)
 			key = &keys[i];
@@ -442,6 +525,14 @@ static int take_entry(void *user, const char *section, const char *name, const c
 	}
 	if (!value) {
 		complain(parse, parse->line, "\"%s\" has no value: write %s = VALUE", name, name);
+		return 1;
+	}
+	if (key->type == KEY_ROUTE) {
+		const char *why =
+			set_route(parse->config, parse->route, slice_trim(slice_cstr(value)));
+		if (why)
+			complain(parse, parse->line, "[route %.*s] to %s", SLICE_ARG(parse->route),
+				 why);
 		return 1;
 	}
 	unsigned *given = &parse->given_in_line[key - keys];
@@ -498,6 +589,18 @@ static void complete(struct parse *parse)
 			 "[tls] %s is set, %s is not: set both, or neither to use a self-signed "
 			 "certificate",
 			 certificate ? "certificate" : "key", certificate ? "key" : "certificate");
+	unsigned user = line_of(parse, "smarthost_user");
+	unsigned password = line_of(parse, "smarthost_password_file");
+	if (!user != !password)
+		complain(parse, user ? user : password,
+			 "[relay] %s is set, %s is not: set both, or neither to use the smarthost "
+			 "without signing in",
+			 user ? "smarthost_user" : "smarthost_password_file",
+			 user ? "smarthost_password_file" : "smarthost_user");
+	if (user && config->smarthost_tls == SMARTHOST_NONE)
+		complain(parse, user,
+			 "[relay] smarthost_tls = none would send the password in the clear: use "
+			 "starttls or implicit");
 	if (config->connections_per_address > config->connections &&
 	    line_of(parse, "connections_per_address"))
 		complain(parse, line_of(parse, "connections_per_address"),
@@ -576,6 +679,16 @@ void config_free(struct config *config)
 	free(config->separators);
 	free(config->postmaster);
 	free(config->origin);
+	for (size_t i = 0; i < config->route_count; i++) {
+		free(config->routes[i].domain);
+		free(config->routes[i].host);
+	}
+	free(config->routes);
+	free(config->retry_seconds);
+	free(config->smarthost);
+	free(config->smarthost_user);
+	free(config->smarthost_password_file);
+	free(config->smarthost_ca);
 	free(config->listens);
 	for (size_t i = 0; i < config->proxy_count; i++)
 		free(config->proxies[i]);

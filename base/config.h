@@ -33,6 +33,17 @@ struct config_listen {
 
 enum config_sender_domain { SENDER_DOMAIN_RESOLVES, SENDER_DOMAIN_ANY };
 enum config_helo { HELO_ANY, HELO_STRICT };
+/* How the way to a smarthost is encrypted. */
+enum config_smarthost_tls { SMARTHOST_STARTTLS, SMARTHOST_IMPLICIT, SMARTHOST_NONE };
+
+/* [route DOMAIN]: mail for it goes there, whatever DNS says. */
+struct config_route {
+	char *domain; /* lower case */
+	bool lmtp;
+	char *host; /* a name, or an address without brackets */
+	uint16_t port;
+};
+
 enum config_plaintext { PLAINTEXT_NEVER, PLAINTEXT_LOOPBACK };
 
 struct config {
@@ -71,6 +82,22 @@ struct config {
 	char *origin;	  /* domain of names without one, in sendmail; NULL: hostname */
 	char **literals;  /* addresses of this machine, for "user@[192.0.2.1]" */
 	size_t literal_count;
+	/* [relay] */
+	unsigned relay_port; /* of other servers */
+	bool relay_loopback; /* an MX may lead to this machine */
+	char *smarthost;     /* a name, or an address without brackets; NULL: by MX */
+	uint16_t smarthost_port;
+	enum config_smarthost_tls smarthost_tls;
+	char *smarthost_user; /* NULL: without signing in */
+	char *smarthost_password_file;
+	char *smarthost_ca; /* PEM file; NULL: the system's authorities */
+	unsigned *retry_seconds; /* the last one again and again */
+	size_t retry_count;
+	unsigned expire_seconds;
+	unsigned warn_after_seconds;
+	/* [route DOMAIN] */
+	struct config_route *routes;
+	size_t route_count;
 	/* [limits] */
 	uint64_t message_size_octets;	 /* default 50 MiB */
 	unsigned recipients;		 /* of one message */

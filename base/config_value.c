@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/cursor.h"
 #include "base/heap.h"
@@ -69,16 +70,39 @@ const char *value_take_duration(struct slice text, uint64_t min, uint64_t max,
 				uint64_t *seconds_out)
 {
 	static const struct unit units[] = {
-		{ "s", 1 },
-		{ "min", 60 },
-		{ "h", 3600 },
-		{ NULL, 0 },
+		{ "s", 1 }, { "min", 60 }, { "h", 3600 }, { "d", 24 * 3600 }, { NULL, 0 },
 	};
 	uint64_t seconds;
 	if (!take_with_unit(text, units, max, &seconds) || seconds < min)
-		return describe_range("a time like \"30 min\" (units: s, min, h), in seconds", min,
-				      max);
+		return describe_range("a time like \"30 min\" (units: s, min, h, d), in seconds",
+				      min, max);
 	*seconds_out = seconds;
+	return NULL;
+}
+
+const char *value_take_durations(struct slice text, uint64_t min, uint64_t max, unsigned **list_out,
+				 size_t *count_out)
+{
+	unsigned *list = NULL;
+	size_t count = 0;
+	const char *why = NULL;
+	for (bool more = true; more && !why;) {
+		uint64_t seconds;
+		size_t end = slice_find_byte(text, 0, ',');
+		why = value_take_duration(slice_trim(slice_sub(text, 0, end)), min, max, &seconds);
+		more = end < text.len;
+		text = slice_sub(text, end + 1, text.len);
+		if (why)
+			break;
+		list = heap_resize(list, (count + 1) * sizeof(*list));
+		list[count++] = (unsigned)seconds;
+	}
+	if (why) {
+		free(list);
+		return why;
+	}
+	*list_out = list;
+	*count_out = count;
 	return NULL;
 }
 
@@ -169,6 +193,30 @@ const char *value_take_local_listen(struct slice text, char **address_out, uint1
 		return "must be the path of a socket, like \"/run/bode/lmtp\", or a port of this "
 		       "machine, like \"127.0.0.1:24\" or \"[::1]:24\"";
 	return value_take_listen(text, address_out, port_out);
+}
+
+const char *value_take_host(struct slice text, char **host_out, uint16_t *port_out)
+{
+	static const char *const why = "must be HOST:PORT, like \"mail.example.org:587\" or "
+				       "\"192.0.2.1:25\" (IPv6 in brackets)";
+	size_t colon = text.len;
+	if (value_take_listen(text, host_out, port_out) == NULL)
+		return NULL;
+	while (colon > 0 && text.ptr[colon - 1] != ':')
+		colon--;
+	if (colon == 0)
+		return why;
+	struct slice host = slice_sub(text, 0, colon - 1);
+	uint64_t port;
+	if (!slice_to_u64(slice_sub(text, colon, text.len), 65535, &port) || port == 0 ||
+	    value_check_hostname(host) != NULL)
+		return why;
+	char *lower = heap_string(host);
+	for (char *at = lower; *at; at++)
+		*at = (char)ascii_lower((uint8_t)*at);
+	*host_out = lower;
+	*port_out = (uint16_t)port;
+	return NULL;
 }
 
 const char *value_check_network(struct slice text)

@@ -10,9 +10,15 @@
 const char *value_take_number(struct slice text, uint64_t min, uint64_t max, uint64_t *number_out);
 /* "52428800", "50 MiB", "4KiB", "1 GiB". */
 const char *value_take_size(struct slice text, uint64_t min, uint64_t max, uint64_t *octets_out);
-/* "1800", "1800 s", "30 min", "2 h". */
+/* "1800", "1800 s", "30 min", "2 h", "5 d". */
 const char *value_take_duration(struct slice text, uint64_t min, uint64_t max,
 				uint64_t *seconds_out);
+/* "5 min, 1 h": at least one, `list_out` is the caller's to free. */
+const char *value_take_durations(struct slice text, uint64_t min, uint64_t max, unsigned **list_out,
+				 size_t *count_out);
+/* "mail.example.org:587", "192.0.2.1:25" or "[2001:db8::1]:25"; *host_out without brackets, in
+ * lower case, is the caller's to free. */
+const char *value_take_host(struct slice text, char **host_out, uint16_t *port_out);
 /* A host name as DNS has it: LDH labels, A-labels for what is not ASCII. */
 const char *value_check_hostname(struct slice text);
 /* "192.0.2.1:25" or "[2001:db8::1]:25"; *address_out is the caller's to free. */

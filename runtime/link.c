@@ -18,7 +18,8 @@ struct link {
 	struct loop *loop;
 	struct channel *channel; /* NULL: the back is away */
 	struct question buckets[BUCKETS];
-	struct question failed; /* to be told in a later turn */
+	struct question failed;	    /* to be told in a later turn */
+	struct link_worker *worker; /* NULL: none */
 	uint32_t last_conversation;
 	struct task tell_task;
 	bool tell_queued;
@@ -105,6 +106,8 @@ static void fail(struct link *link, struct question *question)
 
 static void fail_all(struct link *link)
 {
+	if (link->worker)
+		link->worker->lost(link->worker);
 	for (size_t i = 0; i < BUCKETS; i++) {
 		struct question *head = &link->buckets[i];
 		while (head->next != head) {
@@ -123,6 +126,12 @@ static void on_message(struct channel *channel, uint16_t type, uint32_t conversa
 	struct link *link = channel_user(channel);
 	if (fd >= 0)
 		close(fd); /* the back sends us none */
+	if (type == MESSAGE_DELIVER || type == MESSAGE_DELIVERY_CONTENT) {
+		if (link->worker)
+			link->worker->message(link->worker, (enum message_type)type, conversation,
+					      payload);
+		return;
+	}
 	/* Not there: the asker has abandoned it meanwhile. */
 	struct question *question = find(link, conversation);
 	if (!question)
@@ -187,6 +196,18 @@ void link_connect(struct link *link, int fd)
 	}
 	link->channel = channel_new(link->loop, fd, &events, link);
 	link->is_behind = false;
+}
+
+void link_set_worker(struct link *link, struct link_worker *worker)
+{
+	link->worker = worker;
+}
+
+void link_say(struct link *link, enum message_type type, uint32_t conversation,
+	      struct slice payload)
+{
+	if (link->channel)
+		channel_send(link->channel, (uint16_t)type, conversation, payload, -1);
 }
 
 bool link_is_up(const struct link *link)

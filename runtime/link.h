@@ -21,6 +21,19 @@ struct question {
 	struct question *next, *prev; /* link's */
 };
 
+/* Who takes what the back asks of the front on its own account (runtime/delivery.h). */
+struct link_worker {
+	void (*message)(struct link_worker *worker, enum message_type type, uint32_t conversation,
+			struct slice payload);
+	/* The back is gone, and with it all it had asked. */
+	void (*lost)(struct link_worker *worker);
+};
+/* NULL: nobody does, and it is dropped. */
+void link_set_worker(struct link *link, struct link_worker *worker);
+/* Something that belongs to a conversation of the back's. Dropped where the back is away. */
+void link_say(struct link *link, enum message_type type, uint32_t conversation,
+	      struct slice payload);
+
 struct link *link_new(struct loop *loop);
 void link_free(struct link **link);
 /* A new channel from the supervisor; replaces one that died. */

@@ -22,11 +22,15 @@ enum message_type {
 	MESSAGE_COMMIT,		  /* MESSAGE_FILED */
 	MESSAGE_ABANDON,	  /* nothing: the transaction is forgotten */
 	MESSAGE_EVENT, /* nothing: what happened (runtime/journal_event.h), for the journal */
+	MESSAGE_DELIVERY_CREDIT, /* nothing: be32, octets of a message that leaves were dealt with */
+	MESSAGE_DELIVERED,	 /* nothing: what came of a delivery (runtime/delivery.h) */
 	/* back -> front */
 	MESSAGE_AUTHENTICATED = 100,
 	MESSAGE_RECIPIENT_VERDICT,
 	MESSAGE_CREDIT,
 	MESSAGE_FILED,
+	MESSAGE_DELIVER,	  /* MESSAGE_DELIVERED; runtime/delivery.h */
+	MESSAGE_DELIVERY_CONTENT, /* MESSAGE_DELIVERY_CREDIT, from time to time */
 };
 
 enum { TOKEN_OCTETS = 16 };

@@ -59,6 +59,24 @@ struct tls_context *tls_client_context(const char *ca_path, const char **why_out
 	return context;
 }
 
+struct tls_context *tls_opportunistic_context(void)
+{
+	struct tls_context *context = NULL;
+	ERR_clear_error();
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	if (ctx && SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION)) {
+		SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
+		SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+		context = heap_alloc(sizeof(*context));
+		context->ctx = ctx;
+		ctx = NULL;
+		atomic_init(&context->references, 1);
+	}
+	SSL_CTX_free(ctx);
+	ERR_clear_error();
+	return context;
+}
+
 void tls_client_expect(SSL *ssl, const char *host)
 {
 	uint8_t address[16];

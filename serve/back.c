@@ -20,6 +20,7 @@
 #include "runtime/session.h"
 #include "serve/control_priv.h"
 #include "serve/login_priv.h"
+#include "smtpd/relay/relay.h"
 #include "smtpd/smtpd.h"
 #include "storage/expunged.h"
 #include "storage/journal.h"
@@ -34,6 +35,8 @@ struct back_role {
 	struct login *login;
 	struct descriptor *control;
 	struct scrub *scrub;
+	struct relay_runner *runner; /* on the first loop */
+	struct child_loop *runner_loop;
 };
 
 /* A channel from a front's loop. After a front's death its old channels may end later than
@@ -49,7 +52,8 @@ struct back_loop {
 	struct child_loop child_loop; /* first */
 	struct back back;
 	struct login *login;
-	unsigned peers; /* channels that are open */
+	struct relay_runner *runner; /* NULL on all loops but the first */
+	unsigned peers;		     /* channels that are open */
 };
 
 static struct back_loop *back_loop_of(struct child_loop *loop)
@@ -61,6 +65,8 @@ static struct back_loop *back_loop_of(struct child_loop *loop)
 
 static void peer_free(struct front_peer *peer)
 {
+	if (peer->owner->runner)
+		relay_runner_remove_channel(peer->owner->runner, peer->channel);
 	smtpd_back_free(&peer->smtpd);
 	login_desk_free(&peer->desk);
 	channel_free(&peer->channel);
@@ -81,6 +87,14 @@ static void on_message(struct channel *channel, uint16_t type, uint32_t conversa
 		break;
 	case MESSAGE_EVENT:
 		good = fd < 0 && journal_tell_strangers(peer->owner->back.store, payload);
+		if (fd >= 0)
+			close(fd);
+		break;
+	case MESSAGE_DELIVERED:
+	case MESSAGE_DELIVERY_CREDIT:
+		good = fd < 0 && peer->owner->runner &&
+		       relay_runner_message(peer->owner->runner, channel, type, conversation,
+					    payload);
 		if (fd >= 0)
 			close(fd);
 		break;
@@ -122,9 +136,16 @@ static void back_link(struct child_loop *child_loop, int fd)
 	peer->smtpd = smtpd_back_new(&loop->back, peer->channel, login_tokens(loop->login));
 	peer->desk = login_desk_new(loop->login, &loop->back, peer->channel);
 	loop->peers++;
+	if (loop->runner)
+		relay_runner_add_channel(loop->runner, peer->channel);
 }
 
 /* ---- the control socket ---- */
+
+static void run_look(struct child_loop *child_loop, void *data)
+{
+	relay_runner_look(back_loop_of(child_loop)->runner);
+}
 
 static void on_control(void *user)
 {
@@ -133,7 +154,9 @@ static void on_control(void *user)
 	ssize_t len;
 	while ((len = recv(descriptor_fd(role->control), octets, sizeof(octets), MSG_DONTWAIT)) >=
 	       0)
-		if (len == CONTROL_OCTETS)
+		if (len == CONTROL_OCTETS && get_be32(octets) == CONTROL_QUEUE)
+			child_post(role->runner_loop, run_look, NULL);
+		else if (len == CONTROL_OCTETS)
 			watch_notify_account(role->store, get_be32(octets));
 }
 
@@ -207,6 +230,9 @@ static bool back_start_role(struct child *child)
 			.config = child->config,
 		};
 	}
+	role->runner_loop = child->loops[0];
+	role->runner = relay_runner_new(&back_loop_of(role->runner_loop)->back);
+	back_loop_of(role->runner_loop)->runner = role->runner;
 	if (child->control_fd >= 0)
 		role->control =
 			descriptor_new(child->control_loop, child->control_fd, on_control, role);
@@ -232,6 +258,8 @@ static void back_reload(struct child *child)
 
 static void back_stop(struct child_loop *child_loop)
 {
+	if (back_loop_of(child_loop)->runner)
+		relay_runner_stop(back_loop_of(child_loop)->runner);
 	session_shutdown_all(child_loop->loop);
 }
 
@@ -247,6 +275,7 @@ static void back_finish(struct child *child)
 	struct back_role *role = child->role;
 	descriptor_free(&role->control);
 	scrub_free(&role->scrub);
+	relay_runner_free(&role->runner);
 	store_close(&role->store);
 }
 

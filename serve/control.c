@@ -74,6 +74,11 @@ void control_notify_account(const char *state_dir, uint32_t account_id)
 	close(fd);
 }
 
+void control_notify_queue(const char *state_dir)
+{
+	control_notify_account(state_dir, CONTROL_QUEUE);
+}
+
 bool control_is_served(const char *state_dir)
 {
 	struct sockaddr_un address;

@@ -11,6 +11,8 @@
 struct sockaddr_un;
 
 enum { CONTROL_OCTETS = 4 };
+/* In the place of an account: the queue has changed. */
+enum { CONTROL_QUEUE = 0 };
 /* False: the path is too long for a socket's address. */
 bool control_address(const char *state_dir, struct sockaddr_un *address_out);
 /* Binds it, for its owner alone, in the place of one that a killed server left. The caller

@@ -13,6 +13,7 @@
 #include "runtime/relay.h"
 #include "runtime/sandbox.h"
 #include "runtime/session.h"
+#include "runtime/tls_verify.h"
 
 enum {
 	GOODBYE_MS = 1000, /* for clients to close their side, after the last session */
@@ -50,6 +51,7 @@ struct commons {
 	struct connections *connections;
 	struct limits *limits;
 	struct resolver *resolver;
+	struct relay_trust trust;
 };
 
 static void loop_set_up(struct front_loop *loop, const struct commons *commons,
@@ -67,6 +69,9 @@ static void loop_set_up(struct front_loop *loop, const struct commons *commons,
 		.limits = commons->limits,
 		.resolver = commons->resolver,
 	};
+	loop->sender = relay_sender_new(&loop->front, &commons->trust);
+	relay_sender_set_password(loop->sender,
+				  buffer_slice(&child->texts[TEXT_SMARTHOST_PASSWORD]));
 	loop->gates = heap_alloc_array(child->listener_count, sizeof(struct gate));
 	for (size_t i = 0; i < child->listener_count; i++) {
 		const struct child_listener *listener = &child->listeners[i];
@@ -76,12 +81,24 @@ static void loop_set_up(struct front_loop *loop, const struct commons *commons,
 	loop->gate_count = count;
 }
 
+/* Read before the sandbox is shut; without them only a smarthost cannot be used. */
+static bool make_trust(struct child *child, struct relay_trust *trust)
+{
+	const char *why;
+	trust->opportunistic = tls_opportunistic_context();
+	trust->verified = tls_client_context(child->config->smarthost_ca, &why);
+	if (!trust->verified)
+		log_warning(NULL, EVENT("no-authorities"), CSTR("why", why));
+	return trust->opportunistic != NULL;
+}
+
 static bool front_start_role(struct child *child)
 {
 	struct tls_context *tls = make_tls(child);
-	if (!tls || sandbox_front(&child->order.user) != ERR_OK)
-		return false;
 	struct commons *commons = heap_alloc(sizeof(*commons));
+	if (!tls || !make_trust(child, &commons->trust) ||
+	    sandbox_front(&child->order.user) != ERR_OK)
+		return false;
 	commons->connections = connections_new(child->config);
 	commons->limits = limits_new(child->config, LIMITS_ENTRIES);
 	commons->resolver = make_resolver(child);
@@ -104,6 +121,7 @@ static void front_link(struct child_loop *loop, int fd)
 struct renewal {
 	const struct config *config;
 	struct tls_context *tls;
+	struct buffer password;
 };
 
 static void run_renewal(struct child_loop *child_loop, void *data)
@@ -111,6 +129,9 @@ static void run_renewal(struct child_loop *child_loop, void *data)
 	struct renewal *renewal = data;
 	struct front *front = &front_loop_of(child_loop)->front;
 	front->config = renewal->config;
+	relay_sender_set_password(front_loop_of(child_loop)->sender,
+				  buffer_slice(&renewal->password));
+	buffer_wipe(&renewal->password);
 	if (renewal->tls) {
 		/* Connections under way hold the old one themselves. */
 		tls_context_release(&front->tls);
@@ -128,6 +149,8 @@ static void front_reload(struct child *child)
 	for (unsigned i = 0; i < child->order.loops; i++) {
 		struct renewal *renewal = heap_alloc(sizeof(*renewal));
 		renewal->config = child->config;
+		buffer_add(&renewal->password,
+			   buffer_slice(&child->texts[TEXT_SMARTHOST_PASSWORD]));
 		renewal->tls = tls ? tls_context_hold(tls) : NULL;
 		child_post(child->loops[i], run_renewal, renewal);
 	}
@@ -142,13 +165,15 @@ static void front_stop(struct child_loop *child_loop)
 	for (size_t i = 0; i < loop->gate_count; i++)
 		gate_shut(&loop->gates[i]);
 	session_shutdown_all(child_loop->loop);
+	relay_sender_stop(loop->sender);
 }
 
 /* The back says goodbye to those who are signed in: their relays end by that. */
 static bool front_is_drained(struct child_loop *child_loop)
 {
 	struct front_loop *loop = front_loop_of(child_loop);
-	if (session_count(child_loop->loop) > 0 || relay_count(child_loop->loop) > 0)
+	if (session_count(child_loop->loop) > 0 || relay_count(child_loop->loop) > 0 ||
+	    relay_sender_count(loop->sender) > 0)
 		return false;
 	uint64_t now_ms = loop_now_ms(child_loop->loop);
 	if (loop->empty_ms == 0)

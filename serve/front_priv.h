@@ -5,6 +5,7 @@
 #include "runtime/front.h"
 #include "serve/child_priv.h"
 #include "serve/connections_priv.h"
+#include "smtpd/relay/relay.h"
 
 extern const struct child_class front_class;
 
@@ -24,6 +25,7 @@ struct front_loop {
 	struct child_loop child_loop; /* first */
 	struct front front;
 	struct connections *connections; /* all loops' */
+	struct relay_sender *sender;	 /* of mail that leaves */
 	struct gate *gates;
 	size_t gate_count;
 	int reserve_fd;	   /* given up for a moment to refuse a client when there are no others */

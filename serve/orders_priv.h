@@ -26,7 +26,8 @@ enum order_text {
 	TEXT_STATE_DIR,	  /* as it was when the server started, whatever a new configuration says */
 	TEXT_CERTIFICATE, /* front only, like the key */
 	TEXT_KEY,
-	TEXT_TRUST_ANCHOR, /* front only: the file's, if the configuration names one */
+	TEXT_TRUST_ANCHOR,	 /* front only: the file's, if the configuration names one */
+	TEXT_SMARTHOST_PASSWORD, /* front only: empty where there is none */
 	TEXT_COUNT,
 };
 enum { TEXT_PIECE_OCTETS = 32 * 1024 };

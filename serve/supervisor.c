@@ -42,6 +42,7 @@ struct supervisor {
 	struct config *config;
 	struct buffer config_text, certificate_pem, key_pem;
 	struct buffer trust_anchor; /* as at the start */
+	struct buffer smarthost_password;
 	struct sandbox_user users[CHILDREN];
 	struct listening_sockets sockets;
 	int control_fd;
@@ -87,6 +88,8 @@ static void send_texts(struct supervisor *s, struct offspring *child)
 		offspring_send_text(child, TEXT_CERTIFICATE, buffer_slice(&s->certificate_pem));
 		offspring_send_text(child, TEXT_KEY, buffer_slice(&s->key_pem));
 		offspring_send_text(child, TEXT_TRUST_ANCHOR, buffer_slice(&s->trust_anchor));
+		offspring_send_text(child, TEXT_SMARTHOST_PASSWORD,
+				    buffer_slice(&s->smarthost_password));
 	}
 }
 
@@ -244,6 +247,7 @@ static bool needs_restart(const struct config *old, const struct config *new)
 	bool same = same_text(old->state_dir, new->state_dir) &&
 		    same_text(old->dns_forward, new->dns_forward) &&
 		    same_text(old->dns_trust_anchor, new->dns_trust_anchor) &&
+		    same_text(old->smarthost_ca, new->smarthost_ca) &&
 		    same_text(old->user_front, new->user_front) &&
 		    same_text(old->user_back, new->user_back) && old->loops == new->loops &&
 		    old->listen_count == new->listen_count;
@@ -261,27 +265,51 @@ static void log_lines(const char *event_why, char *text)
 		log_error(NULL, EVENT("reload-refused"), WORD("of", event_why), CSTR("why", line));
 }
 
+/* The first line of the file. */
+static bool load_smarthost_password(const struct config *config, struct buffer *password,
+				    FILE *errors)
+{
+	const char *path = config->smarthost_password_file;
+	if (!path)
+		return true;
+	bool good = read_text(path, password);
+	if (good) {
+		struct slice line = buffer_slice(password);
+		line.len = slice_find_byte(line, 0, '\n');
+		password->len = slice_trim(line).len;
+	} else {
+		fprintf(errors,
+			"%s cannot be read, which [relay] smarthost_password_file names: %s\n",
+			path, strerror(errno));
+	}
+	return good;
+}
+
 /* All or nothing: with any error the server goes on with what it has. */
 static void reload(struct supervisor *s)
 {
 	struct buffer text = { NULL }, certificate = { NULL }, key = { NULL };
+	struct buffer password = { NULL };
 	char *complaints = NULL;
 	size_t complaints_len = 0;
 	FILE *errors = open_memstream(&complaints, &complaints_len);
 	struct config *config = load_config(s->config_path, &text, errors);
-	bool good = config && identity_load(config, &certificate, &key, errors);
+	bool good = config && load_smarthost_password(config, &password, errors) &&
+		    identity_load(config, &certificate, &key, errors);
 	fclose(errors);
 	if (!good) {
 		log_lines(config ? "certificate" : "configuration", complaints);
 		config_free(config);
 		buffer_free(&text);
+		buffer_wipe(&password);
 		free(complaints);
 		return;
 	}
 	free(complaints);
 	if (needs_restart(s->config, config))
 		log_warning(NULL, EVENT("restart-needed"),
-			    CSTR("for", "listen, dns, loops, state_dir, user_front or user_back"));
+			    CSTR("for", "listen, dns, loops, smarthost_ca, "
+					" state_dir, user_front or user_back"));
 	/* A child that is born again must fit the sockets and channels of the start. */
 	config->loops = s->config->loops;
 	config_free(s->config);
@@ -292,6 +320,8 @@ static void reload(struct supervisor *s)
 	s->config_text = text;
 	s->certificate_pem = certificate;
 	s->key_pem = key;
+	buffer_wipe(&s->smarthost_password);
+	s->smarthost_password = password;
 	log_set_level(config->log_level);
 	for (int i = 0; i < CHILDREN; i++) {
 		send_texts(s, &s->children[i]);
@@ -432,7 +462,8 @@ static bool prepare(struct supervisor *s, const char *config_path)
 	if (!find_users(s) || !lock_state_dir(s))
 		return false;
 	if (!identity_load(s->config, &s->certificate_pem, &s->key_pem, stderr) ||
-	    !load_trust_anchor(s))
+	    !load_trust_anchor(s) ||
+	    !load_smarthost_password(s->config, &s->smarthost_password, stderr))
 		return false;
 	raise_descriptor_limit(s->config);
 	if (!sockets_open(s->config, &s->sockets))
@@ -459,6 +490,7 @@ static void clean_up(struct supervisor *s)
 	buffer_free(&s->certificate_pem);
 	buffer_wipe(&s->key_pem);
 	buffer_free(&s->trust_anchor);
+	buffer_wipe(&s->smarthost_password);
 }
 
 int serve_main(const char *config_path)

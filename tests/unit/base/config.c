@@ -230,6 +230,57 @@ static void explanation_is_a_configuration(void **state)
 	free(text);
 }
 
+static void reads_how_mail_leaves(void **state)
+{
+	struct outcome o = parse(SLICE("[server]\nhostname = a\n"));
+	assert_int_equal(o.config->relay_port, 25);
+	assert_false(o.config->relay_loopback);
+	assert_null(o.config->smarthost);
+	assert_int_equal(o.config->retry_count, 6);
+	assert_int_equal(o.config->retry_seconds[0], 300);
+	assert_int_equal(o.config->retry_seconds[5], 4 * 3600);
+	assert_int_equal(o.config->expire_seconds, 5 * 86400);
+	drop(&o);
+	o = parse(SLICE(
+		"[server]\nhostname = a\n[relay]\nport = 2525\nloopback = yes\n"
+		"smarthost = Mail.Example.org:587\nsmarthost_tls = implicit\n"
+		"retry = 1 s,2 min , 3\n"
+		"[route Example.COM]\nto = lmtp:[::1]:24\n"
+		"[route a-very-long-label-so-that-it-does-not-fit-into-fifty-octets.example]\n"
+		"to = smtp:mx.example.net:25\n"));
+	assert_string_equal(o.errors, "");
+	assert_int_equal(o.config->relay_port, 2525);
+	assert_true(o.config->relay_loopback);
+	assert_string_equal(o.config->smarthost, "mail.example.org");
+	assert_int_equal(o.config->smarthost_port, 587);
+	assert_int_equal(o.config->smarthost_tls, SMARTHOST_IMPLICIT);
+	assert_int_equal(o.config->retry_count, 3);
+	assert_int_equal(o.config->retry_seconds[1], 120);
+	assert_int_equal(o.config->route_count, 2);
+	assert_string_equal(o.config->routes[0].domain, "example.com");
+	assert_true(o.config->routes[0].lmtp);
+	assert_string_equal(o.config->routes[0].host, "::1");
+	assert_int_equal(o.config->routes[0].port, 24);
+	assert_string_equal(o.config->routes[1].domain,
+			    "a-very-long-label-so-that-it-does-not-fit-into-fifty-octets.example");
+	drop(&o);
+	o = parse(SLICE("[server]\nhostname = a\n[relay]\nretry = 1 s,,2\nsmarthost = nohost\n"
+			"smarthost_user = me\n[route x_y]\nto = smtp:a:1\n"
+			"[route b.example]\nto = http:a:1\n[route b.example]\nto = smtp:a:0\n"));
+	assert_null(o.config);
+	static const char *const complaints[] = {
+		":4: [relay] retry",
+		":5: [relay] smarthost must be",
+		"smarthost_password_file is not",
+		":7: [route DOMAIN]",
+		":10: [route b.example] to",
+		":12: [route b.example] to",
+	};
+	for (size_t i = 0; i < ARRAY_LEN(complaints); i++)
+		assert_non_null(strstr(o.errors, complaints[i]));
+	drop(&o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -237,6 +288,7 @@ int main(void)
 		cmocka_unit_test(fills_in_defaults),
 		cmocka_unit_test(reports_all_errors_with_their_lines),
 		cmocka_unit_test(refuses_what_it_must),
+		cmocka_unit_test(reads_how_mail_leaves),
 		cmocka_unit_test(refuses_bad_host_names),
 		cmocka_unit_test(survives_strange_files),
 		cmocka_unit_test(explanation_is_a_configuration),

@@ -1,0 +1,91 @@
+/* runtime/delivery.c - the messages about mail that leaves, as octets, big-endian. Decoders accept
+ * exactly what the encoders write: every length meets its limit, and nothing may follow. */
+#include "runtime/delivery.h"
+
+#include "base/octets.h"
+
+enum { DESTINATION_MAX_OCTETS = 255, STATUS_MAX_OCTETS = 11 };
+
+static bool take_limited(struct cursor *c, size_t max_octets, struct slice *octets_out)
+{
+	return take_block(c, octets_out) && octets_out->len <= max_octets;
+}
+
+static bool take_bool(struct cursor *c, bool *value_out)
+{
+	uint8_t number;
+	if (!take_u8(c, &number) || number > 1)
+		return false;
+	*value_out = number == 1;
+	return true;
+}
+
+void delivery_encode(const struct delivery_message *m, struct buffer *out)
+{
+	buffer_add_be64(out, m->queue_id);
+	buffer_add_be64(out, m->message_id);
+	buffer_add_be64(out, m->size_octets);
+	buffer_add_block(out, m->destination);
+	envelope_encode(&m->envelope, out);
+	buffer_add(out, m->envelope.recipients);
+}
+
+bool delivery_decode(struct slice payload, struct delivery_message *m_out)
+{
+	struct cursor c = cursor_of(payload);
+	return take_be64(&c, &m_out->queue_id) && take_be64(&c, &m_out->message_id) &&
+	       take_be64(&c, &m_out->size_octets) &&
+	       take_limited(&c, DESTINATION_MAX_OCTETS, &m_out->destination) &&
+	       m_out->destination.len > 0 && envelope_decode(cursor_rest(&c), &m_out->envelope) &&
+	       m_out->envelope.recipient_count <= DELIVERY_RECIPIENTS_MAX;
+}
+
+void delivered_encode(const struct delivered_message *m, struct buffer *out)
+{
+	buffer_add_byte(out, m->is_down);
+	buffer_add_byte(out, m->is_uncertain);
+	buffer_add_byte(out, m->passed_dsn);
+	buffer_add_byte(out, m->is_final);
+	buffer_add_block(out, m->remote);
+	buffer_add_be32(out, m->recipient_count);
+}
+
+void delivered_encode_recipient(const struct delivered_recipient *recipient, struct buffer *out)
+{
+	buffer_add_byte(out, (uint8_t)recipient->verdict);
+	buffer_add_be16(out, recipient->code);
+	buffer_add_block(out, recipient->status);
+	buffer_add_block(out, recipient->words);
+}
+
+bool delivered_next_recipient(struct slice *recipients, struct delivered_recipient *recipient_out)
+{
+	struct cursor c = cursor_of(*recipients);
+	uint8_t verdict;
+	if (!take_u8(&c, &verdict) || verdict >= DELIVERY_VERDICT_COUNT ||
+	    !take_be16(&c, &recipient_out->code) || recipient_out->code > 599 ||
+	    !take_limited(&c, STATUS_MAX_OCTETS, &recipient_out->status) ||
+	    !take_limited(&c, DELIVERY_WORDS_MAX_OCTETS, &recipient_out->words))
+		return false;
+	recipient_out->verdict = (enum delivery_verdict)verdict;
+	*recipients = cursor_rest(&c);
+	return true;
+}
+
+bool delivered_decode(struct slice payload, struct delivered_message *m_out)
+{
+	struct cursor c = cursor_of(payload);
+	struct delivered_recipient recipient;
+	if (!take_bool(&c, &m_out->is_down) || !take_bool(&c, &m_out->is_uncertain) ||
+	    !take_bool(&c, &m_out->passed_dsn) || !take_bool(&c, &m_out->is_final) ||
+	    !take_limited(&c, DELIVERY_REMOTE_MAX_OCTETS, &m_out->remote) ||
+	    !take_be32(&c, &m_out->recipient_count) || m_out->recipient_count == 0 ||
+	    m_out->recipient_count > DELIVERY_RECIPIENTS_MAX)
+		return false;
+	m_out->recipients = cursor_rest(&c);
+	struct slice rest = m_out->recipients;
+	for (uint32_t i = 0; i < m_out->recipient_count; i++)
+		if (!delivered_next_recipient(&rest, &recipient))
+			return false;
+	return rest.len == 0;
+}

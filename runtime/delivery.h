@@ -1,0 +1,52 @@
+/* runtime/delivery.h - how a message of the queue is given to the front to be sent, and what comes
+ * back: MESSAGE_DELIVER, _DELIVERY_CONTENT, _DELIVERY_CREDIT and _DELIVERED of runtime/messages.h.
+ *
+ * The back numbers its deliveries, and each message of one has its number as conversation. Content
+ * follows at once, at most DELIVERY_WINDOW_OCTETS without a credit. When the channel ends, so do its
+ * deliveries: nobody says what came of them. Decoding trusts nothing. */
+#pragma once
+
+#include "runtime/messages.h"
+
+enum {
+	DELIVERY_WINDOW_OCTETS = 128 * 1024,
+	DELIVERY_FRAME_OCTETS = 64 * 1024,
+	DELIVERY_RECIPIENTS_MAX = 100,
+	DELIVERY_WORDS_MAX_OCTETS = 512,
+	DELIVERY_REMOTE_MAX_OCTETS = 320,
+};
+
+struct delivery_message {
+	uint64_t queue_id, message_id; /* for the log */
+	struct slice destination;      /* domain or address literal */
+	uint64_t size_octets;	       /* of the content that will come */
+	struct envelope envelope;
+};
+void delivery_encode(const struct delivery_message *m, struct buffer *out);
+bool delivery_decode(struct slice payload, struct delivery_message *m_out);
+
+enum delivery_verdict {
+	DELIVERY_TAKEN, /* the other side has it now */
+	DELIVERY_LATER,
+	DELIVERY_REFUSED, /* for good */
+	DELIVERY_VERDICT_COUNT,
+};
+struct delivered_recipient {
+	enum delivery_verdict verdict;
+	uint16_t code;	     /* of the remote's reply; 0: there was none */
+	struct slice status; /* "5.1.1" */
+	struct slice words;  /* the remote's own, or what went wrong */
+};
+struct delivered_message {
+	bool is_down;		  /* the trouble is the destination's, not this message's */
+	bool is_uncertain;	  /* the connection ended after the content, before the reply */
+	bool passed_dsn;	  /* the remote takes care of what the sender wants to hear */
+	bool is_final;		  /* LMTP: it lies in the recipient's mailbox */
+	struct slice remote;	  /* "mx.example.net [192.0.2.7]:25"; empty: none was reached */
+	uint32_t recipient_count; /* as many as the envelope had, in its order */
+	struct slice recipients;  /* encoded */
+};
+void delivered_encode(const struct delivered_message *m, struct buffer *out);
+void delivered_encode_recipient(const struct delivered_recipient *recipient, struct buffer *out);
+bool delivered_decode(struct slice payload, struct delivered_message *m_out);
+bool delivered_next_recipient(struct slice *recipients, struct delivered_recipient *recipient_out);

@@ -1,0 +1,316 @@
+/* smtpd/relay/connection.c - a connection to another server, between the core that speaks and the
+ * stream that carries it. Runs in the front.
+ *
+ * After a message it is kept for a few seconds: more mail for the same place needs no new one. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/heap.h"
+#include "smtpd/relay/sender_priv.h"
+
+static void act(struct connection *connection, enum client_wish wish);
+static void lost(struct connection *connection, const char *why);
+
+/* ---- life ---- */
+
+static void destroy(struct connection *connection)
+{
+	struct relay_sender *sender = connection->sender;
+	if (connection->previous)
+		connection->previous->next = connection->next;
+	else
+		sender->connections = connection->next;
+	if (connection->next)
+		connection->next->previous = connection->previous;
+	if (connection->outgoing)
+		connection->outgoing->connection = NULL;
+	timer_free(&connection->timer);
+	client_fini(&connection->client);
+	free(connection->key);
+	free(connection->host);
+	free(connection);
+}
+
+void connection_abort(struct connection *connection)
+{
+	stream_abort(connection->stream);
+	destroy(connection);
+}
+
+static void flush(struct connection *connection)
+{
+	struct buffer *out = &connection->client.out;
+	if (out->len == 0)
+		return;
+	stream_write(connection->stream, buffer_slice(out));
+	if (connection->client.state == CLIENT_AUTH)
+		buffer_wipe(out);
+	else
+		buffer_clear(out);
+}
+
+void connection_quit(struct connection *connection)
+{
+	client_quit(&connection->client);
+	flush(connection);
+	/* Its answer is of no interest; the stream waits a little for the end. */
+	stream_close(connection->stream);
+	destroy(connection);
+}
+
+/* ---- what the core wants ---- */
+
+static void secure(struct connection *connection)
+{
+	struct relay_sender *sender = connection->sender;
+	bool must = connection->client.options.tls == CLIENT_TLS_MUST ||
+		    connection->client.options.is_secure;
+	connection->is_handshaking = true;
+	if (must && !sender->trust.verified) {
+		lost(connection, "this server has no list of authorities to check the smarthost's "
+				 "certificate against");
+		return;
+	}
+	stream_start_tls_client(connection->stream,
+				must ? sender->trust.verified : sender->trust.opportunistic,
+				connection->host);
+}
+
+/* As much as the stream takes now. */
+static enum client_wish pump(struct connection *connection)
+{
+	enum client_wish wish = CLIENT_WANTS_CONTENT;
+	while (wish == CLIENT_WANTS_CONTENT &&
+	       stream_queued(connection->stream) < STREAM_HIGH_WATER_OCTETS) {
+		struct slice octets = outgoing_content(connection->outgoing);
+		if (octets.len == 0)
+			return wish;
+		wish = client_content(&connection->client, octets);
+		outgoing_content_done(connection->outgoing, octets.len);
+		flush(connection);
+	}
+	if (wish == CLIENT_WANTS_CONTENT)
+		stream_want_drained(connection->stream);
+	return wish;
+}
+
+/* The end of the connection. */
+static void over(struct connection *connection)
+{
+	struct outgoing *outgoing = connection->outgoing;
+	struct client *client = &connection->client;
+	if (outgoing) {
+		connection->outgoing = NULL;
+		outgoing->connection = NULL;
+		if (!client->was_greeted)
+			outgoing_try_next(outgoing, buffer_slice(&client->trouble));
+		else if (!client->heard && !connection->is_fresh)
+			outgoing_retry(outgoing);
+		else
+			outgoing_report(outgoing, client, connection->remote);
+	}
+	flush(connection);
+	stream_close(connection->stream);
+	destroy(connection);
+}
+
+/* True: the connection is gone. */
+static bool rest(struct connection *connection)
+{
+	if (connection->sender->is_stopping) {
+		connection_quit(connection);
+		return true;
+	}
+	return false;
+}
+
+static void act(struct connection *connection, enum client_wish wish)
+{
+	struct client *client = &connection->client;
+	for (;;) {
+		flush(connection);
+		switch (wish) {
+		case CLIENT_WANTS_TLS:
+			timer_start(connection->timer, client_timeout_ms(client));
+			secure(connection);
+			return;
+		case CLIENT_IS_READY:
+			if (connection->outgoing) {
+				wish = client_begin(client, &connection->outgoing->message);
+				continue;
+			}
+			if (rest(connection))
+				return;
+			break;
+		case CLIENT_WANTS_CONTENT:
+			wish = pump(connection);
+			if (wish != CLIENT_WANTS_CONTENT)
+				continue;
+			break;
+		case CLIENT_HAS_RESULT: {
+			struct outgoing *outgoing = connection->outgoing;
+			connection->outgoing = NULL;
+			outgoing->connection = NULL;
+			connection->is_fresh = false;
+			outgoing_report(outgoing, client, connection->remote);
+			wish = client_next(client);
+			continue;
+		}
+		case CLIENT_IS_OVER: over(connection); return;
+		case CLIENT_WANTS_INPUT: break;
+		}
+		break;
+	}
+	timer_start(connection->timer, client_timeout_ms(client));
+}
+
+void connection_assign(struct connection *connection, struct outgoing *outgoing)
+{
+	connection->outgoing = outgoing;
+	outgoing->connection = connection;
+	outgoing->exchanger = connection->exchanger;
+	act(connection, client_begin(&connection->client, &outgoing->message));
+}
+
+void connection_go_on(struct connection *connection)
+{
+	if (connection->client.state == CLIENT_CONTENT)
+		act(connection, CLIENT_WANTS_CONTENT);
+}
+
+/* ---- the stream ---- */
+
+static void on_input(struct stream *stream, struct cursor *in)
+{
+	struct connection *connection = stream_user(stream);
+	act(connection, client_feed(&connection->client, in));
+}
+
+static void on_drained(struct stream *stream)
+{
+	connection_go_on(stream_user(stream));
+}
+
+static void on_secured(struct stream *stream)
+{
+	struct connection *connection = stream_user(stream);
+	connection->is_handshaking = false;
+	log_info(&connection->log, EVENT("relay-secured"),
+		 CSTR("version", stream_tls_version(stream)),
+		 CSTR("cipher", stream_tls_cipher(stream)));
+	if (connection->client.options.is_secure) /* from the start: the greeting comes now */
+		timer_start(connection->timer, client_timeout_ms(&connection->client));
+	else
+		act(connection, client_secured(&connection->client));
+}
+
+static void lost(struct connection *connection, const char *why)
+{
+	struct outgoing *outgoing = connection->outgoing;
+	/* Encryption was only an offer: once more without (RFC 7435 section 4.3). */
+	if (connection->is_handshaking && connection->client.options.tls == CLIENT_TLS_MAY &&
+	    outgoing) {
+		log_info(&connection->log, EVENT("relay-without-tls"), CSTR("why", why));
+		connection->outgoing = NULL;
+		outgoing->connection = NULL;
+		outgoing->in_the_clear = true;
+		stream_abort(connection->stream);
+		destroy(connection);
+		outgoing_start(outgoing);
+		return;
+	}
+	client_abandon(&connection->client, why);
+	over(connection);
+}
+
+static void on_ended(struct stream *stream, enum stream_end how)
+{
+	struct connection *connection = stream_user(stream);
+	const char *refusal = how == STREAM_TLS ? stream_tls_refusal(stream) : NULL;
+	char why[256] = "the server closed the connection";
+	if (refusal)
+		snprintf(why, sizeof(why), "the server's certificate was refused: %s", refusal);
+	else if (how == STREAM_TLS)
+		snprintf(why, sizeof(why), "the encryption of the connection failed");
+	else if (how == STREAM_RESET)
+		snprintf(why, sizeof(why), "the connection broke");
+	lost(connection, why);
+}
+
+static void on_timer(void *user)
+{
+	struct connection *connection = user;
+	if (!connection->outgoing && connection->client.state == CLIENT_READY)
+		connection_quit(connection);
+	else
+		lost(connection, "the server did not answer in time");
+}
+
+/* ---- beginning ---- */
+
+static struct client_options options_of(const struct outgoing *outgoing)
+{
+	const struct relay_sender *sender = outgoing->sender;
+	const struct config *config = sender->front->config;
+	struct client_options options = {
+		.hostname = config->hostname,
+		.is_lmtp = outgoing->route.is_lmtp,
+		.tls = outgoing->in_the_clear ? CLIENT_TLS_NONE : CLIENT_TLS_MAY,
+	};
+	if (outgoing->route.kind != ROUTE_TO_SMARTHOST)
+		return options;
+	options.tls =
+		config->smarthost_tls == SMARTHOST_STARTTLS ? CLIENT_TLS_MUST : CLIENT_TLS_NONE;
+	options.is_secure = config->smarthost_tls == SMARTHOST_IMPLICIT;
+	if (config->smarthost_user && sender->password.len > 0) {
+		options.user = config->smarthost_user;
+		options.password = (const char *)sender->password.data;
+	}
+	return options;
+}
+
+struct connection *connection_new(struct relay_sender *sender, int fd, struct outgoing *outgoing)
+{
+	static const struct stream_events events = {
+		.input = on_input,
+		.drained = on_drained,
+		.secured = on_secured,
+		.ended = on_ended,
+	};
+	struct connection *connection = heap_alloc(sizeof(*connection));
+	const struct client_options options = options_of(outgoing);
+	char address[PEER_TEXT_MAX];
+	connection->sender = sender;
+	connection->outgoing = outgoing;
+	outgoing->connection = connection;
+	connection->is_fresh = true;
+	connection->key = heap_string(outgoing->route.key);
+	peer_format(&outgoing->exchanger.address, address);
+	connection->host = outgoing->exchanger.host.len > 0 ? heap_string(outgoing->exchanger.host)
+							    : heap_string(slice_cstr(address));
+	connection->exchanger.address = outgoing->exchanger.address;
+	memcpy(connection->remote, outgoing->remote, sizeof(connection->remote));
+	snprintf(connection->log.conn, sizeof(connection->log.conn), "relay-%x",
+		 (unsigned)++sender->last_conn_id);
+	connection->next = sender->connections;
+	if (connection->next)
+		connection->next->previous = connection;
+	sender->connections = connection;
+	client_init(&connection->client, &options, &connection->log);
+	connection->stream = stream_new(sender->front->loop, fd, &events, connection);
+	connection->timer = timer_new(sender->front->loop, on_timer, connection);
+	timer_start(connection->timer, client_timeout_ms(&connection->client));
+	log_info(&connection->log, EVENT("relay-connected"), CSTR("to", connection->remote));
+	if (options.is_secure)
+		secure(connection);
+	return connection;
+}
+
+struct connection *connection_find(struct relay_sender *sender, struct slice key)
+{
+	for (struct connection *c = sender->connections; c; c = c->next)
+		if (!c->outgoing && c->client.state == CLIENT_READY &&
+		    slice_eq(slice_cstr(c->key), key))
+			return c;
+	return NULL;
+}

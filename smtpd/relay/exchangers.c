@@ -1,0 +1,303 @@
+/* smtpd/relay/exchangers.c - from a destination to addresses (RFC 5321 section 5.1): MX in order of
+ * preference, in random order among equals; the domain itself where it has none; no mail where it
+ * says so (RFC 7505); none that is as far from it as we are ourselves. Runs in the front.
+ *
+ * Left out: connecting to several addresses at the same time. IPv6 addresses come first; a host
+ * without a way there refuses such a connection at once. */
+#include "smtpd/relay/exchangers_priv.h"
+
+#include <stdlib.h>
+
+#include "base/heap.h"
+#include "base/random.h"
+
+enum { LOOKUP_MS = 20 * 1000, HOSTS_MAX = 32 };
+
+struct host {
+	struct slice name;
+	uint16_t preference;
+	uint32_t dice;
+};
+
+struct exchangers {
+	struct front front;
+	struct arena arena;
+	struct route route;
+	void (*found)(void *user, enum exchangers_end end, const struct exchanger *exchanger);
+	void *user;
+	struct dns_question question;
+	struct task task; /* an answer that needs no lookup */
+	enum exchangers_end task_end;
+	bool task_queued, is_freed, wants_next;
+	bool may_loop; /* addresses of this machine are allowed */
+
+	struct host hosts[HOSTS_MAX];
+	size_t host_count, host_at;
+	bool has_hosts;
+	struct slice domain;
+
+	enum dns_type asking;
+	struct peer addresses[EXCHANGERS_ADDRESSES_MAX];
+	size_t address_count, address_at;
+	size_t given;
+	bool dns_failed; /* one of the lookups */
+};
+
+static void look_up_next(struct exchangers *e);
+
+static void destroy(struct exchangers *e)
+{
+	resolver_cancel(&e->question);
+	arena_fini(&e->arena);
+	free(e);
+}
+
+static void tell(struct exchangers *e, enum exchangers_end end)
+{
+	struct exchanger exchanger = { 0 };
+	if (end == EXCHANGERS_NEXT) {
+		e->given++;
+		exchanger.host = e->host_at > 0 ? e->hosts[e->host_at - 1].name : SLICE_NONE;
+		exchanger.address = e->addresses[e->address_at++];
+		exchanger.address.port = e->route.port;
+	}
+	e->found(e->user, end, &exchanger);
+}
+
+static void on_task(struct task *task)
+{
+	struct exchangers *e = CONTAINER_OF(task, struct exchangers, task);
+	e->task_queued = false;
+	if (e->is_freed)
+		destroy(e);
+	else
+		tell(e, e->task_end);
+}
+
+static void tell_later(struct exchangers *e, enum exchangers_end end)
+{
+	e->task_end = end;
+	e->task_queued = true;
+	e->task.run = on_task;
+	loop_post(e->front.loop, &e->task);
+}
+
+/* ---- addresses ---- */
+
+static bool is_unspecified(const struct peer *address)
+{
+	static const uint8_t zeros[16];
+	return memcmp(address->address, zeros, address->family == 4 ? 4 : 16) == 0;
+}
+
+static void add_address(struct exchangers *e, const struct peer *address)
+{
+	if (is_unspecified(address) || (!e->may_loop && peer_is_loopback(address)) ||
+	    e->address_count == EXCHANGERS_ADDRESSES_MAX)
+		return;
+	e->addresses[e->address_count++] = *address;
+}
+
+static bool parse_address(struct slice text, struct peer *address_out)
+{
+	struct network network;
+	if (slice_find_byte(text, 0, '/') < text.len || !network_parse(text, &network))
+		return false;
+	*address_out = (struct peer){ .family = network.family };
+	memcpy(address_out->address, network.address, sizeof(address_out->address));
+	return true;
+}
+
+/* "[192.0.2.1]" or "[IPv6:2001:db8::1]" (RFC 5321 section 4.1.3). */
+static bool parse_literal(struct slice literal, struct peer *address_out)
+{
+	if (literal.len < 3 || literal.ptr[0] != '[' || literal.ptr[literal.len - 1] != ']')
+		return false;
+	struct slice inside = slice_sub(literal, 1, literal.len - 2);
+	if (slice_starts_nocase(inside, SLICE("ipv6:")))
+		inside = slice_sub(inside, 5, inside.len);
+	return parse_address(inside, address_out);
+}
+
+/* ---- lookups ---- */
+
+static void ask(struct exchangers *e, enum dns_type type, struct slice name);
+
+static void finish_addresses(struct exchangers *e)
+{
+	if (e->address_count > 0)
+		tell(e, EXCHANGERS_NEXT);
+	else
+		look_up_next(e);
+}
+
+static void on_address_answer(struct exchangers *e, const struct dns_answer *answer)
+{
+	if (answer->outcome == DNS_FAILED || answer->outcome == DNS_BOGUS)
+		e->dns_failed = true;
+	for (size_t i = 0; answer->outcome == DNS_FOUND && i < answer->count; i++)
+		add_address(e, &answer->records[i].address);
+	if (e->asking == DNS_AAAA && answer->outcome != DNS_NXDOMAIN)
+		ask(e, DNS_A, e->hosts[e->host_at - 1].name);
+	else
+		finish_addresses(e);
+}
+
+static int compare_hosts(const void *a, const void *b)
+{
+	const struct host *x = a, *y = b;
+	if (x->preference != y->preference)
+		return x->preference < y->preference ? -1 : 1;
+	return x->dice < y->dice ? -1 : x->dice > y->dice;
+}
+
+/* Those as far from the destination as we are, or farther, would send it back. */
+static void cut_at_ourselves(struct exchangers *e)
+{
+	struct slice own = slice_cstr(e->front.config->hostname);
+	for (size_t i = 0; i < e->host_count; i++) {
+		if (!slice_eq_nocase(e->hosts[i].name, own))
+			continue;
+		uint16_t preference = e->hosts[i].preference;
+		while (e->host_count > 0 && e->hosts[e->host_count - 1].preference >= preference)
+			e->host_count--;
+		return;
+	}
+}
+
+static void on_mx_answer(struct exchangers *e, const struct dns_answer *answer)
+{
+	e->has_hosts = true;
+	switch (answer->outcome) {
+	case DNS_NXDOMAIN: tell(e, EXCHANGERS_NO_SUCH_DOMAIN); return;
+	case DNS_FAILED:
+	case DNS_BOGUS: tell(e, EXCHANGERS_DNS_FAILED); return;
+	case DNS_NODATA: /* the domain itself (RFC 5321 section 5.1) */
+		e->hosts[e->host_count++] = (struct host){ .name = e->domain };
+		break;
+	case DNS_FOUND:
+		for (size_t i = 0; i < answer->count && e->host_count < HOSTS_MAX; i++) {
+			const struct dns_record *record = &answer->records[i];
+			if (record->name.len == 0)
+				continue;
+			e->hosts[e->host_count++] =
+				(struct host){ .name = arena_copy(&e->arena, record->name),
+					       .preference = record->preference,
+					       .dice = random_u32() };
+		}
+		if (answer->count == 1 && e->host_count == 0) {
+			tell(e, EXCHANGERS_NO_MAIL);
+			return;
+		}
+		qsort(e->hosts, e->host_count, sizeof(*e->hosts), compare_hosts);
+		size_t before = e->host_count;
+		cut_at_ourselves(e);
+		if (before > 0 && e->host_count == 0) {
+			tell(e, EXCHANGERS_OURSELVES);
+			return;
+		}
+		break;
+	}
+	look_up_next(e);
+}
+
+static void on_answer(struct dns_question *question, const struct dns_answer *answer)
+{
+	struct exchangers *e = CONTAINER_OF(question, struct exchangers, question);
+	if (e->asking == DNS_MX)
+		on_mx_answer(e, answer);
+	else
+		on_address_answer(e, answer);
+}
+
+static void ask(struct exchangers *e, enum dns_type type, struct slice name)
+{
+	e->asking = type;
+	e->question = (struct dns_question){ .answered = on_answer };
+	resolver_ask(e->front.resolver, e->front.loop, &e->question, type, name, LOOKUP_MS);
+}
+
+/* The next host's addresses; the one before has none left. */
+static void look_up_next(struct exchangers *e)
+{
+	e->address_count = e->address_at = 0;
+	if (e->host_at == e->host_count || e->given >= EXCHANGERS_ADDRESSES_MAX) {
+		tell_later(e, e->given > 0    ? EXCHANGERS_NO_MORE
+			      : e->dns_failed ? EXCHANGERS_DNS_FAILED
+					      : EXCHANGERS_NO_ADDRESS);
+		return;
+	}
+	ask(e, DNS_AAAA, e->hosts[e->host_at++].name);
+}
+
+/* ---- from outside ---- */
+
+struct exchangers *exchangers_new(const struct front *front, const struct route *route,
+				  struct slice destination,
+				  void (*found)(void *user, enum exchangers_end end,
+						const struct exchanger *exchanger),
+				  void *user)
+{
+	struct exchangers *e = heap_alloc(sizeof(*e));
+	struct peer address;
+	e->front = *front;
+	e->route = *route;
+	e->found = found;
+	e->user = user;
+	e->domain = arena_copy(&e->arena, destination);
+	e->may_loop = front->config->relay_loopback || route->kind != ROUTE_BY_DNS;
+	struct slice host = arena_copy(&e->arena, route->host);
+	if (route->kind == ROUTE_BY_DNS) {
+		e->has_hosts = parse_literal(e->domain, &address);
+		if (e->has_hosts)
+			add_address(e, &address);
+	} else {
+		e->has_hosts = true;
+		if (parse_address(host, &address))
+			add_address(e, &address);
+		else
+			e->hosts[e->host_count++] = (struct host){ .name = host };
+	}
+	return e;
+}
+
+void exchangers_next(struct exchangers *e)
+{
+	if (e->address_at < e->address_count)
+		tell_later(e, EXCHANGERS_NEXT);
+	else if (!e->has_hosts)
+		ask(e, DNS_MX, e->domain);
+	else
+		look_up_next(e);
+}
+
+void exchangers_free(struct exchangers **at)
+{
+	struct exchangers *e = *at;
+	*at = NULL;
+	if (!e)
+		return;
+	if (e->task_queued)
+		e->is_freed = true;
+	else
+		destroy(e);
+}
+
+const char *exchangers_words(enum exchangers_end end)
+{
+	switch (end) {
+	case EXCHANGERS_NO_SUCH_DOMAIN: return "there is no such domain";
+	case EXCHANGERS_NO_MAIL: return "the domain takes no mail (it has a null MX)";
+	case EXCHANGERS_OURSELVES:
+		return "the domain's mail is to come to this very server, which "
+		       "does not know it";
+	case EXCHANGERS_NO_ADDRESS:
+		return "none of the domain's mail servers has an address that "
+		       "can be used";
+	case EXCHANGERS_DNS_FAILED:
+		return "DNS does not say at present where the domain's mail goes";
+	case EXCHANGERS_NEXT:
+	case EXCHANGERS_NO_MORE: break;
+	}
+	return "no server of the domain could be reached";
+}

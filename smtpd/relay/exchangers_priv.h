@@ -1,0 +1,36 @@
+/* smtpd/relay/exchangers_priv.h - the hosts that take mail for a destination, one address after the
+ * other, each looked up when it is needed. On the front's loop. */
+#pragma once
+
+#include "runtime/front.h"
+#include "smtpd/relay/route_priv.h"
+
+enum { EXCHANGERS_ADDRESSES_MAX = 10 }; /* that are tried for one delivery */
+
+enum exchangers_end {
+	EXCHANGERS_NEXT,	   /* there is one: try it */
+	EXCHANGERS_NO_MORE,	   /* all were tried */
+	EXCHANGERS_NO_SUCH_DOMAIN, /* for good */
+	EXCHANGERS_NO_MAIL,	   /* the domain says so (RFC 7505); for good */
+	EXCHANGERS_OURSELVES,	   /* it would come back here; for good */
+	EXCHANGERS_NO_ADDRESS,	   /* none of its hosts has one that may be tried; for good */
+	EXCHANGERS_DNS_FAILED,	   /* not known just now */
+};
+
+struct exchanger {
+	struct slice host; /* its name; empty: only an address is known */
+	struct peer address;
+};
+
+struct exchangers;
+/* `found` is called once for each exchangers_next(), in a later turn. */
+struct exchangers *exchangers_new(const struct front *front, const struct route *route,
+				  struct slice destination,
+				  void (*found)(void *user, enum exchangers_end end,
+						const struct exchanger *exchanger),
+				  void *user);
+void exchangers_next(struct exchangers *exchangers);
+/* Accepts NULL, leaves NULL. */
+void exchangers_free(struct exchangers **exchangers);
+/* In words, for the sender. */
+const char *exchangers_words(enum exchangers_end end);

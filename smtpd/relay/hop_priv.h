@@ -1,0 +1,31 @@
+/* smtpd/relay/hop_priv.h - a place that mail is sent to, as a whole: how much may be under way to it
+ * at a time, and whether it answers at all. Values only. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+	HOP_LIMIT_FIRST = 5,
+	HOP_LIMIT_MAX = 20,
+	HOP_FAILURES_MAX = 3, /* in a row; then it is left alone for a while */
+};
+
+struct hop_pace {
+	unsigned limit;	   /* 0: not begun */
+	unsigned failures; /* in a row */
+	int64_t down_until_unix_ms;
+};
+
+static inline unsigned hop_limit(const struct hop_pace *pace)
+{
+	return pace->limit ? pace->limit : HOP_LIMIT_FIRST;
+}
+static inline bool hop_is_down(const struct hop_pace *pace, int64_t now_unix_ms)
+{
+	return pace->down_until_unix_ms > now_unix_ms;
+}
+/* A message was dealt with there: one more at a time from now on. */
+void hop_note_success(struct hop_pace *pace);
+/* It did not answer, or not well: half as many; after some in a row, none for `pause_ms`. */
+void hop_note_failure(struct hop_pace *pace, int64_t now_unix_ms, int64_t pause_ms);

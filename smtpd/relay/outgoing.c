@@ -1,0 +1,290 @@
+/* smtpd/relay/outgoing.c - messages on their way out: given by the back, brought to the first of
+ * their exchangers that speaks to us, answered to the back. Runs in the front.
+ *
+ * A message's content waits here only as far as the back was given credit for it. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/heap.h"
+#include "base/octets.h"
+#include "smtpd/relay/sender_priv.h"
+
+enum { CREDIT_OCTETS = 64 * 1024 };
+
+void outgoing_free(struct outgoing *outgoing)
+{
+	struct relay_sender *sender = outgoing->sender;
+	if (outgoing->previous)
+		outgoing->previous->next = outgoing->next;
+	else
+		sender->outgoings = outgoing->next;
+	if (outgoing->next)
+		outgoing->next->previous = outgoing->previous;
+	sender->count--;
+	exchangers_free(&outgoing->exchangers);
+	connector_cancel(&outgoing->connector);
+	buffer_free(&outgoing->content);
+	buffer_free(&outgoing->trouble);
+	arena_fini(&outgoing->arena);
+	free(outgoing);
+}
+
+/* ---- answering ---- */
+
+static void say(struct outgoing *outgoing, const struct delivered_message *message,
+		const struct delivered_recipient *recipients)
+{
+	struct buffer payload = { 0 };
+	delivered_encode(message, &payload);
+	for (uint32_t i = 0; i < message->recipient_count; i++)
+		delivered_encode_recipient(&recipients[i], &payload);
+	link_say(outgoing->sender->front->link, MESSAGE_DELIVERED, outgoing->conversation,
+		 buffer_slice(&payload));
+	buffer_free(&payload);
+	outgoing_free(outgoing);
+}
+
+void outgoing_report(struct outgoing *outgoing, const struct client *client, const char *remote)
+{
+	const struct delivered_message message = {
+		.is_down = client->is_down,
+		.is_uncertain = client->is_uncertain,
+		.passed_dsn = client->features & FEATURE_DSN,
+		.is_final = client->options.is_lmtp,
+		.remote = slice_cstr(remote),
+		.recipient_count = (uint32_t)client->recipient_count,
+	};
+	say(outgoing, &message, client->results);
+}
+
+/* Nobody has taken it, and nobody was asked. */
+static void report_unsent(struct outgoing *outgoing, enum delivery_verdict verdict,
+			  const char *status, struct slice words, bool is_down)
+{
+	uint32_t count = outgoing->message.envelope.recipient_count;
+	struct delivered_recipient *recipients =
+		arena_alloc_array(&outgoing->arena, count, sizeof(*recipients));
+	const struct delivered_message message = {
+		.is_down = is_down,
+		.remote = slice_cstr(outgoing->remote),
+		.recipient_count = count,
+	};
+	words = arena_copy(&outgoing->arena, slice_sub(words, 0, DELIVERY_WORDS_MAX_OCTETS));
+	for (uint32_t i = 0; i < count; i++)
+		recipients[i] = (struct delivered_recipient){
+			.verdict = verdict,
+			.status = slice_cstr(status),
+			.words = words,
+		};
+	say(outgoing, &message, recipients);
+}
+
+static void give_up(struct outgoing *outgoing, enum exchangers_end end)
+{
+	static const struct {
+		enum exchangers_end end;
+		const char *status;
+	} for_good[] = {
+		{ EXCHANGERS_NO_SUCH_DOMAIN, "5.1.2" },
+		{ EXCHANGERS_NO_MAIL, "5.1.10" },
+		{ EXCHANGERS_OURSELVES, "5.4.6" },
+		{ EXCHANGERS_NO_ADDRESS, "5.4.4" },
+	};
+	struct slice words = slice_cstr(exchangers_words(end));
+	for (size_t i = 0; i < ARRAY_LEN(for_good); i++)
+		if (for_good[i].end == end) {
+			report_unsent(outgoing, DELIVERY_REFUSED, for_good[i].status, words, false);
+			return;
+		}
+	if (outgoing->trouble.len > 0)
+		words = buffer_slice(&outgoing->trouble);
+	report_unsent(outgoing, DELIVERY_LATER, end == EXCHANGERS_DNS_FAILED ? "4.4.3" : "4.4.1",
+		      words, true);
+}
+
+/* ---- the way there ---- */
+
+static void on_connected(void *user, int fd, int error)
+{
+	struct outgoing *outgoing = user;
+	outgoing->connector = NULL;
+	if (fd >= 0) {
+		connection_new(outgoing->sender, fd, outgoing);
+		return;
+	}
+	char why[128];
+	snprintf(why, sizeof(why), "the server could not be reached (%s)", log_errno_name(error));
+	outgoing_try_next(outgoing, slice_cstr(why));
+}
+
+static void on_found(void *user, enum exchangers_end end, const struct exchanger *exchanger)
+{
+	struct outgoing *outgoing = user;
+	if (end != EXCHANGERS_NEXT) {
+		give_up(outgoing, end);
+		return;
+	}
+	outgoing->exchanger = (struct exchanger){
+		.host = arena_copy(&outgoing->arena, exchanger->host),
+		.address = exchanger->address,
+	};
+	outgoing->in_the_clear = false;
+	outgoing_start(outgoing);
+}
+
+/* To the exchanger that was found. */
+void outgoing_start(struct outgoing *outgoing)
+{
+	const struct exchanger *exchanger = &outgoing->exchanger;
+	char address[PEER_TEXT_MAX];
+	peer_format(&exchanger->address, address);
+	snprintf(outgoing->remote, sizeof(outgoing->remote), "%.*s%s[%s]:%u",
+		 SLICE_ARG(exchanger->host), exchanger->host.len ? " " : "", address,
+		 exchanger->address.port);
+	outgoing->connector = connector_new(outgoing->sender->front->loop, &exchanger->address,
+					    CONNECT_MS, on_connected, outgoing);
+}
+
+void outgoing_try_next(struct outgoing *outgoing, struct slice why)
+{
+	buffer_clear(&outgoing->trouble);
+	buffer_add(&outgoing->trouble, why);
+	exchangers_next(outgoing->exchangers);
+}
+
+void outgoing_retry(struct outgoing *outgoing)
+{
+	outgoing->exchangers = exchangers_new(outgoing->sender->front, &outgoing->route,
+					      outgoing->message.destination, on_found, outgoing);
+	exchangers_next(outgoing->exchangers);
+}
+
+/* ---- content ---- */
+
+struct slice outgoing_content(struct outgoing *outgoing)
+{
+	return slice_sub(buffer_slice(&outgoing->content), 0, CONTENT_PIECE_OCTETS);
+}
+
+void outgoing_content_done(struct outgoing *outgoing, size_t octets)
+{
+	struct buffer payload = { 0 };
+	buffer_drop_front(&outgoing->content, octets);
+	outgoing->uncredited_octets += (uint32_t)octets;
+	if (outgoing->uncredited_octets < CREDIT_OCTETS)
+		return;
+	credit_encode(outgoing->uncredited_octets, &payload);
+	outgoing->uncredited_octets = 0;
+	link_say(outgoing->sender->front->link, MESSAGE_DELIVERY_CREDIT, outgoing->conversation,
+		 buffer_slice(&payload));
+	buffer_free(&payload);
+}
+
+/* ---- from the back ---- */
+
+static struct outgoing *find(struct relay_sender *sender, uint32_t conversation)
+{
+	for (struct outgoing *o = sender->outgoings; o; o = o->next)
+		if (o->conversation == conversation)
+			return o;
+	return NULL;
+}
+
+static void on_deliver(struct relay_sender *sender, uint32_t conversation, struct slice payload)
+{
+	struct outgoing *outgoing = heap_alloc(sizeof(*outgoing));
+	outgoing->sender = sender;
+	outgoing->conversation = conversation;
+	outgoing->next = sender->outgoings;
+	if (outgoing->next)
+		outgoing->next->previous = outgoing;
+	sender->outgoings = outgoing;
+	sender->count++;
+	if (!delivery_decode(arena_copy(&outgoing->arena, payload), &outgoing->message)) {
+		log_error(NULL, EVENT("bad-message"), NUM("type", MESSAGE_DELIVER));
+		outgoing_free(outgoing);
+		return;
+	}
+	route_find(sender->front->config, outgoing->message.destination, &outgoing->arena,
+		   &outgoing->route);
+	/* The configuration may be another by the time it is needed. */
+	outgoing->route.key = arena_copy(&outgoing->arena, outgoing->route.key);
+	outgoing->route.host = arena_copy(&outgoing->arena, outgoing->route.host);
+	struct connection *connection = connection_find(sender, outgoing->route.key);
+	if (connection)
+		connection_assign(connection, outgoing);
+	else
+		outgoing_retry(outgoing);
+}
+
+static void on_content(struct relay_sender *sender, uint32_t conversation, struct slice octets)
+{
+	struct outgoing *outgoing = find(sender, conversation);
+	if (!outgoing) /* it has an end already */
+		return;
+	if (octets.len > outgoing->message.size_octets - outgoing->content_came) {
+		log_error(NULL, EVENT("bad-message"), NUM("type", MESSAGE_DELIVERY_CONTENT));
+		return;
+	}
+	outgoing->content_came += octets.len;
+	buffer_add(&outgoing->content, octets);
+	if (outgoing->connection)
+		connection_go_on(outgoing->connection);
+}
+
+static void on_message(struct link_worker *worker, enum message_type type, uint32_t conversation,
+		       struct slice payload)
+{
+	struct relay_sender *sender = CONTAINER_OF(worker, struct relay_sender, worker);
+	if (type == MESSAGE_DELIVER)
+		on_deliver(sender, conversation, payload);
+	else
+		on_content(sender, conversation, payload);
+}
+
+static void on_lost(struct link_worker *worker)
+{
+	struct relay_sender *sender = CONTAINER_OF(worker, struct relay_sender, worker);
+	while (sender->outgoings) {
+		if (sender->outgoings->connection)
+			connection_abort(sender->outgoings->connection);
+		outgoing_free(sender->outgoings);
+	}
+}
+
+/* ---- from outside ---- */
+
+struct relay_sender *relay_sender_new(struct front *front, const struct relay_trust *trust)
+{
+	struct relay_sender *sender = heap_alloc(sizeof(*sender));
+	sender->worker = (struct link_worker){ .message = on_message, .lost = on_lost };
+	sender->front = front;
+	sender->trust = *trust;
+	link_set_worker(front->link, &sender->worker);
+	return sender;
+}
+
+void relay_sender_set_password(struct relay_sender *sender, struct slice password)
+{
+	buffer_wipe(&sender->password);
+	if (password.len == 0)
+		return;
+	buffer_add(&sender->password, password);
+	buffer_add_byte(&sender->password, 0);
+}
+
+unsigned relay_sender_count(const struct relay_sender *sender)
+{
+	return sender->count;
+}
+
+void relay_sender_stop(struct relay_sender *sender)
+{
+	struct connection *next;
+	sender->is_stopping = true;
+	for (struct connection *c = sender->connections; c; c = next) {
+		next = c->next;
+		if (!c->outgoing)
+			connection_quit(c);
+	}
+}

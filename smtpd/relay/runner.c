@@ -1,0 +1,456 @@
+/* smtpd/relay/runner.c - which entry of the queue is tried next. Runs in the back.
+ *
+ * In memory is a small record for each destination that has mail waiting, with the moment when the
+ * first of it is due; the entries themselves are read when their turn has come. A destination whose
+ * hop has enough under way waits for that hop alone, in turn with others that do; one whose hop is
+ * down has its entries put off, a few at a time, without being tried. */
+#include "smtpd/relay/runner_priv.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/heap.h"
+#include "base/log.h"
+#include "base/octets.h"
+
+static size_t bucket_of(struct slice s)
+{
+	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
+	for (size_t i = 0; i < s.len; i++)
+		hash = (hash ^ s.ptr[i]) * 0x100000001b3;
+	return (size_t)((hash ^ hash >> 32) % RUNNER_BUCKETS);
+}
+
+/* ---- the heap of what is due ---- */
+
+static void heap_set(struct relay_runner *runner, size_t place, struct destination *destination)
+{
+	runner->heap[place] = destination;
+	destination->place = place;
+}
+
+static void heap_up(struct relay_runner *runner, size_t place)
+{
+	struct destination *moved = runner->heap[place];
+	while (place > 1 && runner->heap[place / 2]->due_unix_ms > moved->due_unix_ms) {
+		heap_set(runner, place, runner->heap[place / 2]);
+		place /= 2;
+	}
+	heap_set(runner, place, moved);
+}
+
+static void heap_down(struct relay_runner *runner, size_t place)
+{
+	struct destination *moved = runner->heap[place];
+	for (;;) {
+		size_t child = place * 2;
+		if (child > runner->heap_count)
+			break;
+		if (child < runner->heap_count &&
+		    runner->heap[child + 1]->due_unix_ms < runner->heap[child]->due_unix_ms)
+			child++;
+		if (runner->heap[child]->due_unix_ms >= moved->due_unix_ms)
+			break;
+		heap_set(runner, place, runner->heap[child]);
+		place = child;
+	}
+	heap_set(runner, place, moved);
+}
+
+static void heap_remove(struct relay_runner *runner, struct destination *destination)
+{
+	size_t place = destination->place;
+	if (place == 0)
+		return;
+	struct destination *last = runner->heap[runner->heap_count--];
+	destination->place = 0;
+	if (last == destination)
+		return;
+	heap_set(runner, place, last);
+	heap_up(runner, place);
+	heap_down(runner, last->place);
+}
+
+static void heap_put(struct relay_runner *runner, struct destination *destination)
+{
+	heap_remove(runner, destination);
+	if (runner->heap_count + 2 > runner->heap_cap) {
+		runner->heap_cap = runner->heap_cap ? runner->heap_cap * 2 : 64;
+		runner->heap = heap_resize(runner->heap, runner->heap_cap * sizeof(*runner->heap));
+	}
+	runner->heap_count++;
+	heap_set(runner, runner->heap_count, destination);
+	heap_up(runner, runner->heap_count);
+}
+
+/* ---- destinations and hops ---- */
+
+static struct destination *destination_get(struct relay_runner *runner, struct slice name)
+{
+	struct destination **at = &runner->destinations[bucket_of(name)];
+	while (*at && !slice_eq((*at)->name, name))
+		at = &(*at)->next;
+	if (!*at) {
+		*at = heap_alloc(sizeof(**at));
+		(*at)->name = slice_of(heap_copy(name.ptr, name.len), name.len);
+		(*at)->due_unix_ms = INT64_MAX;
+	}
+	return *at;
+}
+
+/* With nothing waiting and nothing under way, it is forgotten. */
+static void destination_forget(struct relay_runner *runner, struct destination *destination)
+{
+	if (destination->transfer_count > 0 || destination->is_waiting || destination->place > 0)
+		return;
+	struct destination **at = &runner->destinations[bucket_of(destination->name)];
+	while (*at != destination)
+		at = &(*at)->next;
+	*at = destination->next;
+	free((void *)(uintptr_t)destination->name.ptr);
+	free(destination);
+}
+
+static struct hop *hop_get(struct relay_runner *runner, struct slice destination)
+{
+	struct route route;
+	arena_reset(&runner->arena);
+	route_find(runner->back->config, destination, &runner->arena, &route);
+	struct hop **at = &runner->hops[bucket_of(route.key)];
+	while (*at && !slice_eq((*at)->key, route.key))
+		at = &(*at)->next;
+	if (!*at) {
+		*at = heap_alloc(sizeof(**at));
+		(*at)->key = slice_of(heap_copy(route.key.ptr, route.key.len), route.key.len);
+		(*at)->last_waiting = &(*at)->first_waiting;
+	}
+	return *at;
+}
+
+/* One that nothing is to be remembered of. */
+static void hop_forget(struct relay_runner *runner, struct hop *hop)
+{
+	if (hop->under_way > 0 || hop->first_waiting || hop->pace.failures > 0)
+		return;
+	struct hop **at = &runner->hops[bucket_of(hop->key)];
+	while (*at != hop)
+		at = &(*at)->next;
+	*at = hop->next;
+	buffer_free(&hop->trouble);
+	free((void *)(uintptr_t)hop->key.ptr);
+	free(hop);
+}
+
+static bool is_under_way(const struct destination *destination, uint64_t queue_id)
+{
+	for (const struct transfer *t = destination->transfers; t; t = t->next)
+		if (t->entry.queue_id == queue_id)
+			return true;
+	return false;
+}
+
+/* The first entry that is not under way, of the highest priority that is due; else the one that is
+ * due first. False: there is none. */
+static bool find_next(struct relay_runner *runner, struct read *read,
+		      struct destination *destination, int64_t now_unix_ms,
+		      struct queue_place *place_out)
+{
+	struct queue_place place = { 0 };
+	bool found = false;
+	while (queue_next_due(read, destination->name, &place)) {
+		if (is_under_way(destination, place.queue_id))
+			continue;
+		if (!found || place.next_unix_ms < place_out->next_unix_ms)
+			*place_out = place;
+		found = true;
+		if (place.next_unix_ms <= now_unix_ms)
+			return true;
+		queue_place_skip_rank(&place);
+	}
+	return found;
+}
+
+void runner_refresh(struct relay_runner *runner, struct destination *destination)
+{
+	struct queue_place place;
+	struct read *read = read_begin(runner->back->store);
+	bool found = find_next(runner, read, destination, clock_unix_ms(), &place);
+	read_end(&read);
+	destination->due_unix_ms = found ? place.next_unix_ms : INT64_MAX;
+	if (destination->is_waiting)
+		return;
+	if (found)
+		heap_put(runner, destination);
+	else
+		heap_remove(runner, destination);
+	destination_forget(runner, destination);
+}
+
+/* ---- transfers ---- */
+
+static struct transfer *transfer_new(struct relay_runner *runner, struct destination *destination,
+				     uint64_t queue_id)
+{
+	struct transfer *transfer = heap_alloc(sizeof(*transfer));
+	struct read *read = read_begin(runner->back->store);
+	enum err err = queue_get(read, queue_id, &transfer->arena, &transfer->entry);
+	read_end(&read);
+	transfer->runner = runner;
+	transfer->destination = destination;
+	transfer->entry.queue_id = queue_id;
+	transfer->next = destination->transfers;
+	if (transfer->next)
+		transfer->next->previous = transfer;
+	destination->transfers = transfer;
+	destination->transfer_count++;
+	do
+		runner->last_number++;
+	while (runner->last_number == 0);
+	transfer->number = runner->last_number;
+	transfer->number_at = &runner->numbers[transfer->number % RUNNER_BUCKETS];
+	transfer->next_number = *transfer->number_at;
+	if (transfer->next_number)
+		transfer->next_number->number_at = &transfer->next_number;
+	*transfer->number_at = transfer;
+	runner->transfer_count++;
+	if (err == ERR_OK)
+		return transfer;
+	/* One that cannot be read is logged, and stays under way until the next start: nothing can
+	 * be done with it, and `bode verify` tells of it. */
+	if (err == ERR_NOT_FOUND)
+		runner_end_transfer(transfer);
+	return NULL;
+}
+
+void runner_end_transfer(struct transfer *transfer)
+{
+	struct relay_runner *runner = transfer->runner;
+	struct destination *destination = transfer->destination;
+	runner_leave_hop(runner, transfer);
+	if (transfer->previous)
+		transfer->previous->next = transfer->next;
+	else
+		destination->transfers = transfer->next;
+	if (transfer->next)
+		transfer->next->previous = transfer->previous;
+	destination->transfer_count--;
+	*transfer->number_at = transfer->next_number;
+	if (transfer->next_number)
+		transfer->next_number->number_at = transfer->number_at;
+	runner->transfer_count--;
+	filing_free(&transfer->filing);
+	timer_free(&transfer->again);
+	buffer_free(&transfer->report);
+	arena_fini(&transfer->arena);
+	free(transfer);
+	runner_refresh(runner, destination);
+}
+
+void runner_leave_hop(struct relay_runner *runner, struct transfer *transfer)
+{
+	struct hop *hop = transfer->hop;
+	if (!hop)
+		return;
+	transfer->hop = NULL;
+	hop->under_way--;
+	bool is_down = hop_is_down(&hop->pace, clock_unix_ms());
+	unsigned room =
+		hop_limit(&hop->pace) > hop->under_way ? hop_limit(&hop->pace) - hop->under_way : 0;
+	/* As many as there is room for; all of them where they are only to be put off. */
+	while (hop->first_waiting && (is_down || room-- > 0)) {
+		struct destination *waiting = hop->first_waiting;
+		hop->first_waiting = waiting->waits_for;
+		waiting->waits_for = NULL;
+		waiting->is_waiting = false;
+		if (!hop->first_waiting)
+			hop->last_waiting = &hop->first_waiting;
+		if (waiting->due_unix_ms != INT64_MAX)
+			heap_put(runner, waiting);
+	}
+	hop_forget(runner, hop);
+}
+
+static void wait_for_hop(struct relay_runner *runner, struct destination *destination,
+			 struct hop *hop)
+{
+	heap_remove(runner, destination);
+	destination->is_waiting = true;
+	destination->waits_for = NULL;
+	*hop->last_waiting = destination;
+	hop->last_waiting = &destination->waits_for;
+}
+
+/* One entry of the destination: tried, or put off. */
+static void start_one(struct relay_runner *runner, struct destination *destination, struct hop *hop,
+		      uint64_t queue_id, int64_t now_unix_ms)
+{
+	struct transfer *transfer = transfer_new(runner, destination, queue_id);
+	if (!transfer)
+		return;
+	if (hop_is_down(&hop->pace, now_unix_ms)) {
+		struct buffer words = { 0 };
+		buffer_add_cstr(&words, "not tried, since the destination did not answer before: ");
+		buffer_add(&words, buffer_slice(&hop->trouble));
+		transfer_settle_all(transfer, DELIVERY_LATER, "4.4.1", buffer_slice(&words));
+		buffer_free(&words);
+		return;
+	}
+	transfer->hop = hop;
+	hop->under_way++;
+	transfer_begin(transfer, runner->channels[runner->channel_count - 1]);
+}
+
+void runner_dispatch(struct relay_runner *runner)
+{
+	int64_t now_unix_ms = clock_unix_ms();
+	while (!runner->is_stopped && runner->channel_count > 0 && runner->heap_count > 0 &&
+	       runner->heap[1]->due_unix_ms <= now_unix_ms) {
+		if (runner->transfer_count >= RUNNER_DELIVERIES_MAX)
+			return; /* one that ends calls again */
+		struct destination *destination = runner->heap[1];
+		struct hop *hop = hop_get(runner, destination->name);
+		struct queue_place place;
+		if (hop->under_way >= hop_limit(&hop->pace) &&
+		    !hop_is_down(&hop->pace, now_unix_ms)) {
+			wait_for_hop(runner, destination, hop);
+			continue;
+		}
+		struct read *read = read_begin(runner->back->store);
+		bool found = find_next(runner, read, destination, now_unix_ms, &place);
+		read_end(&read);
+		/* What is started below may end at once, and the destination with it. */
+		destination->transfer_count++;
+		hop->under_way++;
+		if (found && place.next_unix_ms <= now_unix_ms)
+			start_one(runner, destination, hop, place.queue_id, now_unix_ms);
+		destination->transfer_count--;
+		hop->under_way--;
+		hop_forget(runner, hop);
+		runner_refresh(runner, destination);
+	}
+	if (runner->is_stopped || runner->channel_count == 0 || runner->heap_count == 0)
+		return;
+	int64_t wait_ms = runner->heap[1]->due_unix_ms - now_unix_ms;
+	enum { LOOK_AT_LEAST_MS = 3600 * 1000 }; /* the clock may be set */
+	timer_start(runner->timer, wait_ms <= 0			? 0
+				   : wait_ms < LOOK_AT_LEAST_MS ? (uint64_t)wait_ms
+								: LOOK_AT_LEAST_MS);
+}
+
+/* ---- from outside ---- */
+
+static void on_timer(void *user)
+{
+	runner_dispatch(user);
+}
+
+static void on_changed(struct queue_watch *watch, struct slice name)
+{
+	struct relay_runner *runner = CONTAINER_OF(watch, struct relay_runner, watch);
+	runner_refresh(runner, destination_get(runner, name));
+	timer_start(runner->timer, 0);
+}
+
+void relay_runner_look(struct relay_runner *runner)
+{
+	struct arena arena = { 0 };
+	struct slice name = SLICE_NONE;
+	struct read *read = read_begin(runner->back->store);
+	struct buffer names = { 0 };
+	while (queue_next_destination(read, name, &arena, &name))
+		buffer_add_block(&names, name);
+	read_end(&read);
+	arena_fini(&arena);
+	/* Those that have nothing any more notice it themselves when they are due. */
+	struct cursor c = cursor_of(buffer_slice(&names));
+	while (take_block(&c, &name))
+		runner_refresh(runner, destination_get(runner, name));
+	buffer_free(&names);
+	timer_start(runner->timer, 0);
+}
+
+struct relay_runner *relay_runner_new(struct back *back)
+{
+	struct relay_runner *runner = heap_alloc(sizeof(*runner));
+	runner->back = back;
+	runner->timer = timer_new(back->loop, on_timer, runner);
+	runner->watch = (struct queue_watch){ .changed = on_changed, .loop = back->loop };
+	queue_watch_begin(back->store, &runner->watch);
+	relay_runner_look(runner);
+	return runner;
+}
+
+void relay_runner_add_channel(struct relay_runner *runner, struct channel *channel)
+{
+	if (runner->channel_count == ARRAY_LEN(runner->channels))
+		return;
+	runner->channels[runner->channel_count++] = channel;
+	timer_start(runner->timer, 0);
+}
+
+void relay_runner_remove_channel(struct relay_runner *runner, struct channel *channel)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < runner->channel_count; i++)
+		if (runner->channels[i] != channel)
+			runner->channels[kept++] = runner->channels[i];
+	runner->channel_count = kept;
+	for (size_t i = 0; i < RUNNER_BUCKETS; i++) {
+		struct transfer *next;
+		for (struct transfer *t = runner->numbers[i]; t; t = next) {
+			next = t->next_number;
+			if (t->channel == channel)
+				transfer_lost(t);
+		}
+	}
+	timer_start(runner->timer, 0);
+}
+
+bool relay_runner_message(struct relay_runner *runner, struct channel *channel, uint16_t type,
+			  uint32_t conversation, struct slice payload)
+{
+	struct transfer *transfer = runner->numbers[conversation % RUNNER_BUCKETS];
+	while (transfer && transfer->number != conversation)
+		transfer = transfer->next_number;
+	/* Nobody but who was given it has a say in it; and it may have an end that the front has not
+	 * heard of. */
+	if (!transfer || transfer->channel != channel)
+		return true;
+	return type == MESSAGE_DELIVERED ? transfer_outcome(transfer, payload)
+					 : transfer_credit(transfer, payload);
+}
+
+void relay_runner_stop(struct relay_runner *runner)
+{
+	runner->is_stopped = true;
+	timer_stop(runner->timer);
+}
+
+void relay_runner_free(struct relay_runner **runner_at)
+{
+	struct relay_runner *runner = *runner_at;
+	*runner_at = NULL;
+	if (!runner)
+		return;
+	runner->is_stopped = true;
+	queue_watch_end(runner->back->store, &runner->watch);
+	timer_free(&runner->timer);
+	arena_fini(&runner->arena);
+	free(runner->heap);
+	for (size_t i = 0; i < RUNNER_BUCKETS; i++) {
+		struct destination *next_destination;
+		struct hop *next_hop;
+		for (struct destination *d = runner->destinations[i]; d; d = next_destination) {
+			next_destination = d->next;
+			free((void *)(uintptr_t)d->name.ptr);
+			free(d);
+		}
+		for (struct hop *hop = runner->hops[i]; hop; hop = next_hop) {
+			next_hop = hop->next;
+			buffer_free(&hop->trouble);
+			free((void *)(uintptr_t)hop->key.ptr);
+			free(hop);
+		}
+	}
+	free(runner);
+}

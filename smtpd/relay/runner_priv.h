@@ -1,0 +1,121 @@
+/* smtpd/relay/runner_priv.h - the runner of the queue: what it knows of destinations, and what is
+ * under way. On one loop of the back. */
+#pragma once
+
+#include "base/arena.h"
+#include "mda/filing.h"
+#include "mda/report.h"
+#include "runtime/delivery.h"
+#include "smtpd/relay/hop_priv.h"
+#include "smtpd/relay/relay.h"
+#include "smtpd/relay/route_priv.h"
+#include "storage/back.h"
+#include "storage/queue.h"
+
+enum {
+	RUNNER_DELIVERIES_MAX = 200, /* under way, to all destinations together */
+	RUNNER_BUCKETS = 4096,
+};
+
+struct hop;
+
+/* A domain that the queue has something for that is not held. */
+struct destination {
+	struct destination *next;      /* in its bucket */
+	struct destination *waits_for; /* the next one that waits for the same hop */
+	struct slice name;
+	int64_t due_unix_ms;	    /* of its first entry that is not under way; INT64_MAX: none */
+	size_t place;		    /* in the heap, from 1; 0: not there */
+	struct transfer *transfers; /* under way */
+	unsigned transfer_count;
+	bool is_waiting; /* in its hop's list */
+};
+
+/* Where mail of one or more destinations goes. */
+struct hop {
+	struct hop *next; /* in its bucket */
+	struct slice key;
+	struct hop_pace pace;
+	unsigned under_way;
+	struct destination *first_waiting, **last_waiting;
+	struct buffer trouble; /* the last one, in words */
+};
+
+/* One entry: on its way, or what came of it on its way to the disk. */
+struct transfer {
+	struct relay_runner *runner;
+	struct transfer *next, *previous;	   /* of the destination */
+	struct transfer *next_number, **number_at; /* in the runner's table */
+	struct destination *destination;
+	struct hop *hop;	 /* NULL: not counted there (any more) */
+	struct channel *channel; /* NULL: it has its outcome */
+	uint32_t number;	 /* conversation */
+	struct arena arena;
+	struct queue_entry entry;
+
+	/* Content. */
+	uint64_t blob_at, blob_end; /* what was not sent yet */
+	uint64_t window_octets;
+
+	/* What came of it. */
+	struct report_recipient *told; /* what the sender hears */
+	size_t told_count;
+	struct report_recipient *journal; /* what the journal hears: everything */
+	size_t journal_count;
+	struct slice remote;
+	bool is_done;	    /* no recipient is left */
+	bool is_unreported; /* the report cannot be filed: without it then */
+	struct buffer report;
+	struct filing *filing;
+	struct job job;
+	struct timer *again; /* after the store has failed */
+};
+
+struct relay_runner {
+	struct back *back;
+	struct queue_watch watch;
+	struct timer *timer;
+	struct destination *destinations[RUNNER_BUCKETS];
+	struct hop *hops[RUNNER_BUCKETS];
+	struct destination **heap; /* by due_unix_ms, from 1 */
+	size_t heap_count, heap_cap;
+	struct transfer *numbers[RUNNER_BUCKETS];
+	uint32_t last_number;
+	unsigned transfer_count;
+	struct channel *channels[64];
+	size_t channel_count;
+	bool is_stopped;
+	struct arena arena; /* of one piece of work */
+};
+
+/* runner.c */
+/* Its due time anew, from the store. */
+void runner_refresh(struct relay_runner *runner, struct destination *destination);
+void runner_dispatch(struct relay_runner *runner);
+/* A transfer leaves its hop; who waited there has its turn. */
+void runner_leave_hop(struct relay_runner *runner, struct transfer *transfer);
+void runner_end_transfer(struct transfer *transfer);
+
+/* transfer.c: gives an entry to the front. */
+void transfer_begin(struct transfer *transfer, struct channel *channel);
+/* Nothing was heard of it, and will not be. */
+void transfer_lost(struct transfer *transfer);
+bool transfer_outcome(struct transfer *transfer, struct slice payload);
+bool transfer_credit(struct transfer *transfer, struct slice payload);
+
+/* settlement.c: what came of it, for each recipient, into the store. */
+struct settled {
+	enum delivery_verdict verdict;
+	uint16_t code;
+	struct slice status, words;
+	bool is_reply;
+};
+struct settlement {
+	const struct settled *recipients; /* as many as the entry has */
+	struct slice remote;
+	bool passed_dsn, is_final, is_uncertain;
+};
+void transfer_settle(struct transfer *transfer, const struct settlement *settlement);
+/* All recipients alike, without an attempt. */
+void transfer_settle_all(struct transfer *transfer, enum delivery_verdict verdict,
+			 const char *status, struct slice words);

@@ -1,0 +1,15 @@
+/* smtpd/relay/schedule_priv.h - when what could not be delivered is tried again, when its sender is
+ * told, and when it goes back. Values only. */
+#pragma once
+
+#include "base/config.h"
+#include "storage/queue.h"
+
+/* After `entry->attempts_made` attempts: the configuration's wait for that many, a tenth more or
+ * less by `dice`, and never beyond the moment when the entry expires. */
+int64_t schedule_next_unix_ms(const struct config *config, const struct queue_entry *entry,
+			      int64_t now_unix_ms, uint32_t dice);
+/* When it is given back; DELIVERBY may have it sooner (RFC 2852). */
+int64_t schedule_expires_unix(const struct config *config, const struct queue_entry *entry);
+/* When the sender is told that it is late; INT64_MAX: never. */
+int64_t schedule_warns_unix(const struct config *config, const struct queue_entry *entry);

@@ -1,0 +1,83 @@
+/* smtpd/relay/sender_priv.h - deliveries and connections of one loop of the front. */
+#pragma once
+
+#include "runtime/connector.h"
+#include "smtpd/relay/client_priv.h"
+#include "smtpd/relay/exchangers_priv.h"
+#include "smtpd/relay/relay.h"
+
+enum { CONNECT_MS = 30 * 1000, CONTENT_PIECE_OCTETS = 64 * 1024 };
+
+struct connection;
+
+/* A message on its way, from the back's word until the answer to it. */
+struct outgoing {
+	struct relay_sender *sender;
+	struct outgoing *next, *previous;
+	uint32_t conversation;
+	struct arena arena;
+	struct delivery_message message;
+	struct route route;
+	struct buffer content; /* that came and was not sent yet */
+	uint64_t content_came;
+	uint32_t uncredited_octets;
+	struct exchangers *exchangers;
+	struct connector *connector;
+	struct connection *connection;
+	struct exchanger exchanger; /* that is tried */
+	char remote[DELIVERY_REMOTE_MAX_OCTETS];
+	struct buffer trouble; /* with the exchanger before */
+	bool in_the_clear;     /* TLS failed there: once more without */
+};
+
+struct connection {
+	struct relay_sender *sender;
+	struct connection *next, *previous;
+	struct stream *stream;
+	struct client client;
+	struct timer *timer;
+	struct log log;
+	char *key;  /* of its route */
+	char *host; /* for its certificate */
+	char remote[DELIVERY_REMOTE_MAX_OCTETS];
+	struct exchanger exchanger;
+	struct outgoing *outgoing; /* NULL: idle */
+	bool is_fresh;		   /* no message was sent over it yet */
+	bool is_handshaking;
+};
+
+struct relay_sender {
+	struct link_worker worker;
+	struct front *front;
+	struct relay_trust trust;
+	struct buffer password;
+	struct outgoing *outgoings;
+	struct connection *connections;
+	unsigned count;
+	uint32_t last_conn_id;
+	bool is_stopping;
+};
+
+/* outgoing.c */
+void outgoing_start(struct outgoing *outgoing);
+/* The connection has an end for this message. */
+void outgoing_report(struct outgoing *outgoing, const struct client *client, const char *remote);
+/* This exchanger is of no use: `why` in words; the next one, please. */
+void outgoing_try_next(struct outgoing *outgoing, struct slice why);
+/* From the beginning: the connection that was kept had ended meanwhile. */
+void outgoing_retry(struct outgoing *outgoing);
+void outgoing_free(struct outgoing *outgoing);
+/* Octets of its content that may go now, at most CONTENT_PIECE_OCTETS; taken. */
+struct slice outgoing_content(struct outgoing *outgoing);
+void outgoing_content_done(struct outgoing *outgoing, size_t octets);
+
+/* connection.c */
+struct connection *connection_new(struct relay_sender *sender, int fd, struct outgoing *outgoing);
+/* One that is kept for the same way; NULL: none. */
+struct connection *connection_find(struct relay_sender *sender, struct slice key);
+void connection_assign(struct connection *connection, struct outgoing *outgoing);
+/* More content has come. */
+void connection_go_on(struct connection *connection);
+/* Without a word: nobody wants to know any more. */
+void connection_abort(struct connection *connection);
+void connection_quit(struct connection *connection);

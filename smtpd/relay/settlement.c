@@ -1,0 +1,345 @@
+/* smtpd/relay/settlement.c - what came of an attempt, for each recipient: into the store, with the
+ * report to the sender, in one transaction. Runs in the back.
+ *
+ * Recipients who have the message, and those who never will, leave the entry; the others wait. Who
+ * is told of what is what RFC 3461 section 5 says; there is never a report about a report (RFC 5321
+ * section 4.5.5). Until it is on the disk, the entry is not tried again: nothing that was confirmed
+ * is sent twice while this process lives. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "smtpd/relay/runner_priv.h"
+#include "smtpd/relay/schedule_priv.h"
+#include "storage/blob.h"
+#include "storage/journal.h"
+
+enum { AGAIN_MS = 5000 };
+
+static void write_settlement(struct transfer *transfer);
+
+/* ---- what it means ---- */
+
+static enum report_action action_of(const struct settlement *settlement,
+				    enum delivery_verdict verdict)
+{
+	if (verdict == DELIVERY_TAKEN)
+		return settlement->is_final ? REPORT_DELIVERED : REPORT_RELAYED;
+	return verdict == DELIVERY_REFUSED ? REPORT_FAILED : REPORT_DELAYED;
+}
+
+static void log_recipient(const struct transfer *transfer, const struct settlement *settlement,
+			  const struct envelope_recipient *recipient, const struct settled *settled,
+			  enum delivery_verdict verdict)
+{
+	static const char *const words[] = {
+		[DELIVERY_TAKEN] = "relayed",
+		[DELIVERY_LATER] = "deferred",
+		[DELIVERY_REFUSED] = "bounced",
+	};
+	log_info(NULL, HEX("msg", transfer->entry.blob_id), WORD("event", words[verdict]),
+		 NUM("entry", transfer->entry.queue_id), TEXT("to", recipient->forward_path),
+		 TEXT("by", settlement->remote), TEXT("said", settled->words),
+		 NUM("uncertain", settlement->is_uncertain));
+}
+
+static void tell(struct transfer *transfer, const struct settlement *settlement,
+		 const struct envelope_recipient *recipient, const struct settled *settled,
+		 enum report_action action, struct slice status)
+{
+	if (!report_is_wanted(recipient->notify, action) ||
+	    (action == REPORT_RELAYED && settlement->passed_dsn))
+		return;
+	transfer->told[transfer->told_count++] = (struct report_recipient){
+		.forward_path = recipient->forward_path,
+		.orcpt = recipient->orcpt,
+		.action = action,
+		.status = status,
+		.remote = settlement->remote,
+		.words = settled->words,
+		.is_reply = settled->is_reply,
+	};
+}
+
+static void apply(struct transfer *transfer, const struct settlement *settlement)
+{
+	const struct config *config = transfer->runner->back->config;
+	struct queue_entry *entry = &transfer->entry;
+	int64_t now_ms = clock_unix_ms(), now = now_ms / 1000;
+	bool is_expired = now >= schedule_expires_unix(config, entry);
+	bool is_late = !entry->was_warned && now >= schedule_warns_unix(config, entry);
+	const struct settled *first = NULL; /* whose words stand for the attempt */
+	size_t kept = 0;
+	transfer->told = arena_alloc_array(&transfer->arena, entry->recipient_count,
+					   sizeof(*transfer->told));
+	transfer->told_count = 0;
+	for (size_t i = 0; i < entry->recipient_count; i++) {
+		const struct settled *settled = &settlement->recipients[i];
+		struct envelope_recipient recipient = entry->recipients[i];
+		enum delivery_verdict verdict = settled->verdict;
+		if (!first || settled->verdict != DELIVERY_TAKEN)
+			first = settled;
+		if (verdict == DELIVERY_LATER && is_expired)
+			verdict = DELIVERY_REFUSED;
+		log_recipient(transfer, settlement, &recipient, settled, verdict);
+		bool is_given_up = verdict != settled->verdict;
+		if (verdict != DELIVERY_LATER || is_late)
+			tell(transfer, settlement, &recipient, settled,
+			     action_of(settlement, verdict),
+			     is_given_up ? SLICE("5.4.7") : settled->status);
+		if (verdict == DELIVERY_LATER)
+			entry->recipients[kept++] = recipient;
+	}
+	entry->recipient_count = kept;
+	entry->was_warned |= is_late;
+	queue_note_attempt(entry, &transfer->arena, now, settlement->remote,
+			   first ? first->words : SLICE_NONE);
+	entry->next_unix_ms = schedule_next_unix_ms(config, entry, now_ms, random_u32());
+	transfer->is_done = kept == 0;
+	transfer->remote = settlement->remote;
+	/* Never a report about a report. */
+	if (entry->envelope.reverse_path.len == 0)
+		transfer->told_count = 0;
+}
+
+/* ---- writing ---- */
+
+static void note_journal(struct write *write, const struct transfer *transfer,
+			 const struct report_recipient *told)
+{
+	static const enum journal_kind kinds[REPORT_ACTIONS] = {
+		[REPORT_FAILED] = JOURNAL_BOUNCED,
+		[REPORT_DELAYED] = JOURNAL_DEFERRED,
+		[REPORT_DELIVERED] = JOURNAL_RELAYED,
+		[REPORT_RELAYED] = JOURNAL_RELAYED,
+	};
+	journal_note(write, &(struct journal_event){
+				    .kind = kinds[told->action],
+				    .blob_id = transfer->entry.blob_id,
+				    .sender = transfer->entry.envelope.reverse_path,
+				    .recipient = told->forward_path,
+				    .queue_id = transfer->entry.queue_id,
+				    .host = told->remote,
+				    .next_unix_ms = told->action == REPORT_DELAYED
+							    ? transfer->entry.next_unix_ms
+							    : 0,
+				    .reply = told->is_reply ? told->words : SLICE_NONE,
+				    .why = told->is_reply ? SLICE_NONE : told->words,
+			    });
+}
+
+/* In a job. What an administrator did meanwhile stands: an entry that he deleted stays away, one
+ * that he holds is held. */
+static enum err entry_write(struct write *write, struct transfer *transfer)
+{
+	struct arena arena = { 0 };
+	struct queue_entry present;
+	enum err err = queue_get(write_read(write), transfer->entry.queue_id, &arena, &present);
+	if (err == ERR_OK && transfer->is_done) {
+		err = queue_remove(write, transfer->entry.queue_id);
+	} else if (err == ERR_OK) {
+		transfer->entry.is_held = present.is_held;
+		err = queue_put(write, &transfer->entry);
+	}
+	arena_fini(&arena);
+	if (err == ERR_OK)
+		for (size_t i = 0; i < transfer->journal_count; i++)
+			note_journal(write, transfer, &transfer->journal[i]);
+	return err == ERR_NOT_FOUND || err == ERR_DAMAGED ? ERR_OK : err;
+}
+
+static void on_again(void *user)
+{
+	write_settlement(user);
+}
+
+static void on_written(struct transfer *transfer, enum err err)
+{
+	struct relay_runner *runner = transfer->runner;
+	if (err == ERR_OK) {
+		runner_end_transfer(transfer);
+		runner_dispatch(runner);
+		return;
+	}
+	log_error(NULL, HEX("msg", transfer->entry.blob_id), EVENT("outcome-not-written"),
+		  NUM("entry", transfer->entry.queue_id), WORD("why", err_word(err)));
+	if (!transfer->again)
+		transfer->again = timer_new(runner->back->loop, on_again, transfer);
+	timer_start(transfer->again, AGAIN_MS);
+}
+
+static enum err run_job(struct write *write, struct job *job)
+{
+	return entry_write(write, CONTAINER_OF(job, struct transfer, job));
+}
+
+static void job_done(struct job *job)
+{
+	on_written(CONTAINER_OF(job, struct transfer, job), job->outcome);
+}
+
+/* ---- the report ---- */
+
+static enum err also_write(struct write *write, void *user)
+{
+	return entry_write(write, user);
+}
+
+static void on_filed(void *user, enum err outcome, uint64_t blob_id)
+{
+	struct transfer *transfer = user;
+	filing_free(&transfer->filing);
+	if (outcome == ERR_OK)
+		log_info(NULL, HEX("msg", transfer->entry.blob_id), EVENT("sender-told"),
+			 NUM("entry", transfer->entry.queue_id), HEX("report", blob_id),
+			 TEXT("to", transfer->entry.envelope.reverse_path));
+	if (outcome != ERR_OK && !err_is_store_failure(outcome)) {
+		/* His mailbox is full, or gone: the rest is written without it. */
+		log_warning(NULL, HEX("msg", transfer->entry.blob_id), EVENT("sender-not-told"),
+			    WORD("why", err_word(outcome)),
+			    TEXT("to", transfer->entry.envelope.reverse_path));
+		transfer->is_unreported = true;
+		write_settlement(transfer);
+		return;
+	}
+	on_written(transfer, outcome);
+}
+
+/* The stored message behind its Return-Path, as much of it as goes into the report. */
+static void read_content(struct transfer *transfer, bool whole, struct buffer *content)
+{
+	struct read *read = read_begin(transfer->runner->back->store);
+	/* One that cannot be read is reported without it. */
+	if (blob_read(read, transfer->entry.blob_id, 0,
+		      whole ? UINT64_MAX : REPORT_CONTENT_MAX_OCTETS, content) != ERR_OK)
+		buffer_clear(content);
+	read_end(&read);
+	if (slice_starts_nocase(buffer_slice(content), SLICE("return-path:")))
+		buffer_drop_front(content, slice_find_byte(buffer_slice(content), 0, '\n') + 1);
+}
+
+static void format_report(struct transfer *transfer)
+{
+	const struct config *config = transfer->runner->back->config;
+	const struct queue_entry *entry = &transfer->entry;
+	struct buffer content = { 0 };
+	bool whole = report_wants_whole(&entry->envelope, transfer->told, transfer->told_count,
+					entry->size_octets);
+	read_content(transfer, whole, &content);
+	const struct report report = {
+		.hostname = slice_cstr(config->hostname),
+		.envelope = &entry->envelope,
+		.arrived_unix = entry->arrived_unix,
+		.now_unix = clock_unix(),
+		.retry_until_unix = schedule_expires_unix(config, entry),
+		.recipients = transfer->told,
+		.recipient_count = transfer->told_count,
+		.content = buffer_slice(&content),
+		.is_whole = whole,
+	};
+	buffer_clear(&transfer->report);
+	report_format(&report, &transfer->report);
+	buffer_free(&content);
+}
+
+static bool is_ascii(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.ptr[i] >= 0x80)
+			return false;
+	return true;
+}
+
+/* False: there is nobody it could go to. */
+static bool file_report(struct transfer *transfer)
+{
+	struct back *back = transfer->runner->back;
+	const struct envelope *original = &transfer->entry.envelope;
+	const struct sender sender = { .config = back->config, .may_relay = true };
+	const struct envelope envelope = {
+		.body = is_ascii(buffer_slice(&transfer->report)) ? ENVELOPE_7BIT
+								  : ENVELOPE_8BITMIME,
+		.is_utf8 = !is_ascii(original->reverse_path),
+		.recipient_count = 1,
+	};
+	const struct envelope_recipient recipient = { .forward_path = original->reverse_path,
+						      .notify = DSN_NEVER };
+	transfer->filing = filing_new(back->store, back->loop, &envelope, on_filed, NULL, transfer);
+	struct read *read = read_begin(back->store);
+	enum err err = filing_add_recipient(transfer->filing, read, &sender, &recipient);
+	read_end(&read);
+	if (err != ERR_OK) {
+		log_warning(NULL, HEX("msg", transfer->entry.blob_id), EVENT("sender-not-told"),
+			    WORD("why", err_word(err)), TEXT("to", original->reverse_path));
+		filing_free(&transfer->filing);
+		return false;
+	}
+	filing_set_also(transfer->filing, also_write);
+	(void)filing_feed(transfer->filing, buffer_slice(&transfer->report));
+	filing_commit(transfer->filing);
+	return true;
+}
+
+static void write_settlement(struct transfer *transfer)
+{
+	if (transfer->told_count > 0 && !transfer->is_unreported) {
+		if (transfer->report.len == 0)
+			format_report(transfer);
+		if (file_report(transfer))
+			return;
+		transfer->is_unreported = true;
+	}
+	transfer->job = (struct job){ .run = run_job,
+				      .done = job_done,
+				      .loop = transfer->runner->back->loop };
+	store_submit(transfer->runner->back->store, &transfer->job);
+}
+
+/* Everything, for the journal, whether the sender wants to hear it or not. */
+static void collect_journal(struct transfer *transfer, const struct settlement *settlement)
+{
+	const struct queue_entry *entry = &transfer->entry;
+	bool is_expired =
+		clock_unix() >= schedule_expires_unix(transfer->runner->back->config, entry);
+	transfer->journal_count = entry->recipient_count;
+	transfer->journal = arena_alloc_array(&transfer->arena, entry->recipient_count,
+					      sizeof(*transfer->journal));
+	for (size_t i = 0; i < entry->recipient_count; i++) {
+		const struct settled *settled = &settlement->recipients[i];
+		enum delivery_verdict verdict = settled->verdict;
+		if (verdict == DELIVERY_LATER && is_expired)
+			verdict = DELIVERY_REFUSED;
+		transfer->journal[i] = (struct report_recipient){
+			.forward_path = entry->recipients[i].forward_path,
+			.action = action_of(settlement, verdict),
+			.remote = settlement->remote,
+			.words = settled->words,
+			.is_reply = settled->is_reply,
+		};
+	}
+}
+
+void transfer_settle(struct transfer *transfer, const struct settlement *settlement)
+{
+	transfer->channel = NULL;
+	collect_journal(transfer, settlement);
+	apply(transfer, settlement);
+	write_settlement(transfer);
+}
+
+void transfer_settle_all(struct transfer *transfer, enum delivery_verdict verdict,
+			 const char *status, struct slice words)
+{
+	struct settled *settled = arena_alloc_array(
+		&transfer->arena, transfer->entry.recipient_count, sizeof(*settled));
+	words = arena_copy(&transfer->arena, slice_sub(words, 0, QUEUE_WORDS_MAX_OCTETS));
+	for (size_t i = 0; i < transfer->entry.recipient_count; i++)
+		settled[i] = (struct settled){ .verdict = verdict,
+					       .status = slice_cstr(status),
+					       .words = words };
+	const struct settlement settlement = { .recipients = settled };
+	runner_leave_hop(transfer->runner, transfer);
+	transfer_settle(transfer, &settlement);
+}

@@ -1,0 +1,188 @@
+/* smtpd/relay/transfer.c - one entry on its way to the front: the message about it, its content as
+ * far as there is room, and the outcome. Runs in the back.
+ *
+ * What the front says of the outcome is checked for its form. A front that is somebody else's can
+ * say that mail was delivered that was not; it cannot have anything sent, nor to anybody, but what
+ * is in the queue. */
+#include "smtpd/relay/runner_priv.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "storage/blob.h"
+
+/* Our own Return-Path stands on top of what is stored; it is not for others to see (RFC 5321 section
+ * 4.4). */
+static size_t return_path_octets(struct slice start)
+{
+	if (!slice_starts_nocase(start, SLICE("return-path:")))
+		return 0;
+	size_t end = slice_find_byte(start, 0, '\n');
+	return end < start.len ? end + 1 : 0;
+}
+
+static void unreadable(struct transfer *transfer)
+{
+	log_error(NULL, HEX("msg", transfer->entry.blob_id), EVENT("queued-message-damaged"),
+		  NUM("entry", transfer->entry.queue_id));
+	transfer_settle_all(transfer, DELIVERY_REFUSED, "5.3.0",
+			    SLICE("the message can no longer be read on this server"));
+}
+
+/* As much content as the window takes. False: it cannot be read; the transfer has its end. */
+static bool send_content(struct transfer *transfer)
+{
+	struct buffer octets = { 0 };
+	bool good = true;
+	while (good && transfer->window_octets > 0 && transfer->blob_at < transfer->blob_end) {
+		uint64_t len = transfer->blob_end - transfer->blob_at;
+		/* Up to the end of a chunk, so that each is decompressed once. */
+		uint64_t to_chunk = BLOB_CHUNK_OCTETS - transfer->blob_at % BLOB_CHUNK_OCTETS;
+		if (len > to_chunk)
+			len = to_chunk;
+		if (len > transfer->window_octets)
+			break;
+		buffer_clear(&octets);
+		struct read *read = read_begin(transfer->runner->back->store);
+		good = blob_read(read, transfer->entry.blob_id, transfer->blob_at, len, &octets) ==
+			       ERR_OK &&
+		       octets.len == len;
+		read_end(&read);
+		if (!good)
+			break;
+		transfer->blob_at += len;
+		transfer->window_octets -= len;
+		channel_send(transfer->channel, MESSAGE_DELIVERY_CONTENT, transfer->number,
+			     buffer_slice(&octets), -1);
+	}
+	buffer_free(&octets);
+	if (!good)
+		unreadable(transfer);
+	return good;
+}
+
+static void send_delivery(struct transfer *transfer)
+{
+	const struct queue_entry *entry = &transfer->entry;
+	struct buffer payload = { 0 }, recipients = { 0 };
+	struct delivery_message message = {
+		.queue_id = entry->queue_id,
+		.message_id = entry->blob_id,
+		.destination = entry->destination,
+		.size_octets = transfer->blob_end - transfer->blob_at,
+		.envelope = entry->envelope,
+	};
+	for (size_t i = 0; i < entry->recipient_count; i++)
+		envelope_encode_recipient(&entry->recipients[i], &recipients);
+	message.envelope.recipient_count = (uint32_t)entry->recipient_count;
+	message.envelope.recipients = buffer_slice(&recipients);
+	delivery_encode(&message, &payload);
+	channel_send(transfer->channel, MESSAGE_DELIVER, transfer->number, buffer_slice(&payload),
+		     -1);
+	buffer_free(&payload);
+	buffer_free(&recipients);
+}
+
+void transfer_begin(struct transfer *transfer, struct channel *channel)
+{
+	struct buffer start = { 0 };
+	struct read *read = read_begin(transfer->runner->back->store);
+	uint64_t size;
+	enum { LOOK_AT_OCTETS = 2048 };
+	bool good = blob_size(read, transfer->entry.blob_id, &size) == ERR_OK && size > 0 &&
+		    blob_read(read, transfer->entry.blob_id, 0, LOOK_AT_OCTETS, &start) == ERR_OK;
+	read_end(&read);
+	if (good) {
+		transfer->blob_at = return_path_octets(buffer_slice(&start));
+		transfer->blob_end = size;
+		good = transfer->blob_at < size;
+	}
+	buffer_free(&start);
+	if (!good) {
+		unreadable(transfer);
+		return;
+	}
+	transfer->channel = channel;
+	transfer->window_octets = DELIVERY_WINDOW_OCTETS;
+	send_delivery(transfer);
+	send_content(transfer);
+}
+
+bool transfer_credit(struct transfer *transfer, struct slice payload)
+{
+	uint32_t octets;
+	if (!credit_decode(payload, &octets) ||
+	    octets > DELIVERY_WINDOW_OCTETS - transfer->window_octets)
+		return false;
+	transfer->window_octets += octets;
+	send_content(transfer);
+	return true;
+}
+
+void transfer_lost(struct transfer *transfer)
+{
+	transfer->channel = NULL;
+	if (transfer->runner->is_stopped)
+		runner_end_transfer(transfer);
+	else
+		transfer_settle_all(transfer, DELIVERY_LATER, "4.3.0",
+				    SLICE("the sending process ended in the middle of it"));
+}
+
+/* What it says of the place, for all mail that goes there. */
+static void note_hop(struct transfer *transfer, const struct delivered_message *message,
+		     struct slice words)
+{
+	struct relay_runner *runner = transfer->runner;
+	struct hop *hop = transfer->hop;
+	int64_t now_ms = clock_unix_ms();
+	if (!message->is_down) {
+		hop_note_success(&hop->pace);
+		return;
+	}
+	hop_note_failure(&hop->pace, now_ms,
+			 (int64_t)runner->back->config->retry_seconds[0] * 1000);
+	buffer_clear(&hop->trouble);
+	buffer_add(&hop->trouble, words);
+	if (hop_is_down(&hop->pace, now_ms))
+		log_info(NULL, EVENT("destination-down"), TEXT("hop", hop->key),
+			 TEXT("why", words));
+}
+
+bool transfer_outcome(struct transfer *transfer, struct slice payload)
+{
+	struct delivered_message message;
+	struct delivered_recipient recipient;
+	if (!delivered_decode(payload, &message) ||
+	    message.recipient_count != transfer->entry.recipient_count)
+		return false;
+	struct settled *settled =
+		arena_alloc_array(&transfer->arena, message.recipient_count, sizeof(*settled));
+	struct slice rest = message.recipients;
+	for (uint32_t i = 0; i < message.recipient_count; i++) {
+		(void)delivered_next_recipient(&rest, &recipient);
+		settled[i] = (struct settled){
+			.verdict = recipient.verdict,
+			.code = recipient.code,
+			.status = arena_copy(&transfer->arena, recipient.status),
+			.words = arena_copy(&transfer->arena, recipient.words),
+			.is_reply = recipient.code != 0,
+		};
+	}
+	const struct settlement settlement = {
+		.recipients = settled,
+		.remote = arena_copy(&transfer->arena, message.remote),
+		.passed_dsn = message.passed_dsn,
+		.is_final = message.is_final,
+		.is_uncertain = message.is_uncertain,
+	};
+	transfer->channel = NULL;
+	if (transfer->hop) {
+		note_hop(transfer, &message, settled[0].words);
+		runner_leave_hop(transfer->runner, transfer);
+	}
+	transfer_settle(transfer, &settlement);
+	runner_dispatch(transfer->runner);
+	return true;
+}

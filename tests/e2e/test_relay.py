@@ -1,0 +1,284 @@
+"""Mail that leaves: the queue, the sending client, what senders are told. The other side is a
+scripted server on loopback that misbehaves on request, or another Bode."""
+import email
+import re
+import smtplib
+
+import pytest
+
+from remote import DROP, FEATURES, RESET, Remote
+from server import PASSWORD, Server, fetch_all, free_ports, wait_until
+
+MESSAGE = (b"From: alice@example.org\r\nTo: bob@far.example\r\nSubject: hello\r\n"
+           b"Message-ID: <1@example.org>\r\nDate: Fri, 21 Nov 1997 09:55:06 +0000\r\n\r\nThe first line.\r\n.dotted\r\n")
+RELAY = "[relay]\nretry = 1 s\nloopback = yes\n"
+
+
+@pytest.fixture
+def remote():
+    other = Remote()
+    yield other
+    other.stop()
+
+
+@pytest.fixture
+def start(tmp_path):
+    """A server whose mail for far.example goes to a remote one; `more` stands in [relay]."""
+    servers = []
+
+    def make(remote, more="", scheme="smtp", name="one", relay=RELAY):
+        folder = tmp_path / name
+        folder.mkdir()
+        settings = f"{relay}{more}\n[route far.example]\nto = {scheme}:127.0.0.1:{remote.port}\n"
+        server = Server(folder, settings)
+        servers.append(server)
+        server.add_user("alice@example.org")
+        return server.start()
+
+    yield make
+    for server in servers:
+        server.stop()
+        server.check_log()
+
+
+def submit(server, recipients=("bob@far.example",), content=MESSAGE, options=(), rcpt_options=()):
+    with server.submission("alice@example.org") as client:
+        assert client.sendmail("alice@example.org", list(recipients), content, list(options),
+                               list(rcpt_options)) == {}
+
+
+def reports(server):
+    return [email.message_from_bytes(m)
+            for m in fetch_all(server.imap("alice@example.org")).values()]
+
+
+def report_text(report):
+    return report.get_payload(0).get_payload(decode=True).decode()
+
+
+def queue_is_empty(server):
+    return not queue(server)
+
+
+def queue(server):
+    import json
+    return json.loads(server.bode("queue", "list", "--json"))
+
+
+def test_a_message_leaves_as_it_came(start, remote):
+    server = start(remote)
+    submit(server)
+    message = wait_until(lambda: remote.messages, "the message")[0]
+    assert message.sender == "alice@example.org" and message.recipients == ["bob@far.example"]
+    assert message.content.startswith(b"Received: ") and message.content.endswith(MESSAGE)
+    wait_until(lambda: queue_is_empty(server), "an empty queue")
+    assert server.bode("verify")
+
+
+def test_what_the_remote_refuses_comes_back_with_its_words(start, remote):
+    remote.rules["RCPT"] = lambda line: ("550 5.1.1 no bob lives here" if "bob@" in line
+                                         else "250 2.1.5 fine")
+    server = start(remote)
+    submit(server, ["bob@far.example", "carl@far.example"])
+    report = wait_until(lambda: reports(server), "the report")[0]
+    assert [m.recipients for m in remote.messages] == [["carl@far.example"]]
+    assert report.get_content_type() == "multipart/report"
+    assert report.get_param("report-type") == "delivery-status"
+    assert report["Return-Path"] == "<>" and report["Auto-Submitted"] == "auto-replied"
+    assert report["In-Reply-To"] == "<1@example.org>"
+    text = report_text(report)
+    assert "bob@far.example" in text and "550 5.1.1 no bob lives here" in text
+    assert "carl" not in text
+    status = report.get_payload(1)
+    assert status.get_content_type() == "message/delivery-status"
+    fields = status.get_payload(1)
+    assert fields["Action"] == "failed" and fields["Status"] == "5.1.1"
+    assert fields["Final-Recipient"] == "rfc822; bob@far.example"
+    assert fields["Diagnostic-Code"] == "smtp; 550 5.1.1 no bob lives here"
+    original = report.get_payload(2)
+    assert original.get_content_type() == "message/rfc822"
+    assert original.get_payload(0)["Subject"] == "hello"
+    wait_until(lambda: queue_is_empty(server), "an empty queue")
+
+
+@pytest.mark.parametrize("stage", ["GREETING", "EHLO", "MAIL", "RCPT", "DATA", "END"])
+@pytest.mark.parametrize("how", ["451 4.7.1 come back later", DROP, "garbage", "421 4.3.2 closing",
+                                 b"250-" + b"x" * 5000 + b"\r\n"],
+                         ids=["later", "drop", "garbage", "closing", "long"])
+def test_trouble_at_each_stage_is_tried_again(start, remote, stage, how):
+    count = []
+
+    def once(line):
+        count.append(line)
+        return how if len(count) == 1 else ok
+    ok = {"GREETING": "220 hello", "DATA": "354 go"}.get(stage, "250 2.0.0 fine")
+    remote.rules[stage] = once
+    server = start(remote)
+    submit(server)
+    wait_until(lambda: remote.messages, "the message")
+    wait_until(lambda: queue_is_empty(server), "an empty queue")
+    assert len(remote.messages) == 1 and remote.messages[0].content.endswith(MESSAGE)
+    assert not reports(server)
+
+
+def test_a_reply_that_never_came_is_uncertain_and_said_so(start, remote):
+    count = []
+
+    def lose_first(line):
+        count.append(line)
+        return RESET if len(count) == 1 else "250 2.0.0 fine"
+    remote.rules["END"] = lose_first
+    server = start(remote)
+    submit(server)
+    wait_until(lambda: len(remote.messages) == 2, "the message, twice")
+    wait_until(lambda: queue_is_empty(server), "an empty queue")
+    assert "uncertain=1" in server.log()
+
+
+def test_who_waits_is_told_and_then_given_back(start, remote):
+    remote.rules["RCPT"] = "452 4.2.2 mailbox full"
+    server = start(remote, "warn_after = 2 s\nexpire = 6 s\n")
+    submit(server)
+    both = wait_until(lambda: len(reports(server)) == 2 and reports(server), "both reports")
+    late, failed = both
+    assert late["Subject"] == "Your message is still on its way"
+    assert late.get_payload(1).get_payload(1)["Action"] == "delayed"
+    assert late.get_payload(1).get_payload(1)["Will-Retry-Until"]
+    assert failed["Subject"] == "Your message could not be delivered"
+    fields = failed.get_payload(1).get_payload(1)
+    assert fields["Action"] == "failed" and fields["Status"] == "5.4.7"
+    assert "452 4.2.2 mailbox full" in fields["Diagnostic-Code"]
+    assert queue_is_empty(server)
+
+
+def test_an_unreachable_server_is_waited_for(start, remote):
+    remote.stop()
+    server = start(remote)
+    submit(server)
+    entry = wait_until(lambda: [e for e in queue(server) if e["attempts"] >= 2], "two attempts")[0]
+    assert entry["to"] == ["bob@far.example"] and "ECONNREFUSED" in entry["why"]
+    again = Remote(port=remote.port)
+    wait_until(lambda: again.messages, "the message")
+    wait_until(lambda: queue_is_empty(server), "an empty queue")
+    again.stop()
+
+
+def test_many_recipients_and_messages_share_connections(start, remote):
+    server = start(remote)
+    submit(server, [f"user{n}@far.example" for n in range(250)])
+    wait_until(lambda: sum(len(m.recipients) for m in remote.messages) == 250, "all recipients")
+    assert len(remote.messages) == 3 and max(len(m.recipients) for m in remote.messages) == 100
+    for _ in range(20):
+        submit(server)
+    wait_until(lambda: len(remote.messages) == 23, "all messages")
+    wait_until(lambda: queue_is_empty(server), "an empty queue")
+    assert remote.connections < 23 and remote.most_open <= 20
+
+
+@pytest.mark.parametrize("features", [(), ("CHUNKING", "8BITMIME"), ("PIPELINING", "CHUNKING")],
+                         ids=["none", "chunking", "both"])
+def test_content_arrives_whole_whatever_is_offered(start, features):
+    remote = Remote(features=features)
+    server = start(remote)
+    large = MESSAGE + b"".join(b".%060d\r\n" % n for n in range(30000))
+    submit(server, content=large)
+    message = wait_until(lambda: remote.messages, "the message")[0]
+    assert message.content.endswith(large)
+    remote.stop()
+
+
+def test_a_server_that_takes_less_is_not_asked(start):
+    remote = Remote(features=("PIPELINING", "SIZE 100"))
+    server = start(remote)
+    submit(server)
+    report = wait_until(lambda: reports(server), "the report")[0]
+    assert report.get_payload(1).get_payload(1)["Status"] == "5.3.4"
+    assert not any(c.startswith("MAIL") for c in remote.commands)
+    remote.stop()
+
+
+def test_lmtp_answers_for_each_recipient(start):
+    remote = Remote(lmtp=True)
+    remote.rules["END"] = lambda r: "552 5.2.2 full" if r.startswith("bob") else "250 2.1.5 kept"
+    server = start(remote, scheme="lmtp")
+    submit(server, ["ann@far.example", "bob@far.example"])
+    report = wait_until(lambda: reports(server), "the report")[0]
+    assert "bob@far.example" in report_text(report) and "ann@" not in report_text(report)
+    assert remote.messages[0].recipients == ["ann@far.example"]
+    assert any(c.startswith("LHLO") for c in remote.commands)
+    remote.stop()
+
+
+def test_an_administrator_holds_shows_releases_and_deletes(start, remote):
+    remote.rules["RCPT"] = "450 4.2.1 not now"
+    server = start(remote)
+    submit(server)
+    entry = wait_until(lambda: [e for e in queue(server) if e["attempts"]], "an attempt")[0]
+    number = str(entry["id"])
+    server.bode("queue", "hold", number)
+    assert wait_until(lambda: queue(server)[0]["state"] == "held", "it held")
+    shown = server.bode("queue", "show", number)
+    assert "450 4.2.1 not now" in shown and f"[127.0.0.1]:{remote.port}" in shown
+    assert server.bode("verify")
+    del remote.rules["RCPT"]
+    server.bode("queue", "release", "--from", "alice@example.org")
+    server.bode("queue", "retry", "--all")
+    wait_until(lambda: remote.messages, "the message")
+    wait_until(lambda: queue_is_empty(server), "an empty queue")
+
+    remote.rules["RCPT"] = "450 4.2.1 not now"
+    submit(server)
+    submit(server, ["carl@far.example"])
+    wait_until(lambda: len(queue(server)) == 2, "two entries")
+    first, second = (str(e["id"]) for e in queue(server))
+    server.bode("queue", "delete", first)
+    server.bode("queue", "delete", second, "--bounce")
+    assert queue_is_empty(server)
+    report = wait_until(lambda: reports(server), "the report")[0]
+    assert "carl@far.example" in report_text(report)
+    assert "there is no entry" in server.bode("queue", "show", first, status=1)
+
+
+def test_two_bodes_mail_each_other(start, remote, tmp_path):
+    (tmp_path / "two").mkdir()
+    two = Server(tmp_path / "two", RELAY)
+    two.bode("domain", "add", "far.example")
+    two.add_user("bob@far.example")
+    two.start()
+    remote.stop()
+    remote.port = two.ports["smtp"]
+    one = start(remote)
+    submit(one, ["bob@far.example", "nobody@far.example"])
+    got = wait_until(lambda: fetch_all(two.imap("bob@far.example")), "the message")
+    assert list(got.values())[0].endswith(MESSAGE)
+    report = wait_until(lambda: reports(one), "the report")[0]
+    assert "nobody@far.example" in report_text(report)
+    assert "relay-secured" in one.log()  # by STARTTLS, with a certificate that nobody vouches for
+    two.stop()
+    two.check_log()
+
+
+def test_nothing_is_lost_when_processes_die(start, remote):
+    """Front and back are killed while mail leaves: each message ends delivered, and at most those
+    whose outcome nobody could write are there twice."""
+    import os
+    import random
+    import signal
+    server = start(remote)
+    dice = random.Random(6)
+    sent = 0
+    for _ in range(4):
+        for _ in range(10):
+            sent += 1
+            submit(server, [f"user{sent}@far.example"])
+        role = dice.choice(["front", "back"])
+        os.kill(server.children()[role], signal.SIGKILL)
+        server.wait_ready()
+        wait_until(lambda: len(server.children()) == 2, "both processes")
+    everybody = {f"user{n}@far.example" for n in range(1, sent + 1)}
+    wait_until(lambda: {r for m in remote.messages for r in m.recipients} == everybody, "all mail")
+    wait_until(lambda: queue_is_empty(server), "an empty queue")
+    twice = sum(len(m.recipients) for m in remote.messages) - sent
+    assert twice <= 4 * 20, twice  # what was under way at four kills, at twenty at a time
+    assert not reports(server)
+    assert server.bode("verify")

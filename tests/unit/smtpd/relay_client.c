@@ -1,0 +1,421 @@
+/* tests/unit/smtpd/relay_client.c - the sending client's core against what servers say, and the
+ * values beside it: replies, waits, paces, ways. */
+#include "tests/unit/unit.h"
+
+#include <stdio.h>
+
+#include "auth/scram_client.h"
+#include "base/clock.h"
+#include "smtpd/relay/client_priv.h"
+#include "smtpd/relay/hop_priv.h"
+#include "smtpd/relay/route_priv.h"
+#include "smtpd/relay/schedule_priv.h"
+
+/* ---- replies ---- */
+
+static enum reply_result take(const char *text, struct reply *reply, struct reply_reader *reader)
+{
+	struct cursor in = cursor_of(slice_cstr(text));
+	return reply_take(reader, &in, reply);
+}
+
+static void replies_are_read(void **state)
+{
+	static const char *const broken[] = { "hello\r\n", "99 x\r\n",		 "600 x\r\n",
+					      "250x\r\n",  "250-a\r\n251 b\r\n", "25\r\n",
+					      "\r\n",	   "150 x\r\n" };
+	struct reply_reader reader = { 0 };
+	struct reply reply;
+	struct buffer words = { 0 };
+	assert_int_equal(take("250 2.1.5 fine\r\n", &reply, &reader), REPLY_TAKEN);
+	assert_int_equal(reply.code, 250);
+	assert_int_equal(reply.status[2], 5);
+	assert_int_equal(take("250\r\n", &reply, &reader), REPLY_TAKEN);
+	assert_int_equal(reply.text.len, 0);
+	assert_int_equal(take("550-5.1.1 a\n550 5.1.1 \x01 b\n", &reply, &reader), REPLY_TAKEN);
+	reply_words(&reply, 512, &words);
+	assert_true(slice_eq(buffer_slice(&words), SLICE("550 5.1.1 a 5.1.1 ? b")));
+	buffer_clear(&words);
+	reply_words(&reply, 10, &words);
+	assert_int_equal(words.len, 10);
+	/* A status of another class is none. */
+	assert_int_equal(take("550 2.1.5 odd\r\n", &reply, &reader), REPLY_TAKEN);
+	assert_int_equal(reply.status[0], 0);
+	assert_int_equal(take("250-more\r\n", &reply, &reader), REPLY_PARTIAL);
+	assert_int_equal(take("250 ", &reply, &reader), REPLY_PARTIAL);
+	assert_int_equal(take("250 end\r\n", &reply, &reader), REPLY_TAKEN);
+	assert_true(slice_eq(reply.text, SLICE("more\nend")));
+	for (size_t i = 0; i < ARRAY_LEN(broken); i++) {
+		struct reply_reader fresh = { 0 };
+		assert_int_equal(take(broken[i], &reply, &fresh), REPLY_BROKEN);
+		reply_reader_fini(&fresh);
+	}
+	struct buffer endless = { 0 };
+	for (int i = 0; i < REPLY_LINES_MAX + 1; i++)
+		buffer_add_cstr(&endless, "250-x\r\n");
+	struct cursor in = cursor_of(buffer_slice(&endless));
+	assert_int_equal(reply_take(&reader, &in, &reply), REPLY_BROKEN);
+	buffer_free(&endless);
+	buffer_free(&words);
+	reply_reader_fini(&reader);
+}
+
+/* ---- the client ---- */
+
+static struct client client;
+static struct log log_;
+static struct buffer envelope_;
+
+static struct delivery_message message_for(const char *const *recipients, size_t count,
+					   const struct envelope *more)
+{
+	struct delivery_message message = { .destination = SLICE("far.example"),
+					    .size_octets = 12,
+					    .envelope = *more };
+	buffer_clear(&envelope_);
+	for (size_t i = 0; i < count; i++)
+		envelope_encode_recipient(
+			&(struct envelope_recipient){ .forward_path = slice_cstr(recipients[i]),
+						      .orcpt = SLICE("rfc822;o@x.example"),
+						      .notify = DSN_SUCCESS | DSN_DELAY },
+			&envelope_);
+	message.envelope.reverse_path = SLICE("alice@example.org");
+	message.envelope.recipient_count = (uint32_t)count;
+	message.envelope.recipients = buffer_slice(&envelope_);
+	return message;
+}
+
+static enum client_wish hear(const char *text)
+{
+	struct cursor in = cursor_of(slice_cstr(text));
+	return client_feed(&client, &in);
+}
+
+static void said(const char *text)
+{
+	buffer_add_byte(&client.out, 0);
+	assert_string_equal(client.out.data, text);
+	buffer_clear(&client.out);
+}
+
+static void begin(const char *features, bool is_lmtp)
+{
+	const struct client_options options = { .hostname = "me.example",
+						.is_lmtp = is_lmtp,
+						.tls = CLIENT_TLS_MAY };
+	client_init(&client, &options, &log_);
+	assert_int_equal(hear("220 hello\r\n"), CLIENT_WANTS_INPUT);
+	said(is_lmtp ? "LHLO me.example\r\n" : "EHLO me.example\r\n");
+	assert_int_equal(hear(features), CLIENT_IS_READY);
+}
+
+static const char *const two[] = { "bob@far.example", "carl@far.example" };
+
+static void pipelines_and_tells_each_recipient(void **state)
+{
+	begin("250-x\r\n250-PIPELINING\r\n250-DSN\r\n250 SIZE 1000\r\n", false);
+	struct delivery_message m = message_for(
+		two, 2, &(struct envelope){ .returns = DSN_RETURN_HEADERS, .envid = SLICE("e1") });
+	assert_int_equal(client_begin(&client, &m), CLIENT_WANTS_INPUT);
+	said("MAIL FROM:<alice@example.org> SIZE=12 RET=HDRS ENVID=e1\r\n"
+	     "RCPT TO:<bob@far.example> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;o@x.example\r\n"
+	     "RCPT TO:<carl@far.example> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;o@x.example\r\n"
+	     "DATA\r\n");
+	assert_int_equal(hear("250 ok\r\n250 ok\r\n552 5.5.3 too many\r\n354 go\r\n"),
+			 CLIENT_WANTS_CONTENT);
+	assert_int_equal(client_content(&client, SLICE("a\r\n.b\r")), CLIENT_WANTS_CONTENT);
+	assert_int_equal(client_content(&client, SLICE("\n..c")), CLIENT_WANTS_CONTENT);
+	assert_int_equal(client_content(&client, SLICE("de")), CLIENT_WANTS_INPUT);
+	said("a\r\n..b\r\n...cde\r\n.\r\n");
+	assert_int_equal(hear("250 2.0.0 kept\r\n"), CLIENT_HAS_RESULT);
+	assert_int_equal(client.results[0].verdict, DELIVERY_TAKEN);
+	/* Too many is not for ever (RFC 5321 section 4.5.3.1.10). */
+	assert_int_equal(client.results[1].verdict, DELIVERY_LATER);
+	assert_int_equal(client_next(&client), CLIENT_IS_READY);
+	client_fini(&client);
+}
+
+static void goes_step_by_step_and_resets(void **state)
+{
+	begin("250 x\r\n", false);
+	struct delivery_message m = message_for(two, 2, &(struct envelope){ 0 });
+	assert_int_equal(client_begin(&client, &m), CLIENT_WANTS_INPUT);
+	said("MAIL FROM:<alice@example.org>\r\n");
+	assert_int_equal(hear("250 ok\r\n"), CLIENT_WANTS_INPUT);
+	said("RCPT TO:<bob@far.example>\r\n");
+	assert_int_equal(hear("550 5.1.1 no\r\n"), CLIENT_WANTS_INPUT);
+	said("RCPT TO:<carl@far.example>\r\n");
+	assert_int_equal(hear("450 4.2.0 later\r\n"), CLIENT_HAS_RESULT);
+	assert_int_equal(client.results[0].verdict, DELIVERY_REFUSED);
+	assert_true(slice_eq(client.results[0].status, SLICE("5.1.1")));
+	assert_true(slice_eq(client.results[0].words, SLICE("550 5.1.1 no")));
+	assert_int_equal(client.results[1].verdict, DELIVERY_LATER);
+	assert_int_equal(client_next(&client), CLIENT_WANTS_INPUT);
+	said("RSET\r\n");
+	assert_int_equal(hear("250 ok\r\n"), CLIENT_IS_READY);
+	client_fini(&client);
+}
+
+static void an_empty_message_goes_to_nobody(void **state)
+{
+	/* All refused, and DATA was said already: an empty message ends it. */
+	begin("250-x\r\n250 PIPELINING\r\n", false);
+	struct delivery_message m = message_for(two, 1, &(struct envelope){ 0 });
+	client_begin(&client, &m);
+	buffer_clear(&client.out);
+	assert_int_equal(hear("250 ok\r\n550 no\r\n354 go\r\n"), CLIENT_WANTS_INPUT);
+	said(".\r\n");
+	assert_int_equal(hear("554 nobody\r\n"), CLIENT_HAS_RESULT);
+	assert_int_equal(client.results[0].code, 550);
+	client_fini(&client);
+	/* Whoever refuses the sender and takes recipients gets nothing. */
+	begin("250-x\r\n250 PIPELINING\r\n", false);
+	client_begin(&client, &m);
+	buffer_clear(&client.out);
+	assert_int_equal(hear("451 no\r\n250 ok\r\n354 go\r\n"), CLIENT_IS_OVER);
+	said("");
+	assert_int_equal(client.results[0].code, 451);
+	client_fini(&client);
+}
+
+static void what_a_server_cannot_take_is_not_sent(void **state)
+{
+	static const struct {
+		struct envelope envelope;
+		uint64_t size;
+		const char *status;
+	} given[] = {
+		{ { .is_utf8 = false }, 1001, "5.3.4" },
+		{ { .is_utf8 = true }, 10, "5.6.7" },
+		{ { .body = ENVELOPE_8BITMIME }, 10, "5.6.3" },
+		{ { .body = ENVELOPE_BINARYMIME }, 10, "5.6.3" },
+		{ { .requires_tls = true }, 10, "5.7.30" },
+	};
+	begin("250-x\r\n250 SIZE 1000\r\n", false);
+	for (size_t i = 0; i < ARRAY_LEN(given); i++) {
+		struct delivery_message m = message_for(two, 1, &given[i].envelope);
+		m.size_octets = given[i].size;
+		assert_int_equal(client_begin(&client, &m), CLIENT_HAS_RESULT);
+		assert_int_equal(client.results[0].verdict, DELIVERY_REFUSED);
+		assert_true(slice_eq(client.results[0].status, slice_cstr(given[i].status)));
+		said("");
+		assert_int_equal(client_next(&client), CLIENT_IS_READY);
+	}
+	client_fini(&client);
+}
+
+static void losing_the_connection_is_uncertain_only_at_the_end(void **state)
+{
+	for (int at_end = 0; at_end < 2; at_end++) {
+		begin("250-x\r\n250 CHUNKING\r\n", false);
+		struct delivery_message m = message_for(two, 1, &(struct envelope){ 0 });
+		client_begin(&client, &m);
+		hear("250 ok\r\n");
+		assert_int_equal(hear("250 ok\r\n"), CLIENT_WANTS_CONTENT);
+		buffer_clear(&client.out);
+		if (at_end) {
+			assert_int_equal(client_content(&client, SLICE(".23456789012")),
+					 CLIENT_WANTS_INPUT);
+			said(".23456789012");
+		}
+		client_abandon(&client, "gone");
+		assert_int_equal(client.results[0].verdict, DELIVERY_LATER);
+		assert_true(client.is_uncertain == (at_end == 1));
+		client_fini(&client);
+	}
+}
+
+static void lmtp_tells_of_each(void **state)
+{
+	begin("250 PIPELINING\r\n", true);
+	struct delivery_message m = message_for(two, 2, &(struct envelope){ 0 });
+	client_begin(&client, &m);
+	hear("250 ok\r\n");
+	hear("250 ok\r\n");
+	hear("250 ok\r\n");
+	assert_int_equal(hear("354 go\r\n"), CLIENT_WANTS_CONTENT);
+	client_content(&client, SLICE("0123456789\r\n"));
+	assert_int_equal(hear("250 kept\r\n"), CLIENT_WANTS_INPUT);
+	assert_int_equal(hear("552 full\r\n"), CLIENT_HAS_RESULT);
+	assert_int_equal(client.results[0].verdict, DELIVERY_TAKEN);
+	assert_int_equal(client.results[1].verdict, DELIVERY_REFUSED);
+	client_fini(&client);
+}
+
+static void starttls_where_it_is_offered(void **state)
+{
+	const struct client_options must = { .hostname = "me", .tls = CLIENT_TLS_MUST };
+	const struct client_options may = { .hostname = "me", .tls = CLIENT_TLS_MAY };
+	client_init(&client, &may, &log_);
+	hear("220 x\r\n");
+	hear("250-x\r\n250 STARTTLS\r\n");
+	assert_int_equal(hear("454 not now\r\n"), CLIENT_IS_READY);
+	client_fini(&client);
+	client_init(&client, &must, &log_);
+	hear("220 x\r\n");
+	assert_int_equal(hear("250 x\r\n"), CLIENT_IS_OVER);
+	client_fini(&client);
+	client_init(&client, &must, &log_);
+	hear("220 x\r\n");
+	hear("250-x\r\n250-CHUNKING\r\n250 STARTTLS\r\n");
+	assert_int_equal(hear("220 go\r\n"), CLIENT_WANTS_TLS);
+	buffer_clear(&client.out);
+	assert_int_equal(client_secured(&client), CLIENT_WANTS_INPUT);
+	said("EHLO me\r\n");
+	assert_int_equal(hear("250 x\r\n"), CLIENT_IS_READY);
+	assert_int_equal(client.features, 0); /* what was said before is forgotten */
+	client_fini(&client);
+}
+
+static void signs_in(void **state)
+{
+	const struct client_options options = {
+		.hostname = "me", .is_secure = true, .user = "user", .password = "pencil"
+	};
+	client_init(&client, &options, &log_);
+	hear("220 x\r\n");
+	buffer_clear(&client.out);
+	assert_int_equal(hear("250-x\r\n250 AUTH PLAIN LOGIN\r\n"), CLIENT_WANTS_INPUT);
+	said("AUTH PLAIN AHVzZXIAcGVuY2ls\r\n");
+	assert_int_equal(hear("235 in\r\n"), CLIENT_IS_READY);
+	client_fini(&client);
+	client_init(&client, &options, &log_);
+	hear("220 x\r\n");
+	buffer_clear(&client.out);
+	hear("250-x\r\n250 AUTH LOGIN\r\n");
+	said("AUTH LOGIN\r\n");
+	hear("334 VXNlcm5hbWU6\r\n");
+	said("dXNlcg==\r\n");
+	hear("334 UGFzc3dvcmQ6\r\n");
+	said("cGVuY2ls\r\n");
+	assert_int_equal(hear("535 5.7.8 no\r\n"), CLIENT_IS_OVER);
+	client_fini(&client);
+}
+
+/* The exchange of RFC 7677 section 3. */
+static void scram_as_in_the_rfc(void **state)
+{
+	struct buffer out = { 0 };
+	struct scram_client *scram =
+		scram_client_new(SLICE("user"), SLICE("pencil"), SLICE("rOprNGfwEbeRWgbNEkqO"));
+	scram_client_first(scram, &out);
+	assert_true(slice_eq(buffer_slice(&out), SLICE("n,,n=user,r=rOprNGfwEbeRWgbNEkqO")));
+	buffer_clear(&out);
+	assert_int_equal(
+		scram_client_answer(scram,
+				    SLICE("r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
+					  "s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"),
+				    &out),
+		ERR_OK);
+	assert_true(slice_eq(buffer_slice(&out),
+			     SLICE("c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
+				   "p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=")));
+	assert_int_equal(
+		scram_client_verify(scram, SLICE("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")),
+		ERR_OK);
+	assert_int_equal(
+		scram_client_verify(scram, SLICE("v=7rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")),
+		ERR_DENIED);
+	/* Somebody else's nonce, too much work. */
+	assert_int_equal(scram_client_answer(scram, SLICE("r=other,s=W22Z,i=4096"), &out),
+			 ERR_BAD_INPUT);
+	assert_int_equal(
+		scram_client_answer(scram, SLICE("r=rOprNGfwEbeRWgbNEkqOx,s=W22Z,i=9999999"), &out),
+		ERR_LIMIT);
+	scram_client_free(&scram);
+	buffer_free(&out);
+}
+
+/* ---- when and how fast ---- */
+
+static void waits_grow_and_end(void **state)
+{
+	unsigned retry[] = { 300, 900 };
+	const struct config config = { .retry_seconds = retry,
+				       .retry_count = 2,
+				       .expire_seconds = 10000,
+				       .warn_after_seconds = 4000 };
+	struct queue_entry entry = { .arrived_unix = 1000, .attempts_made = 1 };
+	const int64_t now = 1000000;
+	assert_int_equal(schedule_next_unix_ms(&config, &entry, now, 1000), now + 300 * 1000);
+	assert_int_equal(schedule_next_unix_ms(&config, &entry, now, 0), now + 270 * 1000);
+	assert_int_equal(schedule_next_unix_ms(&config, &entry, now, 2000), now + 330 * 1000);
+	entry.attempts_made = 99;
+	assert_int_equal(schedule_next_unix_ms(&config, &entry, now, 1000), now + 900 * 1000);
+	assert_int_equal(schedule_expires_unix(&config, &entry), 11000);
+	/* The last one is at the end. */
+	assert_int_equal(schedule_next_unix_ms(&config, &entry, 10900 * 1000, 1000), 11000 * 1000);
+	assert_int_equal(schedule_warns_unix(&config, &entry), 5000);
+	entry.envelope.hold_until_unix = 2000;
+	assert_int_equal(schedule_expires_unix(&config, &entry), 12000);
+	entry.envelope.deliver_by = DELIVER_BY_RETURN;
+	entry.envelope.deliver_by_unix = 3000;
+	assert_int_equal(schedule_expires_unix(&config, &entry), 3000);
+	entry.envelope.deliver_by = DELIVER_BY_NOTIFY;
+	assert_int_equal(schedule_expires_unix(&config, &entry), 12000);
+	assert_int_equal(schedule_warns_unix(&config, &entry), 3000);
+}
+
+static void paces_follow_success_and_trouble(void **state)
+{
+	struct hop_pace pace = { 0 };
+	assert_int_equal(hop_limit(&pace), HOP_LIMIT_FIRST);
+	for (int i = 0; i < 100; i++)
+		hop_note_success(&pace);
+	assert_int_equal(hop_limit(&pace), HOP_LIMIT_MAX);
+	hop_note_failure(&pace, 1000, 60000);
+	assert_int_equal(hop_limit(&pace), HOP_LIMIT_MAX / 2);
+	assert_false(hop_is_down(&pace, 1000));
+	hop_note_failure(&pace, 1000, 60000);
+	hop_note_failure(&pace, 1000, 60000);
+	assert_true(hop_is_down(&pace, 1000));
+	assert_int_equal(hop_limit(&pace), 1);
+	assert_false(hop_is_down(&pace, 61000));
+	hop_note_failure(&pace, 61000, 60000); /* the one that tried */
+	assert_true(hop_is_down(&pace, 61000));
+	hop_note_success(&pace);
+	assert_false(hop_is_down(&pace, 61000));
+	assert_int_equal(hop_limit(&pace), 2);
+}
+
+static void routes_come_before_the_smarthost(void **state)
+{
+	static char domain[] = "far.example", host[] = "192.0.2.1", smart[] = "smart.example";
+	struct config_route routes[] = { { domain, true, host, 24 } };
+	struct config config = { .routes = routes, .route_count = 1, .relay_port = 25 };
+	struct arena arena = { 0 };
+	struct route route;
+	route_find(&config, SLICE("far.example"), &arena, &route);
+	assert_true(route.kind == ROUTE_TO_HOST && route.is_lmtp && route.port == 24);
+	assert_true(slice_eq(route.key, SLICE("lmtp:192.0.2.1:24")));
+	route_find(&config, SLICE("other.example"), &arena, &route);
+	assert_true(route.kind == ROUTE_BY_DNS && route.port == 25);
+	assert_true(slice_eq(route.key, SLICE("other.example")));
+	config.smarthost = smart;
+	config.smarthost_port = 587;
+	route_find(&config, SLICE("other.example"), &arena, &route);
+	assert_true(route.kind == ROUTE_TO_SMARTHOST && route.port == 587);
+	arena_fini(&arena);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(replies_are_read),
+		cmocka_unit_test(pipelines_and_tells_each_recipient),
+		cmocka_unit_test(goes_step_by_step_and_resets),
+		cmocka_unit_test(an_empty_message_goes_to_nobody),
+		cmocka_unit_test(what_a_server_cannot_take_is_not_sent),
+		cmocka_unit_test(losing_the_connection_is_uncertain_only_at_the_end),
+		cmocka_unit_test(lmtp_tells_of_each),
+		cmocka_unit_test(starttls_where_it_is_offered),
+		cmocka_unit_test(signs_in),
+		cmocka_unit_test(scram_as_in_the_rfc),
+		cmocka_unit_test(waits_grow_and_end),
+		cmocka_unit_test(paces_follow_success_and_trouble),
+		cmocka_unit_test(routes_come_before_the_smarthost),
+	};
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	buffer_free(&envelope_);
+	return failed;
+}
