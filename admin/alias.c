@@ -78,7 +78,7 @@ static bool check_target(struct admin *admin, struct read *read, const char *tex
 	if (!admin_parse_address(admin, text, &address))
 		return false;
 	if (!domain_is_local(read, address.domain)) {
-		admin_fail("%s is not served here, and mail for elsewhere cannot be sent yet; "
+		admin_fail("%s is not served here, and mail is not forwarded to elsewhere yet; "
 			   "use an address of one of \"bode domain list\"",
 			   text);
 		return false;

@@ -66,7 +66,7 @@ static int report(enum err err, const char *text)
 				  text);
 	case ERR_REFUSED: return admin_fail("%s is a list that not everybody may post to", text);
 	case ERR_UNAVAILABLE:
-		return admin_fail("%s leads elsewhere, and mail for elsewhere cannot be sent yet",
+		return admin_fail("%s leads elsewhere, and mail is not forwarded to elsewhere yet",
 				  text);
 	case ERR_LIMIT: return admin_fail("the alias %s leads too deep or too far", text);
 	case ERR_QUOTA: return admin_fail("the mailbox of %s is full (quota)", text);

@@ -11,7 +11,8 @@ struct delivery {
 	struct loop *loop;
 	struct filing *filing;
 	struct slice reverse_path;
-	bool is_full; /* wait for room */
+	bool may_relay; /* a program of this machine sends it: it may go anywhere */
+	bool is_full;	/* wait for room */
 	bool is_filed;
 	enum err outcome;
 };
@@ -36,6 +37,7 @@ struct delivery *delivery_new(struct admin *admin, struct slice service, struct 
 
 	delivery->admin = admin;
 	delivery->reverse_path = reverse_path;
+	delivery->may_relay = slice_eq(service, SLICE("sendmail"));
 	store_start_writer(admin->store);
 	delivery->loop = loop_new(0);
 	delivery->filing =
@@ -49,6 +51,7 @@ enum err delivery_add(struct delivery *delivery, struct slice forward_path)
 	const struct sender sender = {
 		.config = delivery->admin->config,
 		.reverse_path = delivery->reverse_path,
+		.may_relay = delivery->may_relay,
 	};
 	const struct envelope_recipient recipient = { .forward_path = forward_path };
 	struct destinations found = { 0 };
@@ -58,7 +61,7 @@ enum err delivery_add(struct delivery *delivery, struct slice forward_path)
 
 	if (recipient_parse(forward_path, &delivery->admin->arena, &address))
 		err = recipient_resolve(read, &sender, &address, &delivery->admin->arena, &found);
-	if (err == ERR_OK && found.remote_count > 0)
+	if (err == ERR_OK && found.remote_count > 0 && !delivery->may_relay)
 		err = ERR_UNAVAILABLE;
 	if (err == ERR_OK)
 		err = filing_add_recipient(delivery->filing, read, &sender, &recipient);
@@ -97,6 +100,8 @@ enum err delivery_commit(struct delivery *delivery)
 		loop_run_once(delivery->loop, 1000);
 	for (size_t i = 0; delivery->outcome == ERR_OK && i < found->account_count; i++)
 		control_notify_account(delivery->admin->config->state_dir, found->account_ids[i]);
+	if (delivery->outcome == ERR_OK && found->remote_count > 0)
+		control_notify_queue(delivery->admin->config->state_dir);
 	return delivery->outcome;
 }
 

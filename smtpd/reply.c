@@ -78,7 +78,7 @@ static const struct reply replies[REPLY_COUNT] = {
 	[REPLY_RCPT_UNKNOWN] = { "550", "5.1.1", "No such mailbox here", COUNTS },
 	[REPLY_RCPT_RELAY_DENIED] = { "550", "5.7.1", "Relaying denied", COUNTS },
 	[REPLY_RCPT_NO_RELAY] = { "550", "5.1.2",
-				  "This server cannot send mail to other systems yet" },
+				  "This address leads elsewhere, where mail is not forwarded yet" },
 	[REPLY_RCPT_NOT_YOURS] = { "550", "5.7.1", "The sender address is not yours", COUNTS },
 	[REPLY_RCPT_POST_DENIED] = { "550", "5.7.2", "You may not post to this list", COUNTS },
 	[REPLY_FROM_NOT_YOURS] = { "550", "5.7.1", "The From address is not yours", COUNTS },
