@@ -8,6 +8,7 @@
 
 #include "storage/backup_priv.h"
 #include "storage/blob.h"
+#include "storage/blob_priv.h"
 #include "storage/compress_priv.h"
 
 enum { ITEM_HEADER_OCTETS = 8, PIECES_OF_CHUNK = 256, ITEM_MAX_OCTETS = 256 << 20 };
@@ -73,6 +74,7 @@ enum err backup_blob_copy(struct backup_out *out, struct read *read, struct row 
 	     more && pieces->key.len == 12 && get_be64(pieces->key.ptr) == blob_id;
 	     more = row_next(pieces)) {
 		uint32_t tag = get_be32(pieces->key.ptr + 8);
+		blob_read_ahead(read, pieces->value.ptr);
 		copy_item(&copy, tag, pieces->value);
 		if (check && tag % PIECES_OF_CHUNK == 0)
 			chunk_check(&copy);

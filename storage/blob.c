@@ -3,6 +3,8 @@
  * Runs in the back, and in the admin's process. */
 #include "storage/blob_priv.h"
 
+#include <sys/mman.h>
+
 #include "base/heap.h"
 #include "storage/compress_priv.h"
 #include "storage/garbage_priv.h"
@@ -43,6 +45,15 @@ enum err blob_digest(struct read *read, uint64_t blob_id, struct arena *arena,
 	return err;
 }
 
+void blob_read_ahead(struct read *read, const uint8_t *from)
+{
+	enum { READ_AHEAD_OCTETS = 256 * 1024, PAGE_OCTETS = 4096 };
+	if (read->ahead && from >= read->ahead && from < read->ahead + READ_AHEAD_OCTETS)
+		return;
+	read->ahead = from - (uintptr_t)from % PAGE_OCTETS;
+	madvise((void *)(uintptr_t)read->ahead, READ_AHEAD_OCTETS, MADV_WILLNEED);
+}
+
 struct slice chunk_collect(struct row *row, uint64_t blob_id, uint32_t chunk, bool *more)
 {
 	struct read *read = row->read;
@@ -50,6 +61,7 @@ struct slice chunk_collect(struct row *row, uint64_t blob_id, uint32_t chunk, bo
 	bool is_single = true;
 	uint32_t piece = 1;
 	struct key key;
+	blob_read_ahead(read, first.ptr);
 	while ((*more = row_next(row))) {
 		key_piece(&key, blob_id, chunk, piece);
 		if (!slice_eq(row->key, key_slice(&key)))

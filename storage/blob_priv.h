@@ -8,6 +8,10 @@ uint64_t blob_new_id(struct write *write);
 enum err blob_put_chunk(struct write *write, uint64_t blob_id, uint32_t chunk,
 			struct slice record) MUST_USE;
 enum err blob_put_digest(struct write *write, uint64_t blob_id, struct slice record) MUST_USE;
+/* The map is read page by page, since rows that are next to each other seldom lie so in the file;
+ * bodies do: they are written in the order in which they are read. Asks for what follows `from`,
+ * unless that was done just now: on a cold disk one such request replaces dozens. */
+void blob_read_ahead(struct read *read, const uint8_t *from);
 /* The record of one chunk, whose first piece is the row's; moves the row behind its last. A
  * chunk of one piece stays in the map, another in read->stored. */
 struct slice chunk_collect(struct row *row, uint64_t blob_id, uint32_t chunk, bool *more);

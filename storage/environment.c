@@ -18,20 +18,13 @@
 #include "storage/store_priv.h"
 
 static const char *const database_names[DB_COUNT] = {
-	[DB_DOMAIN] = "domain",
-	[DB_ACCOUNT] = "account",
-	[DB_ADDRESS] = "address",
-	[DB_MAILBOX_NAME] = "mailbox-name",
-	[DB_MAILBOX] = "mailbox",
-	[DB_BLOB] = "blob",
-	[DB_DIGEST] = "digest",
-	[DB_REFERENCE] = "reference",
-	[DB_GARBAGE] = "garbage",
-	[DB_PENDING] = "pending",
-	[DB_EXPUNGED] = "expunged",
-	[DB_QUEUE] = "queue",
-	[DB_JOURNAL] = "journal",
-	[DB_JOURNAL_INDEX] = "journal-index",
+	[DB_DOMAIN] = "domain",		[DB_ACCOUNT] = "account",
+	[DB_ADDRESS] = "address",	[DB_MAILBOX_NAME] = "mailbox-name",
+	[DB_MAILBOX] = "mailbox",	[DB_BLOB] = "blob",
+	[DB_DIGEST] = "digest",		[DB_REFERENCE] = "reference",
+	[DB_GARBAGE] = "garbage",	[DB_PENDING] = "pending",
+	[DB_EXPUNGED] = "expunged",	[DB_QUEUE] = "queue",
+	[DB_JOURNAL] = "journal",	[DB_JOURNAL_INDEX] = "journal-index",
 	[DB_SUBMISSION] = "submission",
 	[DB_ANNOTATION] = "annotation",
 };
@@ -334,7 +327,9 @@ static int environment_map(struct store *store, size_t map_octets)
 	if (code == 0)
 		code = mdb_env_set_mapsize(store->env, map_octets);
 	if (code == 0)
-		code = mdb_env_open(store->env, store->path, MDB_NOTLS, 0600);
+		/* What a mailbox is asked for is scattered in the file: the kernel's read-ahead would
+		 * bring in the whole of it. Bodies are asked for ahead of need (blob.c). */
+		code = mdb_env_open(store->env, store->path, MDB_NOTLS | MDB_NORDAHEAD, 0600);
 	return code == 0 ? mdb_reader_check(store->env, &dead) : code;
 }
 

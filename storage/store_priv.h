@@ -64,6 +64,7 @@ struct read {
 	struct read *next;	     /* in the pool */
 	ZSTD_DCtx *decompressor;     /* made when needed, kept with the pooled read */
 	struct buffer stored, plain; /* of a chunk; as the decompressor */
+	const uint8_t *ahead;	     /* from here on, READ_AHEAD_OCTETS were asked for */
 };
 
 /* A record that a batch has looked at; written back once, before the commit. */
