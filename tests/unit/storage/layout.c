@@ -157,7 +157,8 @@ static void orders_keys(void **state)
 	char name[MAILBOX_NAME_MAX_OCTETS + 1] = { 0 };
 	assert_true(key_mailbox_name(&keys[0], 1, slice_of(name, MAILBOX_NAME_MAX_OCTETS)));
 	assert_false(key_mailbox_name(&keys[0], 1, slice_of(name, sizeof(name))));
-	assert_false(key_address(&keys[0], slice_of(name, 65), SLICE("d")));
+	assert_true(key_address(&keys[0], slice_of(name, LOCAL_MAX_OCTETS), SLICE("d")));
+	assert_false(key_address(&keys[0], slice_of(name, LOCAL_MAX_OCTETS + 1), SLICE("d")));
 	assert_false(key_address(&keys[0], SLICE("l"), slice_of(name, 256)));
 }
 
