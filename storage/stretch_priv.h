@@ -12,7 +12,7 @@ struct stretch {
 	uint64_t leaves_least; /* and as many would do */
 	uint64_t pages;	       /* with those of large values */
 };
-/* The leaves from the row at or after `from` on, as many as one small transaction may put anew.
+/* In a plain read. The leaves from the row at or after `from` on, as many as one small transaction may put anew.
  * False: there are no more rows, or they cannot be read (read->failure). */
 bool stretch_look(struct read *read, enum database db, struct slice from, struct stretch *out);
 /* Whether putting it anew gains anything worth it. */
