@@ -85,9 +85,24 @@ static bool is_folding(uint8_t c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+/* Most fields: nothing but ASCII on one line. */
+static bool is_simple(struct slice text)
+{
+	uint8_t odd = 0;
+	for (size_t i = 0; i < text.len; i++) {
+		uint8_t c = text.ptr[i];
+		odd |= (uint8_t)((c == '\r') | (c == '\n') | (c == '\0') | (c >> 7));
+	}
+	return odd == 0;
+}
+
 /* Text as it stands: without folding, and so that no line end is left. */
 static void add_plain(struct slice text, struct buffer *utf8, struct buffer *scratch)
 {
+	if (is_simple(text)) {
+		buffer_add(utf8, text);
+		return;
+	}
 	scratch->len = 0;
 	for (size_t i = 0; i < text.len; i++) {
 		uint8_t c = text.ptr[i], next = i + 1 < text.len ? text.ptr[i + 1] : '\0';

@@ -4,6 +4,8 @@
 #include <assert.h>
 
 #include "base/attributes.h"
+#include "mail/html.h"
+#include "mail/subject.h"
 #include "mail/text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -67,6 +69,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text_decode_header(text, &utf8);
 	assert(text_is_utf8(buffer_slice(&utf8)));
 	text_fold(text, &folded);
+	assert(text_is_utf8(buffer_slice(&folded)));
+	buffer_clear(&folded);
+	text_casemap(text, &folded);
+	assert(text_is_utf8(buffer_slice(&folded)));
+	buffer_clear(&folded);
+	subject_base(text, &folded);
+	assert(text_is_utf8(buffer_slice(&folded)));
+	buffer_clear(&folded);
+	text_from_html(buffer_slice(&utf8), &folded);
 	assert(text_is_utf8(buffer_slice(&folded)));
 	try_names(text);
 	size_t piece_len = 1 + data[0] % 13;
