@@ -33,7 +33,8 @@ static void respond_quota(struct imap_session *s, struct read *read, const struc
 			     account->quota_octets / STORAGE_UNIT_OCTETS);
 	if (account->quota_messages > 0)
 		add_resource(out, "MESSAGE", account->used_messages, account->quota_messages);
-	add_resource(out, "MAILBOX", mailbox_names_count(read, account->account_id), MAILBOXES_MAX);
+	add_resource(out, "MAILBOX", mailbox_names_count(read, account->account_id),
+		     ACCOUNT_MAILBOXES_MAX);
 	buffer_add_cstr(out, ")\r\n");
 }
 

@@ -159,8 +159,10 @@ enum err name_put(struct write *write, struct account_slot *account, struct slic
 
 enum err names_may_add(const struct account_slot *account, size_t count)
 {
-	return count > MAILBOXES_MAX || account->row.mailboxes > MAILBOXES_MAX - count ? ERR_LIMIT
-										       : ERR_OK;
+	return count > ACCOUNT_MAILBOXES_MAX ||
+			       account->row.mailboxes > ACCOUNT_MAILBOXES_MAX - count
+		       ? ERR_LIMIT
+		       : ERR_OK;
 }
 
 /* ---- making ---- */

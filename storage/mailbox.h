@@ -8,7 +8,7 @@
 #include "storage/store.h"
 
 enum { MAILBOX_NAME_MAX_OCTETS = 400, MAILBOX_KEYWORDS_MAX = 64, KEYWORD_MAX_OCTETS = 64 };
-enum { MAILBOXES_MAX = 10000 }; /* of an account, names that are only subscribed included */
+enum { ACCOUNT_MAILBOXES_MAX = 10000 }; /* of an account, names that are only subscribed included */
 #define MAILBOX_SEPARATOR '/'
 
 enum special_use { /* RFC 6154 */
@@ -61,7 +61,7 @@ bool mailbox_next(struct read *read, uint32_t account_id, struct slice after,
 		  struct mailbox_row *row_out);
 bool mailbox_is_subscribed(struct read *read, uint32_t account_id, struct slice name);
 
-/* As MAILBOXES_MAX counts them. */
+/* As ACCOUNT_MAILBOXES_MAX counts them. */
 uint32_t mailbox_names_count(struct read *read, uint32_t account_id);
 
 /* ERR_EXISTS; ERR_LIMIT (too many, or too long); ERR_BAD_INPUT (empty level, bad name). Makes
