@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "mda/filing.h"
 #include "mda/submission.h"
+#include "smtpd/receipt_priv.h"
 #include "storage/back.h"
 #include "storage/journal.h"
 
@@ -37,6 +38,8 @@ struct transaction {
 	uint64_t received_octets;
 	struct journal_event origin;
 	struct filing *filing;
+	uint64_t message_id;	 /* once it is filed */
+	struct receipt *receipt; /* the sender is being told so */
 	uint64_t size_max_octets;
 	uint32_t uncredited_octets;
 	bool is_full; /* filing has asked to wait */
@@ -81,6 +84,7 @@ static void transaction_free(struct transaction *t)
 		t->smtpd->open_count--;
 	}
 	submission_free(&t->submission);
+	receipt_free(&t->receipt);
 	filing_free(&t->filing);
 	arena_fini(&t->arena);
 	free(t);
@@ -241,6 +245,14 @@ static bool on_recipient(struct smtpd_back *smtpd, uint32_t conversation, struct
 
 /* --- transactions --- */
 
+static void on_told(void *user)
+{
+	struct transaction *t = user;
+
+	send_filed(t->smtpd, t->conversation, ERR_OK, t->message_id);
+	transaction_free(t);
+}
+
 static void on_filed(void *user, enum err outcome, uint64_t blob_id)
 {
 	struct transaction *t = user;
@@ -257,6 +269,11 @@ static void on_filed(void *user, enum err outcome, uint64_t blob_id)
 		while (envelope_next_recipient(&recipients, &recipient))
 			log_info(&t->log, HEX("msg", blob_id), EVENT("filed"),
 				 TEXT("to", recipient.forward_path));
+		t->message_id = blob_id;
+		t->receipt = receipt_begin(t->smtpd->back, &t->envelope,
+					   filing_destinations(t->filing), blob_id, on_told, t);
+		if (t->receipt)
+			return;
 	} else {
 		note_not_filed(t, outcome);
 		log_info(&t->log, EVENT("not-filed"), WORD("why", err_word(outcome)),

@@ -92,7 +92,7 @@ static const struct extension extensions[SMTP_EXTENSION_COUNT] = {
 	[SMTP_BINARYMIME] = { KEYWORD("BINARYMIME"), everywhere, NULL },
 	[SMTP_ENHANCEDSTATUSCODES] = { KEYWORD("ENHANCEDSTATUSCODES"), everywhere, NULL },
 	[SMTP_SIZE] = { KEYWORD("SIZE"), everywhere, add_size },
-	[SMTP_DSN] = { KEYWORD("DSN"), with_the_queue, NULL },
+	[SMTP_DSN] = { KEYWORD("DSN"), everywhere, NULL },
 	[SMTP_FUTURERELEASE] = { KEYWORD("FUTURERELEASE"), with_the_queue_to_users,
 				 add_longest_hold },
 	[SMTP_DELIVERBY] = { KEYWORD("DELIVERBY"), with_the_queue_to_users, NULL },
