@@ -1,16 +1,19 @@
 """Mail that leaves: the queue, the sending client, what senders are told. The other side is a
 scripted server on loopback that misbehaves on request, or another Bode."""
 import email
-import re
-import smtplib
+import json
+import os
+import random
+import signal
 
 import pytest
 
-from remote import DROP, FEATURES, RESET, Remote
-from server import PASSWORD, Server, fetch_all, free_ports, wait_until
+from remote import DROP, RESET, Remote
+from server import PASSWORD, Server, fetch_all, wait_until
 
 MESSAGE = (b"From: alice@example.org\r\nTo: bob@far.example\r\nSubject: hello\r\n"
-           b"Message-ID: <1@example.org>\r\nDate: Fri, 21 Nov 1997 09:55:06 +0000\r\n\r\nThe first line.\r\n.dotted\r\n")
+           b"Message-ID: <1@example.org>\r\nDate: Fri, 21 Nov 1997 09:55:06 +0000\r\n\r\n"
+           b"The first line.\r\n.dotted\r\n")
 RELAY = "[relay]\nretry = 1 s\nloopback = yes\n"
 
 
@@ -61,7 +64,6 @@ def queue_is_empty(server):
 
 
 def queue(server):
-    import json
     return json.loads(server.bode("queue", "list", "--json"))
 
 
@@ -261,9 +263,6 @@ def test_two_bodes_mail_each_other(start, remote, tmp_path):
 def test_nothing_is_lost_when_processes_die(start, remote):
     """Front and back are killed while mail leaves: each message ends delivered, and at most those
     whose outcome nobody could write are there twice."""
-    import os
-    import random
-    import signal
     server = start(remote)
     dice = random.Random(6)
     sent = 0
@@ -282,3 +281,36 @@ def test_nothing_is_lost_when_processes_die(start, remote):
     assert twice <= 4 * 20, twice  # what was under way at four kills, at twenty at a time
     assert not reports(server)
     assert server.bode("verify")
+
+
+@pytest.mark.parametrize("way,service", [("starttls", "submission"), ("implicit", "submissions")])
+def test_a_smarthost_takes_all_mail(start, remote, tmp_path, way, service):
+    (tmp_path / "two").mkdir()
+    two = Server(tmp_path / "two", RELAY)
+    two.bode("domain", "add", "far.example")
+    two.add_user("bob@far.example")
+    two.add_user("alice@example.org")
+    two.start()
+    password = tmp_path / "password"
+    password.write_text(PASSWORD + "\n")
+    one = start(remote, f"smarthost = 127.0.0.1:{two.ports[service]}\nsmarthost_tls = {way}\n"
+                        f"smarthost_user = alice@example.org\nsmarthost_password_file = {password}\n"
+                        f"smarthost_ca = {two.certificate()}\n")
+    # far.example has a route of its own, which comes first; another domain goes by the smarthost.
+    two.bode("domain", "add", "other.example")
+    two.add_user("carol@other.example")
+    submit(one, ["carol@other.example"])
+    wait_until(lambda: fetch_all(two.imap("carol@other.example")), "the message")
+    assert not remote.messages and PASSWORD not in one.log()
+    two.stop()
+    two.check_log()
+
+
+def test_a_smarthost_with_a_certificate_of_nobody_gets_nothing(start, remote, tmp_path):
+    (tmp_path / "two").mkdir()
+    two = Server(tmp_path / "two", RELAY).start()
+    one = start(remote, f"smarthost = 127.0.0.1:{two.ports['submission']}\n")
+    submit(one, ["carol@other.example"])
+    entry = wait_until(lambda: [e for e in queue(one) if e["attempts"]], "an attempt")[0]
+    assert "certificate was refused" in entry["why"]
+    two.stop()
