@@ -134,7 +134,7 @@ const char *respond_refusal(enum err err)
 #define OF_MESSAGES                                                                            \
 	"UIDPLUS MOVE BINARY ESEARCH SEARCHRES CONDSTORE QRESYNC WITHIN SAVEDATE "             \
 	"SORT SORT=DISPLAY ESORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES PARTIAL I18NLEVEL=1 " \
-	"PREVIEW MULTISEARCH CONTEXT=SEARCH"
+	"PREVIEW MULTISEARCH CONTEXT=SEARCH FILTERS"
 
 const char *capability_text(enum capability_situation situation)
 {

@@ -1,7 +1,7 @@
 /* imapd/search.c - SEARCH, SORT, THREAD, their UID forms, and ESEARCH: how a search runs.
  *
  * RFC 9051 section 6.4.4, RFC 4731 (ESEARCH), RFC 5182 (SEARCHRES), RFC 5256 (SORT, THREAD), RFC
- * 5267 section 3 (ESORT), RFC 7377 (ESEARCH over several mailboxes, one after another). A client that has enabled IMAP4rev2 or names result options gets
+ * 5267 section 3 (ESORT), RFC 5466 (FILTERS), RFC 7377 (ESEARCH over several mailboxes, one after another). A client that has enabled IMAP4rev2 or names result options gets
  * ESEARCH, others the responses of RFC 3501 and 5256. Keys that need no more than the messages'
  * entries are tried on the loop, a millisecond at a time; the others on the worker pool, by two
  * workers, each with half of the messages, some ten milliseconds at a time: then the work comes
@@ -10,6 +10,7 @@
 
 #include "imapd/respond_priv.h"
 #include "imapd/search_context_priv.h"
+#include "imapd/search_filters_priv.h"
 
 enum { LANE_MESSAGES_MIN = 64 /* fewer are not worth a second worker */ };
 
@@ -259,11 +260,17 @@ static enum step search_refuse(struct imap_session *s, enum search_parsed why)
 	struct search *search = s->work;
 	if (why == SEARCH_MALFORMED)
 		return imap_bad(s, "Search keys are wanted");
+	if (why == SEARCH_FILTER_CHARSET)
+		return imap_bad(s, "[BADCHARSET (UTF-8 US-ASCII)] FILTER is in UTF-8");
 	/* NO after SAVE empties "$"; BAD leaves it (RFC 9051 section 6.4.4.1). */
 	if ((search->options.returns & RETURN_SAVE) && s->view)
 		ranges_clear(&s->view->saved_result);
 	if (why == SEARCH_NO_CHARSET)
 		return imap_no(s, "[BADCHARSET (UTF-8 US-ASCII)] that charset is not known here");
+	if (why == SEARCH_NO_FILTER)
+		return imap_no(s, arena_format(&s->command_arena,
+					       "[UNDEFINED-FILTER %.*s] No such search",
+					       SLICE_ARG(search->program.undefined_filter)));
 	return imap_no(s, "[LIMIT] too many search keys, or nested too deeply");
 }
 
@@ -327,8 +334,9 @@ static enum step search_begin(struct imap_session *s, struct cursor *args, enum 
 	if ((search->options.returns & RETURN_UPDATE) && search_context_exists(s->view, s->tag))
 		return imap_bad(s, "That tag is in use for updates");
 	search->program_text = cursor_rest(args);
+	struct account_filters own = account_filters_of(s);
 	enum search_parsed parsed =
-		take_search_program(args, form, &s->command_arena, &search->program);
+		take_search_program(args, form, &own.filters, &s->command_arena, &search->program);
 	if (parsed != SEARCH_PARSED)
 		return search_refuse(s, parsed);
 	if (search->program.has_modseq)
@@ -386,11 +394,12 @@ enum step imap_esearch(struct imap_session *s, struct cursor *args, bool uid)
 	    (!s->view || search_context_exists(s->view, s->tag)))
 		return imap_bad(s, "UPDATE is for the selected mailbox, with a tag of its own");
 	search->program_text = cursor_rest(args);
+	struct account_filters own = account_filters_of(s);
 	search->uses_esearch = true;
 	if (search->options.returns == 0)
 		search->options.returns = RETURN_ALL;
-	enum search_parsed parsed =
-		take_search_program(args, CHARSET_NAMED, &s->command_arena, &search->program);
+	enum search_parsed parsed = take_search_program(args, CHARSET_NAMED, &own.filters,
+							&s->command_arena, &search->program);
 	if (parsed != SEARCH_PARSED)
 		return search_refuse(s, parsed);
 	if (search->program.has_modseq)

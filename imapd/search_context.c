@@ -11,6 +11,7 @@
 
 #include "base/heap.h"
 #include "imapd/respond_priv.h"
+#include "imapd/search_filters_priv.h"
 #include "imapd/search_match_priv.h"
 #include "imapd/walk_priv.h"
 
@@ -88,8 +89,9 @@ bool search_context_add(struct imap_view *view, struct slice tag, bool uid, stru
 	context->uid = uid;
 	/* The command's own program ends with the command. */
 	struct cursor c = cursor_of(arena_copy(&context->arena, text));
-	if (take_search_program(&c, CHARSET_NAMED, &context->arena, &context->program) !=
-	    SEARCH_PARSED) {
+	struct account_filters own = account_filters_of(view->s);
+	if (take_search_program(&c, CHARSET_NAMED, &own.filters, &context->arena,
+				&context->program) != SEARCH_PARSED) {
 		context_free(context);
 		return false;
 	}

@@ -2,7 +2,7 @@
  *
  * The rules search-program and search-key of RFC 9051 section 9, with NEW, OLD and RECENT of
  * RFC 3501 section 6.4.4, MODSEQ of RFC 7162 section 3.1.5, OLDER and YOUNGER of RFC 5032,
- * SAVEDBEFORE and its like of RFC 8514, EMAILID and THREADID of RFC 8474. Strings come out as folded UTF-8. The children of an AND and of an
+ * SAVEDBEFORE and its like of RFC 8514, EMAILID and THREADID of RFC 8474, FILTER of RFC 5466. Strings come out as folded UTF-8. The children of an AND and of an
  * OR are sorted by what they cost, so that FLAGGED spares looking for TEXT. Runs in the back. */
 #include "imapd/search_keys_priv.h"
 
@@ -79,6 +79,8 @@ struct parsing {
 	struct arena *arena;
 	struct search_program *program;
 	struct slice charset; /* empty: none given */
+	struct search_filters *filters;
+	unsigned filter_depth;
 	unsigned depth, keys, strings;
 	enum search_parsed failure; /* why a take_ function said false */
 };
@@ -135,6 +137,13 @@ static void key_add_child(struct search_key *key, struct search_key *child)
 		key->cost = child->cost;
 }
 
+/* None, or one that is UTF-8 as it stands. */
+static bool text_charset_is_plain(struct slice charset)
+{
+	return charset.len == 0 || slice_eq_nocase(charset, SLICE("UTF-8")) ||
+	       slice_eq_nocase(charset, SLICE("US-ASCII"));
+}
+
 /* astring, in the charset of the program; folded. */
 static bool take_needle(struct cursor *c, struct parsing *p, struct slice *needle_out)
 {
@@ -145,9 +154,7 @@ static bool take_needle(struct cursor *c, struct parsing *p, struct slice *needl
 		return false;
 	if (++p->strings > SEARCH_STRINGS_MAX)
 		return fail(p, SEARCH_TOO_COMPLEX);
-	bool is_ours = p->charset.len == 0 || slice_eq_nocase(p->charset, SLICE("UTF-8")) ||
-		       slice_eq_nocase(p->charset, SLICE("US-ASCII"));
-	if (!is_ours) {
+	if (!text_charset_is_plain(p->charset)) {
 		text_decode_charset(p->charset, text, &utf8);
 		text = buffer_slice(&utf8);
 	}
@@ -338,6 +345,32 @@ static bool starts_nested_key(const struct cursor *c)
 	return next_is(c, '(') || take_keyword(&ahead, "NOT") || take_keyword(&ahead, "OR");
 }
 
+/* "FILTER" SP filter-name: the keys of the filter stand there (RFC 5466 section 3.1), and may name
+ * other filters themselves. */
+static bool take_filter(struct cursor *c, struct parsing *p, struct search_key **key_out)
+{
+	enum { FILTERS_WITHIN_MAX = 5 };
+	struct slice name, keys;
+	if (!take_space(c) || !take_atom(c, &name))
+		return false;
+	if (!text_charset_is_plain(p->charset))
+		return fail(p, SEARCH_FILTER_CHARSET);
+	char *lower = arena_string(p->arena, name);
+	for (size_t i = 0; i < name.len; i++)
+		lower[i] = (char)ascii_lower((uint8_t)lower[i]);
+	p->program->undefined_filter = name;
+	if (p->filter_depth == FILTERS_WITHIN_MAX || !p->filters ||
+	    !p->filters->get(p->filters, slice_of(lower, name.len), p->arena, &keys))
+		return fail(p, SEARCH_NO_FILTER);
+	struct cursor within = cursor_of(keys);
+	p->filter_depth++;
+	bool ok = take_search_keys(&within, p, key_out);
+	p->filter_depth--;
+	if (!ok || !at_end(&within))
+		return p->failure != SEARCH_MALFORMED ? false : fail(p, SEARCH_NO_FILTER);
+	return true;
+}
+
 static bool take_search_key(struct cursor *c, struct parsing *p, struct search_key **key_out)
 {
 	bool ok;
@@ -348,10 +381,11 @@ static bool take_search_key(struct cursor *c, struct parsing *p, struct search_k
 		*key_out = key_new(p, SEARCH_UIDS);
 		return take_sequence_set(c, p->arena, &(*key_out)->numbers.set);
 	}
-	if (!starts_nested_key(c))
+	bool is_filter = take_keyword(c, "FILTER");
+	if (!is_filter && !starts_nested_key(c))
 		return take_word_key(c, p, key_out);
 	p->depth++;
-	ok = take_nested_key(c, p, key_out);
+	ok = is_filter ? take_filter(c, p, key_out) : take_nested_key(c, p, key_out);
 	p->depth--;
 	return ok;
 }
@@ -371,9 +405,13 @@ static bool take_charset(struct cursor *c, enum charset_form form, struct parsin
 }
 
 enum search_parsed take_search_program(struct cursor *c, enum charset_form form,
-				       struct arena *arena, struct search_program *program_out)
+				       struct search_filters *filters, struct arena *arena,
+				       struct search_program *program_out)
 {
-	struct parsing p = { .arena = arena, .program = program_out, .failure = SEARCH_MALFORMED };
+	struct parsing p = { .arena = arena,
+			     .program = program_out,
+			     .filters = filters,
+			     .failure = SEARCH_MALFORMED };
 	struct cursor ahead = *c;
 
 	*program_out = (struct search_program){ 0 };

@@ -102,22 +102,32 @@ struct search_program {
 	struct search_key *texts[SEARCH_STRINGS_MAX];
 	size_t text_count;
 	struct search_key *numbers;
-	bool has_modseq; /* the result is to bear MODSEQ */
+	bool has_modseq;	       /* the result is to bear MODSEQ */
+	struct slice undefined_filter; /* after SEARCH_NO_FILTER */
 };
 
 enum search_parsed {
 	SEARCH_PARSED,
-	SEARCH_MALFORMED,   /* BAD */
-	SEARCH_NO_CHARSET,  /* NO [BADCHARSET] */
-	SEARCH_TOO_COMPLEX, /* NO [LIMIT] */
+	SEARCH_MALFORMED,      /* BAD */
+	SEARCH_NO_CHARSET,     /* NO [BADCHARSET] */
+	SEARCH_TOO_COMPLEX,    /* NO [LIMIT] */
+	SEARCH_NO_FILTER,      /* NO [UNDEFINED-FILTER name] */
+	SEARCH_FILTER_CHARSET, /* BAD [BADCHARSET]: a filter is in UTF-8 */
 };
 enum charset_form {
 	CHARSET_NAMED, /* SEARCH: ["CHARSET" SP charset SP] */
 	CHARSET_FIRST, /* SORT, THREAD: charset SP */
 };
+/* Where the named filters of the client are looked up (RFC 5466). */
+struct search_filters {
+	/* The filter's search keys, in `arena`; `name` in small letters. */
+	bool (*get)(struct search_filters *filters, struct slice name, struct arena *arena,
+		    struct slice *keys_out);
+};
 /* search-program: the charset, search-key *(SP search-key), to the end of the command. */
 enum search_parsed take_search_program(struct cursor *c, enum charset_form form,
-				       struct arena *arena, struct search_program *program_out);
+				       struct search_filters *filters, struct arena *arena,
+				       struct search_program *program_out);
 /* Binds the tree to the mailbox; `mailbox` gives its keywords. Sequence numbers beyond its end
  * match nothing. */
 void search_program_bind(struct search_program *program, const struct imap_view *view,

@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct arena arena = { 0 };
 	struct search_program program;
 
-	if (take_search_program(&c, CHARSET_NAMED, &arena, &program) == SEARCH_PARSED) {
+	if (take_search_program(&c, CHARSET_NAMED, NULL, &arena, &program) == SEARCH_PARSED) {
 		assert(at_end(&c));
 		match(&program, slice_sub(input, at + mark.len, size));
 		search_program_fini(&program);

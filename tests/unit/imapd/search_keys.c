@@ -39,7 +39,7 @@ static enum search_parsed parse(const char *text, struct arena *arena,
 				struct search_program *program)
 {
 	struct cursor c = cursor_of(slice_cstr(text));
-	return take_search_program(&c, CHARSET_NAMED, arena, program);
+	return take_search_program(&c, CHARSET_NAMED, NULL, arena, program);
 }
 
 static void check(const char *text, const char *want)

@@ -38,7 +38,8 @@ static bool matches_counting(const char *keys, const char *text, unsigned *reads
 	struct matcher matcher;
 	bool yes = false;
 
-	assert_int_equal(take_search_program(&c, CHARSET_NAMED, &m.arena, &program), SEARCH_PARSED);
+	assert_int_equal(take_search_program(&c, CHARSET_NAMED, NULL, &m.arena, &program),
+			 SEARCH_PARSED);
 	struct octets octets = { { octets_read, octets_digest }, &m, 0 };
 	entry.size_octets = m.octets.len;
 	matcher_init(&matcher, &program);
