@@ -369,9 +369,9 @@ void resolver_free(struct resolver **at)
 		return;
 	descriptor_free(&resolver->descriptor);
 	ub_ctx_delete(resolver->ctx); /* ends the thread */
-	while (resolver->newest) {
-		struct lookup *lookup = resolver->newest;
-		list_remove(lookup);
+	struct lookup *older;
+	for (struct lookup *lookup = resolver->newest; lookup; lookup = older) {
+		older = lookup->older;
 		assert(!lookup->question);
 		free(lookup);
 		resolver->references--;

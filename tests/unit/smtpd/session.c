@@ -168,6 +168,84 @@ static void errors_have_a_limit(void **state)
 	finish_limited();
 }
 
+/* ---- pace ---- */
+
+static void start_at(int64_t now_ms)
+{
+	clock_set_fake_unix_ms(now_ms);
+	start(SERVICE_SMTP, false);
+}
+
+static void finish_paced(void)
+{
+	finish();
+	clock_set_fake_unix_ms(-1);
+}
+
+/* The default: 50 octets a second on average over 5 minutes. */
+static void a_dribbled_message_is_cut_off(void **state)
+{
+	start_at(1000 * 1000);
+	begin_message();
+	say("Subject: a\r\n");
+	clock_set_fake_unix_ms(1000 * 1000 + 299 * 1000);
+	say("b\r\n");
+	assert_int_equal(last_step, STEP_INPUT);
+	clock_set_fake_unix_ms(1000 * 1000 + 301 * 1000);
+	say("c\r\n");
+	expect("421 4.4.2 mx.example.org Too slow, closing connection\r\n");
+	assert_int_equal(last_step, STEP_CLOSE);
+	assert_int_equal(fake.abandoned_count, 1);
+	finish_paced();
+}
+
+static void a_slow_line_is_fast_enough(void **state)
+{
+	char line[102];
+	start_at(1000 * 1000);
+	begin_message();
+	memset(line, 'a', 98);
+	memcpy(line + 98, "\r\n", 3);
+	for (unsigned second = 0; second < 2000; second++) {
+		clock_set_fake_unix_ms(1000 * 1000 + second * 1000);
+		say(line);
+		assert_int_equal(last_step, STEP_INPUT);
+		if (fake.unanswered_octets > 100 * 1000)
+			fake_credit((uint32_t)fake.unanswered_octets);
+	}
+	say(".\r\n");
+	fake_filed(ERR_OK);
+	expect_start("250 2.0.0 ");
+	finish_paced();
+}
+
+static void time_that_we_take_is_ours(void **state)
+{
+	start_at(1000 * 1000);
+	begin_message();
+	say("Subject: a\r\n.\r\n");
+	clock_set_fake_unix_ms(1000 * 1000 + 900 * 1000); /* the disk is slow */
+	fake_filed(ERR_OK);
+	expect_start("250 2.0.0 ");
+	say("NOOP\r\n");
+	expect("250 2.0.0 OK\r\n");
+	finish_paced();
+}
+
+static void a_dribbled_command_is_cut_off(void **state)
+{
+	start_at(1000 * 1000);
+	say("NO");
+	clock_set_fake_unix_ms(1000 * 1000 + 299 * 1000);
+	say("O");
+	expect("");
+	clock_set_fake_unix_ms(1000 * 1000 + 301 * 1000);
+	say("P");
+	expect("421 4.4.2 mx.example.org Too slow, closing connection\r\n");
+	assert_int_equal(last_step, STEP_CLOSE);
+	finish_paced();
+}
+
 static void an_accepted_message_makes_known(void **state)
 {
 	start_limited();
@@ -488,6 +566,10 @@ int main(void)
 		cmocka_unit_test(unknown_recipients_have_a_limit),
 		cmocka_unit_test(errors_have_a_limit),
 		cmocka_unit_test(an_accepted_message_makes_known),
+		cmocka_unit_test(a_dribbled_message_is_cut_off),
+		cmocka_unit_test(a_slow_line_is_fast_enough),
+		cmocka_unit_test(time_that_we_take_is_ours),
+		cmocka_unit_test(a_dribbled_command_is_cut_off),
 		cmocka_unit_test(journal_hears_of_refusals),
 		cmocka_unit_test(journal_hears_nothing_of_what_goes_well),
 	};
