@@ -150,11 +150,11 @@ static void *serve(void *unused)
 
 struct asking {
 	struct dns_question question;
+	size_t count;
 	unsigned answers;
 	enum dns_outcome outcome;
-	bool secure;
-	size_t count;
 	uint16_t preference;
+	bool secure;
 	char text[300], canonical[300];
 };
 
