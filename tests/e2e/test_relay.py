@@ -314,3 +314,24 @@ def test_a_smarthost_with_a_certificate_of_nobody_gets_nothing(start, remote, tm
     entry = wait_until(lambda: [e for e in queue(one) if e["attempts"]], "an attempt")[0]
     assert "certificate was refused" in entry["why"]
     two.stop()
+
+
+def test_success_is_told_where_it_is_asked_for(start, remote):
+    server = start(remote)
+    submit(server, options=["RET=HDRS", "ENVID=my+2Bid"], rcpt_options=["NOTIFY=SUCCESS,FAILURE"])
+    report = wait_until(lambda: reports(server), "the report")[0]
+    assert report["Subject"] == "Your message was passed on"
+    assert report.get_payload(1).get_payload(0)["Original-Envelope-Id"] == "my+id"
+    assert report.get_payload(1).get_payload(1)["Action"] == "relayed"
+    assert report.get_payload(2).get_content_type() == "text/rfc822-headers"
+
+
+def test_a_server_that_reports_itself_is_asked_to(start):
+    remote = Remote(features=("DSN", "PIPELINING"))
+    server = start(remote)
+    submit(server, options=["ENVID=my+2Bid"], rcpt_options=["NOTIFY=SUCCESS"])
+    wait_until(lambda: remote.messages and queue_is_empty(server), "the message")
+    assert "RCPT TO:<bob@far.example> NOTIFY=SUCCESS" in remote.commands
+    assert any(c.endswith(" ENVID=my+2Bid") for c in remote.commands)
+    assert not reports(server)
+    remote.stop()
