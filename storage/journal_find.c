@@ -108,18 +108,22 @@ void journal_find(struct read *read, const struct journal_term *terms, size_t co
 	struct search search = { read, terms, count, since_unix_ms, found, user, false };
 	struct segment segment;
 	struct row row;
-	bool has_any = segment_before(read, UINT64_MAX, &segment);
-	rows_search(&search, has_any ? segment.last + 1 : 0, journal_newest(read), NULL);
+	uint64_t behind = journal_newest(read) + 1; /* everything from here on has been searched */
 	row_open(&row, read, DB_JOURNAL_INDEX);
-	while (has_any && !search.is_over) {
+	while (!search.is_over && segment_before(read, behind, &segment)) {
 		bool wanted[SEGMENT_ROWS] = { false };
+		/* Rows behind it are the newest, or have lost their segment. */
+		if (segment.last + 1 < behind)
+			rows_search(&search, segment.last + 1, behind - 1, NULL);
 		if (segment.newest_unix_ms >= since_unix_ms) {
 			for (size_t i = 0; i < count; i++)
 				segment_look(&search, &segment, &terms[i], &row, wanted);
 			rows_search(&search, segment.first, segment.last, wanted);
 		}
-		has_any = segment_before(read, segment.first, &segment);
+		behind = segment.first;
 	}
+	if (!search.is_over && behind > 0)
+		rows_search(&search, 0, behind - 1, NULL);
 	row_close(&row);
 }
 

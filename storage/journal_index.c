@@ -98,12 +98,17 @@ bool segment_before(struct read *read, uint64_t before, struct segment *segment_
 	struct key key;
 	bool found = false;
 	row_open(&row, read, DB_JOURNAL_INDEX);
-	key_segment(&key, before, PART_HEADER, 0);
-	if (row_seek_before(&row, key_slice(&key)) && row.key.len == SEGMENT_KEY_OCTETS) {
-		/* Any of its rows leads to the first. */
-		key_segment(&key, get_be64(row.key.ptr), PART_HEADER, 0);
+	/* Any of its rows leads to the first. One whose first row is damaged is passed over. */
+	while (!found) {
+		key_segment(&key, before, PART_HEADER, 0);
+		if (!row_seek_before(&row, key_slice(&key)) || row.key.len != SEGMENT_KEY_OCTETS ||
+		    get_be64(row.key.ptr) >= before)
+			break;
+		before = get_be64(row.key.ptr);
+		key_segment(&key, before, PART_HEADER, 0);
 		found = row_seek(&row, key_slice(&key)) &&
-			segment_decode(row.key, row.value, segment_out);
+			segment_decode(row.key, row.value, segment_out) &&
+			segment_out->first == before;
 	}
 	row_close(&row);
 	return found;

@@ -45,6 +45,7 @@ static const struct {
 	[WRONG_QUEUE] = { "wrong-queue", NULL, "set right, or taken off the queue" },
 	[WRONG_SUBMISSION] = { "wrong-submission", NULL, "removed; it counts anew" },
 	[WRONG_ANNOTATION] = { "wrong-annotation", NULL, "removed" },
+	[WRONG_JOURNAL] = { "wrong-journal", NULL, "removed; the rest of the journal stays" },
 	[LOST_BODY] = { "lost-body", NULL, "put aside in lost+found; a backup may have it" },
 	[DAMAGED_BODY] = { "damaged-body", NULL,
 			   "what can be read was put aside in lost+found; a backup may have it" },
@@ -322,7 +323,9 @@ static const struct {
 	[VERIFY_MAILBOXES] = { verify_mailboxes, { DB_MAILBOX } },
 	[VERIFY_REFERENCES] = { verify_references,
 				{ DB_MAILBOX, DB_EXPUNGED, DB_QUEUE, DB_DIGEST } },
-	[VERIFY_ACCOUNTS] = { verify_accounts, { DB_ACCOUNT, DB_SUBMISSION, DB_ANNOTATION } },
+	[VERIFY_ACCOUNTS] = { verify_accounts,
+			      { DB_ACCOUNT, DB_SUBMISSION, DB_ANNOTATION, DB_JOURNAL,
+				DB_JOURNAL_INDEX } },
 };
 
 static uint64_t phase_total(struct verify *v, enum verify_phase phase)

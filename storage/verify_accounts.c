@@ -75,4 +75,5 @@ void verify_accounts(struct verify *v)
 	verify_walk_end(&walk);
 	verify_submission(v);
 	verify_annotations(v);
+	verify_journal(v);
 }

@@ -8,6 +8,7 @@
 #include "base/heap.h"
 #include "storage/annotation_priv.h"
 #include "storage/compress_priv.h"
+#include "storage/journal_index_priv.h"
 #include "storage/message_priv.h"
 #include "storage/queue_priv.h"
 #include "storage/submission_priv.h"
@@ -396,6 +397,32 @@ static void visit_expunged(struct walk *walk, struct slice key, struct slice val
 		WRONG(walk, "a row of what was expunged is damaged");
 }
 
+/* What says that a message was filed came with it, so its number is below the next. */
+static void visit_journal(struct walk *walk, struct slice key, struct slice value)
+{
+	struct slice rest = value;
+	struct journal_event event;
+	int64_t unix_ms;
+	bool is_good = key.len == 8 && journal_row_begin(&rest, &unix_ms) && rest.len > 0;
+	while (is_good && rest.len > 0) {
+		is_good = journal_row_next(&rest, &event);
+		if (is_good && event.blob_id >= walk->head.next_blob_id)
+			WRONG(walk, "the journal tells of message %llu, which is none",
+			      NUMBER(event.blob_id));
+	}
+	if (!is_good)
+		WRONG(walk, "a row of the journal is damaged");
+}
+
+static void visit_journal_index(struct walk *walk, struct slice key, struct slice value)
+{
+	struct segment segment;
+	if (key.len != SEGMENT_KEY_OCTETS || key.ptr[8] > PART_IPV6 ||
+	    (key.ptr[8] == PART_HEADER &&
+	     (!segment_decode(key, value, &segment) || segment.last > journal_newest(walk->read))))
+		WRONG(walk, "a row of the journal's index is damaged");
+}
+
 static void visit_queue(struct walk *walk, struct slice key, struct slice value)
 {
 	struct queue_entry entry;
@@ -532,6 +559,8 @@ void store_walk(struct store *store, struct buffer *problems, struct walk_totals
 		each_row(&walk, DB_GARBAGE, visit_garbage);
 		each_row(&walk, DB_PENDING, visit_pending);
 		each_row(&walk, DB_EXPUNGED, visit_expunged);
+		each_row(&walk, DB_JOURNAL, visit_journal);
+		each_row(&walk, DB_JOURNAL_INDEX, visit_journal_index);
 		each_row(&walk, DB_QUEUE, visit_queue);
 		each_row(&walk, DB_SUBMISSION, visit_submission);
 		each_row(&walk, DB_ANNOTATION, visit_annotation);

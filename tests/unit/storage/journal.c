@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "storage/journal_gather_priv.h"
 #include "storage/journal_index_priv.h"
+#include "storage/verify.h"
 
 /* ---- what is there ---- */
 
@@ -410,6 +411,64 @@ static void finds_with_and_without_an_index(void **state)
 	bed_end(&bed);
 }
 
+/* A segment that was damaged, and removed by a repair, costs time only. */
+static enum err lose_segment_run(struct write *write, void *arg)
+{
+	struct key key;
+	struct row row;
+	enum err err = ERR_OK;
+	struct segment *segment = arg;
+	row_open(&row, write_read(write), DB_JOURNAL_INDEX);
+	key_segment(&key, segment->first, PART_HEADER, 0);
+	assert_true(row_seek(&row, key_slice(&key)));
+	uint8_t junk[17] = { 0xff };
+	err = row_replace(&row, slice_of(junk, sizeof(junk)));
+	row_close(&row);
+	return err;
+}
+
+static void on_problem(void *user, const struct verify_problem *problem)
+{
+	assert_int_equal(problem->kind, WRONG_JOURNAL);
+	++*(unsigned *)user;
+}
+static void on_phase(void *user, enum verify_phase phase, uint64_t total)
+{
+}
+static void on_progress(void *user, uint64_t done)
+{
+}
+static void on_changed(void *user, uint32_t account_id)
+{
+}
+
+static void finds_what_has_lost_its_index(void **state)
+{
+	struct bed bed;
+	struct segment last, middle;
+	unsigned problems = 0;
+	struct verify_counts counts;
+	struct verify_watcher watcher = { on_phase, on_progress, on_problem, on_changed,
+					  &problems };
+	bed_with_journal(&bed, STORE_CREATE);
+	fill(&bed, MESSAGES);
+	step_until_done(&bed);
+	struct read *read = read_begin(bed.store);
+	assert_true(segment_before(read, UINT64_MAX, &last));
+	assert_true(segment_before(read, last.first, &middle));
+	read_end(&read);
+	assert_int_equal(bed_write(&bed, lose_segment_run, &middle), ERR_OK);
+	check_answers(&bed);
+	assert_int_equal(verify_run(bed.store, false, &watcher, &counts), ERR_OK);
+	assert_true(problems > 0);
+	assert_int_equal(verify_run(bed.store, true, &watcher, &counts), ERR_OK);
+	problems = 0;
+	assert_int_equal(verify_run(bed.store, false, &watcher, &counts), ERR_OK);
+	assert_int_equal(problems, 0);
+	check_answers(&bed);
+	bed_end(&bed);
+}
+
 static size_t count_rows(struct bed *bed, enum database db)
 {
 	uint64_t rows, octets;
@@ -502,6 +561,7 @@ int main(void)
 		cmocka_unit_test(loses_no_count_at_the_end),
 		cmocka_unit_test(believes_no_front),
 		cmocka_unit_test(finds_with_and_without_an_index),
+		cmocka_unit_test(finds_what_has_lost_its_index),
 		cmocka_unit_test(lets_go_of_what_is_old),
 		cmocka_unit_test(is_bounded_by_its_size),
 		cmocka_unit_test(goes_when_it_is_switched_off),

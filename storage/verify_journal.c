@@ -1,0 +1,83 @@
+/* storage/verify_journal.c - the journal: rows whose events can be read, and an index in order. What
+ * is wrong in the index costs its segment: the rows are read then, as those without one are. Runs in
+ * the admin's process. */
+#include "storage/journal_index_priv.h"
+#include "storage/verify_priv.h"
+
+static bool row_is_good(const struct row *row)
+{
+	struct slice rest = row->value;
+	struct journal_event event;
+	int64_t unix_ms;
+	if (row->key.len != 8 || !journal_row_begin(&rest, &unix_ms))
+		return false;
+	while (rest.len > 0)
+		if (!journal_row_next(&rest, &event))
+			return false;
+	return true;
+}
+
+static bool index_row_is_good(const struct row *row)
+{
+	struct segment segment;
+	uint32_t last = 0;
+	if (row->key.len != SEGMENT_KEY_OCTETS)
+		return false;
+	if (row->key.ptr[8] == PART_HEADER)
+		return segment_decode(row->key, row->value, &segment);
+	if (row->key.ptr[8] > PART_IPV6 || row->value.len < 1 + MARK_OCTETS ||
+	    row->value.ptr[0] != RECORD_VERSION || (row->value.len - 1) % MARK_OCTETS != 0 ||
+	    !slice_eq(slice_sub(row->value, 1, 4), slice_sub(row->key, 9, 4)))
+		return false;
+	for (size_t at = 1; at < row->value.len; at += MARK_OCTETS) {
+		uint32_t mark = get_be32(row->value.ptr + at);
+		if (mark < last || get_be16(row->value.ptr + at + 4) >= SEGMENT_ROWS)
+			return false;
+		last = mark;
+	}
+	return true;
+}
+
+/* All rows of the segment that the key belongs to. */
+static enum err fix_segment(struct write *write, struct fix *fix)
+{
+	struct row row;
+	enum err err = ERR_OK;
+	struct slice first = slice_sub(fix->key, 0, 8);
+	row_open(&row, write_read(write), DB_JOURNAL_INDEX);
+	bool more = row_seek(&row, first);
+	while (err == ERR_OK && more && slice_eq(slice_sub(row.key, 0, first.len), first)) {
+		err = row_delete(&row);
+		more = row_next(&row);
+	}
+	row_close(&row);
+	return err;
+}
+
+static void check(struct verify *v, enum database db, bool (*is_good)(const struct row *row),
+		  enum err (*run)(struct write *write, struct fix *fix), const char *what)
+{
+	struct verify_walk walk;
+	verify_walk_begin(&walk, v, db);
+	while (verify_walk_next(&walk, 4 * VERIFY_ROW_COST)) {
+		verify_advance(v, 1);
+		if (is_good(&walk.row))
+			continue;
+		struct verify_place place = { 0 };
+		struct fix fix = { .run = run, .db = db };
+		fix.key = arena_copy(&v->arena, walk.row.key);
+		fix.value = arena_copy(&v->arena, walk.row.value);
+		verify_walk_pause(&walk);
+		verify_tell(v, WRONG_JOURNAL, &place, &fix, "%s", what);
+		arena_reset(&v->arena);
+	}
+	verify_walk_end(&walk);
+	verify_pause(v);
+}
+
+void verify_journal(struct verify *v)
+{
+	check(v, DB_JOURNAL, row_is_good, fix_delete_row, "a row of the journal cannot be read");
+	check(v, DB_JOURNAL_INDEX, index_row_is_good, fix_segment,
+	      "the index of a part of the journal is damaged");
+}
