@@ -10,6 +10,7 @@ const char *err_word(enum err err)
 	case ERR_BAD_INPUT: return "bad-input";
 	case ERR_DENIED: return "denied";
 	case ERR_REFUSED: return "refused";
+	case ERR_LOOP: return "loop";
 	case ERR_RATE: return "rate";
 	case ERR_BUSY: return "busy";
 	case ERR_LIMIT: return "limit";

@@ -14,6 +14,7 @@ enum err {
 	ERR_BAD_INPUT,	 /* what was asked for breaks a grammar or a rule */
 	ERR_DENIED,	 /* wrong password, no right to do that */
 	ERR_REFUSED,	 /* who is asked for does not want it: a list, from who may not post */
+	ERR_LOOP,	 /* the message has been here before */
 	ERR_RATE,	 /* the account's for today: tomorrow it may work */
 	ERR_BUSY,	 /* somebody else holds it; later it may work */
 	ERR_LIMIT,	 /* a limit of the configuration or the protocol */

@@ -113,6 +113,7 @@ const char *respond_refusal(enum err err)
 	case ERR_UNAVAILABLE:
 	case ERR_REFUSED:
 	case ERR_RATE:
+	case ERR_LOOP:
 	case ERR_CANCELLED:
 	case ERR_FULL:
 	case ERR_DISK:

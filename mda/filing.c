@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/heap.h"
 #include "base/log.h"
+#include "mda/delivered_to.h"
 #include "storage/message.h"
 #include "storage/queue.h"
 
@@ -38,6 +39,8 @@ struct filing {
 	uint32_t *uids;					   /* in them, from the job on */
 	bool *is_noted;					   /* of each recipient: by the job */
 	struct intake *intake;
+	struct delivered_to trail; /* of a message that leaves by an alias */
+	bool has_trail;		   /* it was noted */
 	int64_t arrived_unix;
 	uint64_t blob_id;
 
@@ -141,10 +144,28 @@ const struct destinations *filing_destinations(const struct filing *filing)
 	return &filing->destinations;
 }
 
+/* The trail goes behind the first line, which is ours: Return-Path. */
+static bool feed_with_trail(struct filing *filing, struct slice octets)
+{
+	size_t end = slice_find_byte(octets, 0, '\n');
+
+	if (end == octets.len)
+		return intake_feed(filing->intake, octets);
+	struct slice line = delivered_to_line(&filing->destinations, &filing->arena);
+	filing->has_trail = true;
+	intake_feed(filing->intake, slice_sub(octets, 0, end + 1));
+	if (line.len > 0)
+		intake_feed(filing->intake, line);
+	return intake_feed(filing->intake, slice_sub(octets, end + 1, octets.len));
+}
+
 bool filing_feed(struct filing *filing, struct slice octets)
 {
 	assert(!filing->is_committing);
-	if (intake_feed(filing->intake, octets))
+	if (filing->destinations.remote_count > 0)
+		delivered_to_feed(&filing->trail, octets, &filing->destinations);
+	if (filing->has_trail ? intake_feed(filing->intake, octets)
+			      : feed_with_trail(filing, octets))
 		return true;
 	filing->is_refused = true;
 	return false;
@@ -367,7 +388,7 @@ static enum err find_inboxes(struct filing *filing)
 
 static void submit(struct filing *filing)
 {
-	enum err err = find_inboxes(filing);
+	enum err err = filing->trail.is_loop ? ERR_LOOP : find_inboxes(filing);
 
 	if (err == ERR_OK)
 		err = intake_finish(filing->intake);

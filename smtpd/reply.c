@@ -185,6 +185,7 @@ enum smtp_reply_name smtp_reply_of_filing(enum err outcome)
 	case ERR_OK: return REPLY_OK;
 	case ERR_LIMIT: return REPLY_TOO_LARGE;
 	case ERR_QUOTA: return REPLY_OVER_QUOTA;
+	case ERR_LOOP: return REPLY_TOO_MANY_HOPS;
 	case ERR_RATE: return REPLY_DAILY_LIMIT;
 	case ERR_BAD_INPUT: return REPLY_FROM_NOT_YOURS;
 	case ERR_DENIED: return REPLY_TOKEN_GONE;

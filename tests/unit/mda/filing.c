@@ -269,6 +269,59 @@ static void queues_for_those_elsewhere(void **state)
 	}
 }
 
+static enum err add_out(struct write *write, void *arg)
+{
+	struct slice target = SLICE("x@elsewhere.example");
+	return alias_set(write, SLICE("out"), SLICE("example.org"), &target, 1);
+}
+
+static struct filing *new_filing_out(void)
+{
+	static const char *const out[] = { "Out" };
+	assert_int_equal(bed_write(&bed, add_out, NULL), ERR_OK);
+	return new_filing(out, 1);
+}
+
+/* What leaves by an alias is marked; what comes back marked does not leave again. */
+static void loops_through_other_servers_are_cut(void **state)
+{
+	static const char *const texts[] = {
+		"Return-Path: <>\r\nReceived: x\r\nX: y\r\nDelivered-To: out2@example.org\r\n\r\n"
+		"Delivered-To: out@example.org\r\n",
+		"Return-Path: <>\r\nReceived: x\r\ndelivered-TO:  OUT@Example.org "
+		"\r\n\r\nhello\r\n",
+	};
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		for (size_t step = 1; step < 200; step += 66) {
+			struct buffer out = { 0 };
+			begin();
+			struct filing *filing = new_filing_out();
+			struct slice rest = slice_cstr(texts[i]);
+			for (; rest.len > 0; rest = slice_sub(rest, step, rest.len))
+				feed(filing, slice_sub(rest, 0, step));
+			filing_commit(filing);
+			wait_filed();
+			filing_free(&filing);
+			assert_int_equal(filed_outcome, i == 0 ? ERR_OK : ERR_LOOP);
+			struct read *read = read_begin(bed.store);
+			assert_int_equal(queue_count(read), i == 0 ? 1 : 0);
+			if (i == 0) {
+				static const char top[] =
+					"Return-Path: <>\r\nDelivered-To: Out@Example.ORG\r\n"
+					"Received: x\r\n";
+				assert_int_equal(
+					blob_read(read, filed_blob_id, 0, UINT64_MAX, &out),
+					ERR_OK);
+				assert_true(
+					slice_starts_nocase(buffer_slice(&out), slice_cstr(top)));
+			}
+			read_end(&read);
+			buffer_free(&out);
+			end();
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -279,6 +332,7 @@ int main(void)
 		cmocka_unit_test(quota_of_one_refuses_for_all),
 		cmocka_unit_test(an_account_that_goes_refuses_for_all),
 		cmocka_unit_test(freed_at_any_time),
+		cmocka_unit_test(loops_through_other_servers_are_cut),
 	};
 	log_set_level(LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
