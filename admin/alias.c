@@ -67,21 +67,22 @@ static struct slice alias_text(const struct address *address, struct arena *aren
 	return slice_cstr(arena_format(arena, "@%.*s", SLICE_ARG(address->domain)));
 }
 
-/* A target is an address of ours that is there: a typing error shows at once, not when mail
- * comes. */
+/* An address of ours must be there: a typing error shows at once, not when mail comes. One
+ * elsewhere keeps the case of its local part, which is the other host's affair. */
 static bool check_target(struct admin *admin, struct read *read, const char *text,
 			 struct slice *target_out)
 {
 	const struct sender anybody = { .config = admin->config };
 	struct destinations found = { 0 };
-	struct address address;
+	struct address address, written;
 	if (!admin_parse_address(admin, text, &address))
 		return false;
 	if (!domain_is_local(read, address.domain)) {
-		admin_fail("%s is not served here, and mail is not forwarded to elsewhere yet; "
-			   "use an address of one of \"bode domain list\"",
-			   text);
-		return false;
+		if (!address_parse(slice_cstr(text), &admin->arena, &written))
+			return false;
+		address.local = written.local;
+		*target_out = address_format(&address, &admin->arena);
+		return true;
 	}
 	enum err err = recipient_resolve(read, &anybody, &address, &admin->arena, &found);
 	if (err == ERR_NOT_FOUND) {

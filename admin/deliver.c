@@ -65,9 +65,6 @@ static int report(enum err err, const char *text)
 		return admin_fail("%s is not served here; \"bode domain list\" shows the domains",
 				  text);
 	case ERR_REFUSED: return admin_fail("%s is a list that not everybody may post to", text);
-	case ERR_UNAVAILABLE:
-		return admin_fail("%s leads elsewhere, and mail is not forwarded to elsewhere yet",
-				  text);
 	case ERR_LIMIT: return admin_fail("the alias %s leads too deep or too far", text);
 	case ERR_QUOTA: return admin_fail("the mailbox of %s is full (quota)", text);
 	default: return admin_fail_store(err, "the message was not filed");

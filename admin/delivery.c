@@ -54,17 +54,8 @@ enum err delivery_add(struct delivery *delivery, struct slice forward_path)
 		.may_relay = delivery->may_relay,
 	};
 	const struct envelope_recipient recipient = { .forward_path = forward_path };
-	struct destinations found = { 0 };
-	struct address address;
 	struct read *read = read_begin(delivery->admin->store);
-	enum err err = ERR_NOT_FOUND;
-
-	if (recipient_parse(forward_path, &delivery->admin->arena, &address))
-		err = recipient_resolve(read, &sender, &address, &delivery->admin->arena, &found);
-	if (err == ERR_OK && found.remote_count > 0 && !delivery->may_relay)
-		err = ERR_UNAVAILABLE;
-	if (err == ERR_OK)
-		err = filing_add_recipient(delivery->filing, read, &sender, &recipient);
+	enum err err = filing_add_recipient(delivery->filing, read, &sender, &recipient);
 	read_end(&read);
 	return err;
 }

@@ -9,7 +9,7 @@ struct delivery;
 
 /* Starts the store's writer. `service` is the journal's word for where the message came from. */
 struct delivery *delivery_new(struct admin *admin, struct slice service, struct slice reverse_path);
-/* Errors as filing_add_recipient(); ERR_UNAVAILABLE: it leads elsewhere, which cannot be yet. */
+/* Errors as filing_add_recipient(). */
 enum err delivery_add(struct delivery *delivery, struct slice forward_path) MUST_USE;
 /* Return-Path and Received (RFC 5321 section 4.4); before the message. */
 void delivery_feed_trace(struct delivery *delivery, struct slice forward_path);

@@ -34,9 +34,7 @@ static bool add(struct delivery *delivery, struct outgoing_recipient *recipient)
 		sendmail_refused(recipient, EX_NOPERM, "not everybody may post to this list");
 		break;
 	case ERR_DENIED:
-	case ERR_UNAVAILABLE:
-		sendmail_refused(recipient, EX_UNAVAILABLE,
-				 "mail for elsewhere cannot be sent yet");
+		sendmail_refused(recipient, EX_DATAERR, "this is no address that mail can go to");
 		break;
 	default: sendmail_refused(recipient, EX_TEMPFAIL, "%s", err_word(err)); break;
 	}

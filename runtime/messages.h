@@ -95,10 +95,9 @@ void recipient_encode(const struct recipient_message *m, struct buffer *out);
 bool recipient_decode(struct slice payload, struct recipient_message *m_out);
 
 enum recipient_verdict {
-	RECIPIENT_OK,		/* 250 2.1.5 */
-	RECIPIENT_UNKNOWN,	/* 550 5.1.1 no such mailbox here */
-	RECIPIENT_RELAY_DENIED, /* 550 5.7.1 not local, and nobody is signed in */
-	RECIPIENT_NO_RELAY, /* 550 5.1.2 leads elsewhere; mail of strangers is not forwarded yet */
+	RECIPIENT_OK,		 /* 250 2.1.5 */
+	RECIPIENT_UNKNOWN,	 /* 550 5.1.1 no such mailbox here */
+	RECIPIENT_RELAY_DENIED,	 /* 550 5.7.1 not local, and nobody is signed in */
 	RECIPIENT_SENDER_DENIED, /* 550 5.7.1 signed in, but reverse_path is somebody else's here */
 	RECIPIENT_POST_DENIED,	 /* 550 5.7.2 a list, to which this sender may not post */
 	RECIPIENT_DAILY_LIMIT,	 /* 451 4.7.1 signed in, and no more today */

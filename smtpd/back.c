@@ -216,8 +216,6 @@ static enum recipient_verdict judge(struct smtpd_back *smtpd, struct read *read,
 	}
 	switch (recipient_resolve(read, &sender, &address, arena, &found)) {
 	case ERR_OK:
-		if (found.remote_count > 0 && !sender.may_relay)
-			return RECIPIENT_NO_RELAY;
 		return has_full_mailbox(read, &found, arena) ? RECIPIENT_OVER_QUOTA : RECIPIENT_OK;
 	case ERR_NOT_FOUND: return RECIPIENT_UNKNOWN;
 	case ERR_DENIED: return RECIPIENT_RELAY_DENIED;
@@ -321,11 +319,9 @@ static enum err check_envelope(struct transaction *t, const struct token *token)
 	struct envelope_recipient recipient;
 	while (err == ERR_OK && envelope_next_recipient(&recipients, &recipient)) {
 		err = filing_add_recipient(t->filing, read, &sender, &recipient);
-		/* It was there when RCPT asked, so it went away since, domain and all, or leads
-		 * elsewhere now: the client may try again, and RCPT will say what is. */
-		if (err == ERR_DENIED || err == ERR_REFUSED ||
-		    (err == ERR_OK && !sender.may_relay &&
-		     filing_destinations(t->filing)->remote_count > 0))
+		/* It was there when RCPT asked, so it went away since, domain and all: the client
+		 * may try again, and RCPT will say what is. */
+		if (err == ERR_DENIED || err == ERR_REFUSED)
 			err = ERR_NOT_FOUND;
 	}
 	read_end(&read);

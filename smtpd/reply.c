@@ -77,8 +77,6 @@ static const struct reply replies[REPLY_COUNT] = {
 				   COUNTS },
 	[REPLY_RCPT_UNKNOWN] = { "550", "5.1.1", "No such mailbox here", COUNTS },
 	[REPLY_RCPT_RELAY_DENIED] = { "550", "5.7.1", "Relaying denied", COUNTS },
-	[REPLY_RCPT_NO_RELAY] = { "550", "5.1.2",
-				  "This address leads elsewhere, where mail is not forwarded yet" },
 	[REPLY_RCPT_NOT_YOURS] = { "550", "5.7.1", "The sender address is not yours", COUNTS },
 	[REPLY_RCPT_POST_DENIED] = { "550", "5.7.2", "You may not post to this list", COUNTS },
 	[REPLY_FROM_NOT_YOURS] = { "550", "5.7.1", "The From address is not yours", COUNTS },
@@ -210,7 +208,6 @@ enum smtp_reply_name smtp_reply_of_verdict(enum recipient_verdict verdict)
 	case RECIPIENT_OK: return REPLY_RCPT_OK;
 	case RECIPIENT_UNKNOWN: return REPLY_RCPT_UNKNOWN;
 	case RECIPIENT_RELAY_DENIED: return REPLY_RCPT_RELAY_DENIED;
-	case RECIPIENT_NO_RELAY: return REPLY_RCPT_NO_RELAY;
 	case RECIPIENT_SENDER_DENIED: return REPLY_RCPT_NOT_YOURS;
 	case RECIPIENT_POST_DENIED: return REPLY_RCPT_POST_DENIED;
 	case RECIPIENT_DAILY_LIMIT: return REPLY_DAILY_LIMIT;

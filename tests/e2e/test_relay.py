@@ -77,6 +77,22 @@ def test_a_message_leaves_as_it_came(start, remote):
     assert server.bode("verify")
 
 
+def test_an_alias_forwards_and_loops_are_cut(start, remote):
+    server = start(remote)
+    server.bode("alias", "add", "out@example.org", "Bob@far.example", "alice@example.org")
+    code, text = server.deliver("out@example.org", MESSAGE)
+    assert code == 250, text
+    message = wait_until(lambda: remote.messages, "the message")[0]
+    assert message.recipients == ["Bob@far.example"]
+    assert b"Delivered-To: out@example.org\r\n" in message.content
+    assert len(reports(server)) == 1
+    # What comes back that way does not leave again.
+    code, text = server.deliver("out@example.org", message.content)
+    assert code == 554 and b"loop" in text
+    assert len(reports(server)) == 1
+    wait_until(lambda: queue_is_empty(server), "an empty queue")
+
+
 def test_what_the_remote_refuses_comes_back_with_its_words(start, remote):
     remote.rules["RCPT"] = lambda line: ("550 5.1.1 no bob lives here" if "bob@" in line
                                          else "250 2.1.5 fine")

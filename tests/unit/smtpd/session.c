@@ -286,7 +286,6 @@ static void every_verdict_has_its_reply(void **state)
 		[RECIPIENT_OK] = "250 2.1.5 ",
 		[RECIPIENT_UNKNOWN] = "550 5.1.1 ",
 		[RECIPIENT_RELAY_DENIED] = "550 5.7.1 ",
-		[RECIPIENT_NO_RELAY] = "550 5.1.2 ",
 		[RECIPIENT_SENDER_DENIED] = "550 5.7.1 ",
 		[RECIPIENT_OVER_QUOTA] = "452 4.2.2 ",
 		[RECIPIENT_TEMPORARY] = "451 4.3.0 ",
