@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+from nameserver import NameServer
 from remote import DROP, RESET, Remote
 from server import PASSWORD, Server, fetch_all, wait_until
 
@@ -351,3 +352,36 @@ def test_a_server_that_reports_itself_is_asked_to(start):
     assert any(c.endswith(" ENVID=my+2Bid") for c in remote.commands)
     assert not reports(server)
     remote.stop()
+
+
+def test_mail_goes_where_dns_says(start, remote):
+    records = {
+        "two.example MX": ["10 dead.two.example.", "20 mx.two.example."],
+        "dead.two.example A": ["127.0.0.2"],  # nobody listens there
+        "mx.two.example A": ["127.0.0.1"],
+        "bare.example A": ["127.0.0.1"],
+        "null.example MX": ["0 ."],
+        "ours.example MX": ["10 localhost.", "20 mx.two.example."],
+        "nowhere.example MX": ["10 gone.two.example."],
+        "later.example MX": ["10 mx.later.example."],
+    }
+    dns = NameServer(records)
+    dns.broken.add("later.example")
+    server = start(remote, f"port = {remote.port}\n{dns.settings()}")
+    submit(server, [f"bob@{name}.example" for name in ("two", "bare", "null", "ours", "nowhere",
+                                                       "missing", "later")])
+    wait_until(lambda: len(remote.messages) == 2, "both messages")
+    assert {r for m in remote.messages for r in m.recipients} == {"bob@two.example",
+                                                                  "bob@bare.example"}
+    told = wait_until(lambda: len(reports(server)) == 4 and reports(server), "four reports")
+    status = {fields["Final-Recipient"].split("@")[1]: fields["Status"]
+              for fields in (report.get_payload(1).get_payload(1) for report in told)}
+    assert status == {"null.example": "5.1.10", "ours.example": "5.4.6",
+                      "nowhere.example": "5.4.4", "missing.example": "5.1.2"}
+    waiting = wait_until(lambda: [e for e in queue(server) if e["attempts"]], "the one that waits")
+    assert [e["to"] for e in waiting] == [["bob@later.example"]]
+    dns.broken.clear()
+    records_now = dns.records
+    records_now["mx.later.example A"] = ["127.0.0.1"]
+    wait_until(lambda: len(remote.messages) == 3, "the last message")
+    dns.stop()
