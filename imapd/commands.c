@@ -35,6 +35,7 @@ static const struct imap_command commands[] = {
 	{ "GETQUOTAROOT", false, IMAP_ANY, TELL_ALL, imap_getquotaroot },
 	{ "GETMETADATA", false, IMAP_ANY, TELL_ALL, imap_getmetadata },
 	{ "SETMETADATA", false, IMAP_ANY, TELL_ALL, imap_setmetadata },
+	{ "COMPRESS", false, IMAP_ANY, TELL_ALL, imap_compress },
 	{ "IDLE", false, IMAP_ANY, TELL_ALL, imap_idle },
 	{ "ESEARCH", false, IMAP_ANY, TELL_ALL, imap_esearch },
 	{ "CHECK", false, IMAP_SELECTED, TELL_ALL, imap_noop },

@@ -126,7 +126,7 @@ const char *respond_refusal(enum err err)
 #define BOTH_REVISIONS "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE "
 #define SIGN_IN "AUTH=PLAIN AUTH=LOGIN"
 /* What IMAP4rev2 has folded in is named too, for clients that know only IMAP4rev1. */
-#define OF_SESSION "IDLE UNSELECT "
+#define OF_SESSION "IDLE UNSELECT COMPRESS=DEFLATE "
 #define OF_MAILBOXES                                                                   \
 	"NAMESPACE SPECIAL-USE CREATE-SPECIAL-USE CHILDREN LIST-EXTENDED LIST-STATUS " \
 	"STATUS=SIZE MULTIAPPEND REPLACE "                                             \

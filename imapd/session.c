@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/heap.h"
+#include "imapd/compression_priv.h"
 #include "imapd/metadata_priv.h"
 #include "imapd/respond_priv.h"
 #include "imapd/view_priv.h"
@@ -66,6 +67,11 @@ static enum step conclude(struct imap_session *s, struct cursor *in)
 				    (unsigned long long)s->view->told_modseq, text);
 	respond_line(&s->session.out, s->tag, s->reply.condition, text);
 	end_command(s);
+	if (s->begins_compression) {
+		s->begins_compression = false;
+		s->compression = compression_new();
+		s->plain_octets = s->session.out.len;
+	}
 	if (s->errors > s->back->config->protocol_errors)
 		return imap_bye(s, "Too many errors");
 	return STEP_AGAIN;
@@ -221,9 +227,23 @@ static enum step go_on(struct imap_session *s, struct cursor *in)
 	return step;
 }
 
-static enum step feed(struct session *session, struct cursor *in)
+static enum step feed_compressed(struct imap_session *s, struct cursor *in)
 {
-	struct imap_session *s = CONTAINER_OF(session, struct imap_session, session);
+	struct buffer *plain = compression_plain(s->compression);
+	do {
+		struct cursor c = cursor_of(buffer_slice(plain));
+		enum step step = go_on(s, &c);
+		buffer_drop_front(plain, plain->len - cursor_left(&c));
+		if (step != STEP_INPUT)
+			return step;
+		if (!compression_take(s->compression, in))
+			return imap_bye(s, "The compressed data is damaged");
+	} while (plain->len > 0 || !at_end(in));
+	return STEP_INPUT;
+}
+
+static enum step feed_plain(struct imap_session *s, struct cursor *in)
+{
 	if (s->typed.len > 0) {
 		struct cursor typed = cursor_of(buffer_slice(&s->typed));
 		enum step step = go_on(s, &typed);
@@ -232,12 +252,33 @@ static enum step feed(struct session *session, struct cursor *in)
 			return step;
 		buffer_free(&s->typed);
 	}
-	return go_on(s, in);
+	return s->compression ? feed_compressed(s, in) : go_on(s, in);
 }
 
-static enum step notify(struct session *session, enum news news)
+/* What the core has queued since there were `from` octets is for a client that inflates. */
+static void deflate_out(struct imap_session *s, size_t from, enum step step)
+{
+	if (!s->compression)
+		return;
+	if (s->plain_octets > from)
+		from = s->plain_octets;
+	s->plain_octets = 0;
+	compression_send(s->compression, &s->session.out, from);
+	if (step == STEP_INPUT && (!s->running || imap_is_idle(s)))
+		compression_rest(s->compression);
+}
+
+static enum step feed(struct session *session, struct cursor *in)
 {
 	struct imap_session *s = CONTAINER_OF(session, struct imap_session, session);
+	size_t from = session->out.len;
+	enum step step = s->compression ? feed_compressed(s, in) : feed_plain(s, in);
+	deflate_out(s, from, step);
+	return step;
+}
+
+static enum step take_news(struct imap_session *s, enum news news)
+{
 	bool may_speak = !s->running || imap_is_idle(s); /* not in the middle of a response */
 	switch (news) {
 	case NEWS_TIMEOUT: return may_speak ? imap_bye(s, "Idle for too long") : STEP_CLOSE;
@@ -250,6 +291,15 @@ static enum step notify(struct session *session, enum news news)
 	return STEP_INPUT;
 }
 
+static enum step notify(struct session *session, enum news news)
+{
+	struct imap_session *s = CONTAINER_OF(session, struct imap_session, session);
+	size_t from = session->out.len;
+	enum step step = take_news(s, news);
+	deflate_out(s, from, step);
+	return step;
+}
+
 static void session_free(struct session *session)
 {
 	struct imap_session *s = CONTAINER_OF(session, struct imap_session, session);
@@ -257,6 +307,7 @@ static void session_free(struct session *session)
 	view_free(&s->view);
 	framing_reset(&s->framing);
 	buffer_free(&s->typed);
+	compression_free(&s->compression);
 	buffer_free(&s->session.out);
 	arena_fini(&s->command_arena);
 	free(s);

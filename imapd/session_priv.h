@@ -37,6 +37,7 @@
 
 struct imap_session;
 struct imap_view; /* view_priv.h */
+struct compression;
 
 /* RFC 9051 section 3; bits, so that a row of the table can name several. */
 enum imap_state {
@@ -99,6 +100,10 @@ struct imap_session {
 	enum step (*job_then)(struct imap_session *s, enum err outcome);
 
 	void *job_data; /* what its run() works on */
+
+	struct compression *compression; /* compression_priv.h; NULL: none */
+	bool begins_compression;	 /* behind the tagged reply that is being made */
+	size_t plain_octets;		 /* of session.out, when it has just begun */
 
 	struct imap_view *view; /* the selected mailbox; NULL in IMAP_AUTHENTICATED */
 };
@@ -197,6 +202,7 @@ enum step imap_getquota(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_getquotaroot(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_getmetadata(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_setmetadata(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_compress(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_idle(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_expunge(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_store(struct imap_session *s, struct cursor *args, bool uid);
