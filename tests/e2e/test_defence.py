@@ -3,12 +3,13 @@
 Clients come from 127.0.0.2 and up, which count as strangers; 127.0.0.1 is this machine."""
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
 
 from nameserver import NameServer, connect_from, reverse
-from server import WAIT_SECONDS, free_ports, wait_until
+from server import BODE, WAIT_SECONDS, free_ports, wait_until
 
 RECORDS = {
     "good.example MX": ["10 mail.good.example."],
@@ -156,6 +157,12 @@ def test_any_sender_where_it_is_wanted(new_server, names):
 
 # ---- lists ----
 
+def why(server, asked):
+    """What the journal tells; while it has nothing to tell, the command fails."""
+    return subprocess.run([BODE, "--config", server.config, "why", asked], text=True,
+                          capture_output=True, timeout=WAIT_SECONDS).stdout
+
+
 def test_a_listed_client_is_refused_and_told_why(new_server, names):
     names.records[reverse("127.0.0.2", "bl.example") + " A"] = ["127.0.0.2"]
     names.records[reverse("127.0.0.2", "bl.example") + " TXT"] = ["\"see https://bl.example/2\""]
@@ -173,6 +180,20 @@ def test_a_listed_client_is_refused_and_told_why(new_server, names):
     # Nobody who signs in is looked up.
     with server.submission("alice@example.org") as submission:
         submission.sendmail("alice@example.org", ["bob@example.org"], "Subject: a\r\n\r\nb\r\n")
+
+
+def test_the_journal_tells_of_refusals(new_server, names):
+    names.records[reverse("127.0.0.2", "bl.example") + " A"] = ["127.0.0.2"]
+    server = start(new_server, names, "dns_lists = bl.example")
+    client = Client(server, "127.0.0.2")
+    assert client.mail("a@missing.example").startswith("450 4.1.8 ")
+    assert client.mail("b@good.example").startswith("250 ")
+    assert client.rcpt().startswith("554 5.7.1 ")
+    assert client.ask("QUIT").startswith("221 ")
+    for asked, told in (("alice@example.org", "listed by bl.example"),
+                        ("a@missing.example", "does not exist in DNS"),
+                        ("127.0.0.2", "listed by bl.example")):
+        wait_until(lambda: told in why(server, asked), f"{asked} in the journal")
 
 
 def test_a_good_list_outweighs_a_bad_one(new_server, names):
