@@ -129,7 +129,7 @@ static const struct key keys[] = {
 	{ "journal", "days", KEY_NUMBER, AT(journal_days), 0, 3650, NULL, "30", NULL,
 	  "How many days the journal is kept: who connected, what was refused and why, where each message went. `bode why` reads it. 0: nothing is noted, and what was is removed." },
 	{ "journal", "size", KEY_SIZE, AT(journal_size_octets), 1 * MIB, 1024 * 1024 * MIB, NULL, "256 MiB", NULL,
-	  "How large the journal may be; the oldest goes first. A message takes about 200 octets." },
+	  "How large the journal may be; the oldest goes first. A message takes about 250 octets." },
 	{ "addresses", "separators", KEY_SEPARATORS, AT(separators), 0, 0, NULL, "+", NULL,
 	  "What may stand between a user and a detail: mail for user+detail goes to user, unless user+detail is an address itself. Several characters, like +-, or none." },
 	{ "addresses", "postmaster", KEY_ADDRESS, AT(postmaster), 0, 0, NULL, NULL, "the first domain's postmaster, else the first user",
