@@ -491,6 +491,31 @@ static void wrong_special_use(struct bed *bed)
 {
 	put_name(bed, "Archive", bed_mailbox(bed, "Archive"), true);
 }
+/* A value of one octet behind the version; `version` as it should be, or not. */
+static void put_annotation(struct bed *bed, uint32_t account_id, uint64_t mailbox_id,
+			   uint8_t version)
+{
+	struct raw raw = { .db = DB_ANNOTATION };
+	buffer_add_byte(&raw.value, version);
+	buffer_add_byte(&raw.value, 'x');
+	key_be32(&raw.key, account_id);
+	put_be64(raw.key.octets + 4, mailbox_id);
+	memcpy(raw.key.octets + 12, "/shared/x", 9);
+	raw.key.len = 21;
+	raw_write(bed, &raw);
+}
+static void annotate_no_mailbox(struct bed *bed)
+{
+	put_annotation(bed, bed->account_id, 3000, RECORD_VERSION);
+}
+static void annotate_no_account(struct bed *bed)
+{
+	put_annotation(bed, 3000, 0, RECORD_VERSION);
+}
+static void damage_annotation(struct bed *bed)
+{
+	put_annotation(bed, bed->account_id, bed->inbox_id, 77);
+}
 static void lose_mailbox_record(struct bed *bed)
 {
 	struct raw raw = { .db = DB_MAILBOX, .how = RAW_DELETE };
@@ -616,6 +641,9 @@ static const struct {
 	{ "dangling name", dangling_name, WRONG_NAME, 0, "alice@example.org Nowhere" },
 	{ "second name", second_name, WRONG_NAME, 0, "alice@example.org Twice" },
 	{ "special use", wrong_special_use, WRONG_NAME, 0, "alice@example.org Archive" },
+	{ "annotation of no mailbox", annotate_no_mailbox, WRONG_ANNOTATION, 0, NULL },
+	{ "annotation of no account", annotate_no_account, WRONG_ANNOTATION, 0, NULL },
+	{ "damaged annotation", damage_annotation, WRONG_ANNOTATION, 0, NULL },
 	{ "lost mailbox", lose_mailbox_record, WRONG_MAILBOX, 0, "alice@example.org INBOX" },
 	{ "damaged mailbox", damage_mailbox_record, WRONG_MAILBOX, 0, "alice@example.org INBOX" },
 	{ "lost inbox", lose_inbox, WRONG_INBOX, 0, "alice@example.org " },
