@@ -53,7 +53,8 @@ struct intake {
 	unsigned slots_out;
 	enum err err; /* of a chunk on the way */
 	bool refused, abandoned;
-	uint64_t blob_id; /* the writer's: 0 until the first chunk is written */
+	bool has_no_number; /* the first chunk failed: what blob_id says is void */
+	uint64_t blob_id;   /* the writer's: 0 until the first chunk is written */
 };
 
 /* ---- chunks on their way ---- */
@@ -75,6 +76,18 @@ static enum err pending_put(struct write *write, uint64_t blob_id,
 	return err;
 }
 
+/* Whether the first chunk's commit failed. Then the number it drew may be given to another
+ * message, whose chunks are not to be touched. As long as its slot is not used again its outcome
+ * stands there, and none is used again after a failure. */
+static bool first_chunk_failed(const struct intake *intake)
+{
+	for (size_t i = 0; i < SLOTS; i++)
+		if (intake->slots[i].intake && intake->slots[i].chunk == 0 &&
+		    intake->slots[i].job.outcome != ERR_OK)
+			return true;
+	return false;
+}
+
 static enum err chunk_run(struct write *write, struct job *job)
 {
 	struct slot *slot = CONTAINER_OF(job, struct slot, job);
@@ -88,7 +101,7 @@ static enum err chunk_run(struct write *write, struct job *job)
 	enum err err;
 	if (slot->chunk == 0)
 		intake->blob_id = 0; /* a second run starts from nothing */
-	else if (intake->blob_id == 0)
+	else if (intake->blob_id == 0 || first_chunk_failed(intake))
 		return ERR_CANCELLED;
 	if ((err = write_may_grow(write)) != ERR_OK)
 		return err;
@@ -124,6 +137,8 @@ static void slot_home(struct slot *slot)
 	buffer_free(&slot->record);
 	if (slot->job.outcome != ERR_OK && intake->err == ERR_OK)
 		intake->err = slot->job.outcome;
+	if (slot->job.outcome != ERR_OK && slot->chunk == 0)
+		intake->has_no_number = true;
 }
 
 static void chunk_done(struct job *job)
@@ -288,6 +303,8 @@ static enum err pending_find(struct write *write, const struct intake *intake,
 {
 	struct key key;
 	struct slice row;
+	if (first_chunk_failed(intake))
+		return chunk_failure(intake);
 	key_be64(&key, intake->blob_id);
 	enum err err = db_get(write_read(write), DB_PENDING, key_slice(&key), &row);
 	if (err == ERR_NOT_FOUND || (err == ERR_OK && (!pending_decode(row, pending_out) ||
@@ -419,7 +436,7 @@ static void discard(struct store *store, struct loop *loop, uint64_t blob_id)
 
 static void intake_destroy(struct intake *intake)
 {
-	if (intake->blob_id != 0)
+	if (intake->blob_id != 0 && !intake->has_no_number)
 		discard(intake->store, intake->loop, intake->blob_id);
 	mime_parser_free(&intake->parser);
 	free(intake->message_id);

@@ -232,6 +232,32 @@ bool world_turn(struct world *world, unsigned wait_ms)
 	return something;
 }
 
+struct settling {
+	struct job job;
+	bool is_over;
+};
+
+static enum err settle_run(struct write *write, struct job *job)
+{
+	return ERR_OK;
+}
+
+static void settle_done(struct job *job)
+{
+	CONTAINER_OF(job, struct settling, job)->is_over = true;
+}
+
+/* Until all jobs that were handed to the writer have come home. */
+static void settle(struct world *world)
+{
+	struct settling settling = {
+		.job = { .run = settle_run, .done = settle_done, .loop = world->loop },
+	};
+	store_submit(world->store, &settling.job);
+	while (!settling.is_over)
+		loop_run_once(world->loop, 5);
+}
+
 bool world_stop(struct world *world)
 {
 	bool clean = true;
@@ -255,6 +281,10 @@ bool world_stop(struct world *world)
 	/* What was closed says so in a later turn. */
 	for (unsigned i = 0; i < 3; i++)
 		loop_run_once(world->loop, 0);
+	/* Chunks of a message that was refused are on their way for longer than its session; the
+	 * last to come home has them removed. */
+	settle(world);
+	settle(world);
 	store_close(&world->store);
 	loop_free(world->loop);
 	token_table_free(&world->tokens);
