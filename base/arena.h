@@ -20,7 +20,7 @@ void *arena_alloc(struct arena *arena, size_t size_octets);
 void *arena_alloc_array(struct arena *arena, size_t count, size_t size_octets);
 struct slice arena_copy(struct arena *arena, struct slice s);
 struct slice arena_lower(struct arena *arena, struct slice s); /* ASCII letters in lower case */
-char *arena_string(struct arena *arena, struct slice s); /* with NUL */
+char *arena_string(struct arena *arena, struct slice s);       /* with NUL */
 char *arena_format(struct arena *arena, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Frees everything but one small block, which is used again. */
 void arena_reset(struct arena *arena);

@@ -90,7 +90,7 @@ struct config {
 	enum config_smarthost_tls smarthost_tls;
 	char *smarthost_user; /* NULL: without signing in */
 	char *smarthost_password_file;
-	char *smarthost_ca; /* PEM file; NULL: the system's authorities */
+	char *smarthost_ca;	 /* PEM file; NULL: the system's authorities */
 	unsigned *retry_seconds; /* the last one again and again */
 	size_t retry_count;
 	unsigned expire_seconds;

@@ -25,8 +25,7 @@ static const char *const database_names[DB_COUNT] = {
 	[DB_GARBAGE] = "garbage",	[DB_PENDING] = "pending",
 	[DB_EXPUNGED] = "expunged",	[DB_QUEUE] = "queue",
 	[DB_JOURNAL] = "journal",	[DB_JOURNAL_INDEX] = "journal-index",
-	[DB_SUBMISSION] = "submission",
-	[DB_ANNOTATION] = "annotation",
+	[DB_SUBMISSION] = "submission", [DB_ANNOTATION] = "annotation",
 };
 
 const char *database_name(enum database db)
@@ -93,6 +92,13 @@ static bool meta_read(int fd, off_t page_at, struct meta *meta_out)
 	       meta_out->magic == META_MAGIC;
 }
 
+static bool has_other_byte_order(int fd)
+{
+	uint32_t magic;
+	return pread(fd, &magic, sizeof(magic), META_OFFSET) == sizeof(magic) &&
+	       magic == __builtin_bswap32(META_MAGIC);
+}
+
 /* The newest tree's roots must lie within the file, or the first look at them is a SIGBUS. */
 static enum err file_check(int fd, const char *path, const char **why_out)
 {
@@ -100,6 +106,12 @@ static enum err file_check(int fd, const char *path, const char **why_out)
 	struct meta metas[2];
 	uint32_t page = 0;
 	bool is_lmdb = meta_read(fd, 0, &metas[0]);
+	if (has_other_byte_order(fd)) {
+		*why_out = why_format("the store in %s comes from a machine with the other byte "
+				      "order: make a backup there, and restore it here",
+				      path);
+		return ERR_DISK;
+	}
 	if (is_lmdb) {
 		page = metas[0].dbs[0].pad;
 		is_lmdb = page >= PAGE_LEAST && page <= 65536 && (page & (page - 1)) == 0 &&

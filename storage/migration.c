@@ -61,12 +61,7 @@ static int add_annotations(MDB_txn *txn)
 /* The step at i leads from format i + 1 to i + 2. A step speaks LMDB, and names and layouts as
  * they were then: what the rest of the room knows is today's. */
 static int (*const steps[STORE_FORMAT - 1])(MDB_txn *txn) = {
-	add_expunged,
-	add_queue,
-	add_journal,
-	add_domain_aliases,
-	add_submission,
-	add_annotations,
+	add_expunged, add_queue, add_journal, add_domain_aliases, add_submission, add_annotations,
 };
 
 static uint64_t created_unix(MDB_txn *txn, MDB_dbi main)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "base/heap.h"
@@ -128,9 +129,37 @@ static enum err data_create(struct store *store, const char *data, const char **
 	return err;
 }
 
+/* Over a network neither locks nor what is mapped can be relied on: two machines would write into
+ * each other's pages. (The numbers are statfs(2)'s.) */
+static enum err file_system_check(const char *state_dir, const char **why_out)
+{
+	static const struct {
+		uint32_t type;
+		const char *name;
+	} remote[] = {
+		{ 0x6969, "NFS" },	{ 0x517b, "SMB" },     { 0xff534d42, "CIFS" },
+		{ 0xfe534d42, "SMB" },	{ 0x5346414f, "AFS" }, { 0x73757245, "Coda" },
+		{ 0x00c36400, "Ceph" }, { 0x01021997, "9p" },
+	};
+	struct statfs status;
+	if (statfs(state_dir, &status) != 0)
+		return ERR_OK; /* what is wrong with it is said by the opening */
+	for (size_t i = 0; i < ARRAY_LEN(remote); i++)
+		if ((uint32_t)status.f_type == remote[i].type) {
+			*why_out = why_format(
+				"%s lies on a network file system (%s), where a store is not safe: "
+				"set state_dir to a folder on a disk of this machine",
+				state_dir, remote[i].name);
+			return ERR_DISK;
+		}
+	return ERR_OK;
+}
+
 static enum err open_checked(struct store *store, const char *state_dir, const char **why_out)
 {
-	enum err err = ERR_OK;
+	enum err err = file_system_check(state_dir, why_out);
+	if (err != ERR_OK)
+		return err;
 	if (store->mode == STORE_CREATE &&
 	    (err = folder_create(store, state_dir, why_out)) != ERR_OK)
 		return err;

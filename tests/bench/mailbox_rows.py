@@ -110,6 +110,7 @@ def large(command, before=(), after=(), refill=0, times=3):
         yield "noop_of_another", min(take[1] for take in takes), "ms"
         if cost.file is not None:
             yield "pages", cost.file / 4096, "page"
+            yield "syncs", cost.commits * 2, "sync"
         yield "device_written", cost.device / MB, "MB"
         yield "server_cpu", cost.cpu_us / count, "us/msg"
         peer.stop()

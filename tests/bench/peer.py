@@ -3,6 +3,7 @@ import os
 import pathlib
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import threading
@@ -163,6 +164,15 @@ class Peer:
                                             log.read_text(errors="replace"))
         return tuple(map(int, found[-1])) if found else None
 
+    def commit_number(self):
+        """Of the last commit, as LMDB's two meta pages tell; each synced twice. None elsewhere."""
+        try:
+            with open(pathlib.Path(self.env["STORE"]) / "store/data.mdb", "rb") as file:
+                pages = file.read(8192)
+        except FileNotFoundError:
+            return None
+        return max(struct.unpack_from("<Q", pages, page + 144)[0] for page in (0, 4096))
+
     def store_octets(self):
         """What the store takes on its disk, whichever way the peer keeps it."""
         total = 0
@@ -194,7 +204,7 @@ class Peer:
 
 
 class Cost:
-    """What a block cost the server: CPU, octets written, by two counts."""
+    """What a block cost the server: CPU, octets written by two counts, commits."""
 
     def __init__(self, peer):
         self.peer = peer
@@ -202,11 +212,14 @@ class Cost:
     def __enter__(self):
         os.sync()
         self.device, self.file = self.peer.device_octets(), self.peer.file_octets()
+        self.commits = self.peer.commit_number()
         self.cpu_us = self.peer.cgroup.cpu_us()
         return self
 
     def __exit__(self, *_):
         self.cpu_us = self.peer.cgroup.cpu_us() - self.cpu_us
+        if self.commits is not None:
+            self.commits = self.peer.commit_number() - self.commits
         os.sync()
         self.device = self.peer.device_octets() - self.device
         if self.file is not None:

@@ -283,12 +283,9 @@ static void group_is_answered_at_once(void **state)
 static void every_verdict_has_its_reply(void **state)
 {
 	static const char *const want[RECIPIENT_VERDICT_COUNT] = {
-		[RECIPIENT_OK] = "250 2.1.5 ",
-		[RECIPIENT_UNKNOWN] = "550 5.1.1 ",
-		[RECIPIENT_RELAY_DENIED] = "550 5.7.1 ",
-		[RECIPIENT_SENDER_DENIED] = "550 5.7.1 ",
-		[RECIPIENT_OVER_QUOTA] = "452 4.2.2 ",
-		[RECIPIENT_TEMPORARY] = "451 4.3.0 ",
+		[RECIPIENT_OK] = "250 2.1.5 ",		 [RECIPIENT_UNKNOWN] = "550 5.1.1 ",
+		[RECIPIENT_RELAY_DENIED] = "550 5.7.1 ", [RECIPIENT_SENDER_DENIED] = "550 5.7.1 ",
+		[RECIPIENT_OVER_QUOTA] = "452 4.2.2 ",	 [RECIPIENT_TEMPORARY] = "451 4.3.0 ",
 	};
 	start(SERVICE_SMTP, false);
 	say("MAIL FROM:<>\r\n");

@@ -3,6 +3,9 @@
 #include "tests/unit/storage/bed.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "base/random.h"
@@ -167,6 +170,70 @@ static void refuses_noise(void **state)
 	bed_end(&bed);
 }
 
+/* What statfs(2) tells of every file system; 0: the truth. */
+static uint32_t pretended_type;
+
+int statfs(const char *path, struct statfs *out)
+{
+	int result = (int)syscall(SYS_statfs, path, out);
+	if (pretended_type != 0)
+		out->f_type = pretended_type;
+	return result;
+}
+
+static void refuses_a_network_file_system(void **state)
+{
+	struct bed bed;
+	bed_begin(&bed, STORE_CREATE);
+	store_close(&bed.store);
+	pretended_type = 0x6969;
+	assert_refused(&bed, ERR_DISK, "network file system (NFS)");
+	pretended_type = 0xff534d42;
+	assert_refused(&bed, ERR_DISK, "network file system (CIFS)");
+	pretended_type = 0;
+	bed_open(&bed, STORE_SERVE);
+	bed_end(&bed);
+}
+
+/* The first page's mark with its octets the other way round. */
+static void refuses_another_byte_order(void **state)
+{
+	struct bed bed;
+	char path[128];
+	bed_begin(&bed, STORE_CREATE);
+	store_close(&bed.store);
+	path_of(&bed, "data.mdb", path);
+	struct buffer content = file_content(path);
+	put_be32(content.data + 16, 0xbeefc0de);
+	file_write(path, content.data, content.len);
+	buffer_free(&content);
+	assert_refused(&bed, ERR_DISK, "byte order");
+	bed_end(&bed);
+}
+
+/* A disk that is mounted for reading only. Where no test may mount one, it says so. */
+static void refuses_what_it_cannot_write(void **state)
+{
+	struct bed bed;
+	char folder[128], command[300];
+	const char *why = NULL;
+	bed_begin(&bed, STORE_CREATE);
+	store_close(&bed.store);
+	path_of(&bed, "", folder);
+	snprintf(command, sizeof(command),
+		 "mount --bind '%s' '%s' 2>/dev/null && mount -o remount,bind,ro '%s'", folder,
+		 folder, folder);
+	if (system(command) == 0) {
+		assert_refused(&bed, ERR_DENIED, "Read-only file system");
+		snprintf(command, sizeof(command), "umount '%s'", folder);
+		assert_int_equal(system(command), 0);
+	} else {
+		print_message("no file system can be mounted here\n");
+	}
+	assert_int_equal(bed_try_open(&bed, STORE_SERVE, &why), ERR_OK);
+	bed_end(&bed);
+}
+
 static void refuses_another_programs_database(void **state)
 {
 	struct bed bed;
@@ -300,6 +367,9 @@ int main(void)
 		cmocka_unit_test(refuses_a_newer_version),
 		cmocka_unit_test(refuses_noise),
 		cmocka_unit_test(refuses_another_programs_database),
+		cmocka_unit_test(refuses_a_network_file_system),
+		cmocka_unit_test(refuses_another_byte_order),
+		cmocka_unit_test(refuses_what_it_cannot_write),
 		cmocka_unit_test(refuses_one_cut_short),
 		cmocka_unit_test(lets_one_server_in),
 		cmocka_unit_test(reads_what_was_there_when_it_began),
