@@ -172,7 +172,8 @@ static bool making_read(struct making *making, struct read *read)
 			making_add(making, &event, (uint16_t)(number - first));
 	}
 	row_close(&row);
-	qsort(making->marks, making->count, sizeof(*making->marks), compare);
+	if (making->count > 0)
+		qsort(making->marks, making->count, sizeof(*making->marks), compare);
 	size_t kept = 0;
 	for (size_t i = 0; i < making->count; i++)
 		if (i == 0 || making->marks[i] != making->marks[kept - 1])

@@ -269,7 +269,7 @@ static struct client_options options_of(const struct outgoing *outgoing)
 	return options;
 }
 
-struct connection *connection_new(struct relay_sender *sender, int fd, struct outgoing *outgoing)
+void connection_begin(struct relay_sender *sender, int fd, struct outgoing *outgoing)
 {
 	static const struct stream_events events = {
 		.input = on_input,
@@ -302,8 +302,7 @@ struct connection *connection_new(struct relay_sender *sender, int fd, struct ou
 	timer_start(connection->timer, client_timeout_ms(&connection->client));
 	log_info(&connection->log, EVENT("relay-connected"), CSTR("to", connection->remote));
 	if (options.is_secure)
-		secure(connection);
-	return connection;
+		secure(connection); /* which may be its end */
 }
 
 struct connection *connection_find(struct relay_sender *sender, struct slice key)

@@ -109,7 +109,7 @@ static void on_connected(void *user, int fd, int error)
 	struct outgoing *outgoing = user;
 	outgoing->connector = NULL;
 	if (fd >= 0) {
-		connection_new(outgoing->sender, fd, outgoing);
+		connection_begin(outgoing->sender, fd, outgoing);
 		return;
 	}
 	char why[128];
@@ -245,10 +245,11 @@ static void on_message(struct link_worker *worker, enum message_type type, uint3
 static void on_lost(struct link_worker *worker)
 {
 	struct relay_sender *sender = CONTAINER_OF(worker, struct relay_sender, worker);
-	while (sender->outgoings) {
-		if (sender->outgoings->connection)
-			connection_abort(sender->outgoings->connection);
-		outgoing_free(sender->outgoings);
+	for (struct outgoing *outgoing = sender->outgoings, *next; outgoing; outgoing = next) {
+		next = outgoing->next;
+		if (outgoing->connection)
+			connection_abort(outgoing->connection);
+		outgoing_free(outgoing);
 	}
 }
 

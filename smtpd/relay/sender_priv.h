@@ -72,7 +72,7 @@ struct slice outgoing_content(struct outgoing *outgoing);
 void outgoing_content_done(struct outgoing *outgoing, size_t octets);
 
 /* connection.c */
-struct connection *connection_new(struct relay_sender *sender, int fd, struct outgoing *outgoing);
+void connection_begin(struct relay_sender *sender, int fd, struct outgoing *outgoing);
 /* One that is kept for the same way; NULL: none. */
 struct connection *connection_find(struct relay_sender *sender, struct slice key);
 void connection_assign(struct connection *connection, struct outgoing *outgoing);

@@ -85,9 +85,9 @@ static void version_1_broken(void **state)
 		"PROXY UNKNOWNX\r\n",
 		"proxy UNKNOWN\r\n",
 		"PROXY\r\nxxxxxxxxxxx",
-		"PROXY UNKNOWN "
-		"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-		"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n",
+		("PROXY UNKNOWN "
+		 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+		 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n"),
 	};
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
 		expect_broken(slice_cstr(lines[i]));
