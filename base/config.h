@@ -1,6 +1,6 @@
 /* base/config.h - the configuration file: INI, short, every key known.
  *
- * One table in config.c lists each key with its section, type, default and explanation;
+ * One table in config_keys.c lists each key with its section, type, default and explanation;
  * parsing, `bode config --explain` and the man page's list come from it. All errors are
  * reported at once, with line numbers; an unknown key is an error. A struct config is
  * constant once parsed; threads share it. */
