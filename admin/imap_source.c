@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "admin/imap_client.h"
+#include "admin/imap_list.h"
 #include "admin/terminal.h"
 #include "base/heap.h"
 #include "base/octets.h"
@@ -22,15 +23,7 @@
 #include "runtime/fingerprint.h"
 #include "runtime/tls_verify.h"
 
-enum { FETCH_BATCH = 64, SEARCH_WINDOW = 1000000, MAILBOXES_MAX = 10000 };
-
-struct remote {
-	struct remote *next;
-	struct slice name; /* as the server spells it */
-	uint8_t delimiter; /* 0: none */
-	enum special_use use;
-	bool is_subscribed, is_no_mailbox;
-};
+enum { FETCH_BATCH = 64, SEARCH_WINDOW = 1000000 };
 
 struct imap_source {
 	struct admin *admin;
@@ -43,14 +36,10 @@ struct imap_source {
 
 	struct importer *importer;
 	struct imap_client *client;
-	struct remote *remotes, **remotes_end;
-	unsigned remote_count;
-	struct slice prefix;	 /* of the user's own mailboxes */
-	struct slice foreign[8]; /* prefixes of others' */
-	unsigned foreign_count;
+	struct imap_list *list;
 
 	/* The mailbox under way. */
-	const struct remote *remote;
+	const struct imap_mailbox *remote;
 	struct import_target *target;
 	uint32_t uidvalidity, uidnext;
 	struct ranges uids;    /* what a SEARCH found */
@@ -128,7 +117,6 @@ struct imap_source *imap_source_new(struct admin *admin, const struct imap_sourc
 	struct imap_source *source = heap_alloc(sizeof(*source));
 	const char *why;
 	source->admin = admin;
-	source->remotes_end = &source->remotes;
 	if (!parse_url(source, options->url)) {
 		admin_fail("\"%s\" is no source; write it as imaps://user@mail.example.org/",
 			   options->url);
@@ -151,6 +139,7 @@ void imap_source_free(struct imap_source **source_at)
 	*source_at = NULL;
 	if (!source)
 		return;
+	imap_list_free(&source->list);
 	tls_context_release(&source->tls);
 	buffer_wipe(&source->password);
 	ranges_free(&source->uids);
@@ -177,169 +166,6 @@ static void fail_connection(struct imap_source *source)
 {
 	importer_fail(source->importer, "%s: %s; run the import again: it goes on where it was",
 		      source->host, imap_client_problem(source->client));
-}
-
-/* ---- the list of mailboxes ---- */
-
-/* Attributes of LIST, and words by which servers without RFC 6154 name such mailboxes. */
-static enum special_use use_of(struct slice attribute)
-{
-	static const struct {
-		const char *attribute;
-		enum special_use use;
-	} uses[] = {
-		{ "\\Archive", USE_ARCHIVE }, { "\\Drafts", USE_DRAFTS }, { "\\Junk", USE_JUNK },
-		{ "\\Sent", USE_SENT },	      { "\\Trash", USE_TRASH },
-	};
-	for (size_t i = 0; i < ARRAY_LEN(uses); i++)
-		if (slice_eq_nocase(attribute, slice_cstr(uses[i].attribute)))
-			return uses[i].use;
-	return USE_NONE;
-}
-
-static struct remote *find_remote(struct imap_source *source, struct slice name)
-{
-	for (struct remote *remote = source->remotes; remote; remote = remote->next)
-		if (slice_eq(remote->name, name))
-			return remote;
-	return NULL;
-}
-
-/* LIST (attributes) "delimiter" name, and LSUB likewise. */
-static void note_list(struct imap_source *source, struct cursor c, bool is_lsub)
-{
-	struct arena *arena = &source->response;
-	struct remote found = { .is_subscribed = is_lsub };
-	struct slice word;
-	skip_blanks(&c);
-	if (!take_byte(&c, '('))
-		return;
-	while (imap_take_word(&c, arena, &word)) {
-		if (slice_eq_nocase(word, SLICE("\\Noselect")) ||
-		    slice_eq_nocase(word, SLICE("\\NonExistent")))
-			found.is_no_mailbox = true;
-		else if (slice_eq_nocase(word, SLICE("\\Subscribed")))
-			found.is_subscribed = true;
-		else if (use_of(word) != USE_NONE)
-			found.use = use_of(word);
-	}
-	if (!take_byte(&c, ')') || !imap_take_word(&c, arena, &word))
-		return;
-	if (word.len == 1)
-		found.delimiter = word.ptr[0];
-	if (!imap_take_word(&c, arena, &found.name) || found.name.len == 0)
-		return;
-	struct remote *remote = find_remote(source, found.name);
-	if (remote) {
-		remote->is_subscribed |= found.is_subscribed;
-		return;
-	}
-	if (source->remote_count++ >= MAILBOXES_MAX)
-		return;
-	found.is_no_mailbox |= is_lsub; /* subscribed, and not in the list */
-	found.name = arena_copy(&source->arena, found.name);
-	remote = arena_alloc(&source->arena, sizeof(*remote));
-	*remote = found;
-	*source->remotes_end = remote;
-	source->remotes_end = &remote->next;
-}
-
-/* NAMESPACE (("prefix" "delimiter" ...)) others shared (RFC 2342): each NIL or a list. */
-static void note_namespace(struct imap_source *source, struct cursor c)
-{
-	struct slice word;
-	for (int kind = 0; kind < 3; kind++) {
-		skip_blanks(&c);
-		if (take_word_nocase(&c, SLICE("NIL")))
-			continue;
-		int depth = 0, words = 0;
-		bool is_first = true;
-		do {
-			skip_blanks(&c);
-			if (take_byte(&c, '(')) {
-				depth++;
-				words = 0;
-			} else if (take_byte(&c, ')')) {
-				depth--;
-			} else if (imap_take_word(&c, &source->response, &word)) {
-				word = arena_copy(&source->arena, word);
-				if (words++ > 0 || depth != 2)
-					continue;
-				if (kind == 0 && is_first)
-					source->prefix = word;
-				else if (kind > 0 && word.len > 0 &&
-					 source->foreign_count < ARRAY_LEN(source->foreign))
-					source->foreign[source->foreign_count++] = word;
-				is_first = false;
-			} else {
-				return;
-			}
-		} while (depth > 0);
-	}
-}
-
-static void on_list(void *user, struct slice line)
-{
-	struct imap_source *source = user;
-	struct cursor c = cursor_of(line);
-	arena_reset(&source->response);
-	if (take_word_nocase(&c, SLICE("LIST ")))
-		note_list(source, c, false);
-	else if (take_word_nocase(&c, SLICE("LSUB ")))
-		note_list(source, c, true);
-	else if (take_word_nocase(&c, SLICE("NAMESPACE ")))
-		note_namespace(source, c);
-}
-
-static bool list_mailboxes(struct imap_source *source)
-{
-	static const struct imap_events events = { .untagged = on_list };
-	struct imap_client *client = source->client;
-	unsigned tag;
-	if (imap_client_can(client, "NAMESPACE")) {
-		tag = imap_client_send(client, "NAMESPACE");
-		if (imap_client_wait(client, tag, &events, source) == IMAP_BROKEN)
-			return false;
-	}
-	tag = imap_client_can(client, "LIST-EXTENDED") && imap_client_can(client, "SPECIAL-USE")
-		      ? imap_client_send(client, "LIST \"\" \"*\" RETURN (SPECIAL-USE)")
-		      : imap_client_send(client, "LIST \"\" \"*\"");
-	if (imap_client_wait(client, tag, &events, source) != IMAP_OK)
-		return false;
-	tag = imap_client_send(client, "LSUB \"\" \"*\"");
-	return imap_client_wait(client, tag, &events, source) != IMAP_BROKEN;
-}
-
-/* The mailbox's name here. False: said, or another user's. */
-static bool local_name(struct imap_source *source, const struct remote *remote, struct buffer *out)
-{
-	struct slice name = remote->name;
-	for (unsigned i = 0; i < source->foreign_count; i++)
-		if (name.len >= source->foreign[i].len &&
-		    slice_eq(slice_sub(name, 0, source->foreign[i].len), source->foreign[i]))
-			return false;
-	if (source->prefix.len > 0 && name.len > source->prefix.len &&
-	    slice_eq(slice_sub(name, 0, source->prefix.len), source->prefix))
-		name = slice_sub(name, source->prefix.len, name.len);
-	if (slice_eq_nocase(name, SLICE("INBOX"))) {
-		buffer_add_cstr(out, "INBOX");
-		return true;
-	}
-	for (size_t at = 0; at <= name.len;) {
-		size_t end =
-			remote->delimiter ? slice_find_byte(name, at, remote->delimiter) : name.len;
-		struct slice level = slice_sub(name, at, end - at);
-		size_t start = out->len + (at > 0);
-		if (at > 0)
-			buffer_add_byte(out, '/');
-		if (!mutf7_decode(level, out))
-			buffer_add(out, level); /* UTF-8 perhaps; else no name, which is said */
-		for (size_t i = start; i < out->len; i++)
-			if (out->data[i] == '/')
-				out->data[i] = '_';
-		at = end + 1;
-	}
-	return true;
 }
 
 /* ---- one mailbox ---- */
@@ -580,7 +406,7 @@ static bool search_all(struct imap_source *source)
 	return true;
 }
 
-static void import_remote(struct imap_source *source, const struct remote *remote,
+static void import_remote(struct imap_source *source, const struct imap_mailbox *remote,
 			  struct slice name)
 {
 	static const struct imap_events events = { .untagged = on_examine };
@@ -630,9 +456,11 @@ static void import_remote(struct imap_source *source, const struct remote *remot
 static void import_all(struct imap_source *source)
 {
 	struct buffer name = { 0 };
-	for (struct remote *remote = source->remotes; remote; remote = remote->next) {
+	for (const struct imap_mailbox *remote = imap_list_first(source->list); remote;
+	     remote = remote->next) {
 		buffer_clear(&name);
-		if (importer_is_over(source->importer) || !local_name(source, remote, &name))
+		if (importer_is_over(source->importer) ||
+		    !imap_list_name_here(source->list, remote, &name))
 			continue;
 		if (!remote->is_no_mailbox)
 			import_remote(source, remote, buffer_slice(&name));
@@ -663,7 +491,7 @@ void imap_source_import(struct imap_source *source, struct importer *importer)
 	if (!is_in)
 		importer_fail(importer, "%s: %s", source->host,
 			      imap_client_problem(source->client));
-	else if (!list_mailboxes(source))
+	else if (!(source->list = imap_list_ask(source->client)))
 		fail_server(source, "it gives no list of mailboxes");
 	else
 		import_all(source);

@@ -96,11 +96,3 @@ void importer_skip_errno(struct importer *importer, struct import_target *target
 
 /* Worth saying, and nothing is missing by it. */
 void importer_note(struct importer *importer, const char *where, const char *what);
-
-/* How a message's lines end, looked at piece by piece. Zero-initialise. */
-struct line_ends {
-	uint64_t lf, crlf;
-	bool after_cr;
-};
-void line_ends_look(struct line_ends *ends, struct slice octets);
-enum source_form line_ends_form(const struct line_ends *ends);

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "admin/line_ends.h"
 #include "admin/message_file.h"
 #include "admin/seen.h"
 #include "base/octets.h"

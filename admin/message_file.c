@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "admin/line_ends.h"
 #include "admin/seen.h"
 #include "base/octets.h"
 #include "mail/date.h"
