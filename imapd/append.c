@@ -2,7 +2,7 @@
  * another. In the back.
  *
  * RFC 9051 section 6.3.12, RFC 3502 (MULTIAPPEND), RFC 4315 (APPENDUID), RFC 3516 section 4.4
- * (literal8), RFC 7889 (APPENDLIMIT), RFC 8508 (REPLACE). Each literal streams into an intake of
+ * (literal8), RFC 7889 (APPENDLIMIT), RFC 8508 (REPLACE), RFC 6855 section 4 (UTF8). Each literal streams into an intake of
  * the store as it comes, so a message of any size costs a few chunks of memory, and its octets are
  * kept exactly as they are, bare CR and LF included. All messages are filed by one job, so
  * all of them or none. Everything that can be refused is refused before the client is asked for
@@ -25,6 +25,9 @@ struct append_message {
 	struct append_message *next;
 	struct flag_list flags;
 	int64_t internal_unix;
+	bool is_utf8_data; /* "UTF8 (" literal8 ")": RFC 6855 section 4 */
+	enum { HEADER_LINE_START, HEADER_LINE, HEADER_OVER } header; /* what has come of it */
+	bool has_utf8_header;
 	struct intake *intake;
 	uint32_t uid; /* when it is filed */
 };
@@ -58,7 +61,8 @@ static void append_fini(struct imap_session *s)
 
 /* ---- the arguments ---- */
 
-/* append-message = [SP flag-list] [SP date-time] SP literal: what stands before the literal, up to
+/* append-message = [SP flag-list] [SP date-time] SP append-data, which is a literal or, by RFC 6855
+ * section 4, "UTF8" SP "(" literal8 ")": what stands before the literal, up to
  * the end of its header. */
 static bool take_message_arguments(struct cursor *c, struct arena *arena,
 				   struct append_message *message)
@@ -71,8 +75,17 @@ static bool take_message_arguments(struct cursor *c, struct arena *arena,
 		return false;
 	if (next_is(c, '"') && (!take_date_time(c, &message->internal_unix) || !take_space(c)))
 		return false;
+	message->is_utf8_data = take_keyword(c, "UTF8");
+	if (message->is_utf8_data && (!take_space(c) || !take_byte(c, '(')))
+		return false;
 	return take_literal_header(c, &literal) && take_byte(c, '\r') && take_byte(c, '\n') &&
-	       at_end(c);
+	       at_end(c) && (literal.is_literal8 || !message->is_utf8_data);
+}
+
+/* What ends the data of the message before: its ")". */
+static bool take_data_end(struct cursor *c, const struct append_message *message)
+{
+	return !message->is_utf8_data || take_byte(c, ')');
 }
 
 /* "APPEND" / ["UID" SP] "REPLACE" SP seq-number; *number_out is 0 for APPEND. */
@@ -103,7 +116,7 @@ static bool take_append_up_to_literal(struct imap_session *s, struct append *app
 	struct slice tag;
 	return take_tag(&c, &tag) && take_space(&c) && take_verb(&c, uid_out, number_out) &&
 	       take_space(&c) &&
-	       take_mailbox(&c, &s->command_arena, imap_is_rev2(s), &append->name) &&
+	       take_mailbox(&c, &s->command_arena, imap_speaks_utf8(s), &append->name) &&
 	       take_message_arguments(&c, &s->command_arena, message);
 }
 
@@ -305,6 +318,30 @@ static enum step begin_message(struct imap_session *s, struct append *append,
 	return STEP_AGAIN;
 }
 
+/* Notes octets above 127 up to the empty line. */
+static void look_at_header(struct append_message *message, struct slice octets)
+{
+	for (size_t i = 0; i < octets.len && message->header != HEADER_OVER; i++) {
+		uint8_t c = octets.ptr[i];
+		if (c == '\n')
+			message->header = message->header == HEADER_LINE_START ? HEADER_OVER
+									       : HEADER_LINE_START;
+		else if (c != '\r')
+			message->header = HEADER_LINE;
+		message->has_utf8_header |= c > 127;
+	}
+}
+
+/* A client that does not know of them has no business with such headers (RFC 6855 section 4); one
+ * of IMAP4rev2 may send them in any literal (RFC 9051 section 6.3.12). */
+static const char *why_not_header(const struct imap_session *s,
+				  const struct append_message *message)
+{
+	return message->has_utf8_header && !imap_speaks_utf8(s)
+		       ? "[CANNOT] 8-bit header fields only after ENABLE UTF8=ACCEPT"
+		       : NULL;
+}
+
 /* None is filed. Where the client sends the literal unasked, its octets are skipped first. */
 static enum step refuse(struct imap_session *s, const char *condition, const char *why)
 {
@@ -320,9 +357,12 @@ static enum step take_next_message(struct imap_session *s)
 	struct append *append = s->work;
 	struct append_message *message = arena_alloc(&s->command_arena, sizeof(*message));
 	struct cursor line = cursor_of(framing_line(&s->framing));
-	if (append->is_replace || !take_message_arguments(&line, &s->command_arena, message))
+	if (append->is_replace || !take_data_end(&line, append->last) ||
+	    !take_message_arguments(&line, &s->command_arena, message))
 		return refuse(s, "BAD", "Only another message may follow the message");
-	const char *why = why_not_message(s, append, message);
+	const char *why = why_not_header(s, append->last);
+	if (!why)
+		why = why_not_message(s, append, message);
 	return why ? refuse(s, "NO", why) : begin_message(s, append, message);
 }
 
@@ -375,8 +415,11 @@ static enum step end_message(struct imap_session *s, struct cursor *in)
 	case FRAMED_LITERAL: return go_on_with_next(s);
 	case FRAMED_REFUSED: return imap_bad(s, "Only another message may follow the message");
 	}
-	if (framing_line(&s->framing).len > 0)
+	struct cursor line = cursor_of(framing_line(&s->framing));
+	if (!take_data_end(&line, append->last) || !at_end(&line))
 		return imap_bad(s, "Only another message may follow the message");
+	if (why_not_header(s, append->last))
+		return imap_no(s, why_not_header(s, append->last));
 	enum err err = intake_finish(append->last->intake);
 	if (err != ERR_OK)
 		return imap_refuse(s, err);
@@ -396,6 +439,7 @@ static enum step receive(struct imap_session *s, struct cursor *in)
 		if (!take_octets(in, len, &octets))
 			return STEP_INPUT;
 		append->left_octets -= len;
+		look_at_header(append->last, octets);
 		if (!intake_feed(append->last->intake, octets)) {
 			append->intake_waits = true;
 			session_job_begin(&s->session);

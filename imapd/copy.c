@@ -74,7 +74,7 @@ static enum step copy_or_move(struct imap_session *s, struct cursor *args, bool 
 	s->work_fini = copy_fini;
 	copy->moves = moves;
 	if (!take_sequence_set(args, arena, &set) || !take_space(args) ||
-	    !take_mailbox(args, arena, imap_is_rev2(s), &name) || !at_end(args))
+	    !take_mailbox(args, arena, imap_speaks_utf8(s), &name) || !at_end(args))
 		return imap_bad(s, "Messages and a mailbox name, please");
 	if (!view_resolve(s->view, &set, uid, &copy->uids))
 		return imap_bad(s, "No such message");

@@ -286,7 +286,7 @@ enum step imap_fetch(struct imap_session *s, struct cursor *args, bool uid)
 	f->s = s;
 	f->items = items;
 	f->answer.items = &f->items;
-	f->answer.utf8 = imap_is_rev2(s);
+	f->answer.utf8 = imap_speaks_utf8(s);
 	s->work = f;
 	s->work_fini = fetch_fini;
 	if (!view_resolve(s->view, &set, uid, &f->uids))

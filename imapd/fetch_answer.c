@@ -178,9 +178,7 @@ static void put_object_id(struct answering *a, char kind, uint64_t number)
 		buffer_add(a->out, SLICE("NIL"));
 		return;
 	}
-	buffer_add_byte(a->out, '(');
-	respond_object_id(a->out, kind, number);
-	buffer_add_byte(a->out, ')');
+	respond_object_id_list(a->out, kind, number);
 }
 
 /* A body that is the only one asked for goes from the map to the output with one copy. */

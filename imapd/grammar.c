@@ -72,7 +72,8 @@ bool take_keyword(struct cursor *at, const char *word)
 	return true;
 }
 
-/* quoted = DQUOTE *QUOTED-CHAR DQUOTE; only DQUOTE and "\" may be escaped. */
+/* quoted = DQUOTE *QUOTED-CHAR DQUOTE; only DQUOTE and "\" may be escaped. Octets above 127 are
+ * UTF-8 or the command is none (RFC 6855 section 3). */
 bool take_quoted(struct cursor *at, struct arena *arena, struct slice *text_out)
 {
 	struct cursor c = *at;
@@ -90,7 +91,7 @@ bool take_quoted(struct cursor *at, struct arena *arena, struct slice *text_out)
 		escapes++;
 	}
 	struct slice raw = slice_of(start, (size_t)(c.at - start));
-	if (!take_byte(&c, '"'))
+	if (!take_byte(&c, '"') || !text_is_utf8(raw))
 		return false;
 	*at = c;
 	*text_out = raw;
@@ -158,10 +159,20 @@ static struct slice inbox_in_capitals(struct slice name, struct arena *arena)
 	return slice_of(copy, name.len);
 }
 
+static bool has_high_octet(struct slice wire)
+{
+	for (size_t i = 0; i < wire.len; i++)
+		if (wire.ptr[i] > 127)
+			return true;
+	return false;
+}
+
 bool mailbox_name_from_wire(struct slice wire, struct arena *arena, bool utf8,
 			    struct slice *name_out)
 {
-	if (utf8) {
+	/* Modified UTF-7 has no octets above 127, so UTF-8 is told from it in either mode (RFC 6855
+	 * section 3). */
+	if (utf8 || has_high_octet(wire)) {
 		if (!text_is_utf8(wire))
 			return false;
 		*name_out = inbox_in_capitals(wire, arena);

@@ -110,7 +110,7 @@ static void respond_lsub(struct imap_session *s, const struct list_name *name)
 	buffer_add_cstr(out, "* LSUB (");
 	if (!name->subscribed || name->mailbox_id == 0)
 		add_attribute(out, "\\Noselect");
-	add_name(out, name->name, imap_is_rev2(s));
+	add_name(out, name->name, imap_speaks_utf8(s));
 	buffer_add_cstr(out, "\r\n");
 }
 
@@ -129,7 +129,7 @@ static void respond_list(struct imap_session *s, const struct list_name *name, b
 		add_attribute(out, "\\Subscribed");
 	if (use)
 		add_attribute(out, use);
-	add_name(out, name->name, imap_is_rev2(s));
+	add_name(out, name->name, imap_speaks_utf8(s));
 	if (below_meets && (work->only_subscribed || work->only_special_use)) {
 		buffer_add_cstr(out, " (\"CHILDINFO\" (");
 		buffer_add_cstr(out, work->only_subscribed ? "\"SUBSCRIBED\"" : "");
@@ -160,7 +160,7 @@ void list_respond_selected(struct imap_session *s, struct read *read, const stru
 	buffer_add_cstr(out, "* LIST (");
 	if (use)
 		add_attribute(out, use);
-	add_name(out, mailbox->name, imap_is_rev2(s));
+	add_name(out, mailbox->name, imap_speaks_utf8(s));
 	buffer_add_cstr(out, "\r\n");
 }
 
@@ -178,9 +178,9 @@ void list_respond_renamed(struct imap_session *s, struct slice from, struct slic
 			add_attribute(out, "\\Subscribed");
 		if (use)
 			add_attribute(out, use);
-		add_name(out, to, imap_is_rev2(s));
+		add_name(out, to, imap_speaks_utf8(s));
 		buffer_add_cstr(out, " (\"OLDNAME\" (");
-		respond_mailbox(out, from, imap_is_rev2(s));
+		respond_mailbox(out, from, imap_speaks_utf8(s));
 		buffer_add_cstr(out, "))\r\n");
 	}
 	read_end(&read);
@@ -339,7 +339,7 @@ static void add_pattern(struct imap_session *s, struct list_work *work, struct s
 	struct buffer wire = { 0 };
 	buffer_add(&wire, reference);
 	buffer_add(&wire, pattern);
-	if (mailbox_name_from_wire(buffer_slice(&wire), &s->command_arena, imap_is_rev2(s),
+	if (mailbox_name_from_wire(buffer_slice(&wire), &s->command_arena, imap_speaks_utf8(s),
 				   &name) &&
 	    name.len <= PATTERN_MAX_OCTETS) {
 		uint8_t *copy = (uint8_t *)arena_string(&s->command_arena, name);

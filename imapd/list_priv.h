@@ -37,6 +37,7 @@ enum status_item {
 	STATUS_HIGHESTMODSEQ = 128, /* RFC 7162: enables CONDSTORE */
 	STATUS_APPENDLIMIT = 256,
 	STATUS_DELETED_STORAGE = 512,
+	STATUS_MAILBOXID = 1024, /* RFC 8474 */
 };
 /* "(" status-att *(SP status-att) ")" */
 bool take_status_items(struct cursor *c, unsigned *items_out);

@@ -2,9 +2,10 @@
  *
  * RFC 9051 sections 6.3.4 to 6.3.8. What a name may be is the store's to judge
  * (storage/mailbox.h). RFC 6154 section 3 (CREATE with USE): a mailbox has one use, and several
- * mailboxes may have the same. */
+ * mailboxes may have the same. RFC 8474 section 4.1 (MAILBOXID). */
 #include "imapd/grammar_priv.h"
 #include "imapd/list_priv.h"
+#include "imapd/object_id_priv.h"
 #include "imapd/respond_priv.h"
 
 struct mailboxes_work {
@@ -13,13 +14,13 @@ struct mailboxes_work {
 	enum special_use use;
 	bool subscribed;
 	const char *done_text;
+	uint64_t mailbox_id; /* of what has been made */
 };
 
 static enum err run_create(struct write *write, struct job *job)
 {
-	const struct mailboxes_work *work = imap_session_of_job(job)->job_data;
-	uint64_t mailbox_id;
-	return mailbox_create(write, work->account_id, work->name, work->use, &mailbox_id);
+	struct mailboxes_work *work = imap_session_of_job(job)->job_data;
+	return mailbox_create(write, work->account_id, work->name, work->use, &work->mailbox_id);
 }
 
 static enum err run_delete(struct write *write, struct job *job)
@@ -46,6 +47,21 @@ static enum step after_write(struct imap_session *s, enum err outcome)
 	return outcome == ERR_OK ? imap_ok(s, work->done_text) : imap_refuse(s, outcome);
 }
 
+/* RFC 8474 section 4.1 */
+static enum step after_create(struct imap_session *s, enum err outcome)
+{
+	const struct mailboxes_work *work = s->work;
+	if (outcome != ERR_OK)
+		return imap_refuse(s, outcome);
+	struct buffer text = { 0 };
+	buffer_add_cstr(&text, "[MAILBOXID ");
+	respond_object_id_list(&text, 'F', work->mailbox_id);
+	buffer_add_cstr(&text, "] CREATE completed");
+	const char *kept = arena_string(&s->command_arena, buffer_slice(&text));
+	buffer_free(&text);
+	return imap_ok(s, kept);
+}
+
 /* INBOX stays where it is when it is renamed (RFC 9051 section 6.3.6). */
 static enum step after_rename(struct imap_session *s, enum err outcome)
 {
@@ -68,7 +84,7 @@ static struct mailboxes_work *take_some_names(struct imap_session *s, struct cur
 					      const char *done_text)
 {
 	struct mailboxes_work *work = arena_alloc(&s->command_arena, sizeof(*work));
-	bool utf8 = imap_is_rev2(s);
+	bool utf8 = imap_speaks_utf8(s);
 	if (!take_mailbox(args, &s->command_arena, utf8, &work->name))
 		return NULL;
 	if (two &&
@@ -123,7 +139,7 @@ static bool take_create_parameters(struct cursor *c, enum special_use *use_out,
 
 enum step imap_create(struct imap_session *s, struct cursor *args, bool uid)
 {
-	struct mailboxes_work *work = take_some_names(s, args, false, "CREATE completed");
+	struct mailboxes_work *work = take_some_names(s, args, false, NULL);
 	const char *why_not = NULL;
 	if (!work)
 		return imap_bad(s, "A mailbox name, please");
@@ -133,7 +149,7 @@ enum step imap_create(struct imap_session *s, struct cursor *args, bool uid)
 	if (why_not)
 		return imap_no(s, why_not);
 	work->name = without_last_separator(work->name);
-	return imap_write(s, run_create, work, after_write);
+	return imap_write(s, run_create, work, after_create);
 }
 
 enum step imap_delete(struct imap_session *s, struct cursor *args, bool uid)

@@ -138,7 +138,7 @@ static bool take_owner(struct imap_session *s, struct cursor *c, struct slice *n
 		*name_out = SLICE_NONE;
 		return true;
 	}
-	return take_mailbox(c, &s->command_arena, imap_is_rev2(s), name_out);
+	return take_mailbox(c, &s->command_arena, imap_speaks_utf8(s), name_out);
 }
 
 /* ---- reading ---- */
@@ -166,7 +166,7 @@ static void add_value(struct buffer *out, struct slice value, bool utf8)
 static void line_add(struct line *line, struct slice name, struct slice value)
 {
 	struct buffer *out = &line->s->session.out;
-	bool utf8 = imap_is_rev2(line->s);
+	bool utf8 = imap_speaks_utf8(line->s);
 	if (line->options && line->options->has_max_octets &&
 	    value.len > line->options->max_octets) {
 		if (value.len > line->longest_octets)

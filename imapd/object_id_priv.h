@@ -10,6 +10,14 @@ static inline void respond_object_id(struct buffer *out, char kind, uint64_t num
 	buffer_add_format(out, "%c%llx", kind, (unsigned long long)number);
 }
 
+/* "(" objectid ")" */
+static inline void respond_object_id_list(struct buffer *out, char kind, uint64_t number)
+{
+	buffer_add_byte(out, '(');
+	respond_object_id(out, kind, number);
+	buffer_add_byte(out, ')');
+}
+
 /* 0 where it is none that respond_object_id() could have written. */
 static inline uint64_t object_id_parse(char kind, struct slice id)
 {

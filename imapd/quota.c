@@ -25,7 +25,7 @@ static void respond_quota(struct imap_session *s, struct read *read, const struc
 {
 	struct buffer *out = &s->session.out;
 	buffer_add_cstr(out, "* QUOTA ");
-	respond_string(out, account->login, imap_is_rev2(s));
+	respond_string(out, account->login, imap_speaks_utf8(s));
 	buffer_add_cstr(out, " (");
 	if (account->quota_octets > 0)
 		add_resource(out, "STORAGE",
@@ -63,15 +63,15 @@ enum step imap_getquotaroot(struct imap_session *s, struct cursor *args, bool ui
 	struct slice name;
 	struct account account;
 	struct buffer *out = &s->session.out;
-	if (!take_mailbox(args, &s->command_arena, imap_is_rev2(s), &name) || !at_end(args))
+	if (!take_mailbox(args, &s->command_arena, imap_speaks_utf8(s), &name) || !at_end(args))
 		return imap_bad(s, "A mailbox name, please");
 	struct read *read = read_begin(s->back->store);
 	enum err err = account_get(read, s->account_id, &s->command_arena, &account);
 	if (err == ERR_OK) {
 		buffer_add_cstr(out, "* QUOTAROOT ");
-		respond_mailbox(out, name, imap_is_rev2(s));
+		respond_mailbox(out, name, imap_speaks_utf8(s));
 		buffer_add_byte(out, ' ');
-		respond_string(out, account.login, imap_is_rev2(s));
+		respond_string(out, account.login, imap_speaks_utf8(s));
 		buffer_add_cstr(out, "\r\n");
 		respond_quota(s, read, &account);
 	}

@@ -260,6 +260,8 @@ static enum step search_refuse(struct imap_session *s, enum search_parsed why)
 	struct search *search = s->work;
 	if (why == SEARCH_MALFORMED)
 		return imap_bad(s, "Search keys are wanted");
+	if (why == SEARCH_NO_CHARSETS)
+		return imap_bad(s, "After ENABLE UTF8=ACCEPT no charset is named");
 	if (why == SEARCH_FILTER_CHARSET)
 		return imap_bad(s, "[BADCHARSET (UTF-8 US-ASCII)] FILTER is in UTF-8");
 	/* NO after SAVE empties "$"; BAD leaves it (RFC 9051 section 6.4.4.1). */
@@ -344,6 +346,11 @@ static enum step search_begin(struct imap_session *s, struct cursor *args, enum 
 	return search_start(s);
 }
 
+static enum charset_form charset_form(const struct imap_session *s)
+{
+	return imap_has(s, IMAP_ENABLED_UTF8) ? CHARSET_NONE : CHARSET_NAMED;
+}
+
 enum step imap_search(struct imap_session *s, struct cursor *args, bool uid)
 {
 	struct search *search = search_new(s, VERB_SEARCH);
@@ -352,7 +359,7 @@ enum step imap_search(struct imap_session *s, struct cursor *args, bool uid)
 	search->uses_esearch = search->options.returns != 0 || imap_is_rev2(s);
 	if (search->options.returns == 0)
 		search->options.returns = RETURN_ALL;
-	return search_begin(s, args, CHARSET_NAMED);
+	return search_begin(s, args, charset_form(s));
 }
 
 enum step imap_sort(struct imap_session *s, struct cursor *args, bool uid)
@@ -382,7 +389,7 @@ enum step imap_esearch(struct imap_session *s, struct cursor *args, bool uid)
 {
 	struct search *search = search_new(s, VERB_SEARCH);
 	struct search_source *sources;
-	if (!take_search_sources(args, &s->command_arena, imap_is_rev2(s), &sources))
+	if (!take_search_sources(args, &s->command_arena, imap_speaks_utf8(s), &sources))
 		return imap_bad(s, "IN wants a list of known sources");
 	if (!take_search_options(args, &search->options))
 		return imap_bad(s, "RETURN wants a list of known options");
@@ -398,7 +405,7 @@ enum step imap_esearch(struct imap_session *s, struct cursor *args, bool uid)
 	search->uses_esearch = true;
 	if (search->options.returns == 0)
 		search->options.returns = RETURN_ALL;
-	enum search_parsed parsed = take_search_program(args, CHARSET_NAMED, &own.filters,
+	enum search_parsed parsed = take_search_program(args, charset_form(s), &own.filters,
 							&s->command_arena, &search->program);
 	if (parsed != SEARCH_PARSED)
 		return search_refuse(s, parsed);

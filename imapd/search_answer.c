@@ -106,7 +106,7 @@ static void begin_esearch(struct search *search, struct buffer *out)
 	respond_string(out, search->s->tag, false);
 	if (search->mailboxes) { /* RFC 7377 section 2.1 */
 		buffer_add(out, SLICE(" MAILBOX "));
-		respond_mailbox(out, search->mailbox->name, imap_is_rev2(search->s));
+		respond_mailbox(out, search->mailbox->name, imap_speaks_utf8(search->s));
 		buffer_add_format(out, " UIDVALIDITY %u", search->mailbox->uidvalidity);
 	}
 	buffer_add_byte(out, ')');

@@ -393,9 +393,11 @@ static bool take_search_key(struct cursor *c, struct parsing *p, struct search_k
 /* charset = atom / quoted; astring is what clients send and RFC 3501 has. */
 static bool take_charset(struct cursor *c, enum charset_form form, struct parsing *p)
 {
-	if (form == CHARSET_NAMED) {
+	if (form != CHARSET_FIRST) {
 		if (!take_keyword(c, "CHARSET"))
 			return true;
+		if (form == CHARSET_NONE)
+			return fail(p, SEARCH_NO_CHARSETS);
 		if (!take_space(c))
 			return false;
 	}

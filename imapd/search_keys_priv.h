@@ -112,11 +112,13 @@ enum search_parsed {
 	SEARCH_NO_CHARSET,     /* NO [BADCHARSET] */
 	SEARCH_TOO_COMPLEX,    /* NO [LIMIT] */
 	SEARCH_NO_FILTER,      /* NO [UNDEFINED-FILTER name] */
+	SEARCH_NO_CHARSETS,    /* BAD: CHARSET_NONE, and one is named */
 	SEARCH_FILTER_CHARSET, /* BAD [BADCHARSET]: a filter is in UTF-8 */
 };
 enum charset_form {
 	CHARSET_NAMED, /* SEARCH: ["CHARSET" SP charset SP] */
 	CHARSET_FIRST, /* SORT, THREAD: charset SP */
+	CHARSET_NONE,  /* SEARCH after ENABLE UTF8=ACCEPT: all is UTF-8 (RFC 6855 section 3) */
 };
 /* Where the named filters of the client are looked up (RFC 5466). */
 struct search_filters {

@@ -4,8 +4,10 @@
  * that have not enabled IMAP4rev2: RECENT and UNSEEN; RFC 3691 (UNSELECT). Messages that came
  * since the last session may call \Recent are claimed by a writable SELECT; those that arrive
  * while it lasts are \Recent here and for the next session too, which RFC 3501 section 2.3.2
- * allows. RFC 7162 sections 3.1.2.1, 3.1.8 and 3.2.5: HIGHESTMODSEQ; CONDSTORE and QRESYNC. */
+ * allows. RFC 7162 sections 3.1.2.1, 3.1.8 and 3.2.5: HIGHESTMODSEQ; CONDSTORE and QRESYNC.
+ * RFC 8474 section 4.2: MAILBOXID. */
 #include "imapd/list_priv.h"
+#include "imapd/object_id_priv.h"
 #include "imapd/qresync_priv.h"
 #include "imapd/respond_priv.h"
 #include "imapd/view_priv.h"
@@ -53,6 +55,9 @@ static void tell_mailbox(struct imap_session *s, struct read *read, const struct
 	tell_permanent_flags(s, mailbox);
 	buffer_add_format(out, "* OK [UIDVALIDITY %u] UIDs are valid\r\n", mailbox->uidvalidity);
 	buffer_add_format(out, "* OK [UIDNEXT %u] Next UID\r\n", mailbox->uidnext);
+	buffer_add_cstr(out, "* OK [MAILBOXID ");
+	respond_object_id_list(out, 'F', mailbox->mailbox_id);
+	buffer_add_cstr(out, "] Keeps its number under any name\r\n");
 	view_tell_highest_modseq(s->view);
 	if (imap_is_rev2(s)) /* RFC 9051 section 6.3.2: REQUIRED */
 		list_respond_selected(s, read, mailbox);
@@ -111,7 +116,7 @@ static enum step after_claim(struct imap_session *s, enum err outcome)
 static enum step open_by_name(struct imap_session *s, struct cursor *args, bool is_read_only)
 {
 	struct select_work *work = arena_alloc(&s->command_arena, sizeof(*work));
-	if (!take_mailbox(args, &s->command_arena, imap_is_rev2(s), &work->name) ||
+	if (!take_mailbox(args, &s->command_arena, imap_speaks_utf8(s), &work->name) ||
 	    !take_select_parameters(args, &s->command_arena, &work->parameters))
 		return imap_bad(s, "A mailbox name, please, and maybe CONDSTORE or QRESYNC");
 	if (work->parameters.has_qresync && !imap_has(s, IMAP_ENABLED_QRESYNC))

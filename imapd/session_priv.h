@@ -52,6 +52,7 @@ enum imap_enabled {
 	IMAP_ENABLED_REV2 = 1,	    /* UTF-8 mailbox names, ESEARCH for SEARCH, no \Recent */
 	IMAP_ENABLED_CONDSTORE = 2, /* every FETCH response on changes has UID and MODSEQ */
 	IMAP_ENABLED_QRESYNC = 4,   /* VANISHED instead of EXPUNGE; never without CONDSTORE */
+	IMAP_ENABLED_UTF8 = 8, /* UTF8=ACCEPT: UTF-8 in names and quoted strings, no charsets */
 };
 
 /* What a command lets the client be told of the selected mailbox, before its tagged reply. */
@@ -116,6 +117,11 @@ static inline bool imap_is_rev2(const struct imap_session *s)
 static inline bool imap_has(const struct imap_session *s, enum imap_enabled what)
 {
 	return s->enabled & what;
+}
+/* UTF-8 in quoted strings and mailbox names (RFC 9051 section 5.1, RFC 6855 section 3). */
+static inline bool imap_speaks_utf8(const struct imap_session *s)
+{
+	return s->enabled & (IMAP_ENABLED_REV2 | IMAP_ENABLED_UTF8);
 }
 /* A CONDSTORE enabling command has come (RFC 7162 section 3.1): the first one tells the
  * HIGHESTMODSEQ of the selected mailbox. enable.c. */

@@ -2,10 +2,11 @@
  *
  * RFC 9051 section 6.3.11; RFC 3501 section 6.3.10 (RECENT); RFC 8438 (STATUS=SIZE);
  * RFC 7162 section 3.1.7 (HIGHESTMODSEQ); RFC 7889 section 3.1 (APPENDLIMIT); RFC 9208 section
- * 4.1.4 (DELETED-STORAGE). The counts are kept in the mailbox's record, so this costs the same for
+ * 4.1.4 (DELETED-STORAGE); RFC 8474 section 4.3 (MAILBOXID). The counts are kept in the mailbox's record, so this costs the same for
  * any mailbox; only for DELETED-STORAGE, where anything is \Deleted, are its entries read. */
 #include "imapd/grammar_priv.h"
 #include "imapd/list_priv.h"
+#include "imapd/object_id_priv.h"
 #include "imapd/respond_priv.h"
 #include "storage/message.h"
 
@@ -23,6 +24,7 @@ static const struct {
 	{ "HIGHESTMODSEQ", STATUS_HIGHESTMODSEQ },
 	{ "APPENDLIMIT", STATUS_APPENDLIMIT },
 	{ "DELETED-STORAGE", STATUS_DELETED_STORAGE },
+	{ "MAILBOXID", STATUS_MAILBOXID },
 };
 
 static bool take_status_item(struct cursor *c, unsigned *items)
@@ -97,6 +99,7 @@ static uint64_t item_value(const struct imap_session *s, struct read *read,
 	case STATUS_HIGHESTMODSEQ: return mailbox->highest_modseq;
 	case STATUS_APPENDLIMIT: return s->back->config->message_size_octets;
 	case STATUS_DELETED_STORAGE: return deleted_octets(read, mailbox);
+	case STATUS_MAILBOXID: return mailbox->mailbox_id;
 	}
 	return 0;
 }
@@ -107,14 +110,18 @@ void respond_status(struct imap_session *s, struct read *read, const struct mail
 	struct buffer *out = &s->session.out;
 	const char *before = " (";
 	buffer_add_cstr(out, "* STATUS ");
-	respond_mailbox(out, mailbox->name, imap_is_rev2(s));
+	respond_mailbox(out, mailbox->name, imap_speaks_utf8(s));
 	for (size_t i = 0; i < ARRAY_LEN(status_items); i++) {
 		if (!(items & status_items[i].item))
 			continue;
 		buffer_add_cstr(out, before);
 		buffer_add_cstr(out, status_items[i].name);
 		buffer_add_byte(out, ' ');
-		buffer_add_u64(out, item_value(s, read, mailbox, status_items[i].item));
+		uint64_t value = item_value(s, read, mailbox, status_items[i].item);
+		if (status_items[i].item == STATUS_MAILBOXID)
+			respond_object_id_list(out, 'F', value);
+		else
+			buffer_add_u64(out, value);
 		before = " ";
 	}
 	buffer_add_cstr(out, ")\r\n");
@@ -124,8 +131,8 @@ enum step imap_status(struct imap_session *s, struct cursor *args, bool uid)
 {
 	struct slice name;
 	unsigned items;
-	if (!take_mailbox(args, &s->command_arena, imap_is_rev2(s), &name) || !take_space(args) ||
-	    !take_status_items(args, &items) || !at_end(args))
+	if (!take_mailbox(args, &s->command_arena, imap_speaks_utf8(s), &name) ||
+	    !take_space(args) || !take_status_items(args, &items) || !at_end(args))
 		return imap_bad(s, "A mailbox name and a list of known items, please");
 	if (items & STATUS_HIGHESTMODSEQ)
 		imap_enable_condstore(s);

@@ -123,6 +123,25 @@ enum err name_check(struct slice name)
 	return level_is_empty ? ERR_BAD_INPUT : ERR_OK;
 }
 
+/* U+0080 to U+009F, and the separators of lines and paragraphs, U+2028 and U+2029. `utf8` begins
+ * with a character or inside one. */
+static bool is_unicode_control(struct slice utf8)
+{
+	if (utf8.len >= 2 && utf8.ptr[0] == 0xc2)
+		return utf8.ptr[1] < 0xa0;
+	return utf8.len >= 3 && utf8.ptr[0] == 0xe2 && utf8.ptr[1] == 0x80 &&
+	       (utf8.ptr[2] == 0xa8 || utf8.ptr[2] == 0xa9);
+}
+
+enum err name_check_new(struct slice name)
+{
+	enum err err = name_check(name);
+	for (size_t i = 0; i < name.len && err == ERR_OK; i++)
+		if (is_unicode_control(slice_sub(name, i, 3)))
+			err = ERR_BAD_INPUT;
+	return err;
+}
+
 bool name_superior(struct slice name, size_t *end)
 {
 	size_t at = slice_find_byte(name, *end ? *end + 1 : 0, MAILBOX_SEPARATOR);
@@ -234,7 +253,7 @@ enum err name_may_make(struct write *write, struct account_slot *account, struct
 {
 	struct name_row row;
 	uint32_t account_id = account->row.account.account_id;
-	enum err err = name_check(name);
+	enum err err = name_check_new(name);
 	if (err != ERR_OK)
 		return err;
 	err = name_get(write_read(write), account_id, name, &row);
@@ -244,7 +263,7 @@ enum err name_may_make(struct write *write, struct account_slot *account, struct
 		return err;
 	/* The inbox's superior would have to be there first: a small "inbox/x" may have none. */
 	for (size_t end = 0; name_superior(name, &end);)
-		if ((err = name_check(slice_sub(name, 0, end))) != ERR_OK)
+		if ((err = name_check_new(slice_sub(name, 0, end))) != ERR_OK)
 			return err;
 	count += superiors_missing(write_read(write), account_id, name);
 	if ((err = names_may_add(account, count)) != ERR_OK)
@@ -357,7 +376,7 @@ enum err mailbox_subscribe(struct write *write, uint32_t account_id, struct slic
 	bool is_new = err == ERR_NOT_FOUND;
 	if (is_new && !subscribed)
 		return ERR_OK;
-	if (is_new && (err = name_check(name)) == ERR_OK &&
+	if (is_new && (err = name_check_new(name)) == ERR_OK &&
 	    (err = names_may_add(account, 1)) == ERR_OK)
 		err = write_may_grow(write);
 	if (err != ERR_OK || row.subscribed == subscribed)

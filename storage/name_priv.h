@@ -5,6 +5,8 @@
 
 /* ERR_LIMIT: too long; ERR_BAD_INPUT: empty, an empty level, not UTF-8, control characters. */
 enum err name_check(struct slice name) MUST_USE;
+/* Also of a name that is to be made: no controls beyond ASCII's (RFC 6855 section 3). */
+enum err name_check_new(struct slice name) MUST_USE;
 /* The next level above: *end, 0 to start, is set behind it. False: there are no more. */
 bool name_superior(struct slice name, size_t *end);
 /* ERR_NOT_FOUND. */

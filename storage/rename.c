@@ -122,7 +122,7 @@ enum err mailbox_rename(struct write *write, uint32_t account_id, struct slice f
 	struct renaming *list;
 	enum err err = account_slot_get(write, account_id, &account);
 	if (err == ERR_OK)
-		err = name_check(to);
+		err = name_check_new(to);
 	if (err != ERR_OK)
 		return err;
 	if (slice_eq(from, SLICE("INBOX")))
