@@ -82,6 +82,28 @@ void verify_pause(struct verify *v)
 	read_end(&v->read);
 }
 
+bool verify_next_id(struct verify *v, const enum database *dbs, size_t count, uint64_t from,
+		    uint64_t *id_out)
+{
+	struct key key;
+	bool found = false;
+	key_be64(&key, from);
+	for (size_t i = 0; i < count; i++) {
+		struct row row;
+		row_open(&row, verify_read(v), dbs[i]);
+		if (row_seek(&row, key_slice(&key)) && row.key.len >= 8) {
+			uint64_t id = get_be64(row.key.ptr);
+			if (!found || id < *id_out)
+				*id_out = id;
+			found = true;
+		}
+		row_close(&row);
+	}
+	if (v->read->failure != ERR_OK)
+		verify_pause(v);
+	return found && v->err == ERR_OK;
+}
+
 bool verify_spend(struct verify *v, uint64_t cost)
 {
 	v->spent += cost;

@@ -278,34 +278,12 @@ static void body_check(struct verify *v, struct findings *findings, uint64_t blo
 	inspect_end(&inspection);
 }
 
-/* The next blob that has a digest or a chunk. */
-static bool next_blob(struct verify *v, uint64_t from, uint64_t *blob_id_out)
-{
-	static const enum database dbs[] = { DB_DIGEST, DB_BLOB };
-	struct key key;
-	bool found = false;
-	key_be64(&key, from);
-	for (size_t i = 0; i < ARRAY_LEN(dbs); i++) {
-		struct row row;
-		row_open(&row, verify_read(v), dbs[i]);
-		if (row_seek(&row, key_slice(&key)) && row.key.len >= 8) {
-			uint64_t id = get_be64(row.key.ptr);
-			if (!found || id < *blob_id_out)
-				*blob_id_out = id;
-			found = true;
-		}
-		row_close(&row);
-	}
-	if (v->read->failure != ERR_OK)
-		verify_pause(v);
-	return found && v->err == ERR_OK;
-}
-
 void verify_bodies(struct verify *v)
 {
 	struct findings *findings = heap_alloc(sizeof(*findings));
+	static const enum database dbs[] = { DB_DIGEST, DB_BLOB };
 	uint64_t blob_id = 0;
-	while (next_blob(v, blob_id, &blob_id)) {
+	while (verify_next_id(v, dbs, ARRAY_LEN(dbs), blob_id, &blob_id)) {
 		body_check(v, findings, blob_id);
 		if (findings->count == FINDINGS_MAX)
 			findings_resolve(v, findings);

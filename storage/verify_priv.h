@@ -26,6 +26,10 @@ enum { VERIFY_SLICE_COST = 1 << 20, VERIFY_ROW_COST = 64 };
 struct read *verify_read(struct verify *v);
 /* Ends the slice, if there is one; what was read is gone. */
 void verify_pause(struct verify *v);
+/* The least number from `from` on that begins a key in one of the databases. False: there is none
+ * more, or the store failed. */
+bool verify_next_id(struct verify *v, const enum database *dbs, size_t count, uint64_t from,
+		    uint64_t *id_out);
 /* So much was read; true when the slice should end. */
 bool verify_spend(struct verify *v, uint64_t cost);
 void verify_advance(struct verify *v, uint64_t more);

@@ -221,27 +221,6 @@ static void confirm(struct window *w)
 	}
 }
 
-static bool next_number(struct verify *v, uint64_t from, uint64_t *blob_id_out)
-{
-	static const enum database dbs[] = { DB_DIGEST, DB_REFERENCE };
-	bool found = false;
-	struct key key;
-	key_be64(&key, from);
-	for (size_t i = 0; i < ARRAY_LEN(dbs); i++) {
-		struct row row;
-		row_open(&row, verify_read(v), dbs[i]);
-		if (row_seek(&row, key_slice(&key)) && row.key.len >= 8) {
-			uint64_t id = get_be64(row.key.ptr);
-			if (!found || id < *blob_id_out)
-				*blob_id_out = id;
-			found = true;
-		}
-		row_close(&row);
-	}
-	verify_pause(v);
-	return found && v->err == ERR_OK;
-}
-
 /* ---- lists of what goes and of what comes ---- */
 
 static void check_garbage(struct verify *v)
@@ -297,9 +276,11 @@ static void check_pending(struct verify *v)
 void verify_references(struct verify *v)
 {
 	struct window w = { .v = v };
+	static const enum database dbs[] = { DB_DIGEST, DB_REFERENCE };
 	bool is_first = true;
 	w.counts = heap_alloc_array(WINDOW, sizeof(*w.counts));
-	while (next_number(v, w.end, &w.first)) {
+	while (verify_next_id(v, dbs, ARRAY_LEN(dbs), w.end, &w.first)) {
+		verify_pause(v);
 		w.end = w.first > UINT64_MAX - WINDOW ? UINT64_MAX : w.first + WINDOW;
 		w.suspects = 0;
 		memset(w.counts, 0, WINDOW * sizeof(*w.counts));

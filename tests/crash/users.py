@@ -10,7 +10,7 @@ import re
 import threading
 import time
 
-from wire import Imap, Smtp, Unanswered
+from wire import Imap, Smtp, TurnedAway, Unanswered
 
 FLAGS = ("\\Seen", "\\Flagged", "\\Answered", "\\Deleted", "work", "$Forwarded")
 NAMES = ("INBOX", "Archive", "one", "two", "one/three")
@@ -29,15 +29,19 @@ class User(threading.Thread):
     def __init__(self, server, name, seed):
         super().__init__(name=name, daemon=True)
         self.server, self.dice = server, random.Random(f"{name} {seed}")
-        self.stopping, self.problem, self.answered, self.unanswered = False, None, 0, 0
+        self.stopping, self.problem, self.answered, self.turned_away = False, None, 0, 0
+        self.unanswered = []  # why
 
     def run(self):
         try:
             while not self.stopping:
                 try:
                     self.session()
-                except Unanswered:
-                    self.unanswered += 1
+                except TurnedAway:
+                    self.turned_away += 1
+                    time.sleep(0.05)
+                except Unanswered as why:
+                    self.unanswered.append(str(why))
                     time.sleep(0.05)
         except BaseException as problem:  # told by finish(), in the test's own thread
             self.problem = problem
@@ -78,7 +82,7 @@ class Sender(User):
                     self.acknowledged.append(item)
                     self.answered += 1
                 elif code == 421:
-                    raise Unanswered(text)
+                    raise TurnedAway(text)
                 else:
                     self.refused += 1
                     time.sleep(0.02)

@@ -1,7 +1,7 @@
 """IMAP and SMTP as bare as it gets: what matters here is whether an answer came, and which.
 
 Unanswered is raised when the connection ends before it. What was asked may have happened then,
-or not."""
+or not. TurnedAway is the server's own word that one may come again later."""
 import re
 import time
 import socket
@@ -10,6 +10,10 @@ WAIT_SECONDS = 60
 
 
 class Unanswered(Exception):
+    pass
+
+
+class TurnedAway(Unanswered):
     pass
 
 
@@ -66,11 +70,11 @@ class Imap(Wire):
         self.tag, self.selected = 0, None
         self.greeting = self.line()
         if not self.greeting.startswith(b"* OK"):
-            raise Unanswered(f"not now: {self.greeting!r}")
+            raise TurnedAway(f"not now: {self.greeting!r}")
         answer = self.ask(f'LOGIN {user} "{password}"')
         if not answer.ok:
             self.close()
-            raise Unanswered(f"not now: {answer.text!r}")
+            raise TurnedAway(f"not now: {answer.text!r}")
 
     def response(self):
         """One response, with its literals in it."""
@@ -158,7 +162,7 @@ class Smtp(Wire):
     def __init__(self, port):
         super().__init__(port)
         if self.reply()[0] != 220:
-            raise Unanswered("not now")
+            raise TurnedAway("not now")
         self.ask("EHLO client.example")
 
     def reply(self):
@@ -180,6 +184,6 @@ class Smtp(Wire):
         if replies[-1][0] != 354:
             return next(reply for reply in replies if reply[0] >= 400)
         if any(code != 250 for code, _ in replies[:-1]):
-            raise Unanswered("not to all: better to nobody, so the connection ends here")
+            raise TurnedAway("not to all: better to nobody, so the connection ends here")
         self.send(text + b".\r\n")
         return self.reply()

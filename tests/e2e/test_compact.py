@@ -1,11 +1,11 @@
 """bode compact beside a running server: what it says, and that clients notice nothing."""
 import json
 import os
-import pty
 import re
 import subprocess
 
 from server import BODE, fetch_all
+from terminal import drawn_on_terminal
 
 MESSAGE = b"From: bob@elsewhere.example\r\nSubject: number %d\r\n\r\n%s\r\n"
 
@@ -62,18 +62,8 @@ def test_the_server_goes_on(new_server):
 
 def test_a_bar_and_wrong_usage(new_server, tmp_path):
     server = new_server()
-    master, slave = pty.openpty()
-    done = subprocess.Popen([BODE, "--config", server.config, "compact"], stderr=slave,
-                            stdout=subprocess.DEVNULL)
-    os.close(slave)
-    shown = b""
-    try:
-        while piece := os.read(master, 4096):
-            shown += piece
-    except OSError:  # the other end is closed
-        pass
-    os.close(master)
-    assert done.wait(60) == 0 and b"\r" in shown
+    status, shown = drawn_on_terminal([BODE, "--config", server.config, "compact"])
+    assert status == 0 and b"\r" in shown
     assert compact(server, "--repair")[0] == 2
     assert compact(server, "more")[0] == 2
     empty = tmp_path / "empty"

@@ -1,12 +1,12 @@
 """bode verify: beside a server that is at work, and after octets of the data file were flipped."""
 import json
 import os
-import pty
 import re
 import subprocess
 import threading
 
 from server import BODE, fetch_all, wait_until
+from terminal import drawn_on_terminal
 
 
 def verify(server, *words):
@@ -162,18 +162,8 @@ def test_progress_and_wrong_usage(new_server, tmp_path):
     # Plain lines: no carriage returns, one at the end of each phase.
     assert "\r" not in problems and problems.count("done\n") == 5
     # A bar on a terminal.
-    master, slave = pty.openpty()
-    done = subprocess.Popen([BODE, "--config", server.config, "verify"], stderr=slave,
-                            stdout=subprocess.DEVNULL)
-    os.close(slave)
-    shown = b""
-    try:
-        while piece := os.read(master, 4096):
-            shown += piece
-    except OSError:  # the other end is closed
-        pass
-    os.close(master)
-    assert done.wait(60) == 0 and b"\r" in shown and b"\x1b[K" in shown
+    status, shown = drawn_on_terminal([BODE, "--config", server.config, "verify"])
+    assert status == 0 and b"\r" in shown and b"\x1b[K" in shown
     assert verify(server, "--nonsense")[0] == 2
     assert verify(server, "more")[0] == 2
     empty = tmp_path / "empty"
