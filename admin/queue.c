@@ -232,8 +232,10 @@ static enum err change_one(struct write *write, enum change change, uint64_t que
 		return err;
 	if (change == CHANGE_HOLD || change == CHANGE_RELEASE)
 		entry.is_held = change == CHANGE_HOLD;
-	if (change == CHANGE_RETRY)
-		entry.next_unix_ms = clock_unix_ms();
+	/* Who runs the queue looks at each; of one that is held, when its sender has to be told. */
+	entry.next_unix_ms = clock_unix_ms();
+	if (change == CHANGE_RELEASE && queue_start_unix(&entry) * 1000 > entry.next_unix_ms)
+		entry.next_unix_ms = queue_start_unix(&entry) * 1000;
 	return queue_put(write, &entry);
 }
 

@@ -31,6 +31,7 @@ struct filing {
 	struct destinations destinations;
 	struct envelope_recipient *recipients; /* that were added, by number */
 	size_t recipient_cap;
+	struct slice hostname;	     /* of this machine */
 	struct sender_limits limits; /* with the account whose submission it is; 0: nobody's */
 	struct slice *known;	     /* the recipients, in the form of storage/submission.h */
 	enum err (*also)(struct write *write, void *user); /* NULL: nothing more */
@@ -115,6 +116,8 @@ enum err filing_add_recipient(struct filing *filing, struct read *read, const st
 	};
 	filing->known[number] = sender_recipient(recipient->forward_path, &filing->arena);
 	filing->limits = sender_limits(sender);
+	if (filing->hostname.len == 0 && sender->config && sender->config->hostname)
+		filing->hostname = arena_copy(&filing->arena, slice_cstr(sender->config->hostname));
 	return ERR_OK;
 }
 
@@ -219,28 +222,74 @@ static enum err check_accounts(struct write *write, const struct filing *filing)
 	return err;
 }
 
-/* Those elsewhere. ORCPT and NOTIFY go with whatever a recipient's alias stands for (RFC 3461
- * section 5.2.7.3). */
-static enum err queue_remotes(struct write *write, const struct filing *filing)
+static struct slice domain_of(struct slice path, struct arena *arena)
+{
+	struct address address;
+
+	if (!address_parse(path, arena, &address) ||
+	    !domain_normalise(address.domain, arena, &address.domain))
+		return SLICE_NONE;
+	return address.domain;
+}
+
+/* The domain of ours that a stranger's message leaves by; empty: it leaves as it is. */
+static struct slice forwarder_of(struct read *read, const struct filing *filing,
+				 const struct remote_destination *remote, struct arena *arena)
+{
+	struct slice from = domain_of(filing->envelope.reverse_path, arena);
+
+	if (remote->via.len == 0 || from.len == 0 || domain_is_local(read, from))
+		return SLICE_NONE;
+	struct slice domain = domain_of(remote->via, arena);
+	return domain_is_local(read, domain) ? domain : filing->hostname;
+}
+
+/* Those who leave by the same domain of ours, or by none, from the first on that has no entry. */
+static enum err queue_alike(struct write *write, const struct filing *filing,
+			    const struct slice *forwarders, bool *is_queued, struct arena *arena)
 {
 	const struct destinations *found = &filing->destinations;
-	struct arena arena = { 0 };
 	struct queue_entry entry = {
 		.blob_id = filing->blob_id,
 		.size_octets = filing_size_octets(filing),
 		.account_id = filing->limits.account_id,
 		.arrived_unix = filing->arrived_unix,
 		.envelope = filing->envelope,
-		.recipient_count = found->remote_count,
 	};
+	size_t first = 0;
+
+	while (is_queued[first])
+		first++;
+	entry.forwarder = forwarders[first];
 	entry.next_unix_ms = queue_start_unix(&entry) * 1000;
-	entry.recipients =
-		arena_alloc_array(&arena, found->remote_count, sizeof(*entry.recipients));
-	for (size_t i = 0; i < found->remote_count; i++) {
-		entry.recipients[i] = filing->recipients[found->remotes[i].recipient];
-		entry.recipients[i].forward_path = found->remotes[i].address;
+	entry.recipients = arena_alloc_array(arena, found->remote_count, sizeof(*entry.recipients));
+	for (size_t i = first; i < found->remote_count; i++) {
+		if (is_queued[i] || !slice_eq(forwarders[i], entry.forwarder))
+			continue;
+		struct envelope_recipient *to = &entry.recipients[entry.recipient_count++];
+		*to = filing->recipients[found->remotes[i].recipient];
+		to->forward_path = found->remotes[i].address;
+		is_queued[i] = true;
 	}
-	enum err err = queue_add(write, &entry);
+	return queue_add(write, &entry);
+}
+
+/* Those elsewhere. ORCPT and NOTIFY go with whatever a recipient's alias stands for (RFC 3461
+ * section 5.2.7.3). */
+static enum err queue_remotes(struct write *write, const struct filing *filing)
+{
+	const struct destinations *found = &filing->destinations;
+	struct arena arena = { 0 };
+	enum err err = ERR_OK;
+	struct slice *forwarders =
+		arena_alloc_array(&arena, found->remote_count, sizeof(*forwarders));
+	bool *is_queued = arena_alloc_array(&arena, found->remote_count, sizeof(*is_queued));
+
+	for (size_t i = 0; i < found->remote_count; i++)
+		forwarders[i] = forwarder_of(write_read(write), filing, &found->remotes[i], &arena);
+	for (size_t i = 0; err == ERR_OK && i < found->remote_count; i++)
+		if (!is_queued[i])
+			err = queue_alike(write, filing, forwarders, is_queued, &arena);
 	arena_fini(&arena);
 	return err;
 }

@@ -5,16 +5,20 @@
  * What stands exactly at an address comes first; then what stands at it without its detail
  * ("user+detail"); then, for a role that every domain must answer to, who is set for that; then
  * the domain's catch-all. An alias whose target is no longer there still serves its others; one
- * that leads through a list to which the sender may not post is refused as a whole.
+ * that leads through a list to which the sender may not post is refused as a whole. Before all of
+ * that, what comes back to a path that was rewritten here (mda/srs.h) goes to whom that stands for.
  *
  * Left out: what a detail does besides (a filter's business), and lists with an owner (RFC 5321
  * section 3.9.2: the reverse-path stays the sender's). */
 #include "mda/recipient.h"
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "mda/srs.h"
 #include "mda/visited.h"
 #include "runtime/peer.h"
 #include "storage/account.h"
+#include "storage/queue.h"
 
 /* More than this many addresses on the way from one: no alias that a person made. */
 enum { VISITED_MAX = 4 * RECIPIENT_ACCOUNTS_MAX };
@@ -239,6 +243,19 @@ static bool is_our_literal(const struct config *config, struct slice domain)
 	return false;
 }
 
+/* Only the null sender may: reports come back that way, and nobody has another reason to write to
+ * such an address. ERR_NOT_FOUND: it is none of ours, or looked at like any other. */
+static enum err follow_rewritten(struct walk *walk, struct slice local)
+{
+	uint8_t secret[QUEUE_SECRET_OCTETS];
+
+	if (!srs_is_rewritten(local) || walk->sender->reverse_path.len > 0 ||
+	    !queue_secret(walk->read, secret))
+		return ERR_NOT_FOUND;
+	struct slice path = srs_back(secret, local, clock_unix(), walk->arena);
+	return path.len > 0 ? follow_target(walk, path, 1) : ERR_NOT_FOUND;
+}
+
 static enum err walk_from(struct walk *walk, const struct address *address)
 {
 	const struct config *config = walk->sender->config;
@@ -253,11 +270,16 @@ static enum err walk_from(struct walk *walk, const struct address *address)
 		return ERR_DENIED;
 	const struct address normal = { local, domain }, remote = { address->local, domain };
 	visited_add(&walk->visited, walk->arena, address_format(&normal, walk->arena));
-	if (domain_is_local(walk->read, domain))
+	bool is_local = domain_is_local(walk->read, domain);
+	bool is_host = config &&
+		       domain_normalise(slice_cstr(config->hostname), walk->arena, &hostname) &&
+		       slice_eq(domain, hostname);
+	if ((is_local || is_host) && follow_rewritten(walk, address->local) == ERR_OK)
+		return ERR_OK;
+	if (is_local)
 		return follow(walk, local, domain, 0);
 	/* The machine itself has no users, but who is in charge of it. */
-	if (config && domain_normalise(slice_cstr(config->hostname), walk->arena, &hostname) &&
-	    slice_eq(domain, hostname))
+	if (is_host)
 		return is_role(local) ? follow_role(walk, 0) : ERR_NOT_FOUND;
 	walk->is_remote = true;
 	return walk->sender->may_relay ? add_remote(walk, &remote) : ERR_DENIED;

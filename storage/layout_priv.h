@@ -54,10 +54,12 @@
  *                                                (Unix seconds), next (ms); be32 attempts made; block
  *                                                destination; be16 count, attempts: be64 Unix
  *                                                seconds, blocks remote, words; block envelope
- *                                                (runtime/envelope.h)
- * (same)        QUEUE_ROW_DUE, destination,      nothing: when an entry that is not held is tried
+ *                                                (runtime/envelope.h); block forwarder, where a
+ *                                                flag says so
+ * (same)        QUEUE_ROW_DUE, destination,      nothing: when an entry is looked at
  *               NUL, u8 rank (9 - priority),
  *               be64 next (ms), entry be64
+ * (same)        QUEUE_ROW_SECRET                 32 octets, random: the key of SRS addresses
  * journal       number be64, ascending           be64 time (Unix milliseconds); events, each its
  *                                                length (be16) and octets
  *                                                (runtime/journal_event.c)
@@ -91,7 +93,7 @@
 #include "storage/message.h"
 #include "storage/source.h"
 
-enum { STORE_FORMAT = 7, RECORD_VERSION = 1 };
+enum { STORE_FORMAT = 8, RECORD_VERSION = 1 };
 
 enum database {
 	DB_MAIN, /* the unnamed one */

@@ -58,10 +58,19 @@ static int add_annotations(MDB_txn *txn)
 	return mdb_dbi_open(txn, "annotation", MDB_CREATE, &dbi);
 }
 
+/* From format 7 to 8: nothing moves, but an older Bode would take what an alias has forwarded, and
+ * whom an account cannot write to, for damage. */
+static int add_forwarding(MDB_txn *txn)
+{
+	(void)txn;
+	return 0;
+}
+
 /* The step at i leads from format i + 1 to i + 2. A step speaks LMDB, and names and layouts as
  * they were then: what the rest of the room knows is today's. */
 static int (*const steps[STORE_FORMAT - 1])(MDB_txn *txn) = {
-	add_expunged, add_queue, add_journal, add_domain_aliases, add_submission, add_annotations,
+	add_expunged,	add_queue,	 add_journal,	 add_domain_aliases,
+	add_submission, add_annotations, add_forwarding,
 };
 
 static uint64_t created_unix(MDB_txn *txn, MDB_dbi main)

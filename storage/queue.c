@@ -1,11 +1,12 @@
-/* storage/queue.c - mail that leaves, as rows: an entry by its number, and beside it, unless it is
- * held, a row in the order in which its destination's entries are to be tried. Who looks for work
- * reads those rows only as far as there is something due.
+/* storage/queue.c - mail that leaves, as rows: an entry by its number, and beside it a row in the
+ * order in which its destination's entries are to be tried. Who looks for work reads those rows only
+ * as far as there is something due.
  * Runs in the back, and in the admin's process. */
 #include "storage/queue_priv.h"
 
 #include <stdlib.h>
 
+#include "base/random.h"
 #include "mail/address.h"
 #include "storage/blob_priv.h"
 
@@ -54,7 +55,6 @@ bool queue_next(struct read *read, uint64_t *queue_id, struct arena *arena,
 	return found;
 }
 
-/* Every entry that is not held has two rows, and one row holds the next number. */
 uint64_t queue_count(struct read *read)
 {
 	struct row row;
@@ -134,17 +134,17 @@ static enum err rows_put(struct write *write, const struct queue_entry *entry)
 	queue_entry_encode(entry, &record);
 	enum err err = db_put(write, DB_QUEUE, key_slice(&key), buffer_slice(&record), PUT_ANY);
 	buffer_free(&record);
-	if (err == ERR_OK && !entry->is_held && key_queue_due(&key, entry))
+	if (err == ERR_OK && key_queue_due(&key, entry))
 		err = db_put(write, DB_QUEUE, key_slice(&key), slice_of(&version, 1), PUT_ANY);
 	queue_note(write, entry->destination);
 	return err;
 }
 
-/* The row of when; there is none of an entry that is held. */
+/* The row of when. One that was held by an older Bode has none. */
 static enum err due_del(struct write *write, const struct queue_entry *entry)
 {
 	struct key key;
-	if (entry->is_held || !key_queue_due(&key, entry))
+	if (!key_queue_due(&key, entry))
 		return ERR_OK;
 	enum err err = db_del(write, DB_QUEUE, key_slice(&key));
 	return err == ERR_NOT_FOUND ? ERR_OK : err;
@@ -223,6 +223,25 @@ static enum err next_queue_id(struct write *write, uint64_t count, uint64_t *fir
 	return err;
 }
 
+bool queue_secret(struct read *read, uint8_t secret_out[QUEUE_SECRET_OCTETS])
+{
+	static const uint8_t row = QUEUE_ROW_SECRET;
+	struct slice value;
+	return db_get(read, DB_QUEUE, slice_of(&row, 1), &value) == ERR_OK &&
+	       queue_secret_decode(value, secret_out);
+}
+
+static enum err secret_make(struct write *write)
+{
+	static const uint8_t row = QUEUE_ROW_SECRET;
+	uint8_t record[1 + QUEUE_SECRET_OCTETS] = { RECORD_VERSION };
+	if (queue_secret(write_read(write), record + 1))
+		return ERR_OK;
+	random_octets(record + 1, QUEUE_SECRET_OCTETS);
+	return db_put(write, DB_QUEUE, slice_of(&row, 1), slice_of(record, sizeof(record)),
+		      PUT_ANY);
+}
+
 /* How many of the recipients from `at` on go into one entry. */
 static size_t run_length(const struct placed *placed, size_t count, size_t at)
 {
@@ -254,6 +273,8 @@ enum err queue_add(struct write *write, const struct queue_entry *message)
 			runs++;
 		err = next_queue_id(write, runs, &queue_id);
 	}
+	if (err == ERR_OK && message->forwarder.len > 0)
+		err = secret_make(write);
 	for (size_t at = 0; err == ERR_OK && at < count;) {
 		struct queue_entry entry = *message;
 		size_t len = run_length(placed, count, at);

@@ -29,9 +29,13 @@ struct queue_entry {
 	uint64_t size_octets;
 	uint32_t account_id; /* who submitted it; 0: nobody here (forwarded, or a report of ours) */
 	struct slice destination; /* domain as A-labels, or an address literal; lower case */
+	/* A domain of ours, where it leaves by an alias of that and the sender is a stranger: then the
+	 * reverse-path is written anew for it (mda/srs.h). Empty: it is not. */
+	struct slice forwarder;
 	int64_t arrived_unix;
 	int64_t next_unix_ms;
-	bool is_held; /* by an administrator: not tried */
+	/* By an administrator: not tried. When it is due all the same, its sender is told. */
+	bool is_held;
 	bool was_warned;
 	uint32_t attempts_made;
 	struct queue_attempt *attempts; /* the newest, in order */
@@ -70,11 +74,11 @@ bool queue_next(struct read *read, uint64_t *queue_id, struct arena *arena,
 		struct queue_entry *entry_out);
 uint64_t queue_count(struct read *read);
 
-/* Destinations that have entries which are not held, in order; `after` empty to start. */
+/* Destinations that have entries, in order; `after` empty to start. */
 bool queue_next_destination(struct read *read, struct slice after, struct arena *arena,
 			    struct slice *destination_out);
-/* A destination's entries that are not held: those of a higher priority first, then those that are
- * due earlier. Zero-initialise; false at the end. */
+/* A destination's entries: those of a higher priority first, then those that are due earlier.
+ * Zero-initialise; false at the end. */
 struct queue_place {
 	uint8_t rank; /* PRIORITY_MAX - priority */
 	int64_t next_unix_ms;
@@ -83,6 +87,11 @@ struct queue_place {
 bool queue_next_due(struct read *read, struct slice destination, struct queue_place *place);
 /* Passes over the rest of this priority: for who has met one that is not due yet. */
 void queue_place_skip_rank(struct queue_place *place);
+
+/* The key of the addresses by which what comes back finds its way (mda/srs.h): made with the first
+ * entry that has a forwarder, and the same ever after. False: there is none, or it cannot be read. */
+enum { QUEUE_SECRET_OCTETS = 32 };
+bool queue_secret(struct read *read, uint8_t secret_out[QUEUE_SECRET_OCTETS]);
 
 /* changed() is called on `loop` after each commit of this process for every destination for which
  * entries came or changed. One watch a store. */

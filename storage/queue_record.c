@@ -2,7 +2,7 @@
  * the admin's process. */
 #include "storage/queue_priv.h"
 
-enum { QUEUE_FLAG_HELD = 1, QUEUE_FLAG_WARNED = 2, QUEUE_FLAGS = 3 };
+enum { QUEUE_FLAG_HELD = 1, QUEUE_FLAG_WARNED = 2, QUEUE_FLAG_FORWARDED = 4, QUEUE_FLAGS = 7 };
 
 void key_queue_entry(struct key *key, uint64_t queue_id)
 {
@@ -57,7 +57,8 @@ void queue_entry_encode(const struct queue_entry *entry, struct buffer *out)
 	struct buffer encoded = { 0 };
 	buffer_add_byte(out, RECORD_VERSION);
 	buffer_add_byte(out, (uint8_t)((entry->is_held ? QUEUE_FLAG_HELD : 0) |
-				       (entry->was_warned ? QUEUE_FLAG_WARNED : 0)));
+				       (entry->was_warned ? QUEUE_FLAG_WARNED : 0) |
+				       (entry->forwarder.len > 0 ? QUEUE_FLAG_FORWARDED : 0)));
 	buffer_add_be64(out, entry->blob_id);
 	buffer_add_be64(out, entry->size_octets);
 	buffer_add_be32(out, entry->account_id);
@@ -77,6 +78,8 @@ void queue_entry_encode(const struct queue_entry *entry, struct buffer *out)
 		envelope_encode_recipient(&entry->recipients[i], &encoded);
 	buffer_add_block(out, buffer_slice(&encoded));
 	buffer_free(&encoded);
+	if (entry->forwarder.len > 0)
+		buffer_add_block(out, entry->forwarder);
 }
 
 static bool take_unix(struct cursor *c, int64_t *unix_out)
@@ -133,7 +136,18 @@ bool queue_entry_decode(struct slice record, uint64_t queue_id, struct arena *ar
 	    !take_be32(&c, &entry->attempts_made) || !take_block(&c, &entry->destination) ||
 	    !take_attempts(&c, arena, entry) || !take_envelope(&c, arena, entry))
 		return false;
+	if ((flags & QUEUE_FLAG_FORWARDED) &&
+	    (!take_block(&c, &entry->forwarder) || entry->forwarder.len == 0))
+		return false;
 	entry->is_held = flags & QUEUE_FLAG_HELD;
 	entry->was_warned = flags & QUEUE_FLAG_WARNED;
 	return at_end(&c);
+}
+
+bool queue_secret_decode(struct slice record, uint8_t secret_out[QUEUE_SECRET_OCTETS])
+{
+	if (record.len != 1 + QUEUE_SECRET_OCTETS || record.ptr[0] != RECORD_VERSION)
+		return false;
+	memcpy(secret_out, record.ptr + 1, QUEUE_SECRET_OCTETS);
+	return true;
 }

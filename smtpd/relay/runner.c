@@ -198,6 +198,7 @@ static struct transfer *transfer_new(struct relay_runner *runner, struct destina
 	transfer->runner = runner;
 	transfer->destination = destination;
 	transfer->entry.queue_id = queue_id;
+	transfer->began_unix_ms = transfer->entry.next_unix_ms;
 	transfer->next = destination->transfers;
 	if (transfer->next)
 		transfer->next->previous = transfer;
@@ -287,6 +288,10 @@ static void start_one(struct relay_runner *runner, struct destination *destinati
 	struct transfer *transfer = transfer_new(runner, destination, queue_id);
 	if (!transfer)
 		return;
+	if (transfer->entry.is_held) {
+		transfer_settle_held(transfer);
+		return;
+	}
 	if (hop_is_down(&hop->pace, now_unix_ms)) {
 		struct buffer words = { 0 };
 		buffer_add_cstr(&words, "not tried, since the destination did not answer before: ");

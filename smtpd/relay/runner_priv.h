@@ -52,6 +52,7 @@ struct transfer {
 	uint32_t number;	 /* conversation */
 	struct arena arena;
 	struct queue_entry entry;
+	int64_t began_unix_ms; /* its next_unix_ms as it was found */
 
 	/* Content. */
 	uint64_t blob_at, blob_end; /* what was not sent yet */
@@ -115,6 +116,8 @@ struct settlement {
 	struct slice remote;
 	bool passed_dsn, is_final, is_uncertain;
 };
+/* Whether the sender of one that is held has to hear of it by now. */
+void transfer_settle_held(struct transfer *transfer);
 void transfer_settle(struct transfer *transfer, const struct settlement *settlement);
 /* All recipients alike, without an attempt. */
 void transfer_settle_all(struct transfer *transfer, enum delivery_verdict verdict,

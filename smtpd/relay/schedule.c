@@ -22,6 +22,13 @@ int64_t schedule_warns_unix(const struct config *config, const struct queue_entr
 	return warns;
 }
 
+int64_t schedule_held_unix_ms(const struct config *config, const struct queue_entry *entry)
+{
+	int64_t warns = schedule_warns_unix(config, entry);
+	int64_t expires = schedule_expires_unix(config, entry);
+	return (entry->was_warned || expires < warns ? expires : warns) * 1000;
+}
+
 int64_t schedule_next_unix_ms(const struct config *config, const struct queue_entry *entry,
 			      int64_t now_unix_ms, uint32_t dice)
 {

@@ -9,6 +9,8 @@
  * less by `dice`, and never beyond the moment when the entry expires. */
 int64_t schedule_next_unix_ms(const struct config *config, const struct queue_entry *entry,
 			      int64_t now_unix_ms, uint32_t dice);
+/* When the sender of one that is held has to be told something: that it is late, or never comes. */
+int64_t schedule_held_unix_ms(const struct config *config, const struct queue_entry *entry);
 /* When it is given back; DELIVERBY may have it sooner (RFC 2852). */
 int64_t schedule_expires_unix(const struct config *config, const struct queue_entry *entry);
 /* When the sender is told that it is late; INT64_MAX: never. */

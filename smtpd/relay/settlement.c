@@ -94,9 +94,13 @@ static void apply(struct transfer *transfer, const struct settlement *settlement
 	}
 	entry->recipient_count = kept;
 	entry->was_warned |= is_late;
-	queue_note_attempt(entry, &transfer->arena, now, settlement->remote,
-			   first ? first->words : SLICE_NONE);
-	entry->next_unix_ms = schedule_next_unix_ms(config, entry, now_ms, random_u32());
+	if (entry->is_held) {
+		entry->next_unix_ms = schedule_held_unix_ms(config, entry);
+	} else {
+		queue_note_attempt(entry, &transfer->arena, now, settlement->remote,
+				   first ? first->words : SLICE_NONE);
+		entry->next_unix_ms = schedule_next_unix_ms(config, entry, now_ms, random_u32());
+	}
 	transfer->is_done = kept == 0;
 	transfer->remote = settlement->remote;
 	/* Never a report about a report. */
@@ -131,7 +135,7 @@ static void note_journal(struct write *write, const struct transfer *transfer,
 }
 
 /* In a job. What an administrator did meanwhile stands: an entry that he deleted stays away, one
- * that he holds is held. */
+ * that he holds is held, one that he wants to be tried is due. */
 static enum err entry_write(struct write *write, struct transfer *transfer)
 {
 	struct arena arena = { 0 };
@@ -141,6 +145,8 @@ static enum err entry_write(struct write *write, struct transfer *transfer)
 		err = queue_remove(write, transfer->entry.queue_id);
 	} else if (err == ERR_OK) {
 		transfer->entry.is_held = present.is_held;
+		if (present.next_unix_ms != transfer->began_unix_ms)
+			transfer->entry.next_unix_ms = present.next_unix_ms;
 		err = queue_put(write, &transfer->entry);
 	}
 	arena_fini(&arena);
@@ -327,6 +333,12 @@ void transfer_settle(struct transfer *transfer, const struct settlement *settlem
 	collect_journal(transfer, settlement);
 	apply(transfer, settlement);
 	write_settlement(transfer);
+}
+
+void transfer_settle_held(struct transfer *transfer)
+{
+	transfer_settle_all(transfer, DELIVERY_LATER, "4.2.1",
+			    SLICE("an administrator of this server holds it back"));
 }
 
 void transfer_settle_all(struct transfer *transfer, enum delivery_verdict verdict,

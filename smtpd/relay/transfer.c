@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "mda/srs.h"
 #include "storage/blob.h"
 
 /* Our own Return-Path stands on top of what is stored; it is not for others to see (RFC 5321 section
@@ -62,6 +63,23 @@ static bool send_content(struct transfer *transfer)
 	return good;
 }
 
+/* As the other side is to see it: a path of ours for a stranger's mail that we pass on. Made anew for
+ * each attempt, since such a path has its day in it. */
+static struct slice reverse_path(struct transfer *transfer)
+{
+	struct queue_entry *entry = &transfer->entry;
+	uint8_t secret[QUEUE_SECRET_OCTETS];
+	struct slice path = SLICE_NONE;
+	if (entry->forwarder.len > 0) {
+		struct read *read = read_begin(transfer->runner->back->store);
+		if (queue_secret(read, secret))
+			path = srs_forward(secret, entry->envelope.reverse_path, entry->forwarder,
+					   clock_unix(), &transfer->arena);
+		read_end(&read);
+	}
+	return path.len > 0 ? path : entry->envelope.reverse_path;
+}
+
 static void send_delivery(struct transfer *transfer)
 {
 	const struct queue_entry *entry = &transfer->entry;
@@ -77,6 +95,7 @@ static void send_delivery(struct transfer *transfer)
 		envelope_encode_recipient(&entry->recipients[i], &recipients);
 	message.envelope.recipient_count = (uint32_t)entry->recipient_count;
 	message.envelope.recipients = buffer_slice(&recipients);
+	message.envelope.reverse_path = reverse_path(transfer);
 	delivery_encode(&message, &payload);
 	channel_send(transfer->channel, MESSAGE_DELIVER, transfer->number, buffer_slice(&payload),
 		     -1);

@@ -440,7 +440,7 @@ static void visit_queue(struct walk *walk, struct slice key, struct slice value)
 		}
 		blob->references++;
 		blob->entry_octets = entry.size_octets;
-		if (db_has(walk->read, DB_QUEUE, key_slice(&due)) == entry.is_held)
+		if (!entry.is_held && !db_has(walk->read, DB_QUEUE, key_slice(&due)))
 			WRONG(walk, "entry %llu of the queue is not in its place",
 			      NUMBER(queue_id));
 	} else if (key.ptr[0] == QUEUE_ROW_DUE) {

@@ -4,6 +4,7 @@ import email
 import json
 import os
 import random
+import re
 import signal
 
 import pytest
@@ -92,6 +93,58 @@ def test_an_alias_forwards_and_loops_are_cut(start, remote):
     assert code == 554 and b"loop" in text
     assert len(reports(server)) == 1
     wait_until(lambda: queue_is_empty(server), "an empty queue")
+
+
+def test_what_is_forwarded_has_a_path_of_ours_and_leads_back(start, remote):
+    """SRS: the reverse-path of a stranger is rewritten; a report to that reaches him, and nothing
+    else does."""
+    origin = Remote()
+    server = start(remote, f"[route elsewhere.example]\nto = smtp:127.0.0.1:{origin.port}\n")
+    server.bode("alias", "add", "out@example.org", "bob@far.example")
+    code, text = server.deliver("out@example.org", MESSAGE, "Someone@elsewhere.example")
+    assert code == 250, text
+    message = wait_until(lambda: remote.messages, "the message")[0]
+    path = message.sender
+    assert re.fullmatch(r"SRS0=\w{6}=\w\w=elsewhere.example=Someone@example.org", path), path
+    assert message.content.endswith(MESSAGE)
+    report = b"From: <>\r\nSubject: failed\r\n\r\nsorry\r\n"
+    assert server.deliver(path.lower(), report, "")[0] == 250
+    back = wait_until(lambda: origin.messages, "the report")[0]
+    assert back.sender == "" and back.recipients == ["someone@elsewhere.example"]
+    assert back.content.endswith(report)
+    with server.smtp() as client:
+        client.ehlo("client.example")
+        client.docmd("MAIL FROM:<spammer@elsewhere.example>")
+        assert client.docmd(f"RCPT TO:<{path}>")[0] == 550
+        client.docmd("RSET")
+        client.docmd("MAIL FROM:<>")
+        assert client.docmd(f"RCPT TO:<{path.replace('Someone', 'other')}>")[0] == 550
+    # Our own report goes to him directly; a user of ours keeps his own address.
+    remote.rules["RCPT"] = "550 5.1.1 no bob lives here"
+    assert server.deliver("out@example.org", MESSAGE, "Someone@elsewhere.example")[0] == 250
+    report = wait_until(lambda: len(origin.messages) > 1 and origin.messages[1], "our report")
+    assert report.recipients == ["Someone@elsewhere.example"]
+    assert b"To: <Someone@elsewhere.example>" in report.content
+    del remote.rules["RCPT"]
+    submit(server, ["out@example.org"])
+    wait_until(lambda: len(remote.messages) == 2, "the user's message")
+    assert remote.messages[1].sender == "alice@example.org"
+    wait_until(lambda: queue_is_empty(server), "an empty queue")
+    assert server.bode("verify")
+    origin.stop()
+
+
+def test_what_is_held_for_long_is_told_and_given_back(start, remote):
+    server = start(remote, "warn_after = 3 s\nexpire = 8 s\n")
+    remote.rules["RCPT"] = "450 4.2.1 not now"
+    submit(server)
+    entry = wait_until(lambda: queue(server), "the entry")[0]
+    server.bode("queue", "hold", str(entry["id"]))
+    late, failed = wait_until(lambda: len(reports(server)) == 2 and reports(server), "both reports")
+    assert late["Subject"] == "Your message is still on its way"
+    assert failed["Subject"] == "Your message could not be delivered"
+    assert "an administrator of this server holds it back" in report_text(failed)
+    assert queue_is_empty(server) and not remote.messages
 
 
 def test_what_the_remote_refuses_comes_back_with_its_words(start, remote):

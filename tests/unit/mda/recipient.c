@@ -4,8 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "mda/recipient.h"
+#include "mda/srs.h"
+#include "storage/queue.h"
 
 struct row {
 	const char *local; /* of example.org */
@@ -118,6 +121,12 @@ static enum err store_failure;
 enum err read_failure(const struct read *read)
 {
 	return store_failure;
+}
+
+bool queue_secret(struct read *read, uint8_t secret_out[QUEUE_SECRET_OCTETS])
+{
+	memset(secret_out, 7, QUEUE_SECRET_OCTETS);
+	return true;
 }
 
 bool domain_is_local(struct read *read, struct slice domain)
@@ -305,6 +314,32 @@ static void other_names_and_catch_all(void **state)
 	check("whoever", "catch.example", ERR_OK, "8 ");
 }
 
+/* What comes back to a path that was rewritten here: only reports do, and only to paths of ours. */
+static void rewritten_paths_lead_back(void **state)
+{
+	uint8_t secret[QUEUE_SECRET_OCTETS];
+	struct arena arena = { 0 };
+	struct address to;
+	queue_secret(NULL, secret);
+	struct slice path = srs_forward(secret, SLICE("Ann@far.example"), SLICE("example.org"),
+					clock_unix(), &arena);
+	assert_true(address_parse(path, &arena, &to));
+	const char *local = arena_format(&arena, "%.*s", SLICE_ARG(to.local));
+	check(local, "example.org", ERR_OK, "Ann@far.example ");
+	check(local, "other-name.example", ERR_OK, "Ann@far.example ");
+	check(local, "mx.example.net", ERR_OK, "Ann@far.example ");
+	check(local, "elsewhere.example", ERR_DENIED, "");
+	sender.reverse_path = SLICE("spammer@elsewhere.example");
+	check(local, "example.org", ERR_NOT_FOUND, "");
+	sender.reverse_path = SLICE_NONE;
+	check("SRS0=AAAAAA=AA=far.example=ann", "example.org", ERR_NOT_FOUND, "");
+	path = srs_forward(secret, SLICE("bob@example.org"), SLICE("example.org"), clock_unix(),
+			   &arena);
+	assert_true(address_parse(path, &arena, &to));
+	check(arena_format(&arena, "%.*s", SLICE_ARG(to.local)), "example.org", ERR_OK, "2 ");
+	arena_fini(&arena);
+}
+
 /* RFC 5321 sections 4.1.3 and 4.5.1 */
 static void roles_are_always_read(void **state)
 {
@@ -386,6 +421,7 @@ int main(void)
 		cmocka_unit_test(details_are_cut_off),
 		cmocka_unit_test(other_names_and_catch_all),
 		cmocka_unit_test(roles_are_always_read),
+		cmocka_unit_test(rewritten_paths_lead_back),
 		cmocka_unit_test(lists_take_mail_from_who_may_post),
 	};
 	log_set_level(LOG_ERROR);

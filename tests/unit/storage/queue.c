@@ -240,7 +240,7 @@ static void are_in_order_of_priority_and_time(void **state)
 	op.entry.is_held = true;
 	assert_int_equal(bed_write(&bed, put_run, &op), ERR_OK);
 	places(&bed, &text);
-	assert_string_equal(text.data, "b.example:3,5,1,4");
+	assert_string_equal(text.data, "b.example:3,2,5,1,4");
 	op.entry.is_held = false;
 	op.entry.next_unix_ms = 250;
 	for (int i = 0; i < QUEUE_ATTEMPTS_MAX + 2; i++)
@@ -267,6 +267,36 @@ static void are_in_order_of_priority_and_time(void **state)
 	op.entry.queue_id = 77;
 	assert_int_equal(bed_write(&bed, put_run, &op), ERR_NOT_FOUND);
 	buffer_free(&text);
+	bed_end(&bed);
+}
+
+/* What is forwarded says by which domain of ours, and there is a key for its path. */
+static void forwarders_are_kept(void **state)
+{
+	static const char *const paths[] = { "bob@b.example" };
+	uint8_t secret[QUEUE_SECRET_OCTETS], again[QUEUE_SECRET_OCTETS];
+	struct bed bed;
+	struct queue_entry entry;
+	enum verify_kind kind;
+	bed_begin(&bed, STORE_CREATE);
+	struct op op = op_of(paths, 1, &bed.arena);
+	assert_int_equal(add(&bed, &op), ERR_OK);
+	struct read *read = read_begin(bed.store);
+	assert_false(queue_secret(read, secret));
+	assert_int_equal(queue_get(read, 1, &bed.arena, &entry), ERR_OK);
+	assert_int_equal(entry.forwarder.len, 0);
+	read_end(&read);
+	for (uint64_t queue_id = 2; queue_id <= 3; queue_id++) {
+		op.entry.forwarder = SLICE("ours.example");
+		assert_int_equal(add(&bed, &op), ERR_OK);
+		read = read_begin(bed.store);
+		assert_true(queue_secret(read, queue_id == 2 ? secret : again));
+		assert_int_equal(queue_get(read, queue_id, &bed.arena, &entry), ERR_OK);
+		assert_slice(entry.forwarder, "ours.example");
+		read_end(&read);
+	}
+	assert_memory_equal(secret, again, sizeof(secret));
+	assert_int_equal(problems(&bed, false, &kind), 0);
 	bed_end(&bed);
 }
 
@@ -367,6 +397,7 @@ int main(void)
 		cmocka_unit_test(many_recipients_are_many_entries),
 		cmocka_unit_test(bad_paths_are_refused_whole),
 		cmocka_unit_test(are_in_order_of_priority_and_time),
+		cmocka_unit_test(forwarders_are_kept),
 		cmocka_unit_test(verify_finds_and_mends),
 		cmocka_unit_test(tells_after_the_commit),
 	};
