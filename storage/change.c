@@ -12,30 +12,15 @@ enum {
 	ROW_OVERHEAD = 17, /* its key */
 };
 
-static void change_encode(enum change_kind kind, const struct ranges *uids, struct buffer *out)
+/* Adds the runs of a change to a set. */
+static bool add_runs(const struct change *change, struct ranges *set)
 {
-	uint8_t *at = buffer_reserve(out, 2 + (size_t)uids->count * RUN_OCTETS);
-	at[0] = RECORD_VERSION;
-	at[1] = (uint8_t)kind;
-	for (uint32_t i = 0; i < uids->count; i++) {
-		put_be32(at + 2 + (size_t)i * RUN_OCTETS, uids->runs[i].first);
-		put_be32(at + 2 + (size_t)i * RUN_OCTETS + 4, uids->runs[i].last);
-	}
-	out->len += 2 + (size_t)uids->count * RUN_OCTETS;
-}
-
-static bool change_decode(struct slice record, struct ranges *changed, struct ranges *vanished)
-{
-	struct cursor c = cursor_of(record);
-	uint8_t kind;
-	uint32_t first, last;
-	if (!take_byte(&c, RECORD_VERSION) || !take_u8(&c, &kind) ||
-	    (kind != CHANGE_TOUCHED && kind != CHANGE_VANISHED))
-		return false;
-	while (!at_end(&c)) {
-		if (!take_be32(&c, &first) || !take_be32(&c, &last) || first > last)
+	for (size_t at = 0; at < change->runs.len; at += RUN_OCTETS) {
+		uint32_t first = get_be32(change->runs.ptr + at);
+		uint32_t last = get_be32(change->runs.ptr + at + 4);
+		if (first > last)
 			return false;
-		ranges_add(kind == CHANGE_TOUCHED ? changed : vanished, first, last);
+		ranges_add(set, first, last);
 	}
 	return true;
 }
@@ -66,12 +51,12 @@ static enum err prune(struct write *write, struct mailbox_slot *slot)
 }
 
 enum err change_add(struct write *write, struct mailbox_slot *slot, uint64_t modseq,
-		    enum change_kind kind, const struct ranges *uids)
+		    const struct change *change, const struct ranges *uids)
 {
 	struct mailbox_record *record = &slot->record;
 	struct buffer value = { 0 };
 	struct key key;
-	change_encode(kind, uids, &value);
+	change_encode(change, uids, &value);
 	key_change(&key, record->mailbox.mailbox_id, modseq);
 	enum err err = db_put(write, DB_MAILBOX, key_slice(&key), buffer_slice(&value), PUT_ANY);
 	record->log_rows++;
@@ -86,14 +71,44 @@ enum err change_add(struct write *write, struct mailbox_slot *slot, uint64_t mod
 	return err;
 }
 
+/* Visits the rows after a MODSEQ. visit() says false of one that cannot be. */
+static enum err log_each(struct read *read, uint64_t mailbox_id, uint64_t since_modseq,
+			 bool (*visit)(void *user, const struct change *change), void *user)
+{
+	enum err err = ERR_OK;
+	struct change change;
+	struct slice modseq;
+	struct key key;
+	struct row row;
+	row_open(&row, read, DB_MAILBOX);
+	key_change(&key, mailbox_id, since_modseq + 1);
+	for (bool more = row_seek(&row, key_slice(&key));
+	     more && err == ERR_OK && key_is_row(row.key, mailbox_id, ROW_CHANGE, &modseq);
+	     more = row_next(&row))
+		if (!change_decode(row.value, &change) || !visit(user, &change)) {
+			log_error(NULL, EVENT("store-damaged"), WORD("where", "change"),
+				  HEX("mailbox", mailbox_id));
+			err = ERR_DAMAGED;
+		}
+	row_close(&row);
+	return err;
+}
+
+struct sets {
+	struct ranges *changed, *vanished;
+};
+
+static bool visit_change(void *user, const struct change *change)
+{
+	const struct sets *sets = user;
+	return add_runs(change, change->kind == CHANGE_VANISHED ? sets->vanished : sets->changed);
+}
+
 enum err message_changes(struct read *read, uint64_t mailbox_id, uint64_t since_modseq,
 			 struct ranges *changed_out, struct ranges *vanished_out)
 {
 	struct arena arena = { 0 };
 	struct mailbox_record record;
-	struct key key;
-	struct row row;
-	struct slice modseq;
 	enum err err = mailbox_load(read, mailbox_id, &arena, &record);
 	arena_fini(&arena);
 	if (err != ERR_OK)
@@ -102,19 +117,35 @@ enum err message_changes(struct read *read, uint64_t mailbox_id, uint64_t since_
 		return ERR_GONE;
 	if (since_modseq >= record.mailbox.highest_modseq)
 		return ERR_OK;
-	row_open(&row, read, DB_MAILBOX);
-	key_change(&key, mailbox_id, since_modseq + 1);
-	for (bool more = row_seek(&row, key_slice(&key));
-	     more && err == ERR_OK && key_is_row(row.key, mailbox_id, ROW_CHANGE, &modseq);
-	     more = row_next(&row))
-		if (!change_decode(row.value, changed_out, vanished_out)) {
-			log_error(NULL, EVENT("store-damaged"), WORD("where", "change"),
-				  HEX("mailbox", mailbox_id));
-			err = ERR_DAMAGED;
-		}
-	row_close(&row);
+	err = log_each(read, mailbox_id, since_modseq, visit_change,
+		       &(struct sets){ changed_out, vanished_out });
 	/* UIDs are never used again, so what vanished did not change afterwards. */
 	for (uint32_t i = 0; i < vanished_out->count; i++)
 		ranges_remove(changed_out, vanished_out->runs[i].first, vanished_out->runs[i].last);
 	return err;
+}
+
+struct conflicts {
+	uint8_t flags;
+	uint64_t keywords;
+	struct ranges *uids;
+};
+
+static bool visit_conflict(void *user, const struct change *change)
+{
+	const struct conflicts *conflicts = user;
+	if (change->kind == CHANGE_VANISHED ||
+	    (change->kind == CHANGE_FLAGS && !(change->flags & conflicts->flags) &&
+	     !(change->keywords & conflicts->keywords)))
+		return true;
+	return add_runs(change, conflicts->uids);
+}
+
+enum err change_conflicts(struct read *read, const struct mailbox *mailbox, uint64_t since_modseq,
+			  uint8_t flags, uint64_t keywords, struct ranges *uids_out)
+{
+	struct conflicts conflicts = { flags, keywords, uids_out };
+	if (since_modseq < mailbox->pruned_modseq)
+		return ERR_GONE;
+	return log_each(read, mailbox->mailbox_id, since_modseq, visit_conflict, &conflicts);
 }

@@ -147,7 +147,8 @@ enum err message_copy(struct write *write, uint64_t from_mailbox_id, const struc
 	c.modseq = account_next_modseq(write, c.to_account);
 	err = each(&c, from_out, to_out, visit_copy);
 	if (err == ERR_OK)
-		err = change_add(write, c.to, c.modseq, CHANGE_TOUCHED, to_out);
+		err = change_add(write, c.to, c.modseq, &(struct change){ .kind = CHANGE_TOUCHED },
+				 to_out);
 	c.to_account->row.account.used_messages += c.messages;
 	c.to_account->row.account.used_octets += c.octets;
 	if (move && err == ERR_OK) {
@@ -158,7 +159,7 @@ enum err message_copy(struct write *write, uint64_t from_mailbox_id, const struc
 			err = gaps_add(write, from_mailbox_id, from_out);
 		if (err == ERR_OK)
 			err = change_add(write, c.from, account_next_modseq(write, c.from_account),
-					 CHANGE_VANISHED, from_out);
+					 &(struct change){ .kind = CHANGE_VANISHED }, from_out);
 	}
 	return err;
 }

@@ -391,6 +391,41 @@ bool pending_decode(struct slice record, struct pending_row *row_out)
 	return true;
 }
 
+void change_encode(const struct change *change, const struct ranges *uids, struct buffer *out)
+{
+	buffer_add_byte(out, RECORD_VERSION);
+	buffer_add_byte(out, (uint8_t)change->kind);
+	if (change->kind == CHANGE_FLAGS) {
+		buffer_add_byte(out, change->flags);
+		buffer_add_be64(out, change->keywords);
+	}
+	uint8_t *at = buffer_reserve(out, (size_t)uids->count * RUN_OCTETS);
+	for (uint32_t i = 0; i < uids->count; i++) {
+		put_be32(at + (size_t)i * RUN_OCTETS, uids->runs[i].first);
+		put_be32(at + (size_t)i * RUN_OCTETS + 4, uids->runs[i].last);
+	}
+	out->len += (size_t)uids->count * RUN_OCTETS;
+}
+
+bool change_decode(struct slice record, struct change *change_out)
+{
+	struct cursor c = cursor_of(record);
+	struct change change = { 0 };
+	uint8_t kind;
+	if (!take_version(&c) || !take_u8(&c, &kind) || kind < CHANGE_TOUCHED ||
+	    kind > CHANGE_FLAGS)
+		return false;
+	change.kind = (enum change_kind)kind;
+	if (change.kind == CHANGE_FLAGS &&
+	    (!take_u8(&c, &change.flags) || !take_be64(&c, &change.keywords)))
+		return false;
+	change.runs = cursor_rest(&c);
+	if (change.runs.len % RUN_OCTETS != 0)
+		return false;
+	*change_out = change;
+	return true;
+}
+
 void number_encode(uint64_t number, struct buffer *out)
 {
 	buffer_add_byte(out, RECORD_VERSION);

@@ -27,7 +27,8 @@
  *                                                use; be32 rows and be64 octets of the change log;
  *                                                block name; u8 count, blocks keywords
  * (same)        mailbox be64, ROW_CHANGE,        u8 enum change_kind; be32 first, be32 last UID of
- *               MODSEQ be64                      each run
+ *               MODSEQ be64                      each run; CHANGE_FLAGS: u8 flags and be64 keywords that
+ *                                                changed in any of them, then the runs
  * (same)        mailbox be64, ROW_ENTRY,         u8 flags, be64 blob, be64 MODSEQ, be40 internal
  *               UID be32                         date, be40 save date, be40 size, be64 keywords,
  *                                                be64 thread
@@ -93,7 +94,7 @@
 #include "storage/message.h"
 #include "storage/source.h"
 
-enum { STORE_FORMAT = 8, RECORD_VERSION = 1 };
+enum { STORE_FORMAT = 9, RECORD_VERSION = 1 };
 
 enum database {
 	DB_MAIN, /* the unnamed one */
@@ -123,7 +124,8 @@ enum mailbox_row_kind {
 	ROW_SOURCE = 3,
 	ROW_GAPS = 4
 };
-enum change_kind { CHANGE_TOUCHED = 1, CHANGE_VANISHED = 2 };
+/* CHANGE_TOUCHED: arrived, or (of a store older than format 9) the flags changed. */
+enum change_kind { CHANGE_TOUCHED = 1, CHANGE_VANISHED = 2, CHANGE_FLAGS = 3 };
 enum gaps_form { GAPS_RUNS = 1, GAPS_BITMAP = 2 };
 /* GARBAGE_EXPUNGED: what is left of an account that is no more, all that was expunged and what it
  * submitted; the id is the account's. */
@@ -200,6 +202,12 @@ struct name_row {
 	bool subscribed;
 	enum special_use special_use;
 };
+struct change {
+	enum change_kind kind;
+	uint8_t flags; /* CHANGE_FLAGS: which changed */
+	uint64_t keywords;
+	struct slice runs; /* RUN_OCTETS each: be32 first, be32 last UID */
+};
 struct garbage_row {
 	int64_t not_before_unix;
 };
@@ -224,6 +232,8 @@ void account_encode(const struct account_row *row, struct buffer *out);
 bool account_decode(struct slice record, uint32_t account_id, struct account_row *row_out);
 void mailbox_encode(const struct mailbox_record *row, struct buffer *out);
 bool mailbox_decode(struct slice record, uint64_t mailbox_id, struct mailbox_record *row_out);
+void change_encode(const struct change *change, const struct ranges *uids, struct buffer *out);
+bool change_decode(struct slice record, struct change *change_out);
 void name_encode(const struct name_row *row, struct buffer *out);
 bool name_decode(struct slice record, struct name_row *row_out);
 void entry_encode(const struct message_entry *entry, uint8_t out[ENTRY_OCTETS]);

@@ -321,8 +321,8 @@ static enum err entry_remove(struct write *write, struct lost *lost)
 		err = blob_release(write, lost->entry.blob_id);
 	}
 	if (err == ERR_OK)
-		err = change_add(write, slot, account_next_modseq(write, account), CHANGE_VANISHED,
-				 &uids);
+		err = change_add(write, slot, account_next_modseq(write, account),
+				 &(struct change){ .kind = CHANGE_VANISHED }, &uids);
 	return err;
 }
 

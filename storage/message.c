@@ -229,7 +229,8 @@ static enum err append(struct write *write, uint64_t mailbox_id, uint32_t given_
 	if (err == ERR_OK && filed.uid > next_uid)
 		err = gaps_add_run(write, mailbox_id, next_uid, filed.uid - 1);
 	if (err == ERR_OK)
-		err = change_add(write, slot, filed.modseq, CHANGE_TOUCHED, &uids);
+		err = change_add(write, slot, filed.modseq,
+				 &(struct change){ .kind = CHANGE_TOUCHED }, &uids);
 	*uid_out = filed.uid;
 	return err;
 }
@@ -253,37 +254,66 @@ static uint64_t change_bits(enum flag_change change, uint64_t old, uint64_t bits
 	return change == FLAGS_SET ? bits : change == FLAGS_ADD ? old | bits : old & ~bits;
 }
 
+/* A STORE under way. */
+struct storing {
+	struct read *read;
+	struct mailbox *mailbox;
+	const struct store_flags *change;
+	uint64_t keywords; /* their bits */
+	uint64_t modseq;
+	struct ranges changed;
+	struct change seen; /* which flags changed */
+	/* Adding or removing flags meets only who changed the same ones (RFC 7162 section 3.1.12). */
+	bool has_asked_log, knows_conflicts;
+	struct ranges conflicts;
+};
+
+static bool is_modified(struct storing *s, const struct message_entry *entry)
+{
+	const struct store_flags *change = s->change;
+	if (!change->is_conditional || entry->modseq <= change->unchanged_since)
+		return false;
+	if (change->change == FLAGS_SET || change->unchanged_since == 0)
+		return true;
+	if (!s->has_asked_log)
+		s->knows_conflicts =
+			change_conflicts(s->read, s->mailbox, change->unchanged_since,
+					 change->flags, s->keywords, &s->conflicts) == ERR_OK;
+	s->has_asked_log = true;
+	return !s->knows_conflicts || ranges_contains(&s->conflicts, entry->uid);
+}
+
 /* Changes those of one run. */
-static enum err store_run(struct row *row, struct mailbox *mailbox, struct range run,
-			  const struct store_flags *change, uint64_t keywords, uint64_t modseq,
-			  struct ranges *changed)
+static enum err store_run(struct storing *s, struct row *row, struct range run)
 {
 	enum err err = ERR_OK;
 	struct message_entry entry;
-	bool more = entry_seek(row, mailbox->mailbox_id, run.first);
+	bool more = entry_seek(row, s->mailbox->mailbox_id, run.first);
 	while (err == ERR_OK && more && entry_uid(row) <= run.last) {
 		uint32_t uid = entry_uid(row);
 		if (!entry_decode(row->value, uid, &entry)) {
-			entry_damaged(mailbox->mailbox_id, uid);
-		} else if (change->is_conditional && entry.modseq > change->unchanged_since) {
-			ranges_add(change->modified_out, uid, uid);
+			entry_damaged(s->mailbox->mailbox_id, uid);
+		} else if (is_modified(s, &entry)) {
+			ranges_add(s->change->modified_out, uid, uid);
 		} else {
-			uint8_t flags =
-				(uint8_t)change_bits(change->change, entry.flags, change->flags);
-			uint64_t bits = change_bits(change->change, entry.keywords, keywords);
+			uint8_t flags = (uint8_t)change_bits(s->change->change, entry.flags,
+							     s->change->flags);
+			uint64_t bits = change_bits(s->change->change, entry.keywords, s->keywords);
 			if (flags != entry.flags || bits != entry.keywords) {
 				uint8_t value[ENTRY_OCTETS];
-				mailbox_count(mailbox, &entry, -1);
+				s->seen.flags |= flags ^ entry.flags;
+				s->seen.keywords |= bits ^ entry.keywords;
+				mailbox_count(s->mailbox, &entry, -1);
 				entry.flags = flags;
 				entry.keywords = bits;
-				entry.modseq = modseq;
-				mailbox_count(mailbox, &entry, 1);
+				entry.modseq = s->modseq;
+				mailbox_count(s->mailbox, &entry, 1);
 				entry_encode(&entry, value);
 				err = row_replace(row, slice_of(value, sizeof(value)));
-				ranges_add(changed, uid, uid);
+				ranges_add(&s->changed, uid, uid);
 			}
 		}
-		more = entry_next(row, mailbox->mailbox_id);
+		more = entry_next(row, s->mailbox->mailbox_id);
 	}
 	return err;
 }
@@ -295,29 +325,31 @@ enum err message_store(struct write *write, uint64_t mailbox_id, const struct ra
 	struct mailbox_slot *slot;
 	struct account_slot *account;
 	struct row row;
-	struct ranges changed = { 0 };
-	uint64_t keywords;
+	struct storing s = { .read = write_read(write),
+			     .change = change,
+			     .seen = { .kind = CHANGE_FLAGS } };
 	enum err err = message_slots(write, mailbox_id, &slot, &account);
 	if (err == ERR_OK)
 		err = keyword_bits(write, slot, change->keywords, change->keyword_count,
-				   change->change != FLAGS_REMOVE, &keywords);
+				   change->change != FLAGS_REMOVE, &s.keywords);
 	if (err != ERR_OK)
 		return err;
-	uint64_t modseq = account->row.account.modseq + 1;
+	s.mailbox = &slot->record.mailbox;
+	s.modseq = account->row.account.modseq + 1;
 	if (change->is_conditional)
 		ranges_clear(change->modified_out);
-	row_open(&row, write_read(write), DB_MAILBOX);
+	row_open(&row, s.read, DB_MAILBOX);
 	for (uint32_t i = 0; i < uids->count && err == ERR_OK; i++)
-		err = store_run(&row, &slot->record.mailbox, uids->runs[i], change, keywords,
-				modseq, &changed);
+		err = store_run(&s, &row, uids->runs[i]);
 	row_close(&row);
-	if (err == ERR_OK && changed.count > 0)
-		err = change_add(write, slot, account_next_modseq(write, account), CHANGE_TOUCHED,
-				 &changed);
+	if (err == ERR_OK && s.changed.count > 0)
+		err = change_add(write, slot, account_next_modseq(write, account), &s.seen,
+				 &s.changed);
 	*modseq_out = slot->record.mailbox.highest_modseq;
 	if (changed_out)
-		ranges_copy(&changed, changed_out);
-	ranges_free(&changed);
+		ranges_copy(&s.changed, changed_out);
+	ranges_free(&s.changed);
+	ranges_free(&s.conflicts);
 	return err;
 }
 
@@ -370,7 +402,7 @@ enum err message_expunge(struct write *write, uint64_t mailbox_id, const struct 
 	if (err == ERR_OK)
 		err = gaps_add(write, mailbox_id, expunged_out);
 	if (err == ERR_OK && expunged_out->count > 0)
-		err = change_add(write, slot, account_next_modseq(write, account), CHANGE_VANISHED,
-				 expunged_out);
+		err = change_add(write, slot, account_next_modseq(write, account),
+				 &(struct change){ .kind = CHANGE_VANISHED }, expunged_out);
 	return err;
 }

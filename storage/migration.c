@@ -66,11 +66,19 @@ static int add_forwarding(MDB_txn *txn)
 	return 0;
 }
 
+/* From format 8 to 9: nothing moves, but an older Bode cannot read a change log that says which
+ * flags changed. */
+static int add_changed_flags(MDB_txn *txn)
+{
+	(void)txn;
+	return 0;
+}
+
 /* The step at i leads from format i + 1 to i + 2. A step speaks LMDB, and names and layouts as
  * they were then: what the rest of the room knows is today's. */
 static int (*const steps[STORE_FORMAT - 1])(MDB_txn *txn) = {
 	add_expunged,	add_queue,	 add_journal,	 add_domain_aliases,
-	add_submission, add_annotations, add_forwarding,
+	add_submission, add_annotations, add_forwarding, add_changed_flags,
 };
 
 static uint64_t created_unix(MDB_txn *txn, MDB_dbi main)

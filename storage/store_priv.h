@@ -205,9 +205,14 @@ enum err mailbox_remove_all(struct write *write, struct account_slot *account) M
 enum err keyword_bits(struct write *write, struct mailbox_slot *slot, const struct slice *names,
 		      size_t count, bool add, uint64_t *bits_out) MUST_USE;
 
-/* change.c */
+/* change.c. `change` without its runs, which are those of `uids`. */
 enum err change_add(struct write *write, struct mailbox_slot *slot, uint64_t modseq,
-		    enum change_kind kind, const struct ranges *uids) MUST_USE;
+		    const struct change *change, const struct ranges *uids) MUST_USE;
+/* The UIDs of messages that arrived after a MODSEQ or whose flags of these changed (of some rows
+ * it is known only for all of their messages together, so rather too many). ERR_GONE: the log does
+ * not reach back so far. */
+enum err change_conflicts(struct read *read, const struct mailbox *mailbox, uint64_t since_modseq,
+			  uint8_t flags, uint64_t keywords, struct ranges *uids_out) MUST_USE;
 
 /* watch.c: after a commit. */
 void watch_publish(struct store *store, const struct change_note *notes);

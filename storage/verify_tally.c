@@ -26,17 +26,15 @@ static void log_row(struct tally *tally, const struct mailbox *mailbox, uint64_t
 	tally->log_octets += value.len + ROW_KEY_OCTETS;
 	if (modseq > tally->last_modseq)
 		tally->last_modseq = modseq;
-	struct slice runs = slice_sub(value, 2, value.len);
-	if (value.len < 2 || value.ptr[0] != RECORD_VERSION ||
-	    (value.ptr[1] != CHANGE_TOUCHED && value.ptr[1] != CHANGE_VANISHED) ||
-	    !runs_are_sound(runs, mailbox->uidnext)) {
+	struct change change;
+	if (!change_decode(value, &change) || !runs_are_sound(change.runs, mailbox->uidnext)) {
 		tally->log_wrong = "a row of the change log cannot be read";
 	} else if (modseq <= mailbox->pruned_modseq || modseq > mailbox->highest_modseq) {
 		tally->log_wrong = "the change log has a row with a MODSEQ that it should not have";
-	} else if (value.ptr[1] == CHANGE_VANISHED) {
-		for (size_t i = 0; i < runs.len; i += RUN_OCTETS)
-			ranges_add(&tally->vanished, get_be32(runs.ptr + i),
-				   get_be32(runs.ptr + i + 4));
+	} else if (change.kind == CHANGE_VANISHED) {
+		for (size_t i = 0; i < change.runs.len; i += RUN_OCTETS)
+			ranges_add(&tally->vanished, get_be32(change.runs.ptr + i),
+				   get_be32(change.runs.ptr + i + 4));
 	}
 }
 
@@ -63,13 +61,14 @@ static bool log_tells(struct read *read, uint64_t mailbox_id, const struct messa
 	struct key key;
 	struct slice value;
 	key_change(&key, mailbox_id, entry->modseq);
-	if (db_get(read, DB_MAILBOX, key_slice(&key), &value) != ERR_OK || value.len < 2 ||
-	    value.ptr[1] != CHANGE_TOUCHED)
+	struct change change;
+	if (db_get(read, DB_MAILBOX, key_slice(&key), &value) != ERR_OK ||
+	    !change_decode(value, &change) || change.kind == CHANGE_VANISHED)
 		return false;
-	size_t low = 0, high = (value.len - 2) / RUN_OCTETS;
+	size_t low = 0, high = change.runs.len / RUN_OCTETS;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		const uint8_t *run = value.ptr + 2 + middle * RUN_OCTETS;
+		const uint8_t *run = change.runs.ptr + middle * RUN_OCTETS;
 		if (entry->uid < get_be32(run))
 			high = middle;
 		else if (entry->uid > get_be32(run + 4))

@@ -157,17 +157,16 @@ static void visit_name(struct walk *walk, struct slice key, struct slice value)
 static void visit_change(struct walk *walk, struct seen_mailbox *seen, uint64_t modseq,
 			 struct slice value)
 {
-	struct cursor c = cursor_of(value);
-	uint8_t kind;
+	struct change change = { 0 };
 	uint32_t first, last;
-	bool fine = take_byte(&c, RECORD_VERSION) && take_u8(&c, &kind) &&
-		    (kind == CHANGE_TOUCHED || kind == CHANGE_VANISHED) && !at_end(&c);
+	bool fine = change_decode(value, &change) && change.runs.len > 0;
+	struct cursor c = cursor_of(change.runs);
 	while (fine && !at_end(&c)) {
 		fine = take_be32(&c, &first) && take_be32(&c, &last) && first > 0 && first <= last;
 		if (fine && seen->has_record && last >= seen->record.mailbox.uidnext)
 			WRONG(walk, "mailbox %llu: a change of UID %u, which is to come",
 			      NUMBER(seen->mailbox_id), last);
-		if (fine && kind == CHANGE_TOUCHED)
+		if (fine && change.kind != CHANGE_VANISHED)
 			ranges_add(&seen->touched, first, last);
 	}
 	if (!fine)

@@ -135,6 +135,34 @@ static void refuses_damaged_records(void **state)
 	buffer_free(&record);
 }
 
+/* A row of the change log; those of older stores say only that something changed. */
+static void tells_which_flags_changed(void **state)
+{
+	struct range runs[2] = { { 3, 5 }, { 9, 9 } };
+	struct ranges uids = { .runs = runs, .count = 2 };
+	struct change got, flags = { .kind = CHANGE_FLAGS, .flags = 5, .keywords = 1ULL << 40 };
+	struct buffer record = { 0 };
+	change_encode(&flags, &uids, &record);
+	assert_true(change_decode(buffer_slice(&record), &got));
+	assert_int_equal(got.flags, 5);
+	assert_int_equal(got.keywords, 1ULL << 40);
+	assert_int_equal(got.runs.len, 2 * RUN_OCTETS);
+	assert_int_equal(get_be32(got.runs.ptr + RUN_OCTETS), 9);
+	for (size_t len = 0; len < record.len; len++)
+		if (len != 11 && len != 11 + RUN_OCTETS)
+			assert_false(change_decode(slice_sub(buffer_slice(&record), 0, len), &got));
+	record.data[1] = CHANGE_TOUCHED; /* the same octets are no runs then */
+	assert_false(change_decode(buffer_slice(&record), &got));
+	record.data[1] = 4;
+	assert_false(change_decode(buffer_slice(&record), &got));
+	buffer_clear(&record);
+	change_encode(&(struct change){ .kind = CHANGE_VANISHED }, &uids, &record);
+	assert_true(change_decode(buffer_slice(&record), &got));
+	assert_int_equal(got.kind, CHANGE_VANISHED);
+	assert_int_equal(got.runs.len, 2 * RUN_OCTETS);
+	buffer_free(&record);
+}
+
 static void orders_keys(void **state)
 {
 	struct key keys[8];
@@ -168,6 +196,7 @@ int main(void)
 		cmocka_unit_test(keeps_entries),
 		cmocka_unit_test(bounds_small_numbers),
 		cmocka_unit_test(refuses_damaged_records),
+		cmocka_unit_test(tells_which_flags_changed),
 		cmocka_unit_test(orders_keys),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
