@@ -1,9 +1,11 @@
-/* tests/bench/limits.c - what this machine can do at best: disk syncs, LMDB, loopback, memcpy, hashes.
+/* tests/bench/limits.c - what this machine can do at best: disk syncs, LMDB, loopback, AES-GCM,
+ * memcpy, hashes.
  * limits DIR   (DIR is on the disk that will hold the mail) */
 #include <arpa/inet.h>
 #include <crypt.h>
 #include <fcntl.h>
 #include <lmdb.h>
+#include <openssl/aead.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -238,6 +240,27 @@ static void loopback(void)
 	close(s);
 }
 
+/* What one core encrypts in TLS records of 16 KiB. */
+static void aes_gcm(void)
+{
+	enum { RECORD = 16384 };
+	static uint8_t out[RECORD + EVP_AEAD_MAX_OVERHEAD];
+	uint8_t key[16] = { 1 }, nonce[12] = { 0 };
+	EVP_AEAD_CTX *c = EVP_AEAD_CTX_new(EVP_aead_aes_128_gcm(), key, sizeof key, 0);
+	check(!c, "EVP_AEAD_CTX_new");
+	double s = now();
+	long n = 0;
+	for (; now() < s + SECONDS; n++) {
+		size_t len;
+		memcpy(nonce, &n, sizeof n);
+		check(!EVP_AEAD_CTX_seal(c, out, &len, sizeof out, nonce, sizeof nonce,
+					 (uint8_t *)block, RECORD, NULL, 0),
+		      "EVP_AEAD_CTX_seal");
+	}
+	fig("aes_gcm_one_core", n * (double)RECORD / 1e6 / (now() - s), "MB/s");
+	EVP_AEAD_CTX_free(c);
+}
+
 static void cpu(void)
 {
 	double s = now();
@@ -283,6 +306,7 @@ int main(int argc, char **argv)
 	lmdb_rate(100, MDB_NOMETASYNC, "lmdb_nometasync_100x4K");
 	lmdb_rate(1, MDB_NOSYNC, "lmdb_nosync_1x4K");
 	loopback();
+	aes_gcm();
 	cpu();
 	return 0;
 }

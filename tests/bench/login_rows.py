@@ -1,5 +1,4 @@
-"""Rows about signing in, POP3, and the start of the server."""
-import time
+"""Rows about signing in and POP3."""
 
 
 def login(tls):
@@ -36,24 +35,8 @@ def pop3(peer, quick):
     peer.stop()
 
 
-def start_up(peer, quick):
-    """Until the first sign-in on a store of a million messages (entries that share bodies)."""
-    n, times = (1000, 10) if quick else (10_000, 99)
-    peer.start()
-    peer.load("append", n, size=1024, conns=50, batch=1, user="u1")
-    peer.steps("-c=CREATE Big", "-s=SELECT INBOX", *["-c=COPY 1:* Big"] * times)
-    for cold in (False, True):
-        peer.stop_cold() if cold else peer.stop()
-        begun = time.monotonic()
-        peer.start(fresh=False, settle_s=0)
-        peer.steps("-n=NOOP")
-        yield "cold" if cold else "warm", (time.monotonic() - begun) * 1e3, "ms"
-    peer.stop()
-
-
 ROWS = {
     "login_plain": login(False),
     "login_tls": login(True),
     "pop3": pop3,
-    "start_up": start_up,
 }

@@ -191,31 +191,6 @@ def append_rate(peer, quick):
     peer.stop()
 
 
-def scale(peer, quick):
-    """Few messages of a mailbox of 10,000 and of one of 1,000,000 (entries that share bodies)."""
-    times = 10 if quick else 100
-    peer.start()
-    peer.load("append", 10_000, size=1024, conns=50, batch=1, user=USER, box=BOX)
-    peer.steps(f"-s=SELECT {BOX}", *[f"-c=COPY 1:* {OTHER}"] * times)
-    commands = {"fetch": "*1000 FETCH %d (FLAGS ENVELOPE)",
-                "flags": "*300 STORE %d +FLAGS.SILENT (FLAG)",
-                "move": "*300 MOVE 500 Trash",
-                "select": "*100 SELECT BOX"}
-    for name, command in commands.items():
-        cpu = {}
-        for flag in (r"\Flagged", r"\Answered", r"\Draft"):
-            for box in (BOX, OTHER):
-                before = peer.cgroup.cpu_us()
-                step = command.replace("BOX", box).replace("FLAG)", f"{flag})")
-                peer.steps(f"-s=SELECT {box}", f"x={step}")
-                spent = (peer.cgroup.cpu_us() - before) / int(command.split()[0][1:])
-                cpu[box] = min(cpu.get(box, spent), spent)
-        yield f"{name}_small", cpu[BOX], "us/cmd"
-        yield f"{name}_large", cpu[OTHER], "us/cmd"
-        yield f"{name}_ratio", cpu[OTHER] / cpu[BOX], ""
-    peer.stop()
-
-
 def churn(peer, quick):
     """Six turnovers of the content, by the store's own bench: only Bode has one."""
     if peer.name != "bode":
@@ -250,5 +225,4 @@ ROWS = {
     "mix_store_single": store_single,
     "append": append_rate,
     "mix_churn": churn,
-    "mix_scale": scale,
 }
