@@ -465,6 +465,10 @@ bool imap_append_meets_literal(struct imap_session *s, enum step *step_out)
 	append->s = s;
 	append->account_id = s->account_id;
 	append->is_replace = number > 0;
+	if (append->is_replace && !uid && imap_has(s, IMAP_ENABLED_UIDONLY)) {
+		*step_out = refuse(s, "BAD", IMAP_UID_REQUIRED_TEXT);
+		return true;
+	}
 	const char *why = append->is_replace ? why_not_replace(s, append, uid, number) : NULL;
 	if (!why)
 		why = why_not_mailbox(s, append);

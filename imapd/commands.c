@@ -1,16 +1,17 @@
 /* imapd/commands.c - the one list of verbs, and the dispatcher that alone judges whether a
  * verb is known and in its place. In the back.
  *
- * RFC 9051 section 6, RFC 3501 section 6 (CHECK, LSUB), RFC 2971 (ID). */
+ * RFC 9051 section 6, RFC 3501 section 6 (CHECK, LSUB), RFC 2971 (ID), RFC 9586 (UIDONLY). */
 #include "imapd/grammar_priv.h"
 #include "imapd/id_priv.h"
+#include "imapd/progress_priv.h"
 #include "imapd/respond_priv.h"
 #include "imapd/view_priv.h"
 
 #define IMAP_ANY (IMAP_AUTHENTICATED | IMAP_SELECTED)
 
 static const struct imap_command commands[] = {
-	/* verb		UID?   allowed in		tells		 handler */
+	/* verb		UID?   allowed in		tells		 handler, numbers? */
 	{ "CAPABILITY", false, IMAP_ANY, TELL_ALL, imap_capability },
 	{ "NOOP", false, IMAP_ANY, TELL_ALL, imap_noop },
 	{ "LOGOUT", false, IMAP_ANY, TELL_NOTHING, imap_logout },
@@ -43,14 +44,14 @@ static const struct imap_command commands[] = {
 	{ "CLOSE", false, IMAP_SELECTED, TELL_NOTHING, imap_close },
 	{ "UNSELECT", false, IMAP_SELECTED, TELL_NOTHING, imap_unselect },
 	{ "EXPUNGE", false, IMAP_SELECTED, TELL_ALL, imap_expunge },
-	{ "SEARCH", false, IMAP_SELECTED, TELL_NO_EXPUNGE, imap_search },
-	{ "SORT", false, IMAP_SELECTED, TELL_NO_EXPUNGE, imap_sort },
-	{ "THREAD", false, IMAP_SELECTED, TELL_NO_EXPUNGE, imap_thread },
-	{ "FETCH", false, IMAP_SELECTED, TELL_NO_EXPUNGE, imap_fetch },
-	{ "STORE", false, IMAP_SELECTED, TELL_NO_EXPUNGE, imap_store },
-	{ "COPY", false, IMAP_SELECTED, TELL_ALL, imap_copy },
-	{ "MOVE", false, IMAP_SELECTED, TELL_ALL, imap_move },
-	{ "REPLACE", false, IMAP_SELECTED, TELL_ALL, imap_replace },
+	{ "SEARCH", false, IMAP_SELECTED, TELL_NO_EXPUNGE, imap_search, true },
+	{ "SORT", false, IMAP_SELECTED, TELL_NO_EXPUNGE, imap_sort, true },
+	{ "THREAD", false, IMAP_SELECTED, TELL_NO_EXPUNGE, imap_thread, true },
+	{ "FETCH", false, IMAP_SELECTED, TELL_NO_EXPUNGE, imap_fetch, true },
+	{ "STORE", false, IMAP_SELECTED, TELL_NO_EXPUNGE, imap_store, true },
+	{ "COPY", false, IMAP_SELECTED, TELL_ALL, imap_copy, true },
+	{ "MOVE", false, IMAP_SELECTED, TELL_ALL, imap_move, true },
+	{ "REPLACE", false, IMAP_SELECTED, TELL_ALL, imap_replace, true },
 	{ "EXPUNGE", true, IMAP_SELECTED, TELL_ALL, imap_expunge },
 	{ "SEARCH", true, IMAP_SELECTED, TELL_ALL, imap_search },
 	{ "SORT", true, IMAP_SELECTED, TELL_ALL, imap_sort },
@@ -114,10 +115,13 @@ enum step imap_dispatch(struct imap_session *s)
 	s->command = take_verb(s, &c, &why);
 	if (!s->command)
 		return imap_bad(s, why);
+	if (s->command->numbers && imap_has(s, IMAP_ENABLED_UIDONLY))
+		return imap_bad(s, IMAP_UID_REQUIRED_TEXT);
 	if (!at_end(&c) && !take_space(&c)) {
 		s->command = NULL;
 		return imap_bad(s, "Unknown command");
 	}
+	progress_begin(s);
 	return s->command->run(s, &c, s->command->uid);
 }
 

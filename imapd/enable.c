@@ -1,8 +1,7 @@
 /* imapd/enable.c - ENABLE: the client asks for what changes the server's answers. In the back.
  *
  * RFC 9051 section 6.3.1, RFC 5161; RFC 7162 sections 3.1 and 3.2.3 (CONDSTORE, QRESYNC);
- * RFC 6855 section 3 (UTF8=ACCEPT). What
- * is not known is not an error, what has been enabled already is not named again. */
+ * RFC 6855 section 3 (UTF8=ACCEPT); RFC 9586 (UIDONLY). What is not known is not an error, what has been enabled already is not named again. */
 #include "imapd/grammar_priv.h"
 #include "imapd/session_priv.h"
 #include "imapd/view_priv.h"
@@ -14,6 +13,7 @@ static const struct {
 	{ "IMAP4rev2", IMAP_ENABLED_REV2 },
 	{ "CONDSTORE", IMAP_ENABLED_CONDSTORE },
 	{ "UTF8=ACCEPT", IMAP_ENABLED_UTF8 },
+	{ "UIDONLY", IMAP_ENABLED_UIDONLY },
 	{ "QRESYNC", IMAP_ENABLED_CONDSTORE | IMAP_ENABLED_QRESYNC },
 };
 

@@ -287,6 +287,7 @@ enum step imap_fetch(struct imap_session *s, struct cursor *args, bool uid)
 	f->items = items;
 	f->answer.items = &f->items;
 	f->answer.utf8 = imap_speaks_utf8(s);
+	f->answer.only_uids = imap_has(s, IMAP_ENABLED_UIDONLY);
 	s->work = f;
 	s->work_fini = fetch_fini;
 	if (!view_resolve(s->view, &set, uid, &f->uids))

@@ -1,6 +1,6 @@
 /* imapd/fetch_answer.c - the FETCH response for one message.
  *
- * RFC 9051 section 7.5.2; the RFC822 items of RFC 3501 section 7.4.2. An item that cannot be
+ * RFC 9051 section 7.5.2; the RFC822 items of RFC 3501 section 7.4.2; UIDFETCH of RFC 9586. An item that cannot be
  * had (its octets are damaged, or gone with the message) is left out and noted for the tagged
  * reply: damaged octets never leave as good ones. Where that shows only in the middle of a
  * literal, the connection closes, since the length promised cannot be kept. NUL, which no
@@ -461,8 +461,8 @@ void answer_begin(struct fetch_answer *answer, const struct message_entry *entry
 	answer->has_envelope = answer->has_structure = false;
 	answer->root = NULL;
 	buffer_add(out, SLICE("* "));
-	buffer_add_u64(out, seqnum);
-	buffer_add(out, SLICE(" FETCH ("));
+	buffer_add_u64(out, answer->only_uids ? entry->uid : seqnum);
+	buffer_add(out, answer->only_uids ? SLICE(" UIDFETCH (") : SLICE(" FETCH ("));
 }
 
 enum answer_progress answer_go_on(struct fetch_answer *answer, struct read *read,

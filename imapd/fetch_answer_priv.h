@@ -35,6 +35,7 @@ enum {
 struct fetch_answer {
 	const struct fetch_items *items;
 	bool utf8;
+	bool only_uids;	   /* UIDFETCH (RFC 9586) */
 	bool tells_modseq; /* with flags that are news go UID and MODSEQ (RFC 7162 section 3.2.4) */
 	struct message_entry entry;
 	uint32_t seqnum;

@@ -8,6 +8,7 @@
  * home, and ends there if the client has left. Runs in the back. */
 #include "imapd/search_priv.h"
 
+#include "imapd/progress_priv.h"
 #include "imapd/respond_priv.h"
 #include "imapd/search_context_priv.h"
 #include "imapd/search_filters_priv.h"
@@ -185,6 +186,19 @@ static void send_lanes_out(struct search *search)
 	}
 }
 
+/* Of several mailboxes nobody has counted the messages. */
+static void tell_progress(struct search *search)
+{
+	uint64_t done = 0, goal = 0;
+	if (!progress_is_due(search->s))
+		return;
+	for (unsigned i = 0; i < search->lane_count && !search->mailboxes; i++) {
+		done += search_scan_done(&search->lanes[i].scan);
+		goal += ranges_total(&search->lanes[i].scan.candidates);
+	}
+	progress_tell(search->s, done, goal);
+}
+
 /* Called again after each slice, unless the client has left: then the session is freed. */
 static enum step search_go_on(struct imap_session *s, struct cursor *in)
 {
@@ -192,6 +206,7 @@ static enum step search_go_on(struct imap_session *s, struct cursor *in)
 
 	if (is_over(search))
 		return search_finish(s);
+	tell_progress(search);
 	if (search_scan_is_heavy(&search->lanes[0].scan)) {
 		send_lanes_out(search);
 		return STEP_WAIT;
@@ -341,6 +356,8 @@ static enum step search_begin(struct imap_session *s, struct cursor *args, enum 
 		take_search_program(args, form, &own.filters, &s->command_arena, &search->program);
 	if (parsed != SEARCH_PARSED)
 		return search_refuse(s, parsed);
+	if (search_program_has_seqnums(&search->program) && imap_has(s, IMAP_ENABLED_UIDONLY))
+		return imap_bad(s, IMAP_UID_REQUIRED_TEXT);
 	if (search->program.has_modseq)
 		imap_enable_condstore(s);
 	return search_start(s);
@@ -409,6 +426,8 @@ enum step imap_esearch(struct imap_session *s, struct cursor *args, bool uid)
 							&s->command_arena, &search->program);
 	if (parsed != SEARCH_PARSED)
 		return search_refuse(s, parsed);
+	if (search_program_has_seqnums(&search->program) && imap_has(s, IMAP_ENABLED_UIDONLY))
+		return imap_bad(s, IMAP_UID_REQUIRED_TEXT);
 	if (search->program.has_modseq)
 		imap_enable_condstore(s);
 	search->mailboxes = arena_alloc(&s->command_arena, sizeof(*search->mailboxes));

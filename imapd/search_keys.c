@@ -425,6 +425,15 @@ enum search_parsed take_search_program(struct cursor *c, enum charset_form form,
 	return SEARCH_PARSED;
 }
 
+bool search_program_has_seqnums(const struct search_program *program)
+{
+	for (const struct search_key *key = program->numbers; key; key = key->next_numbers)
+		if (!key->numbers.uid && !key->numbers.is_recent &&
+		    !key->numbers.set.is_saved_result)
+			return true;
+	return false;
+}
+
 /* A sequence number beyond the mailbox is the client's mistake in FETCH; here it matches nothing,
  * so that SEARCH 1:* works in an empty mailbox too. */
 static void bind_numbers(struct search_key *key, const struct imap_view *view)

@@ -130,6 +130,8 @@ struct search_filters {
 enum search_parsed take_search_program(struct cursor *c, enum charset_form form,
 				       struct search_filters *filters, struct arena *arena,
 				       struct search_program *program_out);
+/* Whether it names messages by sequence numbers. */
+bool search_program_has_seqnums(const struct search_program *program);
 /* Binds the tree to the mailbox; `mailbox` gives its keywords. Sequence numbers beyond its end
  * match nothing. */
 void search_program_bind(struct search_program *program, const struct imap_view *view,

@@ -73,6 +73,20 @@ void search_scan_split(struct search_scan *scan, struct search_scan *rest)
 		ranges_remove(&scan->candidates, middle + 1, UINT32_MAX);
 }
 
+uint64_t search_scan_done(const struct search_scan *scan)
+{
+	struct ranges done = { 0 }, all = { 0 };
+	if (scan->is_over)
+		return ranges_total(&scan->candidates);
+	if (scan->next_uid > 1)
+		ranges_add(&all, 1, scan->next_uid - 1);
+	ranges_intersect(&scan->candidates, &all, &done);
+	uint64_t count = ranges_total(&done);
+	ranges_free(&done);
+	ranges_free(&all);
+	return count;
+}
+
 bool search_scan_is_heavy(const struct search_scan *scan)
 {
 	return scan->collection || scan->program->root->cost > COST_ENTRY;

@@ -36,8 +36,10 @@ void search_scan_init(struct search_scan *scan, struct store *store, uint64_t ma
 /* The upper half of what `scan` has to look at goes to `rest`, a scan of its own. Before the
  * first slice. */
 void search_scan_split(struct search_scan *scan, struct search_scan *rest);
-/* True where a slice may take longer than a loop can wait: it runs on the worker pool then. */
-bool search_scan_is_heavy(const struct search_scan *scan);
 /* Looks at the next messages; scan->is_over after the last. One thread at a time. */
 void search_scan_slice(struct search_scan *scan);
+/* True where a slice may take longer than a loop can wait: it runs on the worker pool then. */
+bool search_scan_is_heavy(const struct search_scan *scan);
+/* How many of its candidates have been looked at. */
+uint64_t search_scan_done(const struct search_scan *scan);
 void search_scan_fini(struct search_scan *scan);

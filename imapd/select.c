@@ -48,7 +48,10 @@ static void tell_mailbox(struct imap_session *s, struct read *read, const struct
 	buffer_add_format(out, "* %u EXISTS\r\n", view_count(s->view));
 	if (!imap_is_rev2(s)) {
 		buffer_add_format(out, "* %u RECENT\r\n", view_recent_count(s->view));
-		uint32_t unseen = ranges_rank(&s->view->uids, message_first_unseen(read, mailbox));
+		uint32_t unseen =
+			imap_has(s, IMAP_ENABLED_UIDONLY)
+				? 0
+				: ranges_rank(&s->view->uids, message_first_unseen(read, mailbox));
 		if (unseen > 0)
 			buffer_add_format(out, "* OK [UNSEEN %u] First unseen message\r\n", unseen);
 	}
@@ -119,6 +122,8 @@ static enum step open_by_name(struct imap_session *s, struct cursor *args, bool 
 	if (!take_mailbox(args, &s->command_arena, imap_speaks_utf8(s), &work->name) ||
 	    !take_select_parameters(args, &s->command_arena, &work->parameters))
 		return imap_bad(s, "A mailbox name, please, and maybe CONDSTORE or QRESYNC");
+	if (work->parameters.has_match && imap_has(s, IMAP_ENABLED_UIDONLY))
+		return imap_bad(s, IMAP_UID_REQUIRED_TEXT);
 	if (work->parameters.has_qresync && !imap_has(s, IMAP_ENABLED_QRESYNC))
 		return imap_bad(s, "QRESYNC has to be enabled first");
 	if (s->view) {

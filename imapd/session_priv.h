@@ -52,6 +52,7 @@ enum imap_enabled {
 	IMAP_ENABLED_REV2 = 1,	    /* UTF-8 mailbox names, ESEARCH for SEARCH, no \Recent */
 	IMAP_ENABLED_CONDSTORE = 2, /* every FETCH response on changes has UID and MODSEQ */
 	IMAP_ENABLED_QRESYNC = 4,   /* VANISHED instead of EXPUNGE; never without CONDSTORE */
+	IMAP_ENABLED_UIDONLY = 16,  /* no sequence numbers, in either direction (RFC 9586) */
 	IMAP_ENABLED_UTF8 = 8, /* UTF8=ACCEPT: UTF-8 in names and quoted strings, no charsets */
 };
 
@@ -70,7 +71,10 @@ struct imap_command {
 	enum imap_tell tell;
 	/* `args` stands behind the verb's space, or at the end where there was none. */
 	enum step (*run)(struct imap_session *s, struct cursor *args, bool uid);
+	bool numbers; /* takes or tells sequence numbers: not after ENABLE UIDONLY */
 };
+
+#define IMAP_UID_REQUIRED_TEXT "[UIDREQUIRED] After ENABLE UIDONLY there are only UIDs"
 
 struct imap_session {
 	struct session session; /* first: runtime/session.h */
@@ -96,6 +100,8 @@ struct imap_session {
 		bool is_synced;	       /* the view has been brought up to date for it */
 		bool tells_modseq;     /* HIGHESTMODSEQ goes with it, to a QRESYNC client */
 	} reply;
+
+	uint64_t progress_told_ms; /* when it began, or was last told of: progress_priv.h */
 
 	struct job job; /* the store write of this session that is out; imap_write() */
 	enum step (*job_then)(struct imap_session *s, enum err outcome);

@@ -4,7 +4,7 @@
  * that several sessions change. What the store knows and the client does not is kept as two
  * sets of UIDs, so an idle session on any number of messages costs bytes. A mailbox that
  * somebody deletes is told as emptied (RFC 2180 section 3.2). MODSEQ and VANISHED are those of
- * RFC 7162; while expunges wait to be told, HIGHESTMODSEQ stays below them (section 3.2).
+ * RFC 7162, UIDFETCH that of RFC 9586; while expunges wait to be told, HIGHESTMODSEQ stays below them (section 3.2).
  *
  * Sets of many runs are merged and walked in one pass; nothing here looks up a rank per
  * message. */
@@ -365,7 +365,9 @@ static void tell_change(struct imap_view *view, const struct mailbox *mailbox, u
 			const struct message_entry *entry, bool with_flags)
 {
 	struct buffer *out = &view->s->session.out;
-	buffer_add_format(out, "* %u FETCH (UID %u", seqnum, entry->uid);
+	bool only_uids = imap_has(view->s, IMAP_ENABLED_UIDONLY);
+	buffer_add_format(out, "* %u %s (UID %u", only_uids ? entry->uid : seqnum,
+			  only_uids ? "UIDFETCH" : "FETCH", entry->uid);
 	if (with_flags) {
 		buffer_add_cstr(out, " FLAGS ");
 		respond_flags(out, mailbox, entry, view_is_recent(view, entry->uid));
@@ -440,7 +442,7 @@ bool view_tell(struct imap_view *view, bool with_expunges)
 		return false;
 	search_contexts_tell_vanished(view);
 	if (with_expunges && view->vanished.count > 0 &&
-	    !(imap_has(view->s, IMAP_ENABLED_QRESYNC)
+	    !(imap_has(view->s, IMAP_ENABLED_QRESYNC | IMAP_ENABLED_UIDONLY)
 		      ? tell_vanished(view, &view->vanished, "* VANISHED ")
 		      : tell_expunges(view)))
 		return false;

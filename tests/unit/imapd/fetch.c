@@ -7,6 +7,7 @@
 #include <fcntl.h>
 
 #include "base/base64.h"
+#include "base/clock.h"
 #include "base/cursor.h"
 #include "base/ranges.h"
 #include "storage/blob.h"
@@ -97,7 +98,7 @@ static void select_new(struct session *session, const char *mailbox)
 {
 	char line[100];
 	snprintf(line, sizeof(line), "c CREATE %s", mailbox);
-	expect_end(session, line, "c OK CREATE completed\r\n");
+	expect_end(session, line, "] CREATE completed\r\n");
 }
 
 static void reopen(struct session *session, const char *mailbox)
@@ -260,6 +261,51 @@ static void a_search_is_left(void **state)
 	core_sign_out(&world, session);
 }
 
+/* Feeds `line`, and lets ten seconds pass each time that the session waits for its work. */
+static void drive_slowly(struct session *session, const char *line, struct buffer *said)
+{
+	int64_t now_ms = 1000 * 1000;
+	struct cursor in = cursor_of(slice_cstr(line));
+	clock_set_fake_unix_ms(now_ms);
+	while (session_drive(session, &in) != STEP_INPUT) {
+		core_drain(session, said);
+		clock_set_fake_unix_ms(now_ms += 10 * 1000);
+		if (session->job_out)
+			loop_run_once(world.loop, 1000);
+	}
+	core_drain(session, said);
+	clock_set_fake_unix_ms(-1);
+}
+
+static void a_long_search_tells_how_far_it_is(void **state)
+{
+	struct session *session = signed_in();
+	struct buffer message = { 0 }, said = { 0 };
+	make_message(&message, 100 * 1000, 5);
+	memcpy(memmem(message.data, message.len, "application/octet-stream", 24),
+	       "text/plain; charset=\"us\"", 24);
+	select_new(session, "long");
+	for (unsigned i = 0; i < 200; i++)
+		append(session, "long", buffer_slice(&message));
+	reopen(session, "long");
+	drive_slowly(session, "tag SEARCH TEXT nowhere-at-all\r\n", &said);
+	size_t at = slice_find(buffer_slice(&said), 0, SLICE("* OK [INPROGRESS (\"tag\" "));
+	assert_true(at < said.len);
+	assert_true(slice_find(buffer_slice(&said), at, SLICE(" 200)] ")) < said.len);
+	assert_true(slice_find(buffer_slice(&said), at, SLICE("* SEARCH\r\ntag OK ")) < said.len);
+	buffer_clear(&said);
+	/* A tag that would end the response code is not named; of several mailboxes no goal is. */
+	drive_slowly(session, "t]g SEARCH TEXT nowhere-at-all\r\n", &said);
+	assert_true(slice_find(buffer_slice(&said), 0, SLICE("* OK [INPROGRESS (NIL ")) < said.len);
+	buffer_clear(&said);
+	drive_slowly(session, "e ESEARCH IN (personal) TEXT nowhere-at-all\r\n", &said);
+	assert_true(slice_find(buffer_slice(&said), 0,
+			       SLICE("* OK [INPROGRESS (\"e\" NIL NIL)] ")) < said.len);
+	buffer_free(&said);
+	buffer_free(&message);
+	core_sign_out(&world, session);
+}
+
 static void expunged_while_it_is_read(void **state)
 {
 	struct session *reader = signed_in(), *other = signed_in();
@@ -382,6 +428,7 @@ int main(void)
 		cmocka_unit_test(a_large_body_passes_through),
 		cmocka_unit_test(many_messages_come_in_slices),
 		cmocka_unit_test(a_search_is_left),
+		cmocka_unit_test(a_long_search_tells_how_far_it_is),
 		cmocka_unit_test(expunged_while_it_is_read),
 		cmocka_unit_test(damage_is_never_served),
 	};

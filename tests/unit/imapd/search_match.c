@@ -169,7 +169,7 @@ static void parts(void **state)
 	check("TEXT secret.pdf", nested, true);
 	check("BODY secret.pdf", nested, false);
 	check("BODY preamble", nested, false);
-	check("CHARSET iso-8859-1 BODY \"K\xf6ln\"", nested, true);
+	check("CHARSET iso-8859-1 BODY {4}\r\nK\xf6ln", nested, true);
 }
 
 /* A string that lies across two pieces of a long text. */
