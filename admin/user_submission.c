@@ -5,6 +5,7 @@
 
 #include "admin/admin_priv.h"
 #include "admin/table.h"
+#include "admin/user.h"
 #include "storage/submission.h"
 
 struct submission_job {
@@ -39,20 +40,25 @@ static enum err run_disallow(struct write *write, struct job *job)
 	return err;
 }
 
-static bool find_user(struct admin *admin, const char *text, uint32_t *account_id_out)
+bool user_find(struct admin *admin, const char *text, struct account *account_out)
 {
 	struct address address;
-	struct account account;
 	if (!admin_parse_address(admin, text, &address) || !admin_open_store(admin))
 		return false;
 	struct read *read = read_begin(admin->store);
 	enum err err = account_find(read, address_format(&address, &admin->arena), &admin->arena,
-				    &account);
+				    account_out);
 	read_end(&read);
-	if (err != ERR_OK) {
+	if (err != ERR_OK)
 		admin_fail("there is no user %s; \"bode user list\" shows them", text);
+	return err == ERR_OK;
+}
+
+static bool find_user(struct admin *admin, const char *text, uint32_t *account_id_out)
+{
+	struct account account;
+	if (!user_find(admin, text, &account))
 		return false;
-	}
 	*account_id_out = account.account_id;
 	return true;
 }

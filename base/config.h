@@ -95,6 +95,7 @@ struct config {
 	size_t retry_count;
 	unsigned expire_seconds;
 	unsigned warn_after_seconds;
+	unsigned suppress_seconds; /* 0: nobody is */
 	/* [route DOMAIN] */
 	struct config_route *routes;
 	size_t route_count;

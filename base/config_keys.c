@@ -103,6 +103,8 @@ const struct config_key config_keys[] = {
 	  "How long mail is tried before it goes back to its sender; RFC 5321 asks for at least 4 days." },
 	{ "relay", "warn_after", KEY_DURATION, AT(warn_after_seconds), 0, 30 * 86400, NULL, "4 h", NULL,
 	  "After what time a sender is told that his mail is still waiting. 0: not at all." },
+	{ "relay", "suppress", KEY_DURATION, AT(suppress_seconds), 0, 365 * 86400, NULL, "7 d", NULL,
+	  "How long a user's mail to an address is refused at once after the server there has said that there is no such address; `bode suppress` shows and lifts it. 0: not at all." },
 	{ "route DOMAIN", "to", KEY_ROUTE, 0, 0, 0, NULL, NULL, "none",
 	  "Where mail for this domain goes, whatever DNS says: smtp:HOST:PORT or lmtp:HOST:PORT. A section for each domain." },
 	{ "limits", "message_size", KEY_SIZE, AT(message_size_octets), 64 * 1024, 2048 * MIB, NULL, "50 MiB", NULL,

@@ -2,8 +2,10 @@
  * process. */
 #include "mda/sender.h"
 
+#include "base/clock.h"
 #include "mda/recipient.h"
 #include "storage/account.h"
+#include "storage/suppression.h"
 
 /* The account's own domain. ERR_NOT_FOUND. */
 static enum err own_domain(struct read *read, uint32_t account_id, struct arena *arena,
@@ -106,6 +108,18 @@ struct slice sender_recipient(struct slice forward_path, struct arena *arena)
 		return arena_lower(arena, forward_path);
 	address.local = local_normalise(address.local, arena);
 	return address_format(&address, arena);
+}
+
+bool sender_is_suppressed(struct read *read, const struct sender *sender, struct slice recipient)
+{
+	struct suppression suppression;
+	struct arena arena = { 0 };
+
+	if (sender->account_id == 0 || !sender->config || sender->config->suppress_seconds == 0)
+		return false;
+	bool found = suppression_find(read, sender->account_id, recipient, &arena, &suppression);
+	arena_fini(&arena);
+	return found && clock_unix() < suppression.at_unix + sender->config->suppress_seconds;
 }
 
 static uint32_t limit_of(uint32_t own, uint32_t configured)

@@ -39,5 +39,7 @@ struct sender_limits {
 struct sender_limits sender_limits(const struct sender *sender);
 enum err sender_check_today(struct read *read, const struct sender_limits *limits,
 			    const struct slice *recipients, size_t count) MUST_USE;
+/* Was the account's last mail to this recipient refused for good, not long ago? */
+bool sender_is_suppressed(struct read *read, const struct sender *sender, struct slice recipient);
 /* The form of a recipient for that. */
 struct slice sender_recipient(struct slice forward_path, struct arena *arena);

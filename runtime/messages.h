@@ -100,6 +100,7 @@ enum recipient_verdict {
 	RECIPIENT_RELAY_DENIED,	 /* 550 5.7.1 not local, and nobody is signed in */
 	RECIPIENT_SENDER_DENIED, /* 550 5.7.1 signed in, but reverse_path is somebody else's here */
 	RECIPIENT_POST_DENIED,	 /* 550 5.7.2 a list, to which this sender may not post */
+	RECIPIENT_SUPPRESSED,	 /* 550 5.1.1 signed in, and it came back from there before */
 	RECIPIENT_DAILY_LIMIT,	 /* 451 4.7.1 signed in, and no more today */
 	RECIPIENT_OVER_QUOTA,	 /* 452 4.2.2 */
 	RECIPIENT_TEMPORARY,	 /* 451 4.3.0 the store failed; try again */

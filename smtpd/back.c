@@ -214,6 +214,8 @@ static enum recipient_verdict judge(struct smtpd_back *smtpd, struct read *read,
 	case ERR_RATE: return RECIPIENT_DAILY_LIMIT;
 	default: return RECIPIENT_TEMPORARY;
 	}
+	if (sender_is_suppressed(read, &sender, known))
+		return RECIPIENT_SUPPRESSED;
 	switch (recipient_resolve(read, &sender, &address, arena, &found)) {
 	case ERR_OK:
 		return has_full_mailbox(read, &found, arena) ? RECIPIENT_OVER_QUOTA : RECIPIENT_OK;

@@ -79,6 +79,10 @@ static const struct reply replies[REPLY_COUNT] = {
 	[REPLY_RCPT_RELAY_DENIED] = { "550", "5.7.1", "Relaying denied", COUNTS },
 	[REPLY_RCPT_NOT_YOURS] = { "550", "5.7.1", "The sender address is not yours", COUNTS },
 	[REPLY_RCPT_POST_DENIED] = { "550", "5.7.2", "You may not post to this list", COUNTS },
+	[REPLY_RCPT_SUPPRESSED] = { "550", "5.1.1",
+				    "The server there refused this address not long ago; the "
+				    "administrator can lift this",
+				    COUNTS },
 	[REPLY_FROM_NOT_YOURS] = { "550", "5.7.1", "The From address is not yours", COUNTS },
 	[REPLY_DAILY_LIMIT] = { "451", "4.7.1",
 				"No more messages or new recipients today, try again tomorrow" },
@@ -210,6 +214,7 @@ enum smtp_reply_name smtp_reply_of_verdict(enum recipient_verdict verdict)
 	case RECIPIENT_RELAY_DENIED: return REPLY_RCPT_RELAY_DENIED;
 	case RECIPIENT_SENDER_DENIED: return REPLY_RCPT_NOT_YOURS;
 	case RECIPIENT_POST_DENIED: return REPLY_RCPT_POST_DENIED;
+	case RECIPIENT_SUPPRESSED: return REPLY_RCPT_SUPPRESSED;
 	case RECIPIENT_DAILY_LIMIT: return REPLY_DAILY_LIMIT;
 	case RECIPIENT_OVER_QUOTA: return REPLY_OVER_QUOTA;
 	case RECIPIENT_TEMPORARY:

@@ -74,6 +74,8 @@
  *               address, "@domain" or "*"
  * (same)        account be32,                    be32 day of the first message to that address
  *               SUBMISSION_RECIPIENT, address
+ * (same)        account be32,                    be64 when (Unix seconds), block words: the account
+ *               SUBMISSION_SUPPRESSED, address   had better not write to that address
  * annotation    account be32, mailbox be64       the value
  *               (0: the account's own), name
  *
@@ -135,7 +137,8 @@ enum submission_kind {
 	SUBMISSION_DAY = 1,
 	SUBMISSION_LIMITS = 2,
 	SUBMISSION_SENDER = 3,
-	SUBMISSION_RECIPIENT = 4
+	SUBMISSION_RECIPIENT = 4,
+	SUBMISSION_SUPPRESSED = 5,
 };
 enum pending_owner { PENDING_SERVER = 1, PENDING_ADMIN = 2 };
 

@@ -11,8 +11,8 @@
 
 enum { DAY_SECONDS = 24 * 3600, SENDER_MAX_OCTETS = KEY_MAX_OCTETS - 5 };
 
-static bool key_submission(struct key *key, uint32_t account_id, enum submission_kind kind,
-			   struct slice rest)
+bool key_submission(struct key *key, uint32_t account_id, enum submission_kind kind,
+		    struct slice rest)
 {
 	key_be32(key, account_id);
 	key->octets[key->len++] = (uint8_t)kind;
@@ -130,7 +130,12 @@ enum err submission_note(struct write *write, uint32_t account_id, const struct 
 	uint32_t today = day_of(write->now_unix);
 	enum err err = day_get(write_read(write), account_id, today, &day);
 	for (size_t i = 0; err == ERR_OK && i < count; i++) {
-		if (submission_knows(write_read(write), account_id, recipients[i]) ||
+		/* One that was in the way is over, or a job meets it: it had its time. */
+		err = suppression_remove(write, account_id, recipients[i]);
+		if (err == ERR_NOT_FOUND)
+			err = ERR_OK;
+		if (err != ERR_OK ||
+		    submission_knows(write_read(write), account_id, recipients[i]) ||
 		    !key_submission(&key, account_id, SUBMISSION_RECIPIENT, recipients[i]))
 			continue;
 		day.new_recipients++;
@@ -211,6 +216,7 @@ enum err submission_erase(struct write *write, uint32_t account_id, size_t *rows
 bool submission_row_is_good(struct slice key, struct slice value)
 {
 	uint32_t numbers[3];
+	struct suppression suppression;
 	if (key.len < 5)
 		return false;
 	switch ((enum submission_kind)key.ptr[4]) {
@@ -218,6 +224,7 @@ bool submission_row_is_good(struct slice key, struct slice value)
 	case SUBMISSION_LIMITS: return key.len == 5 && numbers_decode(value, numbers, 2);
 	case SUBMISSION_SENDER: return key.len > 5 && numbers_decode(value, numbers, 0);
 	case SUBMISSION_RECIPIENT: return key.len > 5 && numbers_decode(value, numbers, 1);
+	case SUBMISSION_SUPPRESSED: return key.len > 5 && suppression_decode(value, &suppression);
 	}
 	return false;
 }

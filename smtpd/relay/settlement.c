@@ -11,10 +11,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "mda/sender.h"
 #include "smtpd/relay/runner_priv.h"
 #include "smtpd/relay/schedule_priv.h"
 #include "storage/blob.h"
 #include "storage/journal.h"
+#include "storage/suppression.h"
 
 enum { AGAIN_MS = 5000 };
 
@@ -134,6 +136,36 @@ static void note_journal(struct write *write, const struct transfer *transfer,
 			    });
 }
 
+/* The address itself is no good, which is another matter than what the server thinks of the message
+ * or of us (RFC 3463 section 3.2, RFC 7505 section 4.2). A code alone does not tell them apart. */
+static bool is_hard(const struct report_recipient *told)
+{
+	static const char *const statuses[] = { "5.1.1", "5.1.2",  "5.1.3",
+						"5.1.6", "5.1.10", "5.2.1" };
+	for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
+		if (told->action == REPORT_FAILED &&
+		    slice_eq(told->status, slice_cstr(statuses[i])))
+			return true;
+	return false;
+}
+
+static enum err note_suppressed(struct write *write, const struct transfer *transfer,
+				const struct report_recipient *told)
+{
+	const struct queue_entry *entry = &transfer->entry;
+	struct arena arena = { 0 };
+	if (entry->account_id == 0 || entry->forwarder.len > 0 || !is_hard(told))
+		return ERR_OK;
+	const struct suppression suppression = {
+		.address = sender_recipient(told->forward_path, &arena),
+		.at_unix = clock_unix(),
+		.words = told->words,
+	};
+	enum err err = suppression_put(write, entry->account_id, &suppression);
+	arena_fini(&arena);
+	return err_is_store_failure(err) ? err : ERR_OK;
+}
+
 /* In a job. What an administrator did meanwhile stands: an entry that he deleted stays away, one
  * that he holds is held, one that he wants to be tried is due. */
 static enum err entry_write(struct write *write, struct transfer *transfer)
@@ -150,9 +182,10 @@ static enum err entry_write(struct write *write, struct transfer *transfer)
 		err = queue_put(write, &transfer->entry);
 	}
 	arena_fini(&arena);
-	if (err == ERR_OK)
-		for (size_t i = 0; i < transfer->journal_count; i++)
-			note_journal(write, transfer, &transfer->journal[i]);
+	for (size_t i = 0; err == ERR_OK && i < transfer->journal_count; i++) {
+		note_journal(write, transfer, &transfer->journal[i]);
+		err = note_suppressed(write, transfer, &transfer->journal[i]);
+	}
 	return err == ERR_NOT_FOUND || err == ERR_DAMAGED ? ERR_OK : err;
 }
 
@@ -320,6 +353,7 @@ static void collect_journal(struct transfer *transfer, const struct settlement *
 		transfer->journal[i] = (struct report_recipient){
 			.forward_path = entry->recipients[i].forward_path,
 			.action = action_of(settlement, verdict),
+			.status = settled->status,
 			.remote = settlement->remote,
 			.words = settled->words,
 			.is_reply = settled->is_reply,

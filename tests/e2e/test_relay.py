@@ -207,6 +207,49 @@ def test_a_reply_that_never_came_is_uncertain_and_said_so(start, remote):
     assert "uncertain=1" in server.log()
 
 
+def test_who_does_not_exist_is_not_written_to_again(start, remote):
+    remote.rules["RCPT"] = lambda line: ("550 5.1.1 no bob lives here" if "bob@" in line.lower() else
+                                         "550 5.7.1 not from you" if "eve@" in line else "250 fine")
+    server = start(remote)
+    submit(server, ["Bob@far.example", "eve@far.example", "carl@far.example"])
+    wait_until(lambda: reports(server), "the report")
+    listed = json.loads(server.bode("suppress", "list", "--json"))
+    assert [(r["user"], r["address"], r["why"]) for r in listed] == [
+        ("alice@example.org", "bob@far.example", "550 5.1.1 no bob lives here")]
+    with server.submission("alice@example.org") as client:
+        client.docmd("MAIL FROM:<alice@example.org>")
+        code, text = client.docmd("RCPT TO:<bob@far.example>")
+        assert code == 550 and text.startswith(b"5.1.1 ") and b"administrator" in text
+        assert client.docmd("RCPT TO:<eve@far.example>")[0] == 250
+    del remote.rules["RCPT"]
+    server.add_user("dora@example.org")
+    assert server.bode("suppress", "list", "dora@example.org").startswith("every address")
+    server.bode("suppress", "remove", "alice@example.org", "BOB@far.example")
+    assert json.loads(server.bode("suppress", "list", "--json")) == []
+    assert "there is no such address" in server.bode("suppress", "remove", "alice@example.org",
+                                                     "bob@far.example", status=1)
+    submit(server)
+    wait_until(lambda: ["bob@far.example"] in [m.recipients for m in remote.messages], "the message")
+    assert server.bode("verify")
+
+
+def test_a_suppressed_address_has_its_time(start, remote):
+    remote.rules["RCPT"] = "550 5.1.1 no bob lives here"
+    server = start(remote, "suppress = 4 s\n")
+    submit(server)
+    wait_until(lambda: reports(server), "the report")
+
+    def is_let_through():
+        with server.submission("alice@example.org") as client:
+            client.docmd("MAIL FROM:<alice@example.org>")
+            return client.docmd("RCPT TO:<bob@far.example>")[0] == 250
+    wait_until(is_let_through, "its end")
+    del remote.rules["RCPT"]
+    submit(server)
+    wait_until(lambda: remote.messages, "the message")
+    assert json.loads(server.bode("suppress", "list", "--json")) == []
+
+
 def test_who_waits_is_told_and_then_given_back(start, remote):
     remote.rules["RCPT"] = "452 4.2.2 mailbox full"
     server = start(remote, "warn_after = 2 s\nexpire = 6 s\n")

@@ -122,11 +122,59 @@ static void accounts_have_limits_and_senders_of_their_own(void **state)
 	bed_end(&bed);
 }
 
+static enum err suppress(struct write *write, void *arg)
+{
+	const struct suppression b = { SLICE("b@x.example"), 5, SLICE("550 5.1.1 none") };
+	const struct suppression a = { SLICE("a@x.example"), 7, SLICE_NONE };
+	enum err err = suppression_put(write, *(uint32_t *)arg, &b);
+	return err == ERR_OK ? suppression_put(write, *(uint32_t *)arg, &a) : err;
+}
+
+static enum err lift(struct write *write, void *arg)
+{
+	return suppression_remove(write, *(uint32_t *)arg, SLICE("b@x.example"));
+}
+
+static void suppressed_addresses_are_listed_and_lifted(void **state)
+{
+	struct bed bed;
+	struct suppression found = { 0 };
+	uint32_t nobody = 77;
+	bed_begin(&bed, STORE_CREATE);
+	assert_int_equal(bed_write(&bed, allow, &bed.account_id), ERR_OK); /* neighbours */
+	assert_int_equal(bed_write(&bed, suppress, &nobody), ERR_NOT_FOUND);
+	assert_int_equal(bed_write(&bed, suppress, &bed.account_id), ERR_OK);
+	struct read *read = read_begin(bed.store);
+	assert_true(
+		suppression_find(read, bed.account_id, SLICE("b@x.example"), &bed.arena, &found));
+	assert_slice(found.words, "550 5.1.1 none");
+	assert_int_equal(found.at_unix, 5);
+	assert_false(
+		suppression_find(read, bed.account_id, SLICE("c@x.example"), &bed.arena, &found));
+	found.address = SLICE_NONE;
+	assert_true(suppression_next(read, bed.account_id, found.address, &bed.arena, &found));
+	assert_slice(found.address, "a@x.example");
+	assert_true(suppression_next(read, bed.account_id, found.address, &bed.arena, &found));
+	assert_slice(found.address, "b@x.example");
+	assert_false(suppression_next(read, bed.account_id, found.address, &bed.arena, &found));
+	read_end(&read);
+	assert_int_equal(bed_write(&bed, lift, &bed.account_id), ERR_OK);
+	assert_int_equal(bed_write(&bed, lift, &bed.account_id), ERR_NOT_FOUND);
+	/* A message that is let through ends it. */
+	struct note n = { bed.account_id, 1 };
+	assert_int_equal(bed_write(&bed, note, &n), ERR_OK);
+	read = read_begin(bed.store);
+	assert_false(suppression_next(read, bed.account_id, SLICE_NONE, &bed.arena, &found));
+	read_end(&read);
+	bed_end(&bed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(counts_by_days),
 		cmocka_unit_test(accounts_have_limits_and_senders_of_their_own),
+		cmocka_unit_test(suppressed_addresses_are_listed_and_lifted),
 	};
 	log_set_level(LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
