@@ -126,7 +126,7 @@ enum err account_remove(struct write *write, uint32_t account_id)
 		err = db_del(write, DB_ACCOUNT, key_slice(&key));
 	}
 	slot->removed = true;
-	write_note(write, account_id, NOTE_EVERYTHING);
+	write_note(write, account_id, NOTE_EVERYTHING, WATCH_ANYTHING);
 	return err;
 }
 

@@ -124,6 +124,10 @@ enum err annotation_set(struct write *write, uint32_t account_id, uint64_t mailb
 	enum err err = owner_check(write, account_id, mailbox_id);
 	if (err != ERR_OK)
 		return err;
+	write_note_news(write, account_id,
+			&(struct watch_news){ .kinds = WATCH_ANNOTATION,
+					      .mailbox_id = mailbox_id,
+					      .name = name });
 	if (db_has(write_read(write), DB_ANNOTATION, key_slice(&key)))
 		err = db_del(write, DB_ANNOTATION, key_slice(&key));
 	if (err != ERR_OK || !value.ptr)

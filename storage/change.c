@@ -50,6 +50,16 @@ static enum err prune(struct write *write, struct mailbox_slot *slot)
 	return err;
 }
 
+static unsigned kinds_of(const struct change *change)
+{
+	switch (change->kind) {
+	case CHANGE_TOUCHED: return WATCH_ARRIVED;
+	case CHANGE_VANISHED: return WATCH_EXPUNGED;
+	case CHANGE_FLAGS: break;
+	}
+	return change->flags & FLAG_SEEN ? WATCH_FLAGS | WATCH_SEEN : WATCH_FLAGS;
+}
+
 enum err change_add(struct write *write, struct mailbox_slot *slot, uint64_t modseq,
 		    const struct change *change, const struct ranges *uids)
 {
@@ -63,7 +73,7 @@ enum err change_add(struct write *write, struct mailbox_slot *slot, uint64_t mod
 	record->log_octets += value.len + ROW_OVERHEAD;
 	record->mailbox.highest_modseq = modseq;
 	mailbox_slot_dirty(write, slot);
-	write_note(write, record->mailbox.account_id, record->mailbox.mailbox_id);
+	write_note(write, record->mailbox.account_id, record->mailbox.mailbox_id, kinds_of(change));
 	buffer_free(&value);
 	if (err == ERR_OK &&
 	    (record->log_rows > LOG_ROWS_MAX || record->log_octets > LOG_OCTETS_MAX))

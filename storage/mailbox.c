@@ -219,6 +219,8 @@ static enum err mailbox_make(struct write *write, struct account_slot *account, 
 	row.mailbox_id = mailbox_id;
 	row.special_use = use;
 	*mailbox_id_out = mailbox_id;
+	write_note_news(write, account_id,
+			&(struct watch_news){ .kinds = WATCH_CREATED, .name = name });
 	return name_put(write, account, name, &row);
 }
 
@@ -284,7 +286,6 @@ enum err mailbox_create(struct write *write, uint32_t account_id, struct slice n
 		err = superiors_make(write, account, name);
 	if (err == ERR_OK)
 		err = mailbox_make(write, account, name, use, mailbox_id_out);
-	write_note(write, account_id, 0);
 	return err;
 }
 
@@ -336,8 +337,9 @@ enum err mailbox_delete(struct write *write, uint32_t account_id, struct slice n
 	row.special_use = USE_NONE;
 	if (err == ERR_OK)
 		err = name_put(write, account, name, &row);
-	write_note(write, account_id, mailbox_id);
-	write_note(write, account_id, 0);
+	write_note(write, account_id, mailbox_id, WATCH_EXPUNGED);
+	write_note_news(write, account_id,
+			&(struct watch_news){ .kinds = WATCH_DELETED, .name = name });
 	return err;
 }
 
@@ -382,7 +384,8 @@ enum err mailbox_subscribe(struct write *write, uint32_t account_id, struct slic
 	if (err != ERR_OK || row.subscribed == subscribed)
 		return err;
 	row.subscribed = subscribed;
-	write_note(write, account_id, 0);
+	write_note_news(write, account_id,
+			&(struct watch_news){ .kinds = WATCH_SUBSCRIPTION, .name = name });
 	return name_put(write, account, name, &row);
 }
 
@@ -404,7 +407,11 @@ enum err mailbox_set_special_use(struct write *write, uint32_t account_id, struc
 	row.special_use = use;
 	slot->record.mailbox.special_use = use;
 	mailbox_slot_dirty(write, slot);
-	write_note(write, account_id, 0);
+	/* As RFC 6154 section 4 names it. */
+	write_note_news(write, account_id,
+			&(struct watch_news){ .kinds = WATCH_ANNOTATION,
+					      .mailbox_id = row.mailbox_id,
+					      .name = SLICE("/private/specialuse") });
 	return name_put(write, account, name, &row);
 }
 
@@ -443,7 +450,7 @@ enum err mailbox_adopt_uidvalidity(struct write *write, uint64_t mailbox_id, uin
 	if (uidvalidity > write->head.last_uidvalidity)
 		write->head.last_uidvalidity = uidvalidity;
 	mailbox_slot_dirty(write, slot);
-	write_note(write, mailbox->account_id, mailbox_id);
+	write_note(write, mailbox->account_id, mailbox_id, WATCH_UIDVALIDITY);
 	return ERR_OK;
 }
 

@@ -5,6 +5,8 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/buffer.h"
+#include "base/cursor.h"
 #include "storage/store.h"
 
 enum { MAILBOX_NAME_MAX_OCTETS = 400, MAILBOX_KEYWORDS_MAX = 64, KEYWORD_MAX_OCTETS = 64 };
@@ -93,6 +95,30 @@ enum err mailbox_adopt_uidvalidity(struct write *write, uint64_t mailbox_id,
  * above MESSAGE_GIVEN_UID_MAX, ERR_GONE. */
 enum err mailbox_raise_uidnext(struct write *write, uint64_t mailbox_id, uint32_t uidnext) MUST_USE;
 
+/* What has changed: bits. */
+enum watch_kind {
+	/* of the messages of `mailbox_id` */
+	WATCH_ARRIVED = 1,
+	WATCH_EXPUNGED = 2,
+	WATCH_FLAGS = 4,
+	WATCH_SEEN = 8, /* \Seen was among them */
+	WATCH_UIDVALIDITY = 16,
+	/* of the list of mailboxes: `name` */
+	WATCH_CREATED = 32,
+	WATCH_DELETED = 64,
+	WATCH_RENAMED = 128, /* with its inferiors, from `old_name` */
+	WATCH_SUBSCRIPTION = 256,
+	/* the annotation `name` of `mailbox_id` (0: of the account) */
+	WATCH_ANNOTATION = 512,
+	/* anything: another process has written, or so much has changed that it was not kept */
+	WATCH_ANYTHING = 1024,
+};
+struct watch_news {
+	unsigned kinds; /* enum watch_kind */
+	uint64_t mailbox_id;
+	struct slice name, old_name;
+};
+
 /* Every change of a mailbox is published after its commit. changed() is called on `loop`, once
  * for any number of changes since the last call; it reads what happened from the change log
  * (storage/message.h), or finds ERR_GONE. The memory is the watcher's until watch_end() has returned. */
@@ -101,10 +127,17 @@ struct watch {
 	struct loop *loop;
 	uint64_t mailbox_id; /* 0: every mailbox of account_id, and its list */
 	uint32_t account_id; /* whose mailbox it is: always set */
+	bool keeps_news;     /* what has changed is kept for watch_take_news(), within bounds */
 	void *priv;	     /* store's */
 };
 void watch_begin(struct store *store, struct watch *watch);
 /* On the watch's own loop; no changed() comes afterwards. */
 void watch_end(struct store *store, struct watch *watch);
+/* What has changed since the last call, without what jobs did that named this watch as their
+ * origin (storage/store.h): to be read by watch_news_next(), and the caller's to free. Changes of
+ * the messages of one mailbox become one. On the watch's own loop. */
+void watch_take_news(struct store *store, struct watch *watch, struct buffer *news_out);
+/* The next of them; its names live as long as the buffer. False at the end. */
+bool watch_news_next(struct cursor *at, struct watch_news *news_out);
 /* Another process (the admin's) has written: tells all watches of the account. Any thread. */
 void watch_notify_account(struct store *store, uint32_t account_id);

@@ -143,6 +143,8 @@ enum err mailbox_rename(struct write *write, uint32_t account_id, struct slice f
 		err = rename_one(write, account, &list[i]);
 	if (err == ERR_OK)
 		account_next_modseq(write, account);
-	write_note(write, account_id, 0);
+	write_note_news(
+		write, account_id,
+		&(struct watch_news){ .kinds = WATCH_RENAMED, .name = to, .old_name = from });
 	return err;
 }

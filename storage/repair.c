@@ -154,7 +154,8 @@ enum err repair_mailbox(struct write *write, uint64_t mailbox_id)
 		err = gaps_rebuild(write, mailbox_id, mailbox->uidnext);
 	mailbox->pruned_modseq = mailbox->highest_modseq;
 	mailbox_slot_dirty(write, slot);
-	write_note(write, mailbox->account_id, mailbox_id);
+	write_note(write, mailbox->account_id, mailbox_id,
+		   WATCH_ARRIVED | WATCH_EXPUNGED | WATCH_FLAGS | WATCH_SEEN);
 	tally_fini(&tally);
 	return err;
 }

@@ -11,6 +11,7 @@
 #include "runtime/loop.h"
 
 struct store;
+struct watch; /* storage/mailbox.h */
 struct read;  /* a read transaction */
 struct write; /* the batch being written; only inside job->run() */
 
@@ -49,6 +50,7 @@ struct job {
 	enum err (*run)(struct write *write, struct job *job);
 	void (*done)(struct job *job); /* on `loop`; job->outcome is final: ERR_OK is on disk */
 	struct loop *loop;
+	const struct watch *origin; /* is not told what this job does; may be NULL */
 	enum err outcome;
 	struct task task; /* store's */
 	struct job *next; /* store's */

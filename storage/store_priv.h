@@ -82,7 +82,9 @@ struct mailbox_slot {
 struct change_note {
 	struct change_note *next;
 	uint32_t account_id;
-	uint64_t mailbox_id; /* 0: the list only */
+	uint64_t mailbox_id;	    /* 0: the list, or annotations, only */
+	const struct watch *origin; /* is not told what kinds of news there are */
+	struct watch_news news;
 };
 /* A destination for which entries of the queue came or changed. */
 struct queue_note {
@@ -103,7 +105,8 @@ struct write {
 	enum space space;
 	int64_t garbage_due_unix; /* the first of what this batch adds */
 	int64_t now_unix;
-	struct arena arena; /* slots and what they point to */
+	const struct watch *origin; /* of the job that runs */
+	struct arena arena;	    /* slots and what they point to */
 	struct account_slot *accounts[WRITE_BUCKETS];
 	struct mailbox_slot *mailboxes[WRITE_BUCKETS];
 	struct change_note *notes;
@@ -143,7 +146,10 @@ enum err write_commit(struct write *write) MUST_USE; /* the transaction is over 
 void write_abort(struct write *write);		     /* nothing to do when it is over */
 /* A change is about to be made, in a slot or a database. */
 void write_touch(struct write *write);
-void write_note(struct write *write, uint32_t account_id, uint64_t mailbox_id);
+/* What changed of a mailbox's messages (or, with NOTE_EVERYTHING, of the account); and of the list
+ * of mailboxes or their annotations. */
+void write_note(struct write *write, uint32_t account_id, uint64_t mailbox_id, unsigned kinds);
+void write_note_news(struct write *write, uint32_t account_id, const struct watch_news *news);
 
 /* Reaching records. ERR_NOT_FOUND, or a failure, logged. */
 enum err db_get(struct read *read, enum database db, struct slice key,

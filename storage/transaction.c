@@ -192,14 +192,36 @@ void write_touch(struct write *write)
 	write->writes++;
 }
 
-void write_note(struct write *write, uint32_t account_id, uint64_t mailbox_id)
+/* In order, so that who is told of several changes can follow them. */
+static void note_add(struct write *write, struct change_note note)
+{
+	struct change_note **at = &write->notes;
+	while (*at)
+		at = &(*at)->next;
+	*at = arena_alloc(&write->arena, sizeof(**at));
+	note.origin = write->origin;
+	**at = note;
+}
+
+void write_note(struct write *write, uint32_t account_id, uint64_t mailbox_id, unsigned kinds)
 {
 	for (struct change_note *note = write->notes; note; note = note->next)
-		if (note->account_id == account_id && note->mailbox_id == mailbox_id)
+		if (note->account_id == account_id && note->mailbox_id == mailbox_id &&
+		    note->origin == write->origin) {
+			note->news.kinds |= kinds;
 			return;
-	struct change_note *note = arena_alloc(&write->arena, sizeof(*note));
-	*note = (struct change_note){ write->notes, account_id, mailbox_id };
-	write->notes = note;
+		}
+	note_add(write, (struct change_note){ .account_id = account_id,
+					      .mailbox_id = mailbox_id,
+					      .news = { kinds, mailbox_id } });
+}
+
+void write_note_news(struct write *write, uint32_t account_id, const struct watch_news *news)
+{
+	struct change_note note = { .account_id = account_id, .news = *news };
+	note.news.name = arena_copy(&write->arena, news->name);
+	note.news.old_name = arena_copy(&write->arena, news->old_name);
+	note_add(write, note);
 }
 
 enum err db_put(struct write *write, enum database db, struct slice key, struct slice value,

@@ -203,7 +203,8 @@ static enum err fix_nameless(struct write *write, struct fix *fix)
 	row.mailbox_id = mailbox->mailbox_id;
 	row.special_use = mailbox->special_use;
 	err = name_put(write, account, mailbox->name, &row);
-	write_note(write, mailbox->account_id, 0);
+	write_note_news(write, mailbox->account_id,
+			&(struct watch_news){ .kinds = WATCH_CREATED, .name = mailbox->name });
 	return err;
 }
 

@@ -57,6 +57,7 @@ static enum err batch_run(struct store *store, struct job **jobs, size_t count, 
 		return err;
 	for (size_t i = 0; i < count; i++) {
 		uint64_t writes = write.writes;
+		write.origin = jobs[i]->origin;
 		err = jobs[i]->outcome = jobs[i]->run(&write, jobs[i]);
 		if (write.failure != ERR_OK) {
 			write_abort(&write);

@@ -1,6 +1,8 @@
 /* tests/unit/storage/watch.c - who watches is told after the commit, on his loop, once. */
 #include "tests/unit/storage/bed.h"
 
+#include "storage/annotation.h"
+
 struct told {
 	struct watch watch;
 	unsigned times;
@@ -148,11 +150,92 @@ static void keeps_many(void **state)
 	bed_end(&bed);
 }
 
+static enum err rename_run(struct write *write, void *arg)
+{
+	struct bed *bed = arg;
+	enum err err =
+		mailbox_rename(write, bed->account_id, SLICE("Trash"), SLICE("Bin/of/Alice"));
+	if (err == ERR_OK)
+		err = mailbox_subscribe(write, bed->account_id, SLICE("elsewhere"), true);
+	return err == ERR_OK ? annotation_set(write, bed->account_id, bed->inbox_id,
+					      SLICE("/private/comment"), SLICE("mine"))
+			     : err;
+}
+static enum err flags_run(struct write *write, void *arg)
+{
+	struct bed *bed = arg;
+	struct range run = { 1, 1 };
+	struct ranges uids = { .runs = &run, .count = 1 };
+	struct store_flags change = { .change = FLAGS_ADD, .flags = FLAG_FLAGGED };
+	uint64_t modseq;
+	return message_store(write, bed->inbox_id, &uids, &change, NULL, &modseq);
+}
+
+static void assert_news(struct cursor *at, unsigned kinds, uint64_t mailbox_id, const char *name)
+{
+	struct watch_news news;
+	assert_true(watch_news_next(at, &news));
+	assert_int_equal(news.kinds, kinds);
+	assert_int_equal(news.mailbox_id, mailbox_id);
+	assert_slice(news.name, name);
+}
+
+/* What happened, for who asks; not what he did himself; of much, that it was much. */
+static void keeps_what_changed(void **state)
+{
+	struct bed bed;
+	struct told told;
+	struct buffer news;
+	bed_begin(&bed, STORE_CREATE);
+	struct loop *loop = loop_new(0);
+	told_begin(&told, &bed, loop, bed.account_id, 0);
+	told.watch.keeps_news = true;
+	struct bed_append append = { .mailbox_id = bed.inbox_id, .text = SLICE("a: b\r\n\r\n") };
+	assert_int_equal(bed_append(&bed, &append), ERR_OK);
+	assert_int_equal(bed_write(&bed, flags_run, &bed), ERR_OK);
+	assert_int_equal(bed_write(&bed, rename_run, &bed), ERR_OK);
+	struct bed_job own = { .job = { .run = bed_job_run, .origin = &told.watch },
+			       .run = create_run,
+			       .arg = &bed };
+	assert_int_equal(store_write_now(bed.store, &own.job), ERR_OK);
+
+	watch_take_news(bed.store, &told.watch, &news);
+	struct cursor at = cursor_of(buffer_slice(&news));
+	assert_news(&at, WATCH_ARRIVED | WATCH_FLAGS, bed.inbox_id, "");
+	assert_news(&at, WATCH_CREATED, 0, "Bin");
+	assert_news(&at, WATCH_CREATED, 0, "Bin/of");
+	assert_news(&at, WATCH_RENAMED, 0, "Bin/of/Alice");
+	assert_news(&at, WATCH_SUBSCRIPTION, 0, "elsewhere");
+	assert_news(&at, WATCH_ANNOTATION, bed.inbox_id, "/private/comment");
+	assert_true(at_end(&at));
+	buffer_free(&news);
+	watch_take_news(bed.store, &told.watch, &news);
+	assert_int_equal(news.len, 0);
+
+	for (unsigned i = 0; i < 10 * 1000; i++)
+		watch_publish(bed.store,
+			      &(struct change_note){
+				      .account_id = bed.account_id,
+				      .news = { .kinds = WATCH_FLAGS, .mailbox_id = 1000 + i } });
+	watch_notify_account(bed.store, bed.account_id);
+	watch_take_news(bed.store, &told.watch, &news);
+	assert_true(news.len <= 17 * 1024);
+	at = cursor_of(buffer_slice(&news));
+	assert_news(&at, WATCH_ANYTHING, 0, "");
+	buffer_free(&news);
+	watch_notify_account(bed.store, bed.account_id); /* kept, and freed with the watch */
+	watch_end(bed.store, &told.watch);
+	loop_run_once(loop, 0);
+	loop_free(loop);
+	bed_end(&bed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tells_after_the_commit),
 		cmocka_unit_test(keeps_many),
+		cmocka_unit_test(keeps_what_changed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
