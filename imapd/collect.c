@@ -1,7 +1,6 @@
 /* imapd/collect.c - what SORT and THREAD compare messages by. In the back, on a worker.
  *
- * RFC 5256 sections 2 and 3, RFC 5957 (DISPLAYFROM, DISPLAYTO), RFC 5255 section 4 (I18NLEVEL=1:
- * i;unicode-casemap). Envelopes come from the digest; only References, which it does not hold,
+ * RFC 5256 sections 2 and 3, RFC 5957 (DISPLAYFROM, DISPLAYTO), RFC 5255 section 4 (the comparator). Envelopes come from the digest; only References, which it does not hold,
  * makes THREAD=REFERENCES read the header itself. */
 #include "imapd/collect_priv.h"
 
@@ -82,10 +81,10 @@ bool take_thread_algorithm(struct cursor *c, enum thread_algorithm *algorithm_ou
 
 /* ---- values ---- */
 
-static struct slice casemap(struct collection *to, struct slice utf8)
+static struct slice in_order(struct collection *to, struct slice utf8)
 {
 	struct buffer mapped = { 0 };
-	text_casemap(utf8, &mapped);
+	comparator_order(to->comparator, utf8, &mapped);
 	struct slice kept = arena_copy(&to->arena, buffer_slice(&mapped));
 	buffer_free(&mapped);
 	return kept;
@@ -95,7 +94,7 @@ static struct slice base_subject(struct collection *to, struct slice subject, bo
 {
 	struct buffer base = { 0 };
 	*is_reply = subject_base(subject, &base);
-	struct slice kept = casemap(to, buffer_slice(&base));
+	struct slice kept = in_order(to, buffer_slice(&base));
 	buffer_free(&base);
 	return kept;
 }
@@ -104,7 +103,7 @@ static struct slice base_subject(struct collection *to, struct slice subject, bo
 static struct slice first_mailbox(struct collection *to, const struct header_address *addresses,
 				  size_t count)
 {
-	return count > 0 ? casemap(to, addresses[0].mailbox) : SLICE_NONE;
+	return count > 0 ? in_order(to, addresses[0].mailbox) : SLICE_NONE;
 }
 
 /* RFC 5957 section 3 */
@@ -122,7 +121,7 @@ static struct slice first_display(struct collection *to, const struct header_add
 			buffer_add(&text, addresses[0].host);
 		}
 	}
-	struct slice kept = casemap(to, buffer_slice(&text));
+	struct slice kept = in_order(to, buffer_slice(&text));
 	buffer_free(&text);
 	return kept;
 }

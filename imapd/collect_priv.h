@@ -34,7 +34,7 @@ bool take_thread_algorithm(struct cursor *c, enum thread_algorithm *algorithm_ou
 
 union collected_value {
 	int64_t number;
-	struct slice text; /* as i;unicode-casemap orders it */
+	struct slice text; /* as the comparator orders it */
 };
 struct collected {
 	uint32_t uid, number;	       /* number: as the client is told */
@@ -52,6 +52,7 @@ struct collection {
 	const struct ranges *view_uids; /* NULL: numbers are UIDs */
 	const struct sort_criteria *criteria;
 	enum thread_algorithm algorithm;
+	enum comparator comparator;
 
 	struct collected *items; /* in ascending UID */
 	size_t count, cap;

@@ -36,6 +36,7 @@ static const struct imap_command commands[] = {
 	{ "GETQUOTAROOT", false, IMAP_ANY, TELL_ALL, imap_getquotaroot },
 	{ "GETMETADATA", false, IMAP_ANY, TELL_ALL, imap_getmetadata },
 	{ "SETMETADATA", false, IMAP_ANY, TELL_ALL, imap_setmetadata },
+	{ "COMPARATOR", false, IMAP_ANY, TELL_ALL, imap_comparator },
 	{ "COMPRESS", false, IMAP_ANY, TELL_ALL, imap_compress },
 	{ "IDLE", false, IMAP_ANY, TELL_ALL, imap_idle },
 	{ "ESEARCH", false, IMAP_ANY, TELL_ALL, imap_esearch },

@@ -135,6 +135,7 @@ const char *respond_refusal(enum err err)
 #define OF_MESSAGES                                                                            \
 	"UIDPLUS MOVE BINARY ESEARCH SEARCHRES CONDSTORE QRESYNC WITHIN SAVEDATE "             \
 	"SORT SORT=DISPLAY ESORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES PARTIAL I18NLEVEL=1 " \
+	"I18NLEVEL=2 "                                                                         \
 	"PREVIEW MULTISEARCH CONTEXT=SEARCH FILTERS"
 
 const char *capability_text(enum capability_situation situation)

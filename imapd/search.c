@@ -230,6 +230,7 @@ static void begin_lanes(struct search *search)
 			.view_uids = search_tells_uids(search) ? NULL : &view->uids,
 			.criteria = &search->criteria,
 			.algorithm = search->algorithm,
+			.comparator = search->program.comparator,
 		};
 	}
 	search_scan_init(&lanes[0].scan, search->s->back->store, view->mailbox_id, &search->program,
@@ -340,6 +341,7 @@ static struct search *search_new(struct imap_session *s, enum search_verb verb)
 	struct search *search = arena_alloc(&s->command_arena, sizeof(*search));
 	search->s = s;
 	search->verb = verb;
+	search->program.comparator = s->comparator;
 	s->work = search;
 	s->work_fini = search_fini;
 	return search;

@@ -90,6 +90,7 @@ bool search_context_add(struct imap_view *view, struct slice tag, bool uid, stru
 	/* The command's own program ends with the command. */
 	struct cursor c = cursor_of(arena_copy(&context->arena, text));
 	struct account_filters own = account_filters_of(view->s);
+	context->program.comparator = program->comparator;
 	if (take_search_program(&c, CHARSET_NAMED, &own.filters, &context->arena,
 				&context->program) != SEARCH_PARSED) {
 		context_free(context);

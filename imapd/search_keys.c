@@ -160,7 +160,7 @@ static bool take_needle(struct cursor *c, struct parsing *p, struct slice *needl
 	}
 	bool ok = text_is_utf8(text);
 	if (ok) {
-		text_fold(text, &folded);
+		comparator_fold(p->program->comparator, text, &folded);
 		*needle_out = arena_copy(p->arena, buffer_slice(&folded));
 	}
 	buffer_free(&utf8);
@@ -416,7 +416,7 @@ enum search_parsed take_search_program(struct cursor *c, enum charset_form form,
 			     .failure = SEARCH_MALFORMED };
 	struct cursor ahead = *c;
 
-	*program_out = (struct search_program){ 0 };
+	*program_out = (struct search_program){ .comparator = program_out->comparator };
 	if (!take_charset(&ahead, form, &p) || !take_search_keys(&ahead, &p, &program_out->root))
 		return p.failure;
 	if (!at_end(&ahead))

@@ -4,6 +4,7 @@
  * UIDs, keywords become bits), then only read, so that a worker thread may use it. */
 #pragma once
 
+#include "imapd/comparator_priv.h"
 #include "imapd/grammar_priv.h"
 
 struct imap_view;
@@ -82,7 +83,7 @@ struct search_key {
 			enum search_field field;
 			struct slice header_name; /* SEARCH_HEADER */
 			bool is_in_digest;   /* the first such field: `field` of the envelope */
-			struct slice needle; /* UTF-8, folded (mail/text.h) */
+			struct slice needle; /* UTF-8, folded by the comparator */
 			size_t text_index;   /* SEARCH_BODY, SEARCH_TEXT: of program->texts */
 		} text;
 	};
@@ -97,7 +98,8 @@ enum {
 };
 
 struct search_program {
-	struct search_key *root; /* SEARCH_AND */
+	enum comparator comparator; /* of its strings: set before it is parsed */
+	struct search_key *root;    /* SEARCH_AND */
 	/* BODY and TEXT keys, for one look at each message. */
 	struct search_key *texts[SEARCH_STRINGS_MAX];
 	size_t text_count;
@@ -126,7 +128,7 @@ struct search_filters {
 	bool (*get)(struct search_filters *filters, struct slice name, struct arena *arena,
 		    struct slice *keys_out);
 };
-/* search-program: the charset, search-key *(SP search-key), to the end of the command. */
+/* Reads program_out->comparator. search-program: the charset, search-key *(SP search-key), to the end of the command. */
 enum search_parsed take_search_program(struct cursor *c, enum charset_form form,
 				       struct search_filters *filters, struct arena *arena,
 				       struct search_program *program_out);

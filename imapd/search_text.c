@@ -26,8 +26,8 @@ static bool is_ascii(struct slice s)
 /* Appends to the window. Most mail is ASCII, where folding is lower case. */
 static void window_add(struct matcher *m, struct slice utf8)
 {
-	if (!is_ascii(utf8)) {
-		text_fold(utf8, &m->window);
+	if (m->program->comparator != COMPARATOR_UNICODE_CASEMAP || !is_ascii(utf8)) {
+		comparator_fold(m->program->comparator, utf8, &m->window);
 		return;
 	}
 	uint8_t *at = buffer_reserve(&m->window, utf8.len);

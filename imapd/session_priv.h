@@ -80,9 +80,10 @@ struct imap_session {
 	struct session session; /* first: runtime/session.h */
 	struct back *back;
 	uint32_t account_id;
-	uint8_t state;	 /* enum imap_state; imap_set_state() changes it */
-	uint8_t enabled; /* enum imap_enabled */
-	uint16_t errors; /* commands in a row that made no sense */
+	uint8_t state;	    /* enum imap_state; imap_set_state() changes it */
+	uint8_t enabled;    /* enum imap_enabled */
+	uint8_t comparator; /* enum comparator: comparator_priv.h */
+	uint16_t errors;    /* commands in a row that made no sense */
 
 	struct framing framing; /* the command being received or run */
 	struct buffer typed;	/* what the client typed before the hand-over, still to be fed */
@@ -214,6 +215,7 @@ enum step imap_getquota(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_getquotaroot(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_getmetadata(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_setmetadata(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_comparator(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_compress(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_idle(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_expunge(struct imap_session *s, struct cursor *args, bool uid);

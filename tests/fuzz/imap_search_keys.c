@@ -57,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t at = slice_find(input, 0, mark);
 	struct cursor c = cursor_of(slice_sub(input, 0, at));
 	struct arena arena = { 0 };
-	struct search_program program;
+	struct search_program program = { 0 };
 
 	if (take_search_program(&c, CHARSET_NAMED, NULL, &arena, &program) == SEARCH_PARSED) {
 		assert(at_end(&c));

@@ -46,7 +46,7 @@ static void check(const char *text, const char *want)
 {
 	struct arena arena = { 0 };
 	struct buffer out = { 0 };
-	struct search_program program;
+	struct search_program program = { 0 };
 	if (parse(text, &arena, &program) != SEARCH_PARSED)
 		fail_msg("\"%s\" was not taken", text);
 	describe(program.root, &out);
@@ -58,7 +58,7 @@ static void check(const char *text, const char *want)
 static void refuse(const char *text, enum search_parsed want)
 {
 	struct arena arena = { 0 };
-	struct search_program program;
+	struct search_program program = { 0 };
 	enum search_parsed got = parse(text, &arena, &program);
 	if (got != want)
 		fail_msg("\"%s\": %d, want %d", text, got, want);

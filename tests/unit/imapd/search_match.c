@@ -34,7 +34,7 @@ static bool matches_counting(const char *keys, const char *text, unsigned *reads
 {
 	struct message m = message_of(text);
 	struct cursor c = cursor_of(slice_cstr(keys));
-	struct search_program program;
+	struct search_program program = { 0 };
 	struct matcher matcher;
 	bool yes = false;
 
