@@ -2,6 +2,7 @@
  * process. */
 #include "storage/account.h"
 
+#include "storage/acl_priv.h"
 #include "storage/address_priv.h"
 #include "storage/annotation_priv.h"
 #include "storage/garbage_priv.h"
@@ -63,8 +64,9 @@ static const struct {
 	{ { (const uint8_t *)"Archive", 7 }, USE_ARCHIVE },
 };
 
-enum err account_add(struct write *write, struct slice local, struct slice domain,
-		     struct slice password_hash, uint32_t *account_id_out)
+/* With its address, and without mailboxes. */
+static enum err account_make(struct write *write, struct slice local, struct slice domain,
+			     struct slice password_hash, uint8_t flags, uint32_t *account_id_out)
 {
 	struct read *read = write_read(write);
 	struct address_record address = { 0 };
@@ -88,21 +90,40 @@ enum err account_add(struct write *write, struct slice local, struct slice domai
 	slot->row.account.login = slice_cstr(
 		arena_format(&write->arena, "%.*s@%.*s", SLICE_ARG(local), SLICE_ARG(domain)));
 	slot->row.account.password_hash = arena_copy(&write->arena, password_hash);
+	slot->row.account.flags = flags;
 	account_slot_dirty(write, slot);
 	/* At once, so that a walk of this batch meets it. */
 	err = account_slots_flush(write);
 	if (err == ERR_OK)
 		err = address_put(write, local, domain, &address);
-	for (size_t i = 0; i < ARRAY_LEN(first_mailboxes) && err == ERR_OK; i++) {
-		uint64_t mailbox_id;
-		err = mailbox_create(write, address.account_id, first_mailboxes[i].name,
-				     first_mailboxes[i].use, &mailbox_id);
-		if (err == ERR_OK)
-			err = mailbox_subscribe(write, address.account_id, first_mailboxes[i].name,
-						true);
-	}
 	*account_id_out = address.account_id;
 	return err;
+}
+
+enum err account_add(struct write *write, struct slice local, struct slice domain,
+		     struct slice password_hash, uint32_t *account_id_out)
+{
+	enum err err = account_make(write, local, domain, password_hash, 0, account_id_out);
+	for (size_t i = 0; i < ARRAY_LEN(first_mailboxes) && err == ERR_OK; i++) {
+		uint64_t mailbox_id;
+		err = mailbox_create(write, *account_id_out, first_mailboxes[i].name,
+				     first_mailboxes[i].use, &mailbox_id);
+		if (err == ERR_OK)
+			err = mailbox_subscribe(write, *account_id_out, first_mailboxes[i].name,
+						true);
+	}
+	return err;
+}
+
+enum err account_add_shared(struct write *write, struct slice local, struct slice domain,
+			    uint32_t *account_id_out)
+{
+	uint64_t mailbox_id;
+	enum err err =
+		account_make(write, local, domain, SLICE_NONE, ACCOUNT_IS_SHARED, account_id_out);
+	return err == ERR_OK ? mailbox_create(write, *account_id_out, SLICE("INBOX"), USE_NONE,
+					      &mailbox_id)
+			     : err;
 }
 
 enum err account_remove(struct write *write, uint32_t account_id)
@@ -116,6 +137,8 @@ enum err account_remove(struct write *write, uint32_t account_id)
 	err = mailbox_remove_all(write, slot);
 	if (err == ERR_OK)
 		err = annotations_remove(write, account_id, 0);
+	if (err == ERR_OK)
+		err = acl_account_remove(write, account_id);
 	if (err == ERR_OK)
 		err = garbage_add(write, GARBAGE_EXPUNGED, account_id, write->now_unix);
 	if (err == ERR_OK && login_split(slot->row.account.login, &local, &domain) &&
@@ -139,6 +162,19 @@ enum err account_set_password_hash(struct write *write, uint32_t account_id,
 	enum err err = account_slot_get(write, account_id, &slot);
 	if (err == ERR_OK) {
 		slot->row.account.password_hash = arena_copy(&write->arena, password_hash);
+		account_slot_dirty(write, slot);
+	}
+	return err;
+}
+
+enum err account_set_administrator(struct write *write, uint32_t account_id, bool is_administrator)
+{
+	struct account_slot *slot;
+	enum err err = account_slot_get(write, account_id, &slot);
+	if (err == ERR_OK) {
+		uint8_t others = slot->row.account.flags & (uint8_t)~ACCOUNT_IS_ADMINISTRATOR;
+		slot->row.account.flags =
+			(uint8_t)(others | (is_administrator ? ACCOUNT_IS_ADMINISTRATOR : 0));
 		account_slot_dirty(write, slot);
 	}
 	return err;

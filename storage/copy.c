@@ -7,6 +7,7 @@
 struct copying {
 	struct write *write;
 	bool move;
+	struct flags_withheld withheld;
 	struct mailbox_slot *from, *to;
 	struct account_slot *from_account, *to_account;
 	const struct ranges *uids;
@@ -47,7 +48,8 @@ static enum err visit_count(struct copying *c, struct row *row, struct message_e
 {
 	c->messages++;
 	c->octets += entry->size_octets;
-	c->keywords |= entry->keywords;
+	if (!c->withheld.keywords)
+		c->keywords |= entry->keywords;
 	return ERR_OK;
 }
 
@@ -69,6 +71,7 @@ static enum err visit_copy(struct copying *c, struct row *row, struct message_en
 	copy.uid = to->uidnext++;
 	copy.modseq = c->modseq;
 	copy.saved_unix = c->write->now_unix;
+	copy.flags &= (uint8_t)~c->withheld.flags;
 	copy.keywords = keywords_translate(c, entry->keywords);
 	entry_encode(&copy, value);
 	key_entry(&key, to->mailbox_id, copy.uid);
@@ -131,7 +134,16 @@ enum err message_copy(struct write *write, uint64_t from_mailbox_id, const struc
 		      uint64_t to_mailbox_id, bool move, struct ranges *from_out,
 		      struct ranges *to_out)
 {
-	struct copying c = { .write = write, .move = move, .uids = uids };
+	return message_copy_without(write, from_mailbox_id, uids, to_mailbox_id, move,
+				    (struct flags_withheld){ 0 }, from_out, to_out);
+}
+
+enum err message_copy_without(struct write *write, uint64_t from_mailbox_id,
+			      const struct ranges *uids, uint64_t to_mailbox_id, bool move,
+			      struct flags_withheld withheld, struct ranges *from_out,
+			      struct ranges *to_out)
+{
+	struct copying c = { .write = write, .move = move, .withheld = withheld, .uids = uids };
 	ranges_clear(from_out);
 	ranges_clear(to_out);
 	enum err err = message_slots(write, from_mailbox_id, &c.from, &c.from_account);

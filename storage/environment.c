@@ -18,14 +18,23 @@
 #include "storage/store_priv.h"
 
 static const char *const database_names[DB_COUNT] = {
-	[DB_DOMAIN] = "domain",		[DB_ACCOUNT] = "account",
-	[DB_ADDRESS] = "address",	[DB_MAILBOX_NAME] = "mailbox-name",
-	[DB_MAILBOX] = "mailbox",	[DB_BLOB] = "blob",
-	[DB_DIGEST] = "digest",		[DB_REFERENCE] = "reference",
-	[DB_GARBAGE] = "garbage",	[DB_PENDING] = "pending",
-	[DB_EXPUNGED] = "expunged",	[DB_QUEUE] = "queue",
-	[DB_JOURNAL] = "journal",	[DB_JOURNAL_INDEX] = "journal-index",
-	[DB_SUBMISSION] = "submission", [DB_ANNOTATION] = "annotation",
+	[DB_DOMAIN] = "domain",
+	[DB_ACCOUNT] = "account",
+	[DB_ADDRESS] = "address",
+	[DB_MAILBOX_NAME] = "mailbox-name",
+	[DB_MAILBOX] = "mailbox",
+	[DB_BLOB] = "blob",
+	[DB_DIGEST] = "digest",
+	[DB_REFERENCE] = "reference",
+	[DB_GARBAGE] = "garbage",
+	[DB_PENDING] = "pending",
+	[DB_EXPUNGED] = "expunged",
+	[DB_QUEUE] = "queue",
+	[DB_JOURNAL] = "journal",
+	[DB_JOURNAL_INDEX] = "journal-index",
+	[DB_SUBMISSION] = "submission",
+	[DB_ANNOTATION] = "annotation",
+	[DB_ACL] = "acl",
 };
 
 const char *database_name(enum database db)

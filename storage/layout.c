@@ -188,10 +188,13 @@ bool head_decode(struct slice record, struct head *head_out)
 	       take_be64(&c, &head_out->next_blob_id) && take_be32(&c, &head_out->last_uidvalidity);
 }
 
+/* Most records say nothing of flags, and read as they always did. */
+enum { ACCOUNT_VERSION = 2 };
+
 void account_encode(const struct account_row *row, struct buffer *out)
 {
 	const struct account *account = &row->account;
-	buffer_add_byte(out, RECORD_VERSION);
+	buffer_add_byte(out, account->flags ? ACCOUNT_VERSION : RECORD_VERSION);
 	buffer_add_be64(out, account->modseq);
 	buffer_add_be64(out, account->quota_octets);
 	buffer_add_be64(out, account->quota_messages);
@@ -200,18 +203,23 @@ void account_encode(const struct account_row *row, struct buffer *out)
 	buffer_add_be32(out, row->mailboxes);
 	buffer_add_block(out, account->login);
 	buffer_add_block(out, account->password_hash);
+	if (account->flags)
+		buffer_add_byte(out, account->flags);
 }
 
 bool account_decode(struct slice record, uint32_t account_id, struct account_row *row_out)
 {
 	struct cursor c = cursor_of(record);
 	struct account *account = &row_out->account;
+	uint8_t version;
 	account->account_id = account_id;
-	return take_version(&c) && take_be64(&c, &account->modseq) &&
-	       take_be64(&c, &account->quota_octets) && take_be64(&c, &account->quota_messages) &&
-	       take_be64(&c, &account->used_octets) && take_be64(&c, &account->used_messages) &&
-	       take_be32(&c, &row_out->mailboxes) && take_block(&c, &account->login) &&
-	       take_block(&c, &account->password_hash);
+	account->flags = 0;
+	return take_u8(&c, &version) && (version == RECORD_VERSION || version == ACCOUNT_VERSION) &&
+	       take_be64(&c, &account->modseq) && take_be64(&c, &account->quota_octets) &&
+	       take_be64(&c, &account->quota_messages) && take_be64(&c, &account->used_octets) &&
+	       take_be64(&c, &account->used_messages) && take_be32(&c, &row_out->mailboxes) &&
+	       take_block(&c, &account->login) && take_block(&c, &account->password_hash) &&
+	       (version == RECORD_VERSION || take_u8(&c, &account->flags));
 }
 
 static void keywords_encode(const struct slice *keywords, size_t count, struct buffer *out)

@@ -15,7 +15,8 @@
  *                                                domain that it is another name of
  * account       account be32                     be64 MODSEQ, quota octets, quota messages, used
  *                                                octets, used messages; be32 mailboxes; block
- *                                                login, block password hash
+ *                                                login, block password hash; version 2, where it
+ *                                                says more: u8 enum account_flag
  * address       domain NUL local                 be32 account (0: alias), be32 count, blocks targets;
  *               (no local: the catch-all)        version 2, a list: u8 enum list_post, be32 count,
  *                                                blocks posters
@@ -78,6 +79,11 @@
  *               SUBMISSION_SUPPRESSED, address   had better not write to that address
  * annotation    account be32, mailbox be64       the value
  *               (0: the account's own), name
+ * acl           ACL_ROW_ENTRY, mailbox be64, u8  be16 enum acl_right
+ *               takes them away, account be32
+ *               (0: anyone)
+ * (same)        ACL_ROW_SHARED, account be32,    nothing: the mailbox's list has an entry for that
+ *               owner be32, mailbox be64         account
  *
  * What was expunged still refers to its blob, until its time is over (expunged.c). So do the entries
  * of a mailbox that was deleted as a whole: they stay where they are, without a ROW_RECORD, as long
@@ -96,7 +102,7 @@
 #include "storage/message.h"
 #include "storage/source.h"
 
-enum { STORE_FORMAT = 9, RECORD_VERSION = 1 };
+enum { STORE_FORMAT = 10, RECORD_VERSION = 1 };
 
 enum database {
 	DB_MAIN, /* the unnamed one */
@@ -116,6 +122,7 @@ enum database {
 	DB_JOURNAL_INDEX,
 	DB_SUBMISSION, /* since format 6 */
 	DB_ANNOTATION, /* since format 7 */
+	DB_ACL,	       /* since format 10 */
 	DB_COUNT,
 };
 

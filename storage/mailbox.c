@@ -7,6 +7,7 @@
 #include "storage/mailbox.h"
 
 #include "mail/text.h"
+#include "storage/acl_priv.h"
 #include "storage/annotation_priv.h"
 #include "storage/expunged_priv.h"
 #include "storage/garbage_priv.h"
@@ -195,8 +196,29 @@ static uint32_t new_uidvalidity(struct write *write)
 	return write->head.last_uidvalidity;
 }
 
+/* The list of rights of the mailbox above it, as others see it: INBOX is above all others of an
+ * account, but an owner who makes one of his own does not mean to share it. */
+static enum err rights_inherit(struct write *write, struct account_slot *account, struct slice name,
+			       uint64_t mailbox_id, bool for_other)
+{
+	struct name_row row;
+	struct slice superior = SLICE_NONE;
+	bool is_shared = account->row.account.flags & ACCOUNT_IS_SHARED;
+	for (size_t end = 0; name_superior(name, &end);)
+		superior = slice_sub(name, 0, end);
+	if (superior.len == 0 && (for_other || is_shared))
+		superior = SLICE("INBOX");
+	enum err err = name_get(write_read(write), account->row.account.account_id, superior, &row);
+	if (err == ERR_NOT_FOUND || (err == ERR_OK && row.mailbox_id == 0))
+		return ERR_OK;
+	return err == ERR_OK && row.mailbox_id != mailbox_id
+		       ? acl_inherit(write, account->row.account.account_id, row.mailbox_id,
+				     mailbox_id)
+		       : err;
+}
+
 static enum err mailbox_make(struct write *write, struct account_slot *account, struct slice name,
-			     enum special_use use, uint64_t *mailbox_id_out)
+			     enum special_use use, bool for_other, uint64_t *mailbox_id_out)
 {
 	struct name_row row;
 	uint32_t account_id = account->row.account.account_id;
@@ -221,7 +243,8 @@ static enum err mailbox_make(struct write *write, struct account_slot *account, 
 	*mailbox_id_out = mailbox_id;
 	write_note_news(write, account_id,
 			&(struct watch_news){ .kinds = WATCH_CREATED, .name = name });
-	return name_put(write, account, name, &row);
+	err = name_put(write, account, name, &row);
+	return err == ERR_OK ? rights_inherit(write, account, name, mailbox_id, for_other) : err;
 }
 
 /* The levels above `name` that are no mailboxes. */
@@ -236,7 +259,8 @@ static size_t superiors_missing(struct read *read, uint32_t account_id, struct s
 	return missing;
 }
 
-enum err superiors_make(struct write *write, struct account_slot *account, struct slice name)
+enum err superiors_make(struct write *write, struct account_slot *account, struct slice name,
+			bool for_other)
 {
 	enum err err = ERR_OK;
 	struct name_row row;
@@ -245,7 +269,8 @@ enum err superiors_make(struct write *write, struct account_slot *account, struc
 		struct slice superior = slice_sub(name, 0, end);
 		err = name_get(write_read(write), account->row.account.account_id, superior, &row);
 		if (err == ERR_NOT_FOUND || (err == ERR_OK && row.mailbox_id == 0))
-			err = mailbox_make(write, account, superior, USE_NONE, &mailbox_id);
+			err = mailbox_make(write, account, superior, USE_NONE, for_other,
+					   &mailbox_id);
 	}
 	return err;
 }
@@ -275,18 +300,30 @@ enum err name_may_make(struct write *write, struct account_slot *account, struct
 	return write_may_grow(write);
 }
 
-enum err mailbox_create(struct write *write, uint32_t account_id, struct slice name,
-			enum special_use use, uint64_t *mailbox_id_out)
+static enum err create(struct write *write, uint32_t account_id, struct slice name,
+		       enum special_use use, bool for_other, uint64_t *mailbox_id_out)
 {
 	struct account_slot *account;
 	enum err err = account_slot_get(write, account_id, &account);
 	if (err == ERR_OK)
 		err = name_may_make(write, account, name, 1);
 	if (err == ERR_OK)
-		err = superiors_make(write, account, name);
+		err = superiors_make(write, account, name, for_other);
 	if (err == ERR_OK)
-		err = mailbox_make(write, account, name, use, mailbox_id_out);
+		err = mailbox_make(write, account, name, use, for_other, mailbox_id_out);
 	return err;
+}
+
+enum err mailbox_create(struct write *write, uint32_t account_id, struct slice name,
+			enum special_use use, uint64_t *mailbox_id_out)
+{
+	return create(write, account_id, name, use, false, mailbox_id_out);
+}
+
+enum err mailbox_create_for_other(struct write *write, uint32_t account_id, struct slice name,
+				  enum special_use use, uint64_t *mailbox_id_out)
+{
+	return create(write, account_id, name, use, true, mailbox_id_out);
 }
 
 /* ---- deleting ---- */
@@ -310,6 +347,8 @@ static enum err mailbox_remove(struct write *write, struct account_slot *account
 		err = ERR_OK;
 	if (err == ERR_OK)
 		err = annotations_remove(write, account->row.account.account_id, mailbox_id);
+	if (err == ERR_OK)
+		err = acl_mailbox_remove(write, account->row.account.account_id, mailbox_id);
 	if (err != ERR_OK)
 		return err;
 	if (is_kept && expunged_is_kept(write->store) && slot->record.mailbox.messages > 0)

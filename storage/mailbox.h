@@ -70,6 +70,10 @@ uint32_t mailbox_names_count(struct read *read, uint32_t account_id);
  * superiors that are missing (RFC 9051 section 6.3.4). */
 enum err mailbox_create(struct write *write, uint32_t account_id, struct slice name,
 			enum special_use use, uint64_t *mailbox_id_out) MUST_USE;
+/* The same, made by another account than its owner: what is made at the top inherits the list of
+ * rights of INBOX (storage/acl.h), as all else that of the mailbox above it. */
+enum err mailbox_create_for_other(struct write *write, uint32_t account_id, struct slice name,
+				  enum special_use use, uint64_t *mailbox_id_out) MUST_USE;
 /* With its messages, whose entries may still be found for a moment; its name is free then, its
  * UIDVALIDITY never used again for that name. ERR_NOT_FOUND; ERR_BAD_INPUT: INBOX. */
 enum err mailbox_delete(struct write *write, uint32_t account_id, struct slice name) MUST_USE;
@@ -110,6 +114,9 @@ enum watch_kind {
 	WATCH_SUBSCRIPTION = 256,
 	/* the annotation `name` of `mailbox_id` (0: of the account) */
 	WATCH_ANNOTATION = 512,
+	/* the list of rights of `mailbox_id` (storage/acl.h), which may be another account's: then this
+	 * account's rights on it */
+	WATCH_RIGHTS = 2048,
 	/* anything: another process has written, or so much has changed that it was not kept */
 	WATCH_ANYTHING = 1024,
 };

@@ -299,6 +299,10 @@ static enum err store_run(struct storing *s, struct row *row, struct range run)
 			uint8_t flags = (uint8_t)change_bits(s->change->change, entry.flags,
 							     s->change->flags);
 			uint64_t bits = change_bits(s->change->change, entry.keywords, s->keywords);
+			flags = (uint8_t)((flags & ~s->change->withheld.flags) |
+					  (entry.flags & s->change->withheld.flags));
+			if (s->change->withheld.keywords)
+				bits = entry.keywords;
 			if (flags != entry.flags || bits != entry.keywords) {
 				uint8_t value[ENTRY_OCTETS];
 				s->seen.flags |= flags ^ entry.flags;

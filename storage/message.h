@@ -69,12 +69,18 @@ enum err message_append_as(struct write *write, uint64_t mailbox_id, uint32_t ui
 			   const struct message_entry *entry, const struct slice *keywords,
 			   size_t keyword_count) MUST_USE;
 
+/* Flags that a write leaves alone, since who asks for it may not set them. None where it is zero. */
+struct flags_withheld {
+	uint8_t flags;
+	bool keywords;
+};
 enum flag_change { FLAGS_SET, FLAGS_ADD, FLAGS_REMOVE };
 struct store_flags {
 	enum flag_change change;
 	uint8_t flags;
 	const struct slice *keywords;
 	size_t keyword_count;
+	struct flags_withheld withheld;
 	/* Leaves alone what has a higher MODSEQ than this (RFC 7162 section 3.1.3), and gives it in
 	 * `modified_out`, which is set anew. */
 	bool is_conditional;
@@ -97,3 +103,8 @@ enum err message_expunge(struct write *write, uint64_t mailbox_id, const struct 
 enum err message_copy(struct write *write, uint64_t from_mailbox_id, const struct ranges *uids,
 		      uint64_t to_mailbox_id, bool move, struct ranges *from_out,
 		      struct ranges *to_out) MUST_USE;
+/* The copies do not get the flags that are withheld (RFC 4314 section 4). */
+enum err message_copy_without(struct write *write, uint64_t from_mailbox_id,
+			      const struct ranges *uids, uint64_t to_mailbox_id, bool move,
+			      struct flags_withheld withheld, struct ranges *from_out,
+			      struct ranges *to_out) MUST_USE;

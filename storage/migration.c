@@ -74,11 +74,19 @@ static int add_changed_flags(MDB_txn *txn)
 	return 0;
 }
 
+/* From format 9 to 10: lists of rights. */
+static int add_acl(MDB_txn *txn)
+{
+	MDB_dbi dbi;
+	return mdb_dbi_open(txn, "acl", MDB_CREATE, &dbi);
+}
+
 /* The step at i leads from format i + 1 to i + 2. A step speaks LMDB, and names and layouts as
  * they were then: what the rest of the room knows is today's. */
 static int (*const steps[STORE_FORMAT - 1])(MDB_txn *txn) = {
-	add_expunged,	add_queue,	 add_journal,	 add_domain_aliases,
-	add_submission, add_annotations, add_forwarding, add_changed_flags,
+	add_expunged,	    add_queue,	       add_journal,
+	add_domain_aliases, add_submission,    add_annotations,
+	add_forwarding,	    add_changed_flags, add_acl,
 };
 
 static uint64_t created_unix(MDB_txn *txn, MDB_dbi main)

@@ -19,5 +19,6 @@ enum err name_put(struct write *write, struct account_slot *account, struct slic
 enum err name_may_make(struct write *write, struct account_slot *account, struct slice name,
 		       size_t count) MUST_USE;
 enum err names_may_add(const struct account_slot *account, size_t count) MUST_USE;
-enum err superiors_make(struct write *write, struct account_slot *account,
-			struct slice name) MUST_USE;
+/* `for_other`: as mailbox_create_for_other(). */
+enum err superiors_make(struct write *write, struct account_slot *account, struct slice name,
+			bool for_other) MUST_USE;

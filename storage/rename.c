@@ -138,7 +138,7 @@ enum err mailbox_rename(struct write *write, uint32_t account_id, struct slice f
 	if (err == ERR_OK)
 		err = name_may_make(write, account, to, count);
 	if (err == ERR_OK)
-		err = superiors_make(write, account, to);
+		err = superiors_make(write, account, to, false);
 	for (size_t i = 0; i < count && err == ERR_OK; i++)
 		err = rename_one(write, account, &list[i]);
 	if (err == ERR_OK)

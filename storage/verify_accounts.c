@@ -75,5 +75,6 @@ void verify_accounts(struct verify *v)
 	verify_walk_end(&walk);
 	verify_submission(v);
 	verify_annotations(v);
+	verify_acls(v);
 	verify_journal(v);
 }

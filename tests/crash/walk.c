@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/heap.h"
+#include "storage/acl_priv.h"
 #include "storage/annotation_priv.h"
 #include "storage/compress_priv.h"
 #include "storage/journal_index_priv.h"
@@ -372,6 +373,25 @@ static void visit_annotation(struct walk *walk, struct slice key, struct slice v
 		WRONG(walk, "an annotation is of mailbox %llu", NUMBER(mailbox_id));
 }
 
+static void visit_acl(struct walk *walk, struct slice key, struct slice value)
+{
+	struct acl_row row;
+	if (!acl_row_decode(key, value, &row)) {
+		WRONG(walk, "a row of a list of rights is damaged");
+		return;
+	}
+	uint32_t account_id = row.entry.account_id;
+	const struct seen_account *account = account_of(walk, account_id);
+	const struct seen_mailbox *mailbox = mailbox_of(walk, row.mailbox_id);
+	if (account_id != ACL_ANYONE && (!account || account->account.account_id == 0))
+		WRONG(walk, "rights are granted to account %u", account_id);
+	if (!mailbox || !mailbox->has_record)
+		WRONG(walk, "rights are granted on mailbox %llu", NUMBER(row.mailbox_id));
+	else if (row.kind == ACL_ROW_SHARED && mailbox->record.mailbox.account_id != row.owner_id)
+		WRONG(walk, "mailbox %llu is shared by account %u", NUMBER(row.mailbox_id),
+		      row.owner_id);
+}
+
 static void visit_expunged(struct walk *walk, struct slice key, struct slice value)
 {
 	struct expunged_mailbox row;
@@ -563,6 +583,7 @@ void store_walk(struct store *store, struct buffer *problems, struct walk_totals
 		each_row(&walk, DB_QUEUE, visit_queue);
 		each_row(&walk, DB_SUBMISSION, visit_submission);
 		each_row(&walk, DB_ANNOTATION, visit_annotation);
+		each_row(&walk, DB_ACL, visit_acl);
 		each_row(&walk, DB_REFERENCE, visit_reference);
 		struct buffer text = { 0 };
 		for (uint64_t id = 1; id < walk.head.next_mailbox_id; id++) {

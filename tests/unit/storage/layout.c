@@ -112,6 +112,13 @@ static void refuses_damaged_records(void **state)
 		       &record);
 	assert_bounded(buffer_slice(&record), decode_account);
 	buffer_clear(&record);
+	account_encode(&(struct account_row){ .account = { .login = SLICE("a@b"), .flags = 3 } },
+		       &record);
+	assert_bounded(buffer_slice(&record), decode_account);
+	struct account_row flagged;
+	assert_true(account_decode(buffer_slice(&record), 1, &flagged));
+	assert_int_equal(flagged.account.flags, 3);
+	buffer_clear(&record);
 	struct mailbox_record mailbox = { .mailbox = { .name = SLICE("INBOX"),
 						       .keyword_count = 3,
 						       .keywords = { SLICE("a"), SLICE_NONE,

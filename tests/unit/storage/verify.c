@@ -2,6 +2,7 @@
  * told with its place, repaired, and gone afterwards. */
 #include "tests/unit/storage/bed.h"
 
+#include "storage/acl_priv.h"
 #include "storage/blob_priv.h"
 #include "storage/expunged.h"
 #include "storage/garbage_priv.h"
@@ -516,6 +517,50 @@ static void damage_annotation(struct bed *bed)
 {
 	put_annotation(bed, bed->account_id, bed->inbox_id, 77);
 }
+/* A row of a list of rights, or of its index; of accounts and mailboxes that may not be there. */
+static void put_rights(struct bed *bed, uint64_t mailbox_id, uint32_t account_id, uint16_t rights)
+{
+	struct raw raw = { .db = DB_ACL };
+	buffer_add_byte(&raw.value, RECORD_VERSION);
+	buffer_add_be16(&raw.value, rights);
+	raw.key.octets[0] = ACL_ROW_ENTRY;
+	put_be64(raw.key.octets + 1, mailbox_id);
+	raw.key.octets[9] = 0;
+	put_be32(raw.key.octets + 10, account_id);
+	raw.key.len = 14;
+	raw_write(bed, &raw);
+}
+static void put_rights_index(struct bed *bed, uint64_t mailbox_id, uint32_t owner_id)
+{
+	struct raw raw = { .db = DB_ACL };
+	buffer_add_byte(&raw.value, RECORD_VERSION);
+	key_acl_shared(&raw.key, ACL_ANYONE, owner_id, mailbox_id);
+	raw_write(bed, &raw);
+}
+static void grant_outside_index(struct bed *bed)
+{
+	put_rights(bed, bed->inbox_id, ACL_ANYONE, RIGHT_READ);
+}
+static void grant_to_no_account(struct bed *bed)
+{
+	put_rights(bed, bed->inbox_id, 3000, RIGHT_READ);
+}
+static void grant_on_no_mailbox(struct bed *bed)
+{
+	put_rights(bed, 3000, ACL_ANYONE, RIGHT_READ);
+}
+static void grant_to_owner(struct bed *bed)
+{
+	put_rights(bed, bed->inbox_id, bed->account_id, RIGHT_READ);
+}
+static void damage_rights(struct bed *bed)
+{
+	put_rights(bed, bed->inbox_id, ACL_ANYONE, 0x8000);
+}
+static void index_what_is_not_shared(struct bed *bed)
+{
+	put_rights_index(bed, bed->inbox_id, bed->account_id);
+}
 static void lose_mailbox_record(struct bed *bed)
 {
 	struct raw raw = { .db = DB_MAILBOX, .how = RAW_DELETE };
@@ -644,6 +689,12 @@ static const struct {
 	{ "annotation of no mailbox", annotate_no_mailbox, WRONG_ANNOTATION, 0, NULL },
 	{ "annotation of no account", annotate_no_account, WRONG_ANNOTATION, 0, NULL },
 	{ "damaged annotation", damage_annotation, WRONG_ANNOTATION, 0, NULL },
+	{ "rights outside the index", grant_outside_index, WRONG_ACL, 0, NULL },
+	{ "rights of no account", grant_to_no_account, WRONG_ACL, 0, NULL },
+	{ "rights on no mailbox", grant_on_no_mailbox, WRONG_ACL, 0, NULL },
+	{ "rights of the owner", grant_to_owner, WRONG_ACL, 0, NULL },
+	{ "damaged rights", damage_rights, WRONG_ACL, 0, NULL },
+	{ "index of rights", index_what_is_not_shared, WRONG_ACL, 0, NULL },
 	{ "lost mailbox", lose_mailbox_record, WRONG_MAILBOX, 0, "alice@example.org INBOX" },
 	{ "damaged mailbox", damage_mailbox_record, WRONG_MAILBOX, 0, "alice@example.org INBOX" },
 	{ "lost inbox", lose_inbox, WRONG_INBOX, 0, "alice@example.org " },
