@@ -202,6 +202,11 @@ static void queued(struct buffer *out, const struct journal_event *event)
 		buffer_add_cstr(out, ", which leads to ");
 		why_add_text(out, event->host);
 	}
+	add_why(out, ": ", event);
+	if (event->next_unix_ms) {
+		buffer_add_cstr(out, ", until ");
+		add_time(out, event->next_unix_ms);
+	}
 }
 
 static void sent(struct buffer *out, const char *words, const struct journal_event *event)

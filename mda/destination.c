@@ -16,10 +16,15 @@ static size_t lower_bound(const struct destinations *found, uint32_t account_id)
 	return low;
 }
 
-bool destinations_have_account(const struct destinations *found, uint32_t account_id)
+size_t destinations_find_account(const struct destinations *found, uint32_t account_id)
 {
 	size_t at = lower_bound(found, account_id);
-	return at < found->account_count && found->account_ids[at] == account_id;
+	return at < found->account_count && found->account_ids[at] == account_id ? at : SIZE_MAX;
+}
+
+bool destinations_have_account(const struct destinations *found, uint32_t account_id)
+{
+	return destinations_find_account(found, account_id) != SIZE_MAX;
 }
 
 /* Room for one more of `count` things, in the arena: the old place is left to it. */
@@ -53,16 +58,17 @@ void destinations_add_account(struct destinations *found, struct arena *arena, u
 	found->account_count++;
 }
 
-void destinations_add_remote(struct destinations *found, struct arena *arena,
-			     const struct remote_destination *remote)
+size_t destinations_add_remote(struct destinations *found, struct arena *arena,
+			       const struct remote_destination *remote)
 {
 	for (size_t i = 0; i < found->remote_count; i++)
 		if (slice_eq(found->remotes[i].address, remote->address))
-			return;
+			return i;
 	found->remotes = grow(found->remotes, found->remote_count, &found->remote_cap,
 			      sizeof(*found->remotes), arena);
 	struct remote_destination *slot = &found->remotes[found->remote_count++];
 	*slot = *remote;
 	slot->address = arena_copy(arena, remote->address);
 	slot->via = arena_copy(arena, remote->via);
+	return found->remote_count - 1;
 }

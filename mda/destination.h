@@ -29,7 +29,10 @@ struct destinations {
 };
 
 void destinations_add_account(struct destinations *found, struct arena *arena, uint32_t account_id);
-/* Copies the address. Two are the same where their local parts are, octet for octet. */
-void destinations_add_remote(struct destinations *found, struct arena *arena,
-			     const struct remote_destination *remote);
+/* Copies the address; its number in `remotes`. Two are the same where their local parts are, octet
+ * for octet. */
+size_t destinations_add_remote(struct destinations *found, struct arena *arena,
+			       const struct remote_destination *remote);
+/* Its number in `account_ids`, or SIZE_MAX. */
+size_t destinations_find_account(const struct destinations *found, uint32_t account_id);
 bool destinations_have_account(const struct destinations *found, uint32_t account_id);

@@ -12,7 +12,8 @@ struct filing;
 /* `filed` is called once, on `loop`, in a later turn than filing_commit(). ERR_OK: on disk in
  * every mailbox and in the queue. ERR_QUOTA (the account's), ERR_GONE (an account was removed meanwhile) and the
  * others: in none. `room` follows a filing_feed() that returned false. `envelope` is
- * copied; of its recipients those count that filing_add_recipient() names. */
+ * copied; of its recipients those count that filing_add_recipient() names. Until its
+ * hold_until_unix the message waits in the queue, for recipients here as well. */
 struct filing *filing_new(struct store *store, struct loop *loop, const struct envelope *envelope,
 			  void (*filed)(void *user, enum err outcome, uint64_t blob_id),
 			  void (*room)(void *user), void *user);
@@ -20,6 +21,13 @@ struct filing *filing_new(struct store *store, struct loop *loop, const struct e
  * errors as recipient_resolve(). At least one before the commit. */
 enum err filing_add_recipient(struct filing *filing, struct read *read, const struct sender *sender,
 			      const struct envelope_recipient *recipient) MUST_USE;
+/* Each recipient has an outcome of his own, and ERR_OK means that one of them at least gets the
+ * message. Before the commit. */
+void filing_set_outcomes(struct filing *filing);
+/* What became of a recipient, by the number of the call that added him, once filed() has said
+ * ERR_OK. `why_out`: of FILING_REFUSED. */
+enum filing_fate { FILING_REFUSED, FILING_FILED, FILING_QUEUED };
+enum filing_fate filing_fate(const struct filing *filing, size_t recipient, enum err *why_out);
 /* Where it goes, as of the recipients that were added. */
 const struct destinations *filing_destinations(const struct filing *filing);
 /* Something more for the same transaction: runs last; what it refuses, refuses all. It is given

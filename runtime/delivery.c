@@ -45,6 +45,7 @@ void delivered_encode(const struct delivered_message *m, struct buffer *out)
 	buffer_add_byte(out, m->is_down);
 	buffer_add_byte(out, m->is_uncertain);
 	buffer_add_byte(out, m->passed_dsn);
+	buffer_add_byte(out, m->passed_deliver_by);
 	buffer_add_byte(out, m->is_final);
 	buffer_add_block(out, m->remote);
 	buffer_add_be32(out, m->recipient_count);
@@ -77,7 +78,8 @@ bool delivered_decode(struct slice payload, struct delivered_message *m_out)
 	struct cursor c = cursor_of(payload);
 	struct delivered_recipient recipient;
 	if (!take_bool(&c, &m_out->is_down) || !take_bool(&c, &m_out->is_uncertain) ||
-	    !take_bool(&c, &m_out->passed_dsn) || !take_bool(&c, &m_out->is_final) ||
+	    !take_bool(&c, &m_out->passed_dsn) || !take_bool(&c, &m_out->passed_deliver_by) ||
+	    !take_bool(&c, &m_out->is_final) ||
 	    !take_limited(&c, DELIVERY_REMOTE_MAX_OCTETS, &m_out->remote) ||
 	    !take_be32(&c, &m_out->recipient_count) || m_out->recipient_count == 0 ||
 	    m_out->recipient_count > DELIVERY_RECIPIENTS_MAX)

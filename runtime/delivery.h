@@ -41,6 +41,7 @@ struct delivered_message {
 	bool is_down;		  /* the trouble is the destination's, not this message's */
 	bool is_uncertain;	  /* the connection ended after the content, before the reply */
 	bool passed_dsn;	  /* the remote takes care of what the sender wants to hear */
+	bool passed_deliver_by;	  /* the remote keeps to BY (RFC 2852) */
 	bool is_final;		  /* LMTP: it lies in the recipient's mailbox */
 	struct slice remote;	  /* "mx.example.net [192.0.2.7]:25"; empty: none was reached */
 	uint32_t recipient_count; /* as many as the envelope had, in its order */

@@ -33,6 +33,7 @@ enum {
 	ORCPT_MAX_OCTETS = 500, /* RFC 3461 section 4.2 */
 	PRIORITY_MIN = -9,	/* RFC 6710 section 4.2 */
 	PRIORITY_MAX = 9,
+	BY_MAX_SECONDS = 999999999, /* RFC 2852 section 4 */
 };
 
 struct envelope {

@@ -228,10 +228,18 @@ void filed_encode(const struct filed_message *m, struct buffer *out)
 {
 	buffer_add_byte(out, (uint8_t)m->outcome);
 	buffer_add_be64(out, m->message_id);
+	buffer_add(out, m->outcomes);
 }
 
 bool filed_decode(struct slice payload, struct filed_message *m_out)
 {
 	struct cursor c = cursor_of(payload);
-	return take_outcome(&c, &m_out->outcome) && take_be64(&c, &m_out->message_id) && at_end(&c);
+	enum err outcome;
+	if (!take_outcome(&c, &m_out->outcome) || !take_be64(&c, &m_out->message_id))
+		return false;
+	m_out->outcomes = cursor_rest(&c);
+	while (!at_end(&c))
+		if (!take_outcome(&c, &outcome))
+			return false;
+	return true;
 }

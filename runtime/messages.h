@@ -133,6 +133,9 @@ bool credit_decode(struct slice payload, uint32_t *octets_out);
 struct filed_message {
 	enum err outcome;    /* ERR_OK: on disk, for every recipient (RFC 5321 section 6.1) */
 	uint64_t message_id; /* the blob's id: msg= in the log and in the 250 reply */
+	/* LMTP (RFC 2033 section 4.2): an octet for each recipient, an enum err. Empty: the outcome is
+	 * that of all. */
+	struct slice outcomes;
 };
 void filed_encode(const struct filed_message *m, struct buffer *out);
 bool filed_decode(struct slice payload, struct filed_message *m_out);

@@ -39,6 +39,8 @@ struct transaction {
 	struct journal_event origin;
 	struct filing *filing;
 	uint64_t message_id;	 /* once it is filed */
+	uint8_t *outcomes;	 /* of each recipient, likewise */
+	bool is_lmtp;		 /* each has an answer of his own */
 	struct receipt *receipt; /* the sender is being told so */
 	uint64_t size_max_octets;
 	uint32_t uncredited_octets;
@@ -108,15 +110,19 @@ void smtpd_back_free(struct smtpd_back **smtpd)
 	free(b);
 }
 
-static void send_filed(struct smtpd_back *smtpd, uint32_t conversation, enum err outcome,
-		       uint64_t message_id)
+static void send_filed(struct smtpd_back *smtpd, uint32_t conversation,
+		       const struct filed_message *message)
 {
-	struct filed_message message = { .outcome = outcome, .message_id = message_id };
 	struct buffer payload = { 0 };
 
-	filed_encode(&message, &payload);
+	filed_encode(message, &payload);
 	channel_send(smtpd->channel, MESSAGE_FILED, conversation, buffer_slice(&payload), -1);
 	buffer_free(&payload);
+}
+
+static void send_failed(struct smtpd_back *smtpd, uint32_t conversation, enum err outcome)
+{
+	send_filed(smtpd, conversation, &(struct filed_message){ .outcome = outcome });
 }
 
 /* One event for each recipient, as in note.c. */
@@ -144,7 +150,7 @@ static void transaction_fail(struct transaction *t, enum err outcome)
 {
 	note_not_filed(t, outcome);
 	log_info(&t->log, EVENT("transaction-refused"), WORD("why", err_word(outcome)));
-	send_filed(t->smtpd, t->conversation, outcome, 0);
+	send_failed(t->smtpd, t->conversation, outcome);
 	transaction_free(t);
 }
 
@@ -245,43 +251,83 @@ static bool on_recipient(struct smtpd_back *smtpd, uint32_t conversation, struct
 
 /* --- transactions --- */
 
+/* It is filed, and whoever wanted to hear of that has been told. */
+static void transaction_end(struct transaction *t)
+{
+	struct filed_message message = { .message_id = t->message_id };
+
+	if (t->is_lmtp)
+		message.outcomes = slice_of(t->outcomes, t->envelope.recipient_count);
+	send_filed(t->smtpd, t->conversation, &message);
+	transaction_free(t);
+}
+
 static void on_told(void *user)
 {
-	struct transaction *t = user;
+	transaction_end(user);
+}
 
-	send_filed(t->smtpd, t->conversation, ERR_OK, t->message_id);
-	transaction_free(t);
+/* "by" is who signed in; a dash: a stranger. */
+static void log_filed(struct transaction *t)
+{
+	static const char *const fates[] = {
+		[FILING_REFUSED] = "not-filed",
+		[FILING_FILED] = "filed",
+		[FILING_QUEUED] = "queued",
+	};
+	struct slice recipients = t->envelope.recipients;
+	struct envelope_recipient recipient;
+	enum err why;
+
+	log_info(&t->log, HEX("msg", t->message_id), EVENT("accepted"),
+		 NUM("size_octets", filing_size_octets(t->filing)),
+		 NUM("rcpts", t->envelope.recipient_count), TEXT("from", t->envelope.reverse_path),
+		 CSTR("by", t->login[0] ? t->login : "-"));
+	t->outcomes = arena_alloc(&t->arena, t->envelope.recipient_count);
+	for (size_t i = 0; envelope_next_recipient(&recipients, &recipient); i++) {
+		enum filing_fate fate = filing_fate(t->filing, i, &why);
+		t->outcomes[i] = (uint8_t)why;
+		log_info(&t->log, HEX("msg", t->message_id), WORD("event", fates[fate]),
+			 TEXT("to", recipient.forward_path));
+	}
+}
+
+/* In LMTP every recipient may have a reason of his own. */
+static void fail_filing(struct transaction *t, enum err outcome)
+{
+	struct filed_message message = { .outcome = outcome };
+	struct buffer outcomes = { 0 };
+	bool has_all = t->is_lmtp;
+	enum err why;
+
+	for (size_t i = 0; has_all && i < t->envelope.recipient_count; i++) {
+		has_all = filing_fate(t->filing, i, &why) == FILING_REFUSED;
+		buffer_add_byte(&outcomes, (uint8_t)why);
+	}
+	if (has_all)
+		message.outcomes = buffer_slice(&outcomes);
+	send_filed(t->smtpd, t->conversation, &message);
+	buffer_free(&outcomes);
 }
 
 static void on_filed(void *user, enum err outcome, uint64_t blob_id)
 {
 	struct transaction *t = user;
-	struct slice recipients = t->envelope.recipients;
-	struct envelope_recipient recipient;
 
-	if (outcome == ERR_OK) {
-		/* "by" is who signed in; a dash: a stranger. */
-		log_info(&t->log, HEX("msg", blob_id), EVENT("accepted"),
-			 NUM("size_octets", filing_size_octets(t->filing)),
-			 NUM("rcpts", t->envelope.recipient_count),
-			 TEXT("from", t->envelope.reverse_path),
-			 CSTR("by", t->login[0] ? t->login : "-"));
-		while (envelope_next_recipient(&recipients, &recipient))
-			log_info(&t->log, HEX("msg", blob_id), EVENT("filed"),
-				 TEXT("to", recipient.forward_path));
-		t->message_id = blob_id;
-		t->receipt = receipt_begin(t->smtpd->back, &t->envelope,
-					   filing_destinations(t->filing), blob_id, on_told, t);
-		if (t->receipt)
-			return;
-	} else {
+	if (outcome != ERR_OK) {
 		note_not_filed(t, outcome);
 		log_info(&t->log, EVENT("not-filed"), WORD("why", err_word(outcome)),
 			 NUM("size_octets", filing_size_octets(t->filing)),
 			 NUM("rcpts", t->envelope.recipient_count));
+		fail_filing(t, outcome);
+		transaction_free(t);
+		return;
 	}
-	send_filed(t->smtpd, t->conversation, outcome, blob_id);
-	transaction_free(t);
+	t->message_id = blob_id;
+	log_filed(t);
+	t->receipt = receipt_begin(t->smtpd->back, &t->envelope, t->filing, blob_id, on_told, t);
+	if (!t->receipt)
+		transaction_end(t);
 }
 
 static void give_credit(struct transaction *t)
@@ -343,7 +389,7 @@ static bool on_transaction(struct smtpd_back *smtpd, uint32_t conversation, stru
 		return false;
 	/* A transaction belongs to a connection, and those have their limit. */
 	if (smtpd->open_count >= config->connections) {
-		send_filed(smtpd, conversation, ERR_BUSY, 0);
+		send_failed(smtpd, conversation, ERR_BUSY);
 		return true;
 	}
 	struct transaction *t = *slot = heap_alloc(sizeof(*t));
@@ -371,6 +417,9 @@ static bool on_transaction(struct smtpd_back *smtpd, uint32_t conversation, stru
 		return true;
 	}
 	filing_set_origin(t->filing, &t->origin);
+	t->is_lmtp = message.service == SERVICE_LMTP;
+	if (t->is_lmtp)
+		filing_set_outcomes(t->filing);
 	return true;
 }
 

@@ -12,15 +12,10 @@ static bool everywhere(const struct smtp_session *s)
 	return true;
 }
 
-/* Where mail for elsewhere is refused nobody would keep what these promise. */
-static bool with_the_queue(const struct smtp_session *s)
+/* Strangers' mail comes when it comes, and is not more urgent than others (RFC 6710 section 4.1). */
+static bool to_users(const struct smtp_session *s)
 {
-	return false;
-}
-
-static bool with_the_queue_to_users(const struct smtp_session *s)
-{
-	return smtp_is_submission(s) && with_the_queue(s);
+	return smtp_is_submission(s);
 }
 
 /* "The session itself MUST employ TLS transmission" (RFC 8689 section 2). */
@@ -93,10 +88,9 @@ static const struct extension extensions[SMTP_EXTENSION_COUNT] = {
 	[SMTP_ENHANCEDSTATUSCODES] = { KEYWORD("ENHANCEDSTATUSCODES"), everywhere, NULL },
 	[SMTP_SIZE] = { KEYWORD("SIZE"), everywhere, add_size },
 	[SMTP_DSN] = { KEYWORD("DSN"), everywhere, NULL },
-	[SMTP_FUTURERELEASE] = { KEYWORD("FUTURERELEASE"), with_the_queue_to_users,
-				 add_longest_hold },
-	[SMTP_DELIVERBY] = { KEYWORD("DELIVERBY"), with_the_queue_to_users, NULL },
-	[SMTP_MT_PRIORITY] = { KEYWORD("MT-PRIORITY"), with_the_queue_to_users, NULL },
+	[SMTP_FUTURERELEASE] = { KEYWORD("FUTURERELEASE"), to_users, add_longest_hold },
+	[SMTP_DELIVERBY] = { KEYWORD("DELIVERBY"), to_users, NULL },
+	[SMTP_MT_PRIORITY] = { KEYWORD("MT-PRIORITY"), to_users, NULL },
 	[SMTP_LIMITS] = { KEYWORD("LIMITS"), everywhere, add_limits },
 	[SMTP_REQUIRETLS] = { KEYWORD("REQUIRETLS"), under_tls, NULL },
 	[SMTP_STARTTLS] = { KEYWORD("STARTTLS"), smtp_may_start_tls, NULL },

@@ -54,6 +54,10 @@ enum step smtp_mail(struct smtp_session *s, struct cursor *args)
 	refusal = take_mail_parameters(s, args, &s->command_arena, &parameters);
 	if (refusal == REPLY_NONE && parameters.size_octets > size_max_octets)
 		refusal = REPLY_TOO_LARGE;
+	/* What is held until then can only come back. */
+	if (refusal == REPLY_NONE && parameters.envelope.deliver_by == DELIVER_BY_RETURN &&
+	    parameters.envelope.deliver_by_unix <= parameters.envelope.hold_until_unix)
+		refusal = REPLY_BAD_ARGUMENT;
 	if (refusal == REPLY_NONE && !parameters.envelope.is_utf8 && !address_is_ascii(&address))
 		refusal = REPLY_SENDER_NOT_ASCII;
 	if (refusal == REPLY_NONE && !smtp_allows(s, LIMIT_MESSAGES))

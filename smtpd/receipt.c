@@ -24,29 +24,19 @@ struct receipt {
 	struct filing *filing;
 };
 
-/* Does the recipient lead to mailboxes here, and nowhere else? */
-static bool is_delivered(const struct destinations *found, size_t recipient)
-{
-	bool is_here = false;
-
-	for (size_t i = 0; i < found->account_count; i++)
-		is_here |= found->account_recipients[i] == recipient;
-	for (size_t i = 0; i < found->remote_count; i++)
-		if (found->remotes[i].recipient == recipient)
-			return false;
-	return is_here;
-}
-
-static size_t collect(const struct envelope *envelope, const struct destinations *found,
+/* Those who have it in their mailboxes, and nowhere else. */
+static size_t collect(const struct envelope *envelope, const struct filing *filed,
 		      struct arena *arena, struct report_recipient **told_out)
 {
+	enum err why;
 	struct slice rest = envelope->recipients;
 	struct envelope_recipient recipient;
 	size_t count = 0;
 
 	*told_out = arena_alloc_array(arena, envelope->recipient_count, sizeof(**told_out));
 	for (size_t i = 0; envelope_next_recipient(&rest, &recipient); i++)
-		if (report_is_wanted(recipient.notify, REPORT_DELIVERED) && is_delivered(found, i))
+		if (report_is_wanted(recipient.notify, REPORT_DELIVERED) &&
+		    filing_fate(filed, i, &why) == FILING_FILED)
 			(*told_out)[count++] = (struct report_recipient){
 				.forward_path = recipient.forward_path,
 				.orcpt = recipient.orcpt,
@@ -102,6 +92,7 @@ static bool file(struct receipt *receipt, const struct envelope *original, struc
 	const struct sender sender = { .config = back->config, .may_relay = true };
 	const struct envelope envelope = { .body = ENVELOPE_8BITMIME,
 					   .is_utf8 = original->is_utf8,
+					   .priority = original->priority,
 					   .recipient_count = 1 };
 	const struct envelope_recipient recipient = { .forward_path = original->reverse_path,
 						      .notify = DSN_NEVER };
@@ -121,7 +112,7 @@ static bool file(struct receipt *receipt, const struct envelope *original, struc
 }
 
 struct receipt *receipt_begin(struct back *back, const struct envelope *envelope,
-			      const struct destinations *found, uint64_t blob_id,
+			      const struct filing *filed, uint64_t blob_id,
 			      void (*done)(void *user), void *user)
 {
 	struct arena arena = { 0 };
@@ -130,7 +121,7 @@ struct receipt *receipt_begin(struct back *back, const struct envelope *envelope
 	struct receipt *receipt = NULL;
 
 	/* Never a report about a report (RFC 5321 section 4.5.5). */
-	size_t count = envelope->reverse_path.len ? collect(envelope, found, &arena, &told) : 0;
+	size_t count = envelope->reverse_path.len ? collect(envelope, filed, &arena, &told) : 0;
 	if (count > 0) {
 		receipt = heap_alloc(sizeof(*receipt));
 		receipt->back = back;

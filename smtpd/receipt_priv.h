@@ -7,10 +7,10 @@
 
 struct receipt;
 
-/* A message was filed, for these recipients at these destinations. NULL: nobody asked to be told, or
+/* A message was filed, for the recipients of its envelope. NULL: nobody asked to be told, or
  * there is nobody to tell. Else done() is called once, when the report is on the disk, or cannot be. */
 struct receipt *receipt_begin(struct back *back, const struct envelope *envelope,
-			      const struct destinations *found, uint64_t blob_id,
+			      const struct filing *filed, uint64_t blob_id,
 			      void (*done)(void *user), void *user);
 /* After done(), or instead of it. Accepts NULL, leaves NULL. */
 void receipt_free(struct receipt **receipt);

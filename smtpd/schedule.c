@@ -50,7 +50,7 @@ bool take_deliver_by(struct slice value, struct arena *arena, void *mail)
 
 	if (!is_past)
 		take_byte(&c, '+');
-	if (!take_number(&c, 999999999, &seconds) || !take_byte(&c, ';'))
+	if (!take_number(&c, BY_MAX_SECONDS, &seconds) || !take_byte(&c, ';'))
 		return false;
 	if (take_word_nocase(&c, SLICE("R")))
 		envelope->deliver_by = DELIVER_BY_RETURN;

@@ -66,6 +66,7 @@ void smtp_reset(struct smtp_session *s)
 	arena_fini(&s->transaction.arena);
 	buffer_free(&s->transaction.recipients);
 	buffer_free(&s->transaction.gathered);
+	buffer_free(&s->transaction.outcomes);
 	s->transaction = (struct smtp_transaction){ .refusal = REPLY_NONE };
 	if (s->state & (SMTP_MAIL | SMTP_RCPT | SMTP_DATA | SMTP_BDAT | SMTP_CHUNK))
 		smtp_set_state(s, SMTP_READY);

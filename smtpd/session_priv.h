@@ -51,6 +51,7 @@ struct smtp_transaction {
 	enum smtp_reply_name refusal; /* REPLY_NONE, or what the end of the data will get */
 	bool is_begun;		      /* the first octet of content has come */
 	bool is_open;		      /* the back holds it: answered() will be called */
+	struct buffer outcomes;	      /* LMTP: an enum err of each recipient, or nothing */
 	bool is_noted;		      /* the back has told the journal how it ended */
 	bool is_committing;	      /* the last octet has gone, answered() is the verdict */
 	bool waits_for_credit;	      /* the job that is out */

@@ -1,4 +1,4 @@
-/* smtpd/trace.c - Return-Path and Received (RFC 5321 section 4.4, RFC 3848). Runs in the front
+/* smtpd/trace.c - Return-Path and Received (RFC 5321 section 4.4, RFC 3848, RFC 6710 section 7). Runs in the front
  * and in the admin's process.
  *
  * The date is UTC: the front has no file system, so no zone file, by the time it could ask.
@@ -77,6 +77,8 @@ void trace_format(const struct trace *trace, struct buffer *out)
 		buffer_add(out, trace->forward_path);
 		buffer_add_byte(out, '>');
 	}
+	if (trace->priority != 0)
+		buffer_add_format(out, "\r\n\tPRIORITY %d", trace->priority);
 	date_format(trace->arrived_unix, date);
 	buffer_add_cstr(out, ";\r\n\t");
 	buffer_add_cstr(out, date);

@@ -16,6 +16,7 @@ struct trace {
 	const char *tls_cipher;
 	struct slice id;	   /* an atom; empty: none */
 	struct slice forward_path; /* only where the message has one recipient (section 7.2) */
+	int8_t priority;	   /* MT-PRIORITY; 0: the ordinary one, not mentioned */
 	int64_t arrived_unix;
 };
 

@@ -59,6 +59,9 @@ static void on_filed(struct question *question, enum err err, struct slice paylo
 		message = (struct filed_message){ .outcome = ERR_UNAVAILABLE };
 	s->outcome = message.outcome;
 	s->transaction.is_noted = message.outcome != ERR_UNAVAILABLE;
+	buffer_clear(&s->transaction.outcomes);
+	if (err == ERR_OK && message.outcomes.len == s->transaction.envelope.recipient_count)
+		buffer_add(&s->transaction.outcomes, message.outcomes);
 	s->message_id = message.message_id;
 	s->transaction.is_open = false;
 	if (!s->transaction.is_committing) {
@@ -118,6 +121,7 @@ static void add_trace(struct smtp_session *s, struct buffer *out)
 		.tls_cipher = stream ? stream_tls_cipher(stream) : NULL,
 		.id = slice_cstr(id),
 		.forward_path = only.forward_path,
+		.priority = t->envelope.priority,
 		.arrived_unix = clock_unix(),
 	};
 	trace_format(&trace, out);
@@ -193,22 +197,45 @@ static void refuse_all(struct smtp_session *s, enum smtp_reply_name refusal)
 	s->errors = errors;
 }
 
+static void say_accepted(struct smtp_session *s)
+{
+	buffer_add_format(&s->session.out, "250 2.0.0 Message %llx accepted\r\n",
+			  (unsigned long long)s->message_id);
+}
+
+/* Each recipient's own answer (RFC 2033 section 4.2); the back has told the journal of each. */
+static void answer_each(struct smtp_session *s)
+{
+	struct slice outcomes = buffer_slice(&s->transaction.outcomes);
+
+	for (size_t i = 0; i < outcomes.len; i++) {
+		if (outcomes.ptr[i] == ERR_OK)
+			say_accepted(s);
+		else
+			smtp_say(s, smtp_reply_of_filing((enum err)outcomes.ptr[i]));
+	}
+}
+
 static enum step filed(struct smtp_session *s)
 {
-	if (s->outcome == ERR_OK) {
+	bool has_each = smtp_is_lmtp(s) && s->transaction.outcomes.len > 0;
+	enum smtp_reply_name reply = smtp_reply_of_filing(s->outcome);
+
+	if (s->outcome != ERR_OK)
+		log_info(&s->session.log, EVENT("message-refused"),
+			 NUM("code", smtp_reply_code(reply)), WORD("why", err_word(s->outcome)));
+	if (has_each)
+		answer_each(s);
+	else if (s->outcome != ERR_OK)
+		refuse_all(s, reply);
+	else
 		for (uint32_t due = answers_due(s); due > 0; due--)
-			buffer_add_format(&s->session.out, "250 2.0.0 Message %llx accepted\r\n",
-					  (unsigned long long)s->message_id);
+			say_accepted(s);
+	if (s->outcome == ERR_OK) {
 		s->accepted++;
 		limits_note_good(s->front->limits, &s->client.peer);
 		s->errors = 0;
-		smtp_reset(s);
-		return STEP_AGAIN;
 	}
-	enum smtp_reply_name reply = smtp_reply_of_filing(s->outcome);
-	log_info(&s->session.log, EVENT("message-refused"), NUM("code", smtp_reply_code(reply)),
-		 WORD("why", err_word(s->outcome)));
-	refuse_all(s, reply);
 	smtp_reset(s);
 	return STEP_AGAIN;
 }

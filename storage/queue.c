@@ -255,6 +255,7 @@ static size_t run_length(const struct placed *placed, size_t count, size_t at)
 enum err queue_add(struct write *write, const struct queue_entry *message)
 {
 	struct arena arena = { 0 };
+	bool is_here = slice_eq(message->destination, SLICE(QUEUE_HERE));
 	size_t count = message->recipient_count, runs = 0;
 	uint64_t queue_id = 0;
 	struct placed *placed = arena_alloc_array(&arena, count, sizeof(*placed));
@@ -263,8 +264,9 @@ enum err queue_add(struct write *write, const struct queue_entry *message)
 	enum err err = count > 0 ? blob_may_reference(write, message->blob_id) : ERR_BAD_INPUT;
 	for (size_t i = 0; err == ERR_OK && i < count; i++) {
 		placed[i].recipient = &message->recipients[i];
-		if (!destination_of(message->recipients[i].forward_path, &arena,
-				    &placed[i].destination))
+		placed[i].destination = SLICE(QUEUE_HERE);
+		if (!is_here && !destination_of(message->recipients[i].forward_path, &arena,
+						&placed[i].destination))
 			err = ERR_BAD_INPUT;
 	}
 	if (err == ERR_OK) {

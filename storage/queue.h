@@ -17,6 +17,10 @@ enum {
 	QUEUE_WORDS_MAX_OCTETS = 512,
 };
 
+/* The destination of mail that waits for mailboxes of this host: no domain that mail could go to has
+ * that name (RFC 6761 section 6.3). */
+#define QUEUE_HERE "localhost"
+
 struct queue_attempt {
 	int64_t at_unix;
 	struct slice remote; /* "mx.example.net [192.0.2.7]:25"; empty: it did not come so far */
@@ -53,8 +57,8 @@ static inline int64_t queue_start_unix(const struct queue_entry *entry)
 }
 
 /* Queues a message that is on the disk or comes with this batch (intake_commit()), as one entry or
- * more: `message` has any number of recipients at any number of destinations, in any order;
- * queue_id, destination and attempts are ignored. ERR_BAD_INPUT: a forward-path without a domain,
+ * more: `message` has any number of recipients at any number of destinations, in any order, or all at
+ * `destination`, where that is QUEUE_HERE; queue_id and attempts are ignored. ERR_BAD_INPUT: a forward-path without a domain,
  * or one too long; ERR_GONE: there is no such body. Nothing is written then. */
 enum err queue_add(struct write *write, const struct queue_entry *message) MUST_USE;
 /* Writes an entry anew that is there: its recipients, times, attempts. ERR_NOT_FOUND. */

@@ -122,6 +122,7 @@ static void note_feature(struct client *client, struct slice line)
 		{ "DSN", FEATURE_DSN },
 		{ "ENHANCEDSTATUSCODES", FEATURE_ENHANCED },
 		{ "MT-PRIORITY", FEATURE_PRIORITY },
+		{ "DELIVERBY", FEATURE_DELIVERBY },
 	};
 	size_t end = slice_find_byte(line, 0, ' ');
 	struct slice name = slice_sub(line, 0, end);
@@ -133,6 +134,12 @@ static void note_feature(struct client *client, struct slice line)
 		client->features |= FEATURE_SIZE;
 		if (!slice_to_u64(value, UINT64_MAX, &client->size_max_octets))
 			client->size_max_octets = 0;
+	} else if (slice_eq_nocase(name, SLICE("DELIVERBY"))) {
+		uint64_t seconds = 0;
+		/* Several numbers may stand there; the first is what counts (RFC 2852 section 3). */
+		value.len = slice_find_byte(value, 0, ',');
+		(void)slice_to_u64(value, BY_MAX_SECONDS, &seconds);
+		client->by_min_seconds = (uint32_t)seconds;
 	} else if (slice_eq_nocase(name, SLICE("AUTH"))) {
 		client->features |= auth_features(value);
 	}

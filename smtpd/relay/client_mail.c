@@ -1,6 +1,6 @@
 /* smtpd/relay/client_mail.c - one transaction with another server: MAIL, RCPT, DATA or BDAT, what
  * each reply means for each recipient (RFC 5321 sections 3.3, 4.2 and 4.5.3.1.10; PIPELINING of
- * RFC 2920, CHUNKING of RFC 3030, SIZE of RFC 1870, DSN of RFC 3461, LMTP of RFC 2033). Runs in the
+ * RFC 2920, CHUNKING of RFC 3030, SIZE of RFC 1870, DSN of RFC 3461, DELIVERBY of RFC 2852, MT-PRIORITY of RFC 6710, LMTP of RFC 2033). Runs in the
  * front.
  *
  * Once the content is out, only the reply to it tells whether the server has the message. Where
@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "smtpd/relay/client_priv.h"
 
 enum { LINE_START, LINE_MIDDLE, LINE_CR };
@@ -86,6 +87,13 @@ enum client_wish client_next(struct client *client)
 
 /* ---- the envelope ---- */
 
+/* What is left of the time that the sender has set. */
+static int64_t by_seconds(const struct envelope *envelope)
+{
+	int64_t left = envelope->deliver_by_unix - clock_unix();
+	return left < -BY_MAX_SECONDS ? -BY_MAX_SECONDS : left;
+}
+
 static void add_mail(struct client *client)
 {
 	const struct envelope *envelope = &client->delivery.envelope;
@@ -111,8 +119,13 @@ static void add_mail(struct client *client)
 			buffer_add(out, envelope->envid);
 		}
 	}
-	if ((client->features & FEATURE_PRIORITY) && envelope->priority != 0)
+	/* Also the ordinary one (RFC 6710 section 4.2). */
+	if (client->features & FEATURE_PRIORITY)
 		buffer_add_format(out, " MT-PRIORITY=%d", envelope->priority);
+	if ((client->features & FEATURE_DELIVERBY) && envelope->deliver_by != DELIVER_BY_NONE)
+		buffer_add_format(out, " BY=%lld;%c%s", (long long)by_seconds(envelope),
+				  envelope->deliver_by == DELIVER_BY_RETURN ? 'R' : 'N',
+				  envelope->traces_deliver_by ? "T" : "");
 	buffer_add_cstr(out, "\r\n");
 }
 
@@ -192,6 +205,17 @@ static const char *unfit(const struct client *client, const char **status_out)
 		return "the other server does not take binary content (BINARYMIME)";
 	if (delivery->envelope.body == ENVELOPE_8BITMIME && !(client->features & FEATURE_8BITMIME))
 		return "the other server does not take 8-bit content (8BITMIME)";
+	/* Who wants it back rather than late cannot be served by one who does not promise that (RFC
+	 * 2852 section 4). */
+	*status_out = "5.4.7";
+	if (delivery->envelope.deliver_by == DELIVER_BY_RETURN) {
+		int64_t left = by_seconds(&delivery->envelope);
+		if (!(client->features & FEATURE_DELIVERBY))
+			return "the other server does not know how to deliver it in time or return "
+			       "it (DELIVERBY)";
+		if (left <= 0 || left < client->by_min_seconds)
+			return "there is not enough time left for the other server to deliver it";
+	}
 	*status_out = "5.7.30";
 	if (delivery->envelope.requires_tls)
 		return "the way to the other server cannot be proven to be secure (REQUIRETLS)";

@@ -58,6 +58,7 @@ enum {
 	FEATURE_AUTH_PLAIN = 1 << 10,
 	FEATURE_AUTH_LOGIN = 1 << 11,
 	FEATURE_AUTH_SCRAM = 1 << 12,
+	FEATURE_DELIVERBY = 1 << 13,
 };
 
 struct scram_client;
@@ -70,6 +71,7 @@ struct client {
 	struct buffer out;
 	uint32_t features;
 	uint64_t size_max_octets; /* with FEATURE_SIZE; 0: no limit told */
+	uint32_t by_min_seconds;  /* with FEATURE_DELIVERBY: the shortest time it agrees to */
 	bool is_secure;
 	bool is_signed_in;
 	bool was_greeted; /* the server has said that it serves */

@@ -50,6 +50,7 @@ void outgoing_report(struct outgoing *outgoing, const struct client *client, con
 		.is_down = client->is_down,
 		.is_uncertain = client->is_uncertain,
 		.passed_dsn = client->features & FEATURE_DSN,
+		.passed_deliver_by = client->features & FEATURE_DELIVERBY,
 		.is_final = client->options.is_lmtp,
 		.remote = slice_cstr(remote),
 		.recipient_count = (uint32_t)client->recipient_count,

@@ -5,6 +5,7 @@
  * hop has enough under way waits for that hop alone, in turn with others that do; one whose hop is
  * down has its entries put off, a few at a time, without being tried. */
 #include "smtpd/relay/runner_priv.h"
+#include "smtpd/relay/schedule_priv.h"
 
 #include <stdlib.h>
 
@@ -281,15 +282,25 @@ static void wait_for_hop(struct relay_runner *runner, struct destination *destin
 	hop->last_waiting = &destination->waits_for;
 }
 
-/* One entry of the destination: tried, or put off. */
+/* One entry of the destination: tried, or put off. `hop` is NULL for addresses here. */
 static void start_one(struct relay_runner *runner, struct destination *destination, struct hop *hop,
 		      uint64_t queue_id, int64_t now_unix_ms)
 {
 	struct transfer *transfer = transfer_new(runner, destination, queue_id);
 	if (!transfer)
 		return;
+	if (schedule_is_too_late(&transfer->entry, now_unix_ms / 1000)) {
+		transfer_settle_all(transfer, DELIVERY_REFUSED, "5.4.7",
+				    SLICE("it could not be delivered by the time that its sender "
+					  "has set"));
+		return;
+	}
 	if (transfer->entry.is_held) {
 		transfer_settle_held(transfer);
+		return;
+	}
+	if (!hop) {
+		transfer_release(transfer);
 		return;
 	}
 	if (hop_is_down(&hop->pace, now_unix_ms)) {
@@ -313,9 +324,10 @@ void runner_dispatch(struct relay_runner *runner)
 		if (runner->transfer_count >= RUNNER_DELIVERIES_MAX)
 			return; /* one that ends calls again */
 		struct destination *destination = runner->heap[1];
-		struct hop *hop = hop_get(runner, destination->name);
 		struct queue_place place;
-		if (hop->under_way >= hop_limit(&hop->pace) &&
+		bool is_here = slice_eq(destination->name, SLICE(QUEUE_HERE));
+		struct hop *hop = is_here ? NULL : hop_get(runner, destination->name);
+		if (hop && hop->under_way >= hop_limit(&hop->pace) &&
 		    !hop_is_down(&hop->pace, now_unix_ms)) {
 			wait_for_hop(runner, destination, hop);
 			continue;
@@ -325,12 +337,15 @@ void runner_dispatch(struct relay_runner *runner)
 		read_end(&read);
 		/* What is started below may end at once, and the destination with it. */
 		destination->transfer_count++;
-		hop->under_way++;
+		if (hop)
+			hop->under_way++;
 		if (found && place.next_unix_ms <= now_unix_ms)
 			start_one(runner, destination, hop, place.queue_id, now_unix_ms);
 		destination->transfer_count--;
-		hop->under_way--;
-		hop_forget(runner, hop);
+		if (hop) {
+			hop->under_way--;
+			hop_forget(runner, hop);
+		}
 		runner_refresh(runner, destination);
 	}
 	if (runner->is_stopped || runner->channel_count == 0 || runner->heap_count == 0)

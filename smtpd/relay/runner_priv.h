@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "mda/filing.h"
+#include "mda/release.h"
 #include "mda/report.h"
 #include "runtime/delivery.h"
 #include "smtpd/relay/hop_priv.h"
@@ -58,6 +59,8 @@ struct transfer {
 	uint64_t blob_at, blob_end; /* what was not sent yet */
 	uint64_t window_octets;
 
+	struct release *release; /* of an entry for addresses here; else NULL */
+
 	/* What came of it. */
 	struct report_recipient *told; /* what the sender hears */
 	size_t told_count;
@@ -104,6 +107,9 @@ void transfer_lost(struct transfer *transfer);
 bool transfer_outcome(struct transfer *transfer, struct slice payload);
 bool transfer_credit(struct transfer *transfer, struct slice payload);
 
+/* here.c: an entry for addresses here, into their mailboxes. */
+void transfer_release(struct transfer *transfer);
+
 /* settlement.c: what came of it, for each recipient, into the store. */
 struct settled {
 	enum delivery_verdict verdict;
@@ -114,7 +120,7 @@ struct settled {
 struct settlement {
 	const struct settled *recipients; /* as many as the entry has */
 	struct slice remote;
-	bool passed_dsn, is_final, is_uncertain;
+	bool passed_dsn, passed_deliver_by, is_final, is_uncertain;
 };
 /* Whether the sender of one that is held has to hear of it by now. */
 void transfer_settle_held(struct transfer *transfer);

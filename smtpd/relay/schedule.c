@@ -14,12 +14,17 @@ int64_t schedule_expires_unix(const struct config *config, const struct queue_en
 int64_t schedule_warns_unix(const struct config *config, const struct queue_entry *entry)
 {
 	const struct envelope *envelope = &entry->envelope;
-	int64_t warns = config->warn_after_seconds == 0
-				? INT64_MAX
-				: queue_start_unix(entry) + config->warn_after_seconds;
-	if (envelope->deliver_by == DELIVER_BY_NOTIFY && envelope->deliver_by_unix < warns)
+	if (envelope->deliver_by == DELIVER_BY_NOTIFY)
 		return envelope->deliver_by_unix;
-	return warns;
+	return config->warn_after_seconds == 0
+		       ? INT64_MAX
+		       : queue_start_unix(entry) + config->warn_after_seconds;
+}
+
+bool schedule_is_too_late(const struct queue_entry *entry, int64_t now_unix)
+{
+	return entry->envelope.deliver_by == DELIVER_BY_RETURN &&
+	       now_unix >= entry->envelope.deliver_by_unix;
 }
 
 int64_t schedule_held_unix_ms(const struct config *config, const struct queue_entry *entry)
@@ -40,5 +45,12 @@ int64_t schedule_next_unix_ms(const struct config *config, const struct queue_en
 	int64_t next = now_unix_ms + wait_ms;
 	int64_t expires_ms = schedule_expires_unix(config, entry) * 1000;
 	/* The last attempt is at the very end. */
-	return next < expires_ms || expires_ms <= now_unix_ms ? next : expires_ms;
+	if (next >= expires_ms && expires_ms > now_unix_ms)
+		next = expires_ms;
+	/* Who has named a moment hears of it then. */
+	int64_t told_ms = entry->envelope.deliver_by_unix * 1000;
+	if (entry->envelope.deliver_by == DELIVER_BY_NOTIFY && !entry->was_warned &&
+	    next > told_ms && told_ms > now_unix_ms)
+		next = told_ms;
+	return next;
 }

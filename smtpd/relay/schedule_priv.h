@@ -13,5 +13,7 @@ int64_t schedule_next_unix_ms(const struct config *config, const struct queue_en
 int64_t schedule_held_unix_ms(const struct config *config, const struct queue_entry *entry);
 /* When it is given back; DELIVERBY may have it sooner (RFC 2852). */
 int64_t schedule_expires_unix(const struct config *config, const struct queue_entry *entry);
-/* When the sender is told that it is late; INT64_MAX: never. */
+/* DELIVERBY has it back rather than delivered so late: it is not tried any more. */
+bool schedule_is_too_late(const struct queue_entry *entry, int64_t now_unix);
+/* When the sender is told that it is late; INT64_MAX: never. DELIVERBY may name the moment. */
 int64_t schedule_warns_unix(const struct config *config, const struct queue_entry *entry);

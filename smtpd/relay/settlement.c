@@ -41,18 +41,37 @@ static void log_recipient(const struct transfer *transfer, const struct settleme
 		[DELIVERY_LATER] = "deferred",
 		[DELIVERY_REFUSED] = "bounced",
 	};
-	log_info(NULL, HEX("msg", transfer->entry.blob_id), WORD("event", words[verdict]),
+	bool is_here = transfer->release && verdict == DELIVERY_TAKEN;
+	log_info(NULL, HEX("msg", transfer->entry.blob_id),
+		 WORD("event", is_here ? "released" : words[verdict]),
 		 NUM("entry", transfer->entry.queue_id), TEXT("to", recipient->forward_path),
 		 TEXT("by", settlement->remote), TEXT("said", settled->words),
 		 NUM("uncertain", settlement->is_uncertain));
+}
+
+/* Does the sender hear of it, as DSN says (RFC 3461 section 4.1) or as DELIVERBY does? */
+static bool is_wanted(const struct transfer *transfer, const struct settlement *settlement,
+		      const struct envelope_recipient *recipient, enum report_action action)
+{
+	const struct envelope *envelope = &transfer->entry.envelope;
+	bool is_never = recipient->notify & DSN_NEVER;
+
+	/* Whoever has named a moment, and a relay that does not keep to it, or "T": RFC 2852
+	 * section 4. */
+	if (action == REPORT_DELAYED && envelope->deliver_by == DELIVER_BY_NOTIFY)
+		return !is_never;
+	if (action == REPORT_RELAYED && envelope->deliver_by != DELIVER_BY_NONE &&
+	    (envelope->traces_deliver_by || !settlement->passed_deliver_by))
+		return !is_never;
+	return report_is_wanted(recipient->notify, action) &&
+	       !(action == REPORT_RELAYED && settlement->passed_dsn);
 }
 
 static void tell(struct transfer *transfer, const struct settlement *settlement,
 		 const struct envelope_recipient *recipient, const struct settled *settled,
 		 enum report_action action, struct slice status)
 {
-	if (!report_is_wanted(recipient->notify, action) ||
-	    (action == REPORT_RELAYED && settlement->passed_dsn))
+	if (!is_wanted(transfer, settlement, recipient, action))
 		return;
 	transfer->told[transfer->told_count++] = (struct report_recipient){
 		.forward_path = recipient->forward_path,
@@ -86,11 +105,19 @@ static void apply(struct transfer *transfer, const struct settlement *settlement
 		if (verdict == DELIVERY_LATER && is_expired)
 			verdict = DELIVERY_REFUSED;
 		log_recipient(transfer, settlement, &recipient, settled, verdict);
-		bool is_given_up = verdict != settled->verdict;
-		if (verdict != DELIVERY_LATER || is_late)
+		struct slice status = settled->status;
+		if (verdict != settled->verdict)
+			status = SLICE("5.4.7");
+		else if (verdict == DELIVERY_LATER &&
+			 entry->envelope.deliver_by == DELIVER_BY_NOTIFY)
+			status = SLICE("4.4.7");
+		/* Where an alias led elsewhere, who sends it there tells. */
+		bool is_over = verdict == DELIVERY_TAKEN && transfer->release
+				       ? release_is_final(transfer->release, i)
+				       : verdict != DELIVERY_LATER;
+		if (is_over || (verdict == DELIVERY_LATER && is_late))
 			tell(transfer, settlement, &recipient, settled,
-			     action_of(settlement, verdict),
-			     is_given_up ? SLICE("5.4.7") : settled->status);
+			     action_of(settlement, verdict), status);
 		if (verdict == DELIVERY_LATER)
 			entry->recipients[kept++] = recipient;
 	}
@@ -154,7 +181,8 @@ static enum err note_suppressed(struct write *write, const struct transfer *tran
 {
 	const struct queue_entry *entry = &transfer->entry;
 	struct arena arena = { 0 };
-	if (entry->account_id == 0 || entry->forwarder.len > 0 || !is_hard(told))
+	if (entry->account_id == 0 || entry->forwarder.len > 0 || transfer->release ||
+	    !is_hard(told))
 		return ERR_OK;
 	const struct suppression suppression = {
 		.address = sender_recipient(told->forward_path, &arena),
@@ -173,6 +201,8 @@ static enum err entry_write(struct write *write, struct transfer *transfer)
 	struct arena arena = { 0 };
 	struct queue_entry present;
 	enum err err = queue_get(write_read(write), transfer->entry.queue_id, &arena, &present);
+	if (err == ERR_OK && transfer->release)
+		err = release_write(write, transfer->release);
 	if (err == ERR_OK && transfer->is_done) {
 		err = queue_remove(write, transfer->entry.queue_id);
 	} else if (err == ERR_OK) {
@@ -197,7 +227,9 @@ static void on_again(void *user)
 static void on_written(struct transfer *transfer, enum err err)
 {
 	struct relay_runner *runner = transfer->runner;
-	if (err == ERR_OK) {
+	/* What was true of mailboxes here is so no longer: it is looked at anew. */
+	bool has_changed = transfer->release && err == ERR_BUSY;
+	if (err == ERR_OK || has_changed) {
 		runner_end_transfer(transfer);
 		runner_dispatch(runner);
 		return;
@@ -234,7 +266,8 @@ static void on_filed(void *user, enum err outcome, uint64_t blob_id)
 		log_info(NULL, HEX("msg", transfer->entry.blob_id), EVENT("sender-told"),
 			 NUM("entry", transfer->entry.queue_id), HEX("report", blob_id),
 			 TEXT("to", transfer->entry.envelope.reverse_path));
-	if (outcome != ERR_OK && !err_is_store_failure(outcome)) {
+	bool has_changed = transfer->release && outcome == ERR_BUSY;
+	if (outcome != ERR_OK && !err_is_store_failure(outcome) && !has_changed) {
 		/* His mailbox is full, or gone: the rest is written without it. */
 		log_warning(NULL, HEX("msg", transfer->entry.blob_id), EVENT("sender-not-told"),
 			    WORD("why", err_word(outcome)),
@@ -301,6 +334,7 @@ static bool file_report(struct transfer *transfer)
 		.body = is_ascii(buffer_slice(&transfer->report)) ? ENVELOPE_7BIT
 								  : ENVELOPE_8BITMIME,
 		.is_utf8 = !is_ascii(original->reverse_path),
+		.priority = original->priority, /* RFC 6710 section 4.6 */
 		.recipient_count = 1,
 	};
 	const struct envelope_recipient recipient = { .forward_path = original->reverse_path,
@@ -342,7 +376,7 @@ static void collect_journal(struct transfer *transfer, const struct settlement *
 	const struct queue_entry *entry = &transfer->entry;
 	bool is_expired =
 		clock_unix() >= schedule_expires_unix(transfer->runner->back->config, entry);
-	transfer->journal_count = entry->recipient_count;
+	transfer->journal_count = 0;
 	transfer->journal = arena_alloc_array(&transfer->arena, entry->recipient_count,
 					      sizeof(*transfer->journal));
 	for (size_t i = 0; i < entry->recipient_count; i++) {
@@ -350,7 +384,10 @@ static void collect_journal(struct transfer *transfer, const struct settlement *
 		enum delivery_verdict verdict = settled->verdict;
 		if (verdict == DELIVERY_LATER && is_expired)
 			verdict = DELIVERY_REFUSED;
-		transfer->journal[i] = (struct report_recipient){
+		/* What comes into mailboxes here is noted with that. */
+		if (verdict == DELIVERY_TAKEN && transfer->release)
+			continue;
+		transfer->journal[transfer->journal_count++] = (struct report_recipient){
 			.forward_path = entry->recipients[i].forward_path,
 			.action = action_of(settlement, verdict),
 			.status = settled->status,

@@ -193,6 +193,7 @@ bool transfer_outcome(struct transfer *transfer, struct slice payload)
 		.recipients = settled,
 		.remote = arena_copy(&transfer->arena, message.remote),
 		.passed_dsn = message.passed_dsn,
+		.passed_deliver_by = message.passed_deliver_by,
 		.is_final = message.is_final,
 		.is_uncertain = message.is_uncertain,
 	};
