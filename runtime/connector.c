@@ -75,21 +75,43 @@ static void on_failed(struct task *task)
 		finish(connector, connector->error);
 }
 
-static int begin(struct connector *connector, const struct peer *to)
+/* A socket that is connected, or will be. An errno; *fd_out may be one all the same. */
+static int connect_to(const struct peer *to, int kind, int *fd_out)
 {
 	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(to->port) };
 	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(to->port) };
-	int one = 1;
 	memcpy(&v4.sin_addr, to->address, sizeof(v4.sin_addr));
 	memcpy(&v6.sin6_addr, to->address, sizeof(v6.sin6_addr));
-	connector->fd = socket(to->family == 4 ? AF_INET : AF_INET6,
-			       SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (connector->fd < 0)
+	int fd = *fd_out = socket(to->family == 4 ? AF_INET : AF_INET6,
+				  kind | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
 		return errno;
-	setsockopt(connector->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	int failed = to->family == 4 ? connect(connector->fd, (struct sockaddr *)&v4, sizeof(v4))
-				     : connect(connector->fd, (struct sockaddr *)&v6, sizeof(v6));
+	int failed = to->family == 4 ? connect(fd, (struct sockaddr *)&v4, sizeof(v4))
+				     : connect(fd, (struct sockaddr *)&v6, sizeof(v6));
 	return failed && errno != EINPROGRESS ? errno : 0;
+}
+
+static int begin(struct connector *connector, const struct peer *to)
+{
+	int one = 1;
+	int error = connect_to(to, SOCK_STREAM, &connector->fd);
+	if (error == 0)
+		setsockopt(connector->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	return error;
+}
+
+bool connector_own_address(const struct peer *to, struct peer *own_out)
+{
+	struct sockaddr_storage own;
+	socklen_t len = sizeof(own);
+	int fd;
+	bool found = connect_to(to, SOCK_DGRAM, &fd) == 0 &&
+		     getsockname(fd, (struct sockaddr *)&own, &len) == 0;
+	if (fd >= 0)
+		close(fd);
+	if (found)
+		peer_from_sockaddr((const struct sockaddr *)&own, own_out);
+	return found;
 }
 
 struct connector *connector_new(struct loop *loop, const struct peer *to, uint64_t timeout_ms,

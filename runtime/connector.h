@@ -12,3 +12,7 @@ struct connector *connector_new(struct loop *loop, const struct peer *to, uint64
 				void (*connected)(void *user, int fd, int error), void *user);
 /* connected() will not be called. Accepts NULL, leaves NULL. */
 void connector_cancel(struct connector **connector);
+
+/* The address of this machine from which a connection there would come; nothing is sent. False: there
+ * is no way there. */
+bool connector_own_address(const struct peer *to, struct peer *own_out);

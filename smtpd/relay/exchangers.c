@@ -1,15 +1,13 @@
 /* smtpd/relay/exchangers.c - from a destination to addresses (RFC 5321 section 5.1): MX in order of
  * preference, in random order among equals; the domain itself where it has none; no mail where it
- * says so (RFC 7505); none that is as far from it as we are ourselves. Runs in the front.
- *
- * Left out: connecting to several addresses at the same time. IPv6 addresses come first; a host
- * without a way there refuses such a connection at once. */
+ * says so (RFC 7505); none that is as far from it as we are ourselves. Runs in the front. */
 #include "smtpd/relay/exchangers_priv.h"
 
 #include <stdlib.h>
 
 #include "base/heap.h"
 #include "base/random.h"
+#include "smtpd/relay/families_priv.h"
 
 enum { LOOKUP_MS = 20 * 1000, HOSTS_MAX = 32 };
 
@@ -40,6 +38,7 @@ struct exchangers {
 	struct peer addresses[EXCHANGERS_ADDRESSES_MAX];
 	size_t address_count, address_at;
 	size_t given;
+	uint8_t avoided_family;
 	bool dns_failed; /* one of the lookups */
 };
 
@@ -59,7 +58,8 @@ static void tell(struct exchangers *e, enum exchangers_end end)
 		e->given++;
 		exchanger.host = e->host_at > 0 ? e->hosts[e->host_at - 1].name : SLICE_NONE;
 		exchanger.address = e->addresses[e->address_at++];
-		exchanger.address.port = e->route.port;
+		exchanger.rivals = e->addresses + e->address_at;
+		exchanger.rival_count = e->address_count - e->address_at;
 	}
 	e->found(e->user, end, &exchanger);
 }
@@ -95,7 +95,8 @@ static void add_address(struct exchangers *e, const struct peer *address)
 	if (is_unspecified(address) || (!e->may_loop && peer_is_loopback(address)) ||
 	    e->address_count == EXCHANGERS_ADDRESSES_MAX)
 		return;
-	e->addresses[e->address_count++] = *address;
+	e->addresses[e->address_count] = *address;
+	e->addresses[e->address_count++].port = e->route.port;
 }
 
 static bool parse_address(struct slice text, struct peer *address_out)
@@ -125,6 +126,7 @@ static void ask(struct exchangers *e, enum dns_type type, struct slice name);
 
 static void finish_addresses(struct exchangers *e)
 {
+	e->address_count = families_order(e->addresses, e->address_count, e->avoided_family);
 	if (e->address_count > 0)
 		tell(e, EXCHANGERS_NEXT);
 	else
@@ -233,7 +235,7 @@ static void look_up_next(struct exchangers *e)
 /* ---- from outside ---- */
 
 struct exchangers *exchangers_new(const struct front *front, const struct route *route,
-				  struct slice destination,
+				  struct slice destination, uint8_t avoided_family,
 				  void (*found)(void *user, enum exchangers_end end,
 						const struct exchanger *exchanger),
 				  void *user)
@@ -244,6 +246,7 @@ struct exchangers *exchangers_new(const struct front *front, const struct route 
 	e->route = *route;
 	e->found = found;
 	e->user = user;
+	e->avoided_family = avoided_family;
 	e->domain = arena_copy(&e->arena, destination);
 	e->may_loop = front->config->relay_loopback || route->kind != ROUTE_BY_DNS;
 	struct slice host = arena_copy(&e->arena, route->host);
@@ -269,6 +272,18 @@ void exchangers_next(struct exchangers *e)
 		ask(e, DNS_MX, e->domain);
 	else
 		look_up_next(e);
+}
+
+void exchangers_drop(struct exchangers *e, uint32_t rivals)
+{
+	size_t kept = e->address_at;
+	for (size_t i = e->address_at; i < e->address_count; i++) {
+		if (rivals >> (i - e->address_at) & 1)
+			e->given++;
+		else
+			e->addresses[kept++] = e->addresses[i];
+	}
+	e->address_count = kept;
 }
 
 void exchangers_free(struct exchangers **at)

@@ -20,16 +20,22 @@ enum exchangers_end {
 struct exchanger {
 	struct slice host; /* its name; empty: only an address is known */
 	struct peer address;
+	/* Others of the same host, which would come next; until exchangers_next(). */
+	const struct peer *rivals;
+	size_t rival_count;
 };
 
 struct exchangers;
-/* `found` is called once for each exchangers_next(), in a later turn. */
+/* `found` is called once for each exchangers_next(), in a later turn. Of the family to be avoided (4, 6
+ * or 0) there are addresses only where a host has no others. */
 struct exchangers *exchangers_new(const struct front *front, const struct route *route,
-				  struct slice destination,
+				  struct slice destination, uint8_t avoided_family,
 				  void (*found)(void *user, enum exchangers_end end,
 						const struct exchanger *exchanger),
 				  void *user);
 void exchangers_next(struct exchangers *exchangers);
+/* Those of the rivals whose bits are set were tried as well. */
+void exchangers_drop(struct exchangers *exchangers, uint32_t rivals);
 /* Accepts NULL, leaves NULL. */
 void exchangers_free(struct exchangers **exchangers);
 /* In words, for the sender. */

@@ -22,7 +22,7 @@ void outgoing_free(struct outgoing *outgoing)
 		outgoing->next->previous = outgoing->previous;
 	sender->count--;
 	exchangers_free(&outgoing->exchangers);
-	connector_cancel(&outgoing->connector);
+	race_cancel(&outgoing->race);
 	buffer_free(&outgoing->content);
 	buffer_free(&outgoing->trouble);
 	arena_fini(&outgoing->arena);
@@ -105,16 +105,37 @@ static void give_up(struct outgoing *outgoing, enum exchangers_end end)
 
 /* ---- the way there ---- */
 
-static void on_connected(void *user, int fd, int error)
+static void set_remote(struct outgoing *outgoing)
+{
+	const struct exchanger *exchanger = &outgoing->exchanger;
+	char address[PEER_TEXT_MAX];
+	peer_format(&exchanger->address, address);
+	snprintf(outgoing->remote, sizeof(outgoing->remote), "%.*s%s[%s]:%u",
+		 SLICE_ARG(exchanger->host), exchanger->host.len ? " " : "", address,
+		 exchanger->address.port);
+}
+
+static void on_raced(void *user, const struct race_result *result)
 {
 	struct outgoing *outgoing = user;
-	outgoing->connector = NULL;
-	if (fd >= 0) {
-		connection_begin(outgoing->sender, fd, outgoing);
+	struct exchanger *exchanger = &outgoing->exchanger;
+	uint32_t tried = result->failed;
+	char why[128];
+	outgoing->race = NULL;
+	if (result->fd >= 0)
+		tried |= UINT32_C(1) << result->at;
+	if (result->fd >= 0 && result->at > 0)
+		exchanger->address = exchanger->rivals[result->at - 1];
+	/* The first has been given already. Afterwards the rivals are others, or elsewhere. */
+	exchangers_drop(outgoing->exchangers, tried >> 1);
+	exchanger->rival_count = 0;
+	set_remote(outgoing);
+	if (result->fd >= 0) {
+		connection_begin(outgoing->sender, result->fd, outgoing);
 		return;
 	}
-	char why[128];
-	snprintf(why, sizeof(why), "the server could not be reached (%s)", log_errno_name(error));
+	snprintf(why, sizeof(why), "the server could not be reached (%s)",
+		 log_errno_name(result->error));
 	outgoing_try_next(outgoing, slice_cstr(why));
 }
 
@@ -125,10 +146,8 @@ static void on_found(void *user, enum exchangers_end end, const struct exchanger
 		give_up(outgoing, end);
 		return;
 	}
-	outgoing->exchanger = (struct exchanger){
-		.host = arena_copy(&outgoing->arena, exchanger->host),
-		.address = exchanger->address,
-	};
+	outgoing->exchanger = *exchanger;
+	outgoing->exchanger.host = arena_copy(&outgoing->arena, exchanger->host);
 	outgoing->in_the_clear = false;
 	outgoing_start(outgoing);
 }
@@ -137,13 +156,13 @@ static void on_found(void *user, enum exchangers_end end, const struct exchanger
 void outgoing_start(struct outgoing *outgoing)
 {
 	const struct exchanger *exchanger = &outgoing->exchanger;
-	char address[PEER_TEXT_MAX];
-	peer_format(&exchanger->address, address);
-	snprintf(outgoing->remote, sizeof(outgoing->remote), "%.*s%s[%s]:%u",
-		 SLICE_ARG(exchanger->host), exchanger->host.len ? " " : "", address,
-		 exchanger->address.port);
-	outgoing->connector = connector_new(outgoing->sender->front->loop, &exchanger->address,
-					    CONNECT_MS, on_connected, outgoing);
+	struct peer addresses[RACE_ADDRESSES_MAX] = { exchanger->address };
+	size_t count = 1;
+	for (; count <= exchanger->rival_count && count < RACE_ADDRESSES_MAX; count++)
+		addresses[count] = exchanger->rivals[count - 1];
+	set_remote(outgoing);
+	outgoing->race = race_new(outgoing->sender->front->loop, addresses, count, CONNECT_MS,
+				  on_raced, outgoing);
 }
 
 void outgoing_try_next(struct outgoing *outgoing, struct slice why)
@@ -155,8 +174,12 @@ void outgoing_try_next(struct outgoing *outgoing, struct slice why)
 
 void outgoing_retry(struct outgoing *outgoing)
 {
-	outgoing->exchangers = exchangers_new(outgoing->sender->front, &outgoing->route,
-					      outgoing->message.destination, on_found, outgoing);
+	const struct relay_sender *sender = outgoing->sender;
+	uint8_t avoided =
+		outgoing->route.kind == ROUTE_BY_DNS ? families_avoided(&sender->families) : 0;
+	outgoing->exchangers =
+		exchangers_new(sender->front, &outgoing->route, outgoing->message.destination,
+			       avoided, on_found, outgoing);
 	exchangers_next(outgoing->exchangers);
 }
 
@@ -263,6 +286,7 @@ struct relay_sender *relay_sender_new(struct front *front, const struct relay_tr
 	sender->front = front;
 	sender->trust = *trust;
 	link_set_worker(front->link, &sender->worker);
+	families_begin(&sender->families, front);
 	return sender;
 }
 
@@ -284,6 +308,7 @@ void relay_sender_stop(struct relay_sender *sender)
 {
 	struct connection *next;
 	sender->is_stopping = true;
+	families_end(&sender->families);
 	for (struct connection *c = sender->connections; c; c = next) {
 		next = c->next;
 		if (!c->outgoing)

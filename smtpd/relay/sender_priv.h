@@ -1,9 +1,10 @@
 /* smtpd/relay/sender_priv.h - deliveries and connections of one loop of the front. */
 #pragma once
 
-#include "runtime/connector.h"
+#include "runtime/race.h"
 #include "smtpd/relay/client_priv.h"
 #include "smtpd/relay/exchangers_priv.h"
+#include "smtpd/relay/families_priv.h"
 #include "smtpd/relay/relay.h"
 
 enum { CONNECT_MS = 30 * 1000, CONTENT_PIECE_OCTETS = 64 * 1024 };
@@ -22,7 +23,7 @@ struct outgoing {
 	uint64_t content_came;
 	uint32_t uncredited_octets;
 	struct exchangers *exchangers;
-	struct connector *connector;
+	struct race *race; /* to its addresses */
 	struct connection *connection;
 	struct exchanger exchanger; /* that is tried */
 	char remote[DELIVERY_REMOTE_MAX_OCTETS];
@@ -50,6 +51,7 @@ struct relay_sender {
 	struct link_worker worker;
 	struct front *front;
 	struct relay_trust trust;
+	struct families families;
 	struct buffer password;
 	struct outgoing *outgoings;
 	struct connection *connections;

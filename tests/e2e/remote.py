@@ -23,7 +23,8 @@ class Remote:
         self.rules, self.messages, self.commands = {}, [], []
         self.connections = self.open = self.most_open = 0
         self.lock = threading.Lock()
-        self.listener = socket.create_server((host, port), backlog=100)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.listener = socket.create_server((host, port), family=family, backlog=100)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
 

@@ -7,6 +7,7 @@
 #include "auth/scram_client.h"
 #include "base/clock.h"
 #include "smtpd/relay/client_priv.h"
+#include "smtpd/relay/families_priv.h"
 #include "smtpd/relay/hop_priv.h"
 #include "smtpd/relay/route_priv.h"
 #include "smtpd/relay/schedule_priv.h"
@@ -398,9 +399,56 @@ static void routes_come_before_the_smarthost(void **state)
 	arena_fini(&arena);
 }
 
+/* "6a 4b": family and last octet of each. */
+static void order(const char *given, uint8_t avoided, const char *want)
+{
+	struct peer addresses[8] = { 0 };
+	char text[64] = "";
+	size_t count = 0;
+	for (const char *at = given; *at; at += at[2] ? 3 : 2)
+		addresses[count++] = (struct peer){ .family = (uint8_t)(at[0] - '0'),
+						    .address = { (uint8_t)at[1] } };
+	count = families_order(addresses, count, avoided);
+	for (size_t i = 0; i < count; i++)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%u%c", i ? " " : "",
+			 addresses[i].family, addresses[i].address[0]);
+	assert_string_equal(text, want);
+}
+
+static void families_alternate(void **state)
+{
+	order("", 0, "");
+	order("6a 6b 6c 4d 4e", 0, "6a 4d 6b 4e 6c");
+	order("4a 4b 6c", 0, "6c 4a 4b");
+	order("6a 4b 6c", 6, "4b");
+	order("6a 4b 6c", 4, "6a 6c");
+	order("6a 6b", 6, "6a 6b");
+	order("4a", 4, "4a");
+}
+
+static void one_without_a_name_is_avoided_where_there_is_another(void **state)
+{
+	static const struct {
+		enum family_state v6, v4;
+		uint8_t avoided;
+	} cases[] = {
+		{ FAMILY_NAMED, FAMILY_NAMED, 0 },	 { FAMILY_NAMELESS, FAMILY_NAMED, 6 },
+		{ FAMILY_NAMELESS, FAMILY_UNKNOWN, 6 },	 { FAMILY_NAMELESS, FAMILY_ABSENT, 0 },
+		{ FAMILY_NAMELESS, FAMILY_NAMELESS, 0 }, { FAMILY_UNKNOWN, FAMILY_NAMELESS, 4 },
+		{ FAMILY_ABSENT, FAMILY_NAMELESS, 0 },	 { FAMILY_UNKNOWN, FAMILY_UNKNOWN, 0 },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct families families = { .v6.state = cases[i].v6,
+						   .v4.state = cases[i].v4 };
+		assert_int_equal(families_avoided(&families), cases[i].avoided);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(families_alternate),
+		cmocka_unit_test(one_without_a_name_is_avoided_where_there_is_another),
 		cmocka_unit_test(replies_are_read),
 		cmocka_unit_test(pipelines_and_tells_each_recipient),
 		cmocka_unit_test(goes_step_by_step_and_resets),
