@@ -75,7 +75,8 @@ static void on_timeout(struct stream *stream)
 static void on_ended(struct stream *stream, enum stream_end how)
 {
 	struct imap_client *client = stream_user(stream);
-	const char *refusal = how == STREAM_TLS ? stream_tls_refusal(stream) : NULL;
+	enum tls_refusal kind;
+	const char *refusal = how == STREAM_TLS ? stream_tls_refusal(stream, &kind) : NULL;
 	char why[200];
 	if (refusal) {
 		snprintf(why, sizeof(why),
@@ -459,7 +460,8 @@ bool imap_client_login(struct imap_client *client, struct slice user, struct sli
 
 static bool wait_secured(struct imap_client *client)
 {
-	stream_start_tls_client(client->stream, client->tls, client->host);
+	stream_start_tls_client(client->stream, client->tls,
+				&(struct tls_demand){ .host = client->host });
 	while (!client->is_over && !client->is_secured)
 		loop_run_once(client->loop, TURN_MS);
 	return client->is_secured;

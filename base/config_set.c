@@ -222,6 +222,7 @@ void config_free(struct config *config)
 	free(config->smarthost_user);
 	free(config->smarthost_password_file);
 	free(config->smarthost_ca);
+	free(config->relay_authorities);
 	free(config->listens);
 	for (size_t i = 0; i < config->proxy_count; i++)
 		free(config->proxies[i]);

@@ -40,7 +40,8 @@ bool report_wants_whole(const struct envelope *envelope, const struct report_rec
 	bool has_failed = false;
 	for (size_t i = 0; i < recipient_count; i++)
 		has_failed |= recipients[i].action == REPORT_FAILED;
-	return has_failed && envelope->returns != DSN_RETURN_HEADERS &&
+	/* RFC 8689 section 5: of what was to travel over secure ways alone, as little as possible. */
+	return has_failed && envelope->returns != DSN_RETURN_HEADERS && !envelope->requires_tls &&
 	       size_octets <= REPORT_CONTENT_MAX_OCTETS;
 }
 

@@ -82,6 +82,7 @@ bool dns_record_decode(enum dns_type type, struct slice rdata, struct arena *are
 	case DNS_A: return take_address(&c, 4, &r->address);
 	case DNS_AAAA: return take_address(&c, 16, &r->address);
 	case DNS_MX: return take_be16(&c, &r->preference) && take_name(&c, arena, &r->name);
+	case DNS_CNAME:
 	case DNS_PTR: return take_name(&c, arena, &r->name) && r->name.len > 0;
 	case DNS_TXT: return take_text(&c, arena, &r->data);
 	case DNS_TLSA:

@@ -11,6 +11,7 @@
 /* RFC 1035 section 3.2.2, RFC 3596, RFC 6698 section 7.1. */
 enum dns_type {
 	DNS_A = 1,
+	DNS_CNAME = 5, /* asked for by itself, it is not followed */
 	DNS_PTR = 12,
 	DNS_MX = 15,
 	DNS_TXT = 16,
@@ -26,7 +27,7 @@ enum {
 
 struct dns_record {
 	struct peer address; /* A, AAAA; its port is 0 */
-	struct slice name;   /* MX (empty: RFC 7505, no mail here), PTR */
+	struct slice name;   /* MX (empty: RFC 7505, no mail here), PTR, CNAME */
 	uint16_t preference; /* MX */
 	/* TLSA (RFC 6698 section 2.1): certificate usage, selector, matching type. */
 	uint8_t usage, selector, matching;

@@ -11,6 +11,7 @@
 #include "runtime/loop.h"
 #include "runtime/peer.h"
 #include "runtime/tls.h"
+#include "runtime/tls_demand.h"
 
 struct stream;
 
@@ -56,13 +57,16 @@ void stream_set_peer(struct stream *stream, const struct peer *peer);
  * read before and not yet taken is thrown away, since it may be an attacker's (RFC 3207
  * section 4.2, RFC 9051 section 6.2.1). Holds `context` for itself. */
 void stream_start_tls(struct stream *stream, struct tls_context *context);
-/* Starts TLS as a client: the peer has to prove that it is `host`, a name or an address, by a
- * certificate that a context of runtime/tls_verify.h trusts; secured() comes only then. As above,
- * what was read before and not taken is thrown away. */
-void stream_start_tls_client(struct stream *stream, struct tls_context *context, const char *host);
-/* After ended(STREAM_TLS): why the peer's certificate was refused, in words; NULL where it was
- * something else. */
-const char *stream_tls_refusal(const struct stream *stream);
+/* Starts TLS as a client: secured() comes only when the peer has proven what is demanded, under a
+ * context of runtime/tls_verify.h; `demand` is copied. As above, what was read before and not taken
+ * is thrown away. */
+void stream_start_tls_client(struct stream *stream, struct tls_context *context,
+			     const struct tls_demand *demand);
+/* After ended(STREAM_TLS), or after secured() where the demand was lenient: why the peer's
+ * certificate was refused, in words; NULL where it was not, or something else failed. */
+const char *stream_tls_refusal(const struct stream *stream, enum tls_refusal *kind_out);
+/* The session was an earlier one's. */
+bool stream_tls_is_resumed(const struct stream *stream);
 bool stream_is_secure(const struct stream *stream); /* the handshake is complete */
 /* "TLSv1.3", "TLS_AES_128_GCM_SHA256"; NULL without TLS. */
 const char *stream_tls_version(const struct stream *stream);

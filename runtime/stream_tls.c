@@ -14,7 +14,7 @@
 #include "base/heap.h"
 #include "base/log.h"
 #include "runtime/stream_priv.h"
-#include "runtime/tls_priv.h"
+#include "runtime/tls_client_priv.h"
 
 enum { WRITE_BATCH_OCTETS = 64 * 1024 };
 
@@ -172,21 +172,28 @@ void stream_start_tls(struct stream *stream, struct tls_context *context)
 	SSL_set_accept_state(stream->ssl);
 }
 
-void stream_start_tls_client(struct stream *stream, struct tls_context *context, const char *host)
+void stream_start_tls_client(struct stream *stream, struct tls_context *context,
+			     const struct tls_demand *demand)
 {
 	if (!stream->events)
 		return;
 	begin(stream, context);
 	SSL_set_connect_state(stream->ssl);
-	tls_client_expect(stream->ssl, host);
+	tls_client_expect(stream->ssl, demand);
 	records_begin(stream);
 	shake_hands(stream); /* the client speaks first */
 	records_end(stream);
 }
 
-const char *stream_tls_refusal(const struct stream *stream)
+const char *stream_tls_refusal(const struct stream *stream, enum tls_refusal *kind_out)
 {
-	return stream->ssl && !stream->secured ? tls_client_refusal(stream->ssl) : NULL;
+	*kind_out = TLS_NOT_REFUSED;
+	return stream->ssl ? tls_client_refusal(stream->ssl, kind_out) : NULL;
+}
+
+bool stream_tls_is_resumed(const struct stream *stream)
+{
+	return stream->secured && SSL_session_reused(stream->ssl);
 }
 
 /* Decrypts until BoringSSL wants more than came. It has to be all: what came with the client's

@@ -18,10 +18,3 @@ struct tls_context {
 
 /* A word for the oldest error of this thread's queue, which it empties. Static text. */
 const char *tls_take_error(void);
-
-/* ---- tls_verify.c ---- */
-
-/* Names the host to the peer (SNI, RFC 6066 section 3) and demands it of the certificate. */
-void tls_client_expect(SSL *ssl, const char *host);
-/* Why the certificate was refused; NULL where it was not. */
-const char *tls_client_refusal(const SSL *ssl);

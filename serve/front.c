@@ -81,14 +81,22 @@ static void loop_set_up(struct front_loop *loop, const struct commons *commons,
 	loop->gate_count = count;
 }
 
-/* Read before the sandbox is shut; without them only a smarthost cannot be used. */
-static bool make_trust(struct child *child, struct relay_trust *trust)
+static struct tls_context *read_authorities(const char *path)
 {
 	const char *why;
+	struct tls_context *context = tls_client_context(path, &why);
+	if (!context)
+		log_warning(NULL, EVENT("no-authorities"), CSTR("file", path), CSTR("why", why));
+	return context;
+}
+
+/* Read before the sandbox is shut; without authorities, who needs one is not sent to. */
+static bool make_trust(const struct config *config, struct relay_trust *trust)
+{
 	trust->opportunistic = tls_opportunistic_context();
-	trust->verified = tls_client_context(child->config->smarthost_ca, &why);
-	if (!trust->verified)
-		log_warning(NULL, EVENT("no-authorities"), CSTR("why", why));
+	trust->authorities = read_authorities(config->relay_authorities);
+	trust->smarthost = config->smarthost_ca ? read_authorities(config->smarthost_ca)
+						: tls_context_hold(trust->authorities);
 	return trust->opportunistic != NULL;
 }
 
@@ -96,7 +104,7 @@ static bool front_start_role(struct child *child)
 {
 	struct tls_context *tls = make_tls(child);
 	struct commons *commons = heap_alloc(sizeof(*commons));
-	if (!tls || !make_trust(child, &commons->trust) ||
+	if (!tls || !make_trust(child->config, &commons->trust) ||
 	    sandbox_front(&child->order.user) != ERR_OK)
 		return false;
 	commons->connections = connections_new(child->config);

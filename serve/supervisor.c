@@ -248,6 +248,7 @@ static bool needs_restart(const struct config *old, const struct config *new)
 		    same_text(old->dns_forward, new->dns_forward) &&
 		    same_text(old->dns_trust_anchor, new->dns_trust_anchor) &&
 		    same_text(old->smarthost_ca, new->smarthost_ca) &&
+		    same_text(old->relay_authorities, new->relay_authorities) &&
 		    same_text(old->user_front, new->user_front) &&
 		    same_text(old->user_back, new->user_back) && old->loops == new->loops &&
 		    old->listen_count == new->listen_count;
@@ -308,7 +309,7 @@ static void reload(struct supervisor *s)
 	free(complaints);
 	if (needs_restart(s->config, config))
 		log_warning(NULL, EVENT("restart-needed"),
-			    CSTR("for", "listen, dns, loops, smarthost_ca, "
+			    CSTR("for", "listen, dns, loops, smarthost_ca, authorities, "
 					" state_dir, user_front or user_back"));
 	/* A child that is born again must fit the sockets and channels of the start. */
 	config->loops = s->config->loops;

@@ -123,6 +123,7 @@ static void note_feature(struct client *client, struct slice line)
 		{ "ENHANCEDSTATUSCODES", FEATURE_ENHANCED },
 		{ "MT-PRIORITY", FEATURE_PRIORITY },
 		{ "DELIVERBY", FEATURE_DELIVERBY },
+		{ "REQUIRETLS", FEATURE_REQUIRETLS },
 	};
 	size_t end = slice_find_byte(line, 0, ' ');
 	struct slice name = slice_sub(line, 0, end);
@@ -176,11 +177,13 @@ static enum client_wish after_hello(struct client *client)
 			client->state = CLIENT_STARTTLS;
 			return CLIENT_WANTS_INPUT;
 		}
-		if (client->options.tls == CLIENT_TLS_MUST)
+		if (client->options.tls == CLIENT_TLS_MUST) {
+			client->lacks_tls = true;
 			return client_close(client,
 					    "the server does not offer TLS, which is "
 					    "demanded here",
 					    NULL);
+		}
 	}
 	if (client->options.user && !client->is_signed_in)
 		return client_auth_begin(client);
@@ -208,8 +211,10 @@ static enum client_wish starttls_reply(struct client *client, const struct reply
 		client->state = CLIENT_SECURING;
 		return CLIENT_WANTS_TLS;
 	}
-	if (client->options.tls == CLIENT_TLS_MUST)
+	if (client->options.tls == CLIENT_TLS_MUST) {
+		client->lacks_tls = true;
 		return client_close(client, NULL, reply);
+	}
 	client->options.tls = CLIENT_TLS_NONE; /* offered and refused: then in the clear */
 	return after_hello(client);
 }

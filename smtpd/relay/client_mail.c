@@ -119,6 +119,8 @@ static void add_mail(struct client *client)
 			buffer_add(out, envelope->envid);
 		}
 	}
+	if (envelope->requires_tls && (client->features & FEATURE_REQUIRETLS))
+		buffer_add_cstr(out, " REQUIRETLS");
 	/* Also the ordinary one (RFC 6710 section 4.2). */
 	if (client->features & FEATURE_PRIORITY)
 		buffer_add_format(out, " MT-PRIORITY=%d", envelope->priority);
@@ -189,6 +191,22 @@ static void say_more(struct client *client)
 		add_data(client);
 }
 
+/* A report about such a message goes on all the same (RFC 8689 section 5). */
+const char *client_lacks_tls(const struct client *client, const struct delivery_message *delivery,
+			     const char **status_out)
+{
+	if (!delivery->envelope.requires_tls || delivery->envelope.reverse_path.len == 0)
+		return NULL;
+	*status_out = "5.7.10";
+	if (!client->is_secure || !client->is_proven)
+		return "the way to the other server cannot be proven to be secure (REQUIRETLS)";
+	*status_out = "5.7.30";
+	if (!(client->features & FEATURE_REQUIRETLS))
+		return "the other server does not promise to pass mail on over secure ways alone "
+		       "(REQUIRETLS)";
+	return NULL;
+}
+
 /* NULL, or why this server cannot be given such a message, and the status of that. */
 static const char *unfit(const struct client *client, const char **status_out)
 {
@@ -216,10 +234,7 @@ static const char *unfit(const struct client *client, const char **status_out)
 		if (left <= 0 || left < client->by_min_seconds)
 			return "there is not enough time left for the other server to deliver it";
 	}
-	*status_out = "5.7.30";
-	if (delivery->envelope.requires_tls)
-		return "the way to the other server cannot be proven to be secure (REQUIRETLS)";
-	return NULL;
+	return client_lacks_tls(client, delivery, status_out);
 }
 
 enum client_wish client_begin(struct client *client, const struct delivery_message *delivery)

@@ -59,6 +59,7 @@ enum {
 	FEATURE_AUTH_LOGIN = 1 << 11,
 	FEATURE_AUTH_SCRAM = 1 << 12,
 	FEATURE_DELIVERBY = 1 << 13,
+	FEATURE_REQUIRETLS = 1 << 14,
 };
 
 struct scram_client;
@@ -73,8 +74,10 @@ struct client {
 	uint64_t size_max_octets; /* with FEATURE_SIZE; 0: no limit told */
 	uint32_t by_min_seconds;  /* with FEATURE_DELIVERBY: the shortest time it agrees to */
 	bool is_secure;
+	bool is_proven; /* and the server is the one that was meant; set by who has checked that */
 	bool is_signed_in;
 	bool was_greeted; /* the server has said that it serves */
+	bool lacks_tls;	  /* and ended it, since TLS is demanded: not offered, or refused */
 	struct scram_client *scram;
 	unsigned auth_step;
 
@@ -104,6 +107,10 @@ void client_fini(struct client *client);
 enum client_wish client_feed(struct client *client, struct cursor *in);
 /* After CLIENT_WANTS_TLS. */
 enum client_wish client_secured(struct client *client);
+/* Whether it may be sent here, as far as REQUIRETLS goes (RFC 8689 section 4.2.1). In CLIENT_READY.
+ * If not, `status_out` and the words say why. NULL: it may. */
+const char *client_lacks_tls(const struct client *client, const struct delivery_message *delivery,
+			     const char **status_out);
 /* In CLIENT_READY. The message is copied. */
 enum client_wish client_begin(struct client *client, const struct delivery_message *delivery);
 /* Octets of the message, in order; all of size_octets, then it ends by itself. */

@@ -63,17 +63,44 @@ void connection_quit(struct connection *connection)
 static void secure(struct connection *connection)
 {
 	struct relay_sender *sender = connection->sender;
-	bool must = connection->client.options.tls == CLIENT_TLS_MUST ||
-		    connection->client.options.is_secure;
+	const struct outgoing *outgoing = connection->outgoing;
+	const struct demand *demand = &connection->demand;
+	char place[sizeof(connection->remote) + DNS_NAME_MAX_OCTETS + 2];
+	snprintf(place, sizeof(place), "%s %s", connection->key, connection->remote);
+	struct tls_demand tls = { .host = connection->host,
+				  .proof = demand->proof,
+				  .sessions = sender->sessions,
+				  .place = place };
+	struct tls_context *context = sender->trust.opportunistic;
+	if (demand->proof == TLS_PROOF_NAME)
+		context = outgoing->route.kind == ROUTE_TO_SMARTHOST ? sender->trust.smarthost
+								     : sender->trust.authorities;
 	connection->is_handshaking = true;
-	if (must && !sender->trust.verified) {
-		lost(connection, "this server has no list of authorities to check the smarthost's "
-				 "certificate against");
+	if (!context) {
+		lost(connection,
+		     "this server has no list of authorities to check the other server's "
+		     "certificate against");
 		return;
 	}
-	stream_start_tls_client(connection->stream,
-				must ? sender->trust.verified : sender->trust.opportunistic,
-				connection->host);
+	if (demand->proof == TLS_PROOF_DANE) {
+		const struct exchanger *exchanger = &outgoing->exchanger;
+		const struct dane *dane = exchanger->dane;
+		char *destination = heap_string(outgoing->message.destination);
+		char *canonical = heap_string(exchanger->canonical);
+		tls.host = dane->base;
+		tls.records = dane->records;
+		tls.record_count = dane->record_count;
+		/* RFC 7672 section 3.2.2. */
+		tls.names[tls.name_count++] = dane->base;
+		tls.names[tls.name_count++] = destination;
+		if (exchanger->canonical.len > 0)
+			tls.names[tls.name_count++] = canonical;
+		stream_start_tls_client(connection->stream, context, &tls);
+		free(destination);
+		free(canonical);
+		return;
+	}
+	stream_start_tls_client(connection->stream, context, &tls);
 }
 
 /* As much as the stream takes now. */
@@ -102,7 +129,12 @@ static void over(struct connection *connection)
 	if (outgoing) {
 		connection->outgoing = NULL;
 		outgoing->connection = NULL;
-		if (!client->was_greeted)
+		if (client->lacks_tls && outgoing->message.envelope.requires_tls)
+			outgoing_try_fitter(
+				outgoing, "5.7.10",
+				"the way to the other server cannot be encrypted as the "
+				"sender demands (REQUIRETLS)");
+		else if (!client->was_greeted)
 			outgoing_try_next(outgoing, buffer_slice(&client->trouble));
 		else if (!client->heard && !connection->is_fresh)
 			outgoing_retry(outgoing);
@@ -124,6 +156,21 @@ static bool rest(struct connection *connection)
 	return false;
 }
 
+/* True: the server cannot be given the message, which goes elsewhere (RFC 8689 section 4.2.1). */
+static bool leave_unfit(struct connection *connection)
+{
+	struct outgoing *outgoing = connection->outgoing;
+	const char *status;
+	const char *why = client_lacks_tls(&connection->client, &outgoing->message, &status);
+	if (!why)
+		return false;
+	connection->outgoing = NULL;
+	outgoing->connection = NULL;
+	connection_quit(connection);
+	outgoing_try_fitter(outgoing, status, why);
+	return true;
+}
+
 static void act(struct connection *connection, enum client_wish wish)
 {
 	struct client *client = &connection->client;
@@ -135,6 +182,8 @@ static void act(struct connection *connection, enum client_wish wish)
 			secure(connection);
 			return;
 		case CLIENT_IS_READY:
+			if (connection->outgoing && leave_unfit(connection))
+				return;
 			if (connection->outgoing) {
 				wish = client_begin(client, &connection->outgoing->message);
 				continue;
@@ -194,10 +243,16 @@ static void on_drained(struct stream *stream)
 static void on_secured(struct stream *stream)
 {
 	struct connection *connection = stream_user(stream);
+	static const char *const proofs[] = {
+		[TLS_PROOF_NAME] = "name", [TLS_PROOF_NONE] = "none", [TLS_PROOF_DANE] = "dane"
+	};
 	connection->is_handshaking = false;
+	connection->client.is_proven = demand_proves(&connection->demand);
 	log_info(&connection->log, EVENT("relay-secured"),
 		 CSTR("version", stream_tls_version(stream)),
-		 CSTR("cipher", stream_tls_cipher(stream)));
+		 CSTR("cipher", stream_tls_cipher(stream)),
+		 WORD("proof", proofs[connection->demand.proof]),
+		 NUM("resumed", stream_tls_is_resumed(stream)));
 	if (connection->client.options.is_secure) /* from the start: the greeting comes now */
 		timer_start(connection->timer, client_timeout_ms(&connection->client));
 	else
@@ -226,7 +281,8 @@ static void lost(struct connection *connection, const char *why)
 static void on_ended(struct stream *stream, enum stream_end how)
 {
 	struct connection *connection = stream_user(stream);
-	const char *refusal = how == STREAM_TLS ? stream_tls_refusal(stream) : NULL;
+	enum tls_refusal kind;
+	const char *refusal = how == STREAM_TLS ? stream_tls_refusal(stream, &kind) : NULL;
 	char why[256] = "the server closed the connection";
 	if (refusal)
 		snprintf(why, sizeof(why), "the server's certificate was refused: %s", refusal);
@@ -234,6 +290,7 @@ static void on_ended(struct stream *stream, enum stream_end how)
 		snprintf(why, sizeof(why), "the encryption of the connection failed");
 	else if (how == STREAM_RESET)
 		snprintf(why, sizeof(why), "the connection broke");
+	connection->client.lacks_tls = how == STREAM_TLS;
 	lost(connection, why);
 }
 
@@ -255,14 +312,11 @@ static struct client_options options_of(const struct outgoing *outgoing)
 	struct client_options options = {
 		.hostname = config->hostname,
 		.is_lmtp = outgoing->route.is_lmtp,
-		.tls = outgoing->in_the_clear ? CLIENT_TLS_NONE : CLIENT_TLS_MAY,
+		.tls = outgoing->in_the_clear ? CLIENT_TLS_NONE : outgoing->demand.tls,
+		.is_secure = outgoing->demand.is_implicit,
 	};
-	if (outgoing->route.kind != ROUTE_TO_SMARTHOST)
-		return options;
-	options.tls =
-		config->smarthost_tls == SMARTHOST_STARTTLS ? CLIENT_TLS_MUST : CLIENT_TLS_NONE;
-	options.is_secure = config->smarthost_tls == SMARTHOST_IMPLICIT;
-	if (config->smarthost_user && sender->password.len > 0) {
+	if (outgoing->route.kind == ROUTE_TO_SMARTHOST && config->smarthost_user &&
+	    sender->password.len > 0) {
 		options.user = config->smarthost_user;
 		options.password = (const char *)sender->password.data;
 	}
@@ -289,6 +343,7 @@ void connection_begin(struct relay_sender *sender, int fd, struct outgoing *outg
 	connection->host = outgoing->exchanger.host.len > 0 ? heap_string(outgoing->exchanger.host)
 							    : heap_string(slice_cstr(address));
 	connection->exchanger.address = outgoing->exchanger.address;
+	connection->demand = outgoing->demand;
 	memcpy(connection->remote, outgoing->remote, sizeof(connection->remote));
 	snprintf(connection->log.conn, sizeof(connection->log.conn), "relay-%x",
 		 (unsigned)++sender->last_conn_id);
@@ -305,11 +360,13 @@ void connection_begin(struct relay_sender *sender, int fd, struct outgoing *outg
 		secure(connection); /* which may be its end */
 }
 
-struct connection *connection_find(struct relay_sender *sender, struct slice key)
+struct connection *connection_find(const struct outgoing *outgoing)
 {
-	for (struct connection *c = sender->connections; c; c = c->next)
+	const char *status;
+	for (struct connection *c = outgoing->sender->connections; c; c = c->next)
 		if (!c->outgoing && c->client.state == CLIENT_READY &&
-		    slice_eq(slice_cstr(c->key), key))
+		    slice_eq(slice_cstr(c->key), outgoing->route.key) &&
+		    !client_lacks_tls(&c->client, &outgoing->message, &status))
 			return c;
 	return NULL;
 }

@@ -1,6 +1,7 @@
 /* smtpd/relay/exchangers.c - from a destination to addresses (RFC 5321 section 5.1): MX in order of
  * preference, in random order among equals; the domain itself where it has none; no mail where it
- * says so (RFC 7505); none that is as far from it as we are ourselves. Runs in the front. */
+ * says so (RFC 7505); none that is as far from it as we are ourselves. Where DNSSEC secures the way,
+ * with what it says of the host's certificate (tlsa.c). Runs in the front. */
 #include "smtpd/relay/exchangers_priv.h"
 
 #include <stdlib.h>
@@ -33,6 +34,10 @@ struct exchangers {
 	size_t host_count, host_at;
 	bool has_hosts;
 	struct slice domain;
+	bool is_secure;		/* what DNS says of the hosts */
+	struct slice canonical; /* of the domain */
+	struct tlsa_lookup tlsa;
+	bool is_doubtful; /* a lookup of the host's addresses has failed */
 
 	enum dns_type asking;
 	struct peer addresses[EXCHANGERS_ADDRESSES_MAX];
@@ -47,6 +52,7 @@ static void look_up_next(struct exchangers *e);
 static void destroy(struct exchangers *e)
 {
 	resolver_cancel(&e->question);
+	tlsa_lookup_cancel(&e->tlsa);
 	arena_fini(&e->arena);
 	free(e);
 }
@@ -60,6 +66,9 @@ static void tell(struct exchangers *e, enum exchangers_end end)
 		exchanger.address = e->addresses[e->address_at++];
 		exchanger.rivals = e->addresses + e->address_at;
 		exchanger.rival_count = e->address_count - e->address_at;
+		exchanger.is_secure = e->is_secure;
+		exchanger.canonical = e->canonical;
+		exchanger.dane = e->is_secure ? &e->tlsa.dane : NULL;
 	}
 	e->found(e->user, end, &exchanger);
 }
@@ -124,21 +133,38 @@ static bool parse_literal(struct slice literal, struct peer *address_out)
 
 static void ask(struct exchangers *e, enum dns_type type, struct slice name);
 
+static void on_tlsa(struct tlsa_lookup *lookup)
+{
+	struct exchangers *e = CONTAINER_OF(lookup, struct exchangers, tlsa);
+	if (lookup->dane.state != DANE_FAILED) {
+		tell(e, EXCHANGERS_NEXT);
+		return;
+	}
+	e->dns_failed = true;
+	look_up_next(e);
+}
+
 static void finish_addresses(struct exchangers *e)
 {
 	e->address_count = families_order(e->addresses, e->address_count, e->avoided_family);
-	if (e->address_count > 0)
-		tell(e, EXCHANGERS_NEXT);
-	else
+	/* Who swallows one answer must not get around the TLSA records (RFC 7672 section 2.2.2). */
+	if (e->address_count == 0 || (e->is_secure && e->is_doubtful))
 		look_up_next(e);
+	else if (e->is_secure)
+		tlsa_lookup_begin(&e->tlsa);
+	else
+		tell(e, EXCHANGERS_NEXT);
 }
 
 static void on_address_answer(struct exchangers *e, const struct dns_answer *answer)
 {
 	if (answer->outcome == DNS_FAILED || answer->outcome == DNS_BOGUS)
-		e->dns_failed = true;
+		e->dns_failed = e->is_doubtful = true;
 	for (size_t i = 0; answer->outcome == DNS_FOUND && i < answer->count; i++)
 		add_address(e, &answer->records[i].address);
+	e->tlsa.is_secure &= answer->secure;
+	if (answer->canonical.len > 0)
+		e->tlsa.canonical = arena_copy(&e->arena, answer->canonical);
 	if (e->asking == DNS_AAAA && answer->outcome != DNS_NXDOMAIN)
 		ask(e, DNS_A, e->hosts[e->host_at - 1].name);
 	else
@@ -170,6 +196,8 @@ static void cut_at_ourselves(struct exchangers *e)
 static void on_mx_answer(struct exchangers *e, const struct dns_answer *answer)
 {
 	e->has_hosts = true;
+	e->is_secure = answer->secure;
+	e->canonical = arena_copy(&e->arena, answer->canonical);
 	switch (answer->outcome) {
 	case DNS_NXDOMAIN: tell(e, EXCHANGERS_NO_SUCH_DOMAIN); return;
 	case DNS_FAILED:
@@ -229,6 +257,15 @@ static void look_up_next(struct exchangers *e)
 					      : EXCHANGERS_NO_ADDRESS);
 		return;
 	}
+	e->is_doubtful = false;
+	e->tlsa = (struct tlsa_lookup){
+		.front = &e->front,
+		.arena = &e->arena,
+		.port = e->route.port,
+		.host = e->hosts[e->host_at].name,
+		.is_secure = true, /* until an answer is not */
+		.found = on_tlsa,
+	};
 	ask(e, DNS_AAAA, e->hosts[e->host_at++].name);
 }
 

@@ -4,6 +4,7 @@
 
 #include "runtime/front.h"
 #include "smtpd/relay/route_priv.h"
+#include "smtpd/relay/tlsa_priv.h"
 
 enum { EXCHANGERS_ADDRESSES_MAX = 10 }; /* that are tried for one delivery */
 
@@ -23,6 +24,11 @@ struct exchanger {
 	/* Others of the same host, which would come next; until exchangers_next(). */
 	const struct peer *rivals;
 	size_t rival_count;
+	/* DNSSEC says that the destination's mail goes to this host. */
+	bool is_secure;
+	/* What it says of its certificate; lives as long as the exchangers. NULL: nothing. */
+	const struct dane *dane;
+	struct slice canonical; /* the destination's name at the end of its CNAMEs; likewise */
 };
 
 struct exchangers;

@@ -7,6 +7,7 @@
 
 #include "base/heap.h"
 #include "base/octets.h"
+#include "runtime/tls_sessions.h"
 #include "smtpd/relay/sender_priv.h"
 
 enum { CREDIT_OCTETS = 64 * 1024 };
@@ -99,6 +100,12 @@ static void give_up(struct outgoing *outgoing, enum exchangers_end end)
 		}
 	if (outgoing->trouble.len > 0)
 		words = buffer_slice(&outgoing->trouble);
+	/* Another server would do no better, and waiting would not help. */
+	if (end == EXCHANGERS_NO_MORE && outgoing->unfit > 0 &&
+	    outgoing->unfit == outgoing->tried) {
+		report_unsent(outgoing, DELIVERY_REFUSED, outgoing->unfit_status, words, false);
+		return;
+	}
 	report_unsent(outgoing, DELIVERY_LATER, end == EXCHANGERS_DNS_FAILED ? "4.4.3" : "4.4.1",
 		      words, true);
 }
@@ -149,7 +156,12 @@ static void on_found(void *user, enum exchangers_end end, const struct exchanger
 	outgoing->exchanger = *exchanger;
 	outgoing->exchanger.host = arena_copy(&outgoing->arena, exchanger->host);
 	outgoing->in_the_clear = false;
-	outgoing_start(outgoing);
+	outgoing->tried++;
+	const char *why, *status;
+	if (demand_find(outgoing, &outgoing->demand, &why, &status))
+		outgoing_start(outgoing);
+	else
+		outgoing_try_fitter(outgoing, status, why);
 }
 
 /* To the exchanger that was found. */
@@ -170,6 +182,13 @@ void outgoing_try_next(struct outgoing *outgoing, struct slice why)
 	buffer_clear(&outgoing->trouble);
 	buffer_add(&outgoing->trouble, why);
 	exchangers_next(outgoing->exchangers);
+}
+
+void outgoing_try_fitter(struct outgoing *outgoing, const char *status, const char *why)
+{
+	outgoing->unfit++;
+	outgoing->unfit_status = status;
+	outgoing_try_next(outgoing, slice_cstr(why));
 }
 
 void outgoing_retry(struct outgoing *outgoing)
@@ -234,7 +253,7 @@ static void on_deliver(struct relay_sender *sender, uint32_t conversation, struc
 	/* The configuration may be another by the time it is needed. */
 	outgoing->route.key = arena_copy(&outgoing->arena, outgoing->route.key);
 	outgoing->route.host = arena_copy(&outgoing->arena, outgoing->route.host);
-	struct connection *connection = connection_find(sender, outgoing->route.key);
+	struct connection *connection = connection_find(outgoing);
 	if (connection)
 		connection_assign(connection, outgoing);
 	else
@@ -285,6 +304,7 @@ struct relay_sender *relay_sender_new(struct front *front, const struct relay_tr
 	sender->worker = (struct link_worker){ .message = on_message, .lost = on_lost };
 	sender->front = front;
 	sender->trust = *trust;
+	sender->sessions = tls_sessions_new(SESSIONS_MAX);
 	link_set_worker(front->link, &sender->worker);
 	families_begin(&sender->families, front);
 	return sender;

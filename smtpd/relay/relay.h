@@ -10,7 +10,9 @@
 /* What sending needs and only the start of the process can fetch. Shared by all loops. */
 struct relay_trust {
 	struct tls_context *opportunistic;
-	struct tls_context *verified; /* the system's authorities; NULL: there are none */
+	/* With the authorities that may vouch for a smarthost, and for all other servers; NULL: there
+	 * are none. */
+	struct tls_context *smarthost, *authorities;
 };
 struct relay_sender;
 /* Takes the back's deliveries off front->link. `front` is read whenever something is needed. */

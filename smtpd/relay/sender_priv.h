@@ -3,11 +3,16 @@
 
 #include "runtime/race.h"
 #include "smtpd/relay/client_priv.h"
+#include "smtpd/relay/demand_priv.h"
 #include "smtpd/relay/exchangers_priv.h"
 #include "smtpd/relay/families_priv.h"
 #include "smtpd/relay/relay.h"
 
-enum { CONNECT_MS = 30 * 1000, CONTENT_PIECE_OCTETS = 64 * 1024 };
+enum {
+	CONNECT_MS = 30 * 1000,
+	CONTENT_PIECE_OCTETS = 64 * 1024,
+	SESSIONS_MAX = 512, /* of TLS, to be resumed; a few KiB each */
+};
 
 struct connection;
 
@@ -26,6 +31,10 @@ struct outgoing {
 	struct race *race; /* to its addresses */
 	struct connection *connection;
 	struct exchanger exchanger; /* that is tried */
+	struct demand demand;	    /* of the way to it */
+	/* How many were tried, and how many of them cannot be given it for good: with which status. */
+	unsigned tried, unfit;
+	const char *unfit_status;
 	char remote[DELIVERY_REMOTE_MAX_OCTETS];
 	struct buffer trouble; /* with the exchanger before */
 	bool in_the_clear;     /* TLS failed there: once more without */
@@ -43,7 +52,8 @@ struct connection {
 	char remote[DELIVERY_REMOTE_MAX_OCTETS];
 	struct exchanger exchanger;
 	struct outgoing *outgoing; /* NULL: idle */
-	bool is_fresh;		   /* no message was sent over it yet */
+	struct demand demand;
+	bool is_fresh; /* no message was sent over it yet */
 	bool is_handshaking;
 };
 
@@ -53,6 +63,7 @@ struct relay_sender {
 	struct relay_trust trust;
 	struct families families;
 	struct buffer password;
+	struct tls_sessions *sessions;
 	struct outgoing *outgoings;
 	struct connection *connections;
 	unsigned count;
@@ -66,6 +77,8 @@ void outgoing_start(struct outgoing *outgoing);
 void outgoing_report(struct outgoing *outgoing, const struct client *client, const char *remote);
 /* This exchanger is of no use: `why` in words; the next one, please. */
 void outgoing_try_next(struct outgoing *outgoing, struct slice why);
+/* As above, since it cannot be given this message, today and tomorrow. */
+void outgoing_try_fitter(struct outgoing *outgoing, const char *status, const char *why);
 /* From the beginning: the connection that was kept had ended meanwhile. */
 void outgoing_retry(struct outgoing *outgoing);
 void outgoing_free(struct outgoing *outgoing);
@@ -75,8 +88,8 @@ void outgoing_content_done(struct outgoing *outgoing, size_t octets);
 
 /* connection.c */
 void connection_begin(struct relay_sender *sender, int fd, struct outgoing *outgoing);
-/* One that is kept for the same way; NULL: none. */
-struct connection *connection_find(struct relay_sender *sender, struct slice key);
+/* One that is kept for the same way and good enough for the message; NULL: none. */
+struct connection *connection_find(const struct outgoing *outgoing);
 void connection_assign(struct connection *connection, struct outgoing *outgoing);
 /* More content has come. */
 void connection_go_on(struct connection *connection);

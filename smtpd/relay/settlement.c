@@ -335,6 +335,7 @@ static bool file_report(struct transfer *transfer)
 								  : ENVELOPE_8BITMIME,
 		.is_utf8 = !is_ascii(original->reverse_path),
 		.priority = original->priority, /* RFC 6710 section 4.6 */
+		.requires_tls = original->requires_tls,
 		.recipient_count = 1,
 	};
 	const struct envelope_recipient recipient = { .forward_path = original->reverse_path,

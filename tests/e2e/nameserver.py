@@ -34,6 +34,7 @@ class NameServer:
         self.asked = []      # "name TYPE", in the order of the questions
         self.folder = folder
         self.validity = {"lifetime": 86400}
+        self.expired = {}    # names and all below them: signed with this validity
         self.keys = {dns.name.from_text(zone): ec.generate_private_key(ec.SECP256R1())
                      for zone in signed}
         server = self
@@ -119,7 +120,11 @@ class NameServer:
         key = self.keys[zone]
         if self.is_among(rrset.name, self.forged) and rrset.rdtype != dns.rdatatype.DNSKEY:
             key = ec.generate_private_key(ec.SECP256R1())
-        signature = dns.dnssec.sign(rrset, key, zone, self.dnskey(zone), **self.validity)
+        validity = self.validity
+        if rrset.rdtype != dns.rdatatype.DNSKEY:
+            validity = next((its for name, its in self.expired.items()
+                             if rrset.name.is_subdomain(dns.name.from_text(name))), validity)
+        signature = dns.dnssec.sign(rrset, key, zone, self.dnskey(zone), **validity)
         section.append(dns.rrset.from_rdata(rrset.name, TTL, signature))
 
     def deny(self, reply, name, exists):

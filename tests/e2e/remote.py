@@ -18,8 +18,10 @@ class Message:
 
 
 class Remote:
-    def __init__(self, features=FEATURES, lmtp=False, host="127.0.0.1", port=0):
-        self.features, self.lmtp = features, lmtp
+    def __init__(self, features=FEATURES, lmtp=False, host="127.0.0.1", port=0, tls=None):
+        """With `tls`, a server's ssl.SSLContext, STARTTLS is offered until it is done."""
+        self.features, self.lmtp, self.tls = features, lmtp, tls
+        self.secured = self.resumed = 0  # connections
         self.rules, self.messages, self.commands = {}, [], []
         self.connections = self.open = self.most_open = 0
         self.lock = threading.Lock()
@@ -71,13 +73,15 @@ class Remote:
 
         if not say(self.rule("GREETING", "", "220 remote.example ready")):
             return
-        sender, recipients = None, []
+        sender, recipients, secured = None, [], False
         while line := lines.readline():
             line = line.decode(errors="replace").rstrip("\r\n")
             verb = line.split(" ")[0].upper()
             self.commands.append(line)
             if verb in ("EHLO", "LHLO"):
                 names = ["remote.example", *self.features]
+                if self.tls and not secured:
+                    names.append("STARTTLS")
                 default = "\r\n".join(f"250{'-' if n < len(names) - 1 else ' '}{name}"
                                       for n, name in enumerate(names))
             elif verb == "MAIL":
@@ -87,6 +91,8 @@ class Remote:
                 default = "250 2.1.5 fine" if sender is not None else "503 5.5.1 MAIL first"
             elif verb == "DATA":
                 default = "354 go" if recipients else "554 5.5.1 no recipients"
+            elif verb == "STARTTLS":
+                default = "220 go" if self.tls else "502 5.5.1 no"
             elif verb == "QUIT":
                 default = "221 bye"
             else:
@@ -99,6 +105,12 @@ class Remote:
             reply = self.rule(verb, line, default)
             if not say(reply):
                 return
+            if verb == "STARTTLS" and str(reply).startswith("220"):
+                client = self.tls.wrap_socket(client, server_side=True)
+                lines, secured, sender = client.makefile("rb"), True, None
+                with self.lock:
+                    self.secured += 1
+                    self.resumed += client.session_reused
             if verb == "MAIL" and not str(reply).startswith("2"):
                 sender = None
             if verb == "RCPT" and isinstance(reply, str) and reply.startswith("2"):

@@ -8,6 +8,7 @@
 
 #include "runtime/certificate.h"
 #include "runtime/stream.h"
+#include "runtime/tls_sessions.h"
 #include "runtime/tls_verify.h"
 
 struct end {
@@ -16,6 +17,7 @@ struct end {
 	bool secured, ended;
 	enum stream_end how;
 	const char *refusal;
+	enum tls_refusal kind;
 };
 
 static void on_input(struct stream *stream, struct cursor *in)
@@ -36,7 +38,7 @@ static void on_ended(struct stream *stream, enum stream_end how)
 	struct end *end = stream_user(stream);
 	end->ended = true;
 	end->how = how;
-	end->refusal = stream_tls_refusal(stream);
+	end->refusal = stream_tls_refusal(stream, &end->kind);
 }
 static const struct stream_events events = { on_input, on_drained, on_secured, on_drained,
 					     on_ended };
@@ -56,7 +58,7 @@ static void write_file(char path[64], struct slice text)
 }
 
 /* The server has a certificate of its own; the client trusts it, or another of the same name. */
-static void connect_as(struct scene *scene, bool is_trusted, const char *host)
+static void connect_as(struct scene *scene, bool is_trusted, const struct tls_demand *demand)
 {
 	struct buffer certificate = { 0 }, key = { 0 }, other = { 0 }, other_key = { 0 };
 	const char *why;
@@ -75,7 +77,7 @@ static void connect_as(struct scene *scene, bool is_trusted, const char *host)
 	scene->at_server.stream = stream_new(scene->loop, pair[0], &events, &scene->at_server);
 	scene->at_client.stream = stream_new(scene->loop, pair[1], &events, &scene->at_client);
 	stream_start_tls(scene->at_server.stream, scene->server);
-	stream_start_tls_client(scene->at_client.stream, scene->client, host);
+	stream_start_tls_client(scene->at_client.stream, scene->client, demand);
 	for (int i = 0; i < 100 && !scene->at_client.ended &&
 			!(scene->at_client.secured && scene->at_server.secured);
 	     i++)
@@ -103,10 +105,10 @@ static void speaks_with_whom_it_believes(void **state)
 	static const char *const hosts[] = { "mail.example.org", "localhost", "127.0.0.1", "::1" };
 	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
 		struct scene scene;
-		connect_as(&scene, true, hosts[i]);
+		connect_as(&scene, true, &(struct tls_demand){ .host = hosts[i] });
 		assert_true(scene.at_client.secured && scene.at_server.secured);
 		assert_string_equal(stream_tls_version(scene.at_client.stream), "TLSv1.3");
-		assert_null(stream_tls_refusal(scene.at_client.stream));
+		assert_null(stream_tls_refusal(scene.at_client.stream, &scene.at_client.kind));
 		stream_write(scene.at_client.stream, SLICE("hello"));
 		stream_write(scene.at_server.stream, SLICE("hi"));
 		for (int k = 0;
@@ -123,17 +125,105 @@ static void refuses_everybody_else(void **state)
 	static const struct {
 		bool is_trusted;
 		const char *host;
-	} rows[] = { { false, "mail.example.org" },
-		     { true, "other.example.org" },
-		     { true, "192.0.2.1" } };
+		enum tls_refusal kind;
+	} rows[] = { { false, "mail.example.org", TLS_REFUSED_UNTRUSTED },
+		     { true, "other.example.org", TLS_REFUSED_NAME },
+		     { true, "192.0.2.1", TLS_REFUSED_NAME } };
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct scene scene;
-		connect_as(&scene, rows[i].is_trusted, rows[i].host);
+		connect_as(&scene, rows[i].is_trusted,
+			   &(struct tls_demand){ .host = rows[i].host });
 		assert_true(scene.at_client.ended && !scene.at_client.secured);
 		assert_int_equal(scene.at_client.how, STREAM_TLS);
 		assert_non_null(scene.at_client.refusal);
+		assert_int_equal(scene.at_client.kind, rows[i].kind);
 		leave(&scene);
 	}
+}
+
+static void who_is_lenient_goes_on_and_knows(void **state)
+{
+	struct scene scene;
+	connect_as(&scene, true,
+		   &(struct tls_demand){ .host = "other.example.org", .is_lenient = true });
+	assert_true(scene.at_client.secured);
+	assert_non_null(stream_tls_refusal(scene.at_client.stream, &scene.at_client.kind));
+	assert_int_equal(scene.at_client.kind, TLS_REFUSED_NAME);
+	leave(&scene);
+}
+
+static void who_wants_no_proof_gets_none(void **state)
+{
+	struct scene scene;
+	connect_as(&scene, false,
+		   &(struct tls_demand){ .host = "other.example.org", .proof = TLS_PROOF_NONE });
+	assert_true(scene.at_client.secured);
+	assert_null(stream_tls_refusal(scene.at_client.stream, &scene.at_client.kind));
+	leave(&scene);
+}
+
+static void dane_is_kept_to_in_the_handshake(void **state)
+{
+	uint8_t wrong[32] = { 1 };
+	const struct tlsa record = { 3, 1, 1, slice_of(wrong, sizeof(wrong)) };
+	struct scene scene;
+	connect_as(&scene, true,
+		   &(struct tls_demand){ .host = "mail.example.org",
+					 .proof = TLS_PROOF_DANE,
+					 .records = &record,
+					 .record_count = 1 });
+	assert_true(scene.at_client.ended && !scene.at_client.secured);
+	assert_int_equal(scene.at_client.kind, TLS_REFUSED_DANE);
+	leave(&scene);
+}
+
+/* A second connection of the scene to the same server; true: it resumed a session. */
+static bool again_is_resumed(struct scene *scene, const struct tls_demand *demand)
+{
+	int pair[2];
+	struct end at_server = { 0 }, at_client = { 0 };
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	at_server.stream = stream_new(scene->loop, pair[0], &events, &at_server);
+	at_client.stream = stream_new(scene->loop, pair[1], &events, &at_client);
+	stream_start_tls(at_server.stream, scene->server);
+	stream_start_tls_client(at_client.stream, scene->client, demand);
+	/* The tickets of TLS 1.3 come with what the server says first. */
+	for (int i = 0; i < 100 && !(at_client.secured && at_server.secured); i++)
+		loop_run_once(scene->loop, 100);
+	stream_write(at_server.stream, SLICE("hi"));
+	for (int i = 0; i < 100 && at_client.seen.len < 2; i++)
+		loop_run_once(scene->loop, 100);
+	assert_slice(buffer_slice(&at_client.seen), "hi");
+	bool is_resumed = stream_tls_is_resumed(at_client.stream);
+	stream_abort(at_server.stream);
+	stream_abort(at_client.stream);
+	loop_run_once(scene->loop, 0);
+	buffer_free(&at_client.seen);
+	return is_resumed;
+}
+
+static void sessions_are_resumed_for_the_same_demand_only(void **state)
+{
+	struct tls_sessions *sessions = tls_sessions_new(1);
+	struct tls_demand demand = { .host = "mail.example.org",
+				     .proof = TLS_PROOF_NONE,
+				     .sessions = sessions,
+				     .place = "example.org" };
+	struct scene scene;
+	connect_as(&scene, true, &(struct tls_demand){ .host = "mail.example.org" });
+	assert_false(again_is_resumed(&scene, &demand));
+	assert_true(again_is_resumed(&scene, &demand));
+	/* Who demands more begins anew, and so does another place. */
+	demand.proof = TLS_PROOF_NAME;
+	assert_false(again_is_resumed(&scene, &demand));
+	assert_true(again_is_resumed(&scene, &demand));
+	demand.place = "example.net";
+	assert_false(again_is_resumed(&scene, &demand));
+	/* There is room for one: the ones before are forgotten. */
+	demand.place = "example.org";
+	assert_false(again_is_resumed(&scene, &demand));
+	leave(&scene);
+	tls_sessions_free(&sessions);
 }
 
 static void authorities_have_to_be_some(void **state)
@@ -153,6 +243,10 @@ int main(void)
 		cmocka_unit_test(speaks_with_whom_it_believes),
 		cmocka_unit_test(refuses_everybody_else),
 		cmocka_unit_test(authorities_have_to_be_some),
+		cmocka_unit_test(who_is_lenient_goes_on_and_knows),
+		cmocka_unit_test(who_wants_no_proof_gets_none),
+		cmocka_unit_test(dane_is_kept_to_in_the_handshake),
+		cmocka_unit_test(sessions_are_resumed_for_the_same_demand_only),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -190,7 +190,7 @@ static void what_a_server_cannot_take_is_not_sent(void **state)
 		{ { .is_utf8 = true }, 10, "5.6.7" },
 		{ { .body = ENVELOPE_8BITMIME }, 10, "5.6.3" },
 		{ { .body = ENVELOPE_BINARYMIME }, 10, "5.6.3" },
-		{ { .requires_tls = true }, 10, "5.7.30" },
+		{ { .requires_tls = true }, 10, "5.7.10" },
 	};
 	begin("250-x\r\n250 SIZE 1000\r\n", false);
 	for (size_t i = 0; i < ARRAY_LEN(given); i++) {
@@ -202,6 +202,32 @@ static void what_a_server_cannot_take_is_not_sent(void **state)
 		said("");
 		assert_int_equal(client_next(&client), CLIENT_IS_READY);
 	}
+	client_fini(&client);
+}
+
+static void requiretls_wants_a_proven_server_that_knows_it(void **state)
+{
+	const struct envelope demanding = { .requires_tls = true };
+	struct delivery_message m = message_for(two, 1, &demanding);
+	const char *status;
+	begin("250 x\r\n", false);
+	client.is_secure = true;
+	assert_non_null(client_lacks_tls(&client, &m, &status));
+	assert_string_equal(status, "5.7.10");
+	client.is_proven = true;
+	assert_non_null(client_lacks_tls(&client, &m, &status));
+	assert_string_equal(status, "5.7.30");
+	/* A report about such a message is sent all the same, without the word. */
+	m.envelope.reverse_path = SLICE_NONE;
+	client_begin(&client, &m);
+	said("MAIL FROM:<>\r\n");
+	client_fini(&client);
+	begin("250-x\r\n250 REQUIRETLS\r\n", false);
+	client.is_secure = client.is_proven = true;
+	m = message_for(two, 1, &demanding);
+	assert_null(client_lacks_tls(&client, &m, &status));
+	client_begin(&client, &m);
+	said("MAIL FROM:<alice@example.org> REQUIRETLS\r\n");
 	client_fini(&client);
 }
 
@@ -454,6 +480,7 @@ int main(void)
 		cmocka_unit_test(goes_step_by_step_and_resets),
 		cmocka_unit_test(an_empty_message_goes_to_nobody),
 		cmocka_unit_test(what_a_server_cannot_take_is_not_sent),
+		cmocka_unit_test(requiretls_wants_a_proven_server_that_knows_it),
 		cmocka_unit_test(losing_the_connection_is_uncertain_only_at_the_end),
 		cmocka_unit_test(lmtp_tells_of_each),
 		cmocka_unit_test(starttls_where_it_is_offered),

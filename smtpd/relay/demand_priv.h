@@ -1,0 +1,24 @@
+/* smtpd/relay/demand_priv.h - how the way to an exchanger has to be secured, for a message. On the
+ * front's loop. */
+#pragma once
+
+#include "runtime/tls_demand.h"
+#include "smtpd/relay/client_priv.h"
+
+struct outgoing;
+
+struct demand {
+	enum client_tls tls;
+	bool is_implicit;     /* TLS from the start */
+	enum tls_proof proof; /* where TLS is spoken */
+};
+
+/* For the message's next exchanger. False: it is not to be tried; `why_out` says why in words, and
+ * `status_out` with which status the message goes back where all of them are so; NULL: it waits. */
+bool demand_find(const struct outgoing *outgoing, struct demand *demand_out, const char **why_out,
+		 const char **status_out);
+/* With it, TLS proves that the server is the one that was meant. */
+static inline bool demand_proves(const struct demand *demand)
+{
+	return demand->proof != TLS_PROOF_NONE;
+}

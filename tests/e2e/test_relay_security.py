@@ -1,0 +1,261 @@
+"""The security of the way that mail takes to other servers: what DNS proves of them, what a sender
+demands. The other side is a scripted server on loopback, DNS a zone that the test signs."""
+import datetime
+
+import pytest
+
+from certificates import Authority
+from nameserver import NameServer
+from remote import Remote
+from server import Server, wait_until
+from test_relay import RELAY, queue, queue_is_empty, report_text, reports, submit
+
+FEATURES = ("PIPELINING", "8BITMIME", "REQUIRETLS")
+
+
+class World:
+    """One server of ours, one authority, a signed zone "far.example" with one exchanger."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.authority = Authority()
+        self.certificate = self.authority.issue("mx.far.example")
+        self.remote = Remote(FEATURES, tls=self.certificate.server())
+        self.others = []
+        self.records = {"far.example MX": ["10 mx.far.example."],
+                        "mx.far.example A": ["127.0.0.1"]}
+        self.dns = NameServer(self.records, signed=["far.example"], folder=folder)
+        self.server = None
+
+    @property
+    def tlsa_name(self):
+        return f"_{self.remote.port}._tcp.mx.far.example TLSA"
+
+    def start(self, more=""):
+        (self.folder / "one").mkdir()
+        self.server = Server(self.folder / "one",
+                             f"{RELAY}port = {self.remote.port}\n"
+                             f"authorities = {self.authority.write(self.folder / 'ca.pem')}\n"
+                             f"{more}\n{self.dns.settings()}")
+        self.server.add_user("alice@example.org")
+        return self.server.start()
+
+    def add_remote(self, host, tls=None):
+        """Another server at another address of the loopback network, on the same port."""
+        self.others.append(Remote(FEATURES, host=host, port=self.remote.port, tls=tls))
+        return self.others[-1]
+
+    def set(self, name, *data):
+        self.dns.records[name] = list(data)
+
+    def arrives(self, remote=None):
+        message = wait_until(lambda: (remote or self.remote).messages, "the message")[0]
+        wait_until(lambda: queue_is_empty(self.server), "an empty queue")
+        return message
+
+    def waits(self, count=1):
+        """The entry of the queue, after so many attempts."""
+        return wait_until(lambda: [e for e in queue(self.server) if e["attempts"] >= count],
+                          f"{count} attempts")[0]
+
+    def stop(self):
+        for one in (self.remote, *self.others, self.dns):
+            one.stop()
+        if self.server:
+            self.server.stop()
+            self.server.check_log()
+
+
+@pytest.fixture
+def world(tmp_path):
+    world = World(tmp_path)
+    yield world
+    world.stop()
+
+
+# ---- DANE ----
+
+@pytest.mark.parametrize("kind", ["3 1 1", "3 0 2", "2 0 1", "2 1 0"])
+def test_dane_proves_the_server(world, kind):
+    owner = world.authority if kind.startswith("2") else world.certificate
+    world.set(world.tlsa_name, owner.tlsa(kind))
+    server = world.start()
+    submit(server)
+    world.arrives()
+    assert world.remote.secured == 1 and "proof=dane" in server.log()
+
+
+def test_dane_with_another_certificate_gets_nothing(world):
+    stranger = Authority()
+    world.set(world.tlsa_name, stranger.tlsa("3 1 1"), stranger.tlsa("2 0 1"))
+    submit(world.start())
+    entry = world.waits(2)
+    assert "certificate was refused" in entry["why"] and "TLSA" in entry["why"]
+    assert not world.remote.messages
+    assert not [c for c in world.remote.commands if c.startswith("MAIL")]
+    # The record is put right, and the mail goes.
+    world.set(world.tlsa_name, world.certificate.tlsa("3 1 1"))
+
+
+def test_dane_that_fails_leads_to_the_next_exchanger(world):
+    world.set("far.example MX", "10 mx.far.example.", "20 second.far.example.")
+    world.set("second.far.example A", "127.0.0.2")
+    world.set(world.tlsa_name, Authority().tlsa("3 1 1"))
+    second = world.authority.issue("second.far.example")
+    world.set(f"_{world.remote.port}._tcp.second.far.example TLSA", second.tlsa("3 1 1"))
+    other = world.add_remote("127.0.0.2", second.server())
+    submit(world.start())
+    world.arrives(other)
+    assert not world.remote.messages
+
+
+def test_dane_lets_nobody_strip_starttls(world):
+    world.remote.tls = None
+    world.set(world.tlsa_name, world.certificate.tlsa("3 1 1"))
+    submit(world.start())
+    assert "does not offer TLS" in world.waits(2)["why"]
+    assert not world.remote.messages
+    world.remote.tls = world.certificate.server()
+    world.arrives()
+    assert world.remote.secured == 1
+
+
+def test_records_that_nobody_understands_demand_tls_of_anybody(world):
+    world.set(world.tlsa_name, Authority().tlsa("1 0 1"), Authority().tlsa("3 1 1")[:-2])
+    world.remote.tls = None
+    submit(world.start())
+    assert "does not offer TLS" in world.waits()["why"]
+    world.remote.tls = Authority().issue("else.example").server()
+    world.arrives()
+    assert world.remote.secured == 1
+
+
+@pytest.mark.parametrize("lie", ["forged", "expired", "broken"])
+@pytest.mark.parametrize("about", ["records", "addresses", "exchangers"])
+def test_dns_that_lies_about_the_proof_is_waited_for(world, lie, about):
+    world.set(world.tlsa_name, world.certificate.tlsa("3 1 1"))
+    name = {"records": world.tlsa_name.split()[0], "addresses": "mx.far.example",
+            "exchangers": "far.example"}[about]
+    if lie == "expired":
+        now = datetime.datetime.now(datetime.timezone.utc)
+        world.dns.expired = {name: {"inception": now - datetime.timedelta(days=30),
+                                    "expiration": now - datetime.timedelta(days=20)}}
+    else:
+        getattr(world.dns, lie).add(name)
+    submit(world.start())
+    assert "DNS does not say" in world.waits()["why"]
+    assert not world.remote.messages and world.remote.connections == 0
+
+
+def test_without_dnssec_tlsa_records_prove_nothing(world):
+    world.set("near.example MX", "10 mx.near.example.")
+    world.set("mx.near.example A", "127.0.0.1")
+    world.set(f"_{world.remote.port}._tcp.mx.near.example TLSA", Authority().tlsa("3 1 1"))
+    server = world.start()
+    submit(server, ["bob@near.example"])
+    world.arrives()
+    assert world.remote.secured == 1 and "proof=none" in server.log()
+    assert not [asked for asked in world.dns.asked if asked.endswith("TLSA")]
+
+
+def test_the_base_domain_follows_cnames(world):
+    """The records stand where the CNAMEs lead, and the certificate bears that name; a host that
+    has none there is asked for under its own name (RFC 7672 section 2.2.2)."""
+    world.set("far.example MX", "10 alias.far.example.")
+    world.set("alias.far.example CNAME", "mx.far.example.")
+    world.set(world.tlsa_name, world.authority.tlsa("2 0 1"))
+    server = world.start()
+    submit(server)
+    world.arrives()
+    assert "proof=dane" in server.log()
+
+
+# ---- REQUIRETLS ----
+
+def require_tls(server, recipient="bob@far.example"):
+    submit(server, [recipient], options=["REQUIRETLS"])
+
+
+def test_requiretls_goes_where_dane_proves_the_way(world):
+    world.set(world.tlsa_name, world.certificate.tlsa("3 1 1"))
+    require_tls(world.start())
+    world.arrives()
+    assert [c for c in world.remote.commands if c.startswith("MAIL") and "REQUIRETLS" in c]
+
+
+def test_requiretls_goes_where_dnssec_and_an_authority_do(world):
+    require_tls(world.start())
+    world.arrives()
+    assert "proof=name" in world.server.log()
+    assert [c for c in world.remote.commands if c.startswith("MAIL") and "REQUIRETLS" in c]
+
+
+@pytest.mark.parametrize("how,status", [("unknown", "5.7.30"), ("cleartext", "5.7.10"),
+                                        ("stranger", "5.7.10"), ("unsigned", "5.7.10")])
+def test_requiretls_comes_back_from_elsewhere(world, how, status):
+    recipient = "bob@far.example"
+    if how == "unknown":
+        world.remote.features = ("PIPELINING",)
+    elif how == "cleartext":
+        world.remote.tls = None
+    elif how == "stranger":
+        world.remote.tls = Authority().issue("mx.far.example").server()
+    else:
+        world.set("near.example MX", "10 mx.far.example.")
+        recipient = "bob@near.example"
+    server = world.start()
+    require_tls(server, recipient)
+    report = wait_until(lambda: reports(server), "the report")[0]
+    assert report.get_payload(1).get_payload(1)["Status"] == status
+    assert "REQUIRETLS" in report_text(report)
+    # Of such mail nothing but the header is quoted (RFC 8689 section 5).
+    assert report.get_payload(2).get_content_type() == "text/rfc822-headers"
+    assert not world.remote.messages
+
+
+def test_requiretls_finds_the_exchanger_that_promises_it(world):
+    world.set("far.example MX", "10 mx.far.example.", "20 second.far.example.")
+    world.set("second.far.example A", "127.0.0.2")
+    world.remote.features = ("PIPELINING",)
+    other = world.add_remote("127.0.0.2", world.authority.issue("second.far.example").server())
+    require_tls(world.start())
+    world.arrives(other)
+    assert not world.remote.messages
+
+
+# ---- sessions ----
+
+@pytest.mark.parametrize("has_records", [True, False])
+def test_a_second_connection_resumes_the_session(world, has_records):
+    if has_records:
+        world.set(world.tlsa_name, world.certificate.tlsa("3 1 1"))
+    replies = ["250 2.1.0 fine", "421 4.3.2 closing"]
+    world.remote.rules["MAIL"] = lambda line: replies.pop(0) if replies else "250 2.1.0 fine"
+    server = world.start()
+    for _ in range(2):
+        submit(server)
+        wait_until(lambda: queue_is_empty(server), "an empty queue")
+    assert len(world.remote.messages) == 2
+    assert (world.remote.secured, world.remote.resumed) == (2, 1)
+
+
+# ---- a smarthost ----
+
+def test_a_smarthost_without_a_list_of_authorities_is_not_trusted(tmp_path):
+    """Over implicit TLS, where the connection ends while it is begun."""
+    remote = Remote()
+    server = Server(tmp_path, f"{RELAY}smarthost = 127.0.0.1:{remote.port}\n"
+                              f"smarthost_tls = implicit\nsmarthost_ca = {tmp_path}/nothing.pem\n")
+    server.add_user("alice@example.org")
+    server.start()
+    submit(server)
+    entry = wait_until(lambda: [e for e in queue(server) if e["attempts"] >= 2], "attempts")[0]
+    assert "no list of authorities" in entry["why"]
+    children = server.children()
+    assert not remote.messages
+    submit(server)
+    wait_until(lambda: len([e for e in queue(server) if e["attempts"]]) == 2, "another attempt")
+    assert server.children() == children
+    server.stop()
+    server.check_log()
+    remote.stop()
