@@ -272,6 +272,8 @@ static enum step after_append(struct imap_session *s, enum err outcome)
 		return imap_no(s, "[EXPUNGEISSUED] The message has been expunged");
 	if (outcome != ERR_OK)
 		return imap_refuse(s, outcome);
+	if (s->view && s->view->mailbox_id == append->mailbox_id)
+		view_note_own(s->view, append->first->uid, append->last->uid);
 	/* Filed by one job, so their UIDs are neighbours, in the order of the command. */
 	char *code = append->count == 1 ? arena_format(&s->command_arena, "[APPENDUID %u %u]",
 						       append->uidvalidity, append->first->uid)

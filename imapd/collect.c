@@ -297,24 +297,28 @@ void collection_fini(struct collection *c)
 
 /* ---- SORT ---- */
 
-static bool is_text(enum sort_key key)
+bool sort_key_is_text(enum sort_key key)
 {
 	return key != SORT_ARRIVAL && key != SORT_DATE && key != SORT_SIZE;
 }
 
-static int compare_items(const void *x, const void *y, void *user)
+int collected_compare(const struct collected *a, const struct collected *b,
+		      const struct sort_criteria *criteria)
 {
-	const struct collected *a = x, *b = y;
-	const struct sort_criteria *criteria = user;
 	for (size_t i = 0; i < criteria->count; i++) {
 		const union collected_value *v = &a->values[i], *w = &b->values[i];
-		int order = is_text(criteria->items[i].key)
+		int order = sort_key_is_text(criteria->items[i].key)
 				    ? slice_compare(v->text, w->text)
 				    : (v->number > w->number) - (v->number < w->number);
 		if (order != 0)
 			return criteria->items[i].is_reversed ? -order : order;
 	}
 	return (a->uid > b->uid) - (a->uid < b->uid);
+}
+
+static int compare_items(const void *x, const void *y, void *user)
+{
+	return collected_compare(x, y, user);
 }
 
 void collection_sort(struct collection *c)

@@ -67,6 +67,10 @@ enum err collect(struct collection *collection, struct matcher *matcher,
 void collection_join(struct collection *collection, struct collection *more);
 void collection_fini(struct collection *collection);
 
+bool sort_key_is_text(enum sort_key key);
+/* In the order of the criteria; never 0 for two messages. */
+int collected_compare(const struct collected *a, const struct collected *b,
+		      const struct sort_criteria *criteria);
 /* Into the order of the criteria; messages that are equal stay in order of UID. */
 void collection_sort(struct collection *collection);
 /* Appends the threads as a THREAD response has them: "(166)(167 (168)(169))". */

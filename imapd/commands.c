@@ -38,6 +38,7 @@ static const struct imap_command commands[] = {
 	{ "SETMETADATA", false, IMAP_ANY, TELL_ALL, imap_setmetadata },
 	{ "COMPARATOR", false, IMAP_ANY, TELL_ALL, imap_comparator },
 	{ "COMPRESS", false, IMAP_ANY, TELL_ALL, imap_compress },
+	{ "NOTIFY", false, IMAP_ANY, TELL_ALL, imap_notify },
 	{ "IDLE", false, IMAP_ANY, TELL_ALL, imap_idle },
 	{ "ESEARCH", false, IMAP_ANY, TELL_ALL, imap_esearch },
 	{ "CHECK", false, IMAP_SELECTED, TELL_ALL, imap_noop },

@@ -56,6 +56,8 @@ static enum step after_copy(struct imap_session *s, enum err outcome)
 		return imap_refuse(s, outcome);
 	if (copy->from.count == 0)
 		return imap_ok(s, "No such message, so nothing copied");
+	if (copy->to_mailbox_id == s->view->mailbox_id)
+		view_note_own(s->view, copy->to.runs[0].first, ranges_last(&copy->to));
 	if (!copy->moves)
 		return imap_ok(s, copyuid_text(s, copy, "COPY completed"));
 	/* Before the EXPUNGEs that follow (RFC 9051 section 6.4.8). */

@@ -222,3 +222,56 @@ bool take_fetch_items(struct cursor *c, struct arena *arena, bool uid,
 	*c = ahead;
 	return true;
 }
+
+bool take_fetch_list(struct cursor *at, struct arena *arena, struct fetch_items *items_out)
+{
+	struct cursor c = *at;
+	struct fetch_items items = { 0 };
+	size_t cap = 0;
+	items_add(&items, &cap, arena, &(struct fetch_item){ FETCH_UID, .name = "UID" });
+	if (!take_byte(&c, '(') || !take_att_list(&c, arena, &items, &cap) || !take_byte(&c, ')'))
+		return false;
+	*items_out = items;
+	*at = c;
+	return true;
+}
+
+static bool is_same_section(const struct section *a, const struct section *b)
+{
+	if (a->text != b->text || a->part_count != b->part_count ||
+	    a->field_count != b->field_count)
+		return false;
+	for (size_t i = 0; i < a->part_count; i++)
+		if (a->part[i] != b->part[i])
+			return false;
+	for (size_t i = 0; i < a->field_count; i++)
+		if (!slice_eq_nocase(a->fields[i], b->fields[i]))
+			return false;
+	return true;
+}
+
+static bool is_same_item(const struct fetch_item *a, const struct fetch_item *b)
+{
+	return a->kind == b->kind && strcmp(a->name, b->name) == 0 &&
+	       a->is_partial == b->is_partial &&
+	       (!a->is_partial ||
+		(a->partial.offset == b->partial.offset && a->partial.count == b->partial.count)) &&
+	       is_same_section(&a->section, &b->section);
+}
+
+void fetch_items_join(struct fetch_items *items, const struct fetch_items *more,
+		      struct arena *arena)
+{
+	size_t cap = 0;
+	struct fetch_items joined = { 0 };
+	for (size_t i = 0; i < items->count; i++)
+		items_add(&joined, &cap, arena, &items->items[i]);
+	for (size_t i = 0; i < more->count; i++) {
+		size_t at = 0;
+		while (at < joined.count && !is_same_item(&joined.items[at], &more->items[i]))
+			at++;
+		if (at == joined.count)
+			items_add(&joined, &cap, arena, &more->items[i]);
+	}
+	*items = joined;
+}

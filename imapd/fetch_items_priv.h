@@ -52,3 +52,9 @@ struct fetch_items {
  * item without an argument that is asked for twice is answered once. */
 bool take_fetch_items(struct cursor *c, struct arena *arena, bool uid,
 		      struct fetch_items *items_out);
+/* "(" fetch-att *(SP fetch-att) ")", for messages that come by themselves (RFC 5465): with UID, and
+ * no \Seen is set. */
+bool take_fetch_list(struct cursor *c, struct arena *arena, struct fetch_items *items_out);
+/* Adds those of `more` that are not there yet. Both live on; what is new is in `arena`. */
+void fetch_items_join(struct fetch_items *items, const struct fetch_items *more,
+		      struct arena *arena);

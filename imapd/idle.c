@@ -1,10 +1,11 @@
 /* imapd/idle.c - IDLE: what changes is told as it happens. In the back.
  *
- * RFC 9051 section 6.3.13, RFC 2177. While it runs the session owns its tag and nothing else;
+ * RFC 9051 section 6.3.13, RFC 2177; RFC 5465 section 4: what NOTIFY asked for, and no more. While it runs the session owns its tag and nothing else;
  * the store's watch on the selected mailbox wakes it (view.c). */
 #include <stdlib.h>
 
 #include "base/heap.h"
+#include "imapd/notify_priv.h"
 #include "imapd/view_priv.h"
 
 static void idle_fini(struct imap_session *s)
@@ -14,7 +15,9 @@ static void idle_fini(struct imap_session *s)
 
 static enum step idle_go_on(struct imap_session *s, struct cursor *in)
 {
-	if (s->view && !view_tell(s->view, true))
+	if (s->view && notify_tells_messages(s) && !view_tell(s->view, true))
+		return STEP_WAIT;
+	if (!notify_tell_others(s))
 		return STEP_WAIT;
 	/* framing holds the client's line; the tag is in s->work. */
 	switch (framing_next(&s->framing, in, IMAP_COMMAND_MAX_OCTETS)) {
@@ -42,7 +45,7 @@ bool imap_is_idle(const struct imap_session *s)
 
 static void sync_view(struct imap_session *s)
 {
-	if (!s->view)
+	if (!s->view || !notify_tells_messages(s))
 		return;
 	struct read *read = read_begin(s->back->store);
 	if (view_sync(s->view, read) != ERR_OK)

@@ -20,6 +20,11 @@ void list_respond_selected(struct imap_session *s, struct read *read,
 /* A mailbox has got another name: LIST with OLDNAME (RFC 9051 section 6.3.9.7). */
 void list_respond_renamed(struct imap_session *s, struct slice from, struct slice to);
 
+/* list_news.c: one name, as it is now, whether it is a mailbox or not; with OLDNAME where
+ * `old_name` is not empty. */
+void list_respond_news(struct imap_session *s, struct read *read, struct slice name,
+		       struct slice old_name);
+
 /* special_use.c: use-attr of RFC 6154 section 6, "\\Sent"; NULL for USE_NONE. */
 const char *special_use_name(enum special_use use);
 /* USE_NONE: no mailbox here can have that use. */

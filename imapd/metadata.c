@@ -3,8 +3,8 @@
  *
  * RFC 5464; RFC 6154 section 4 (/private/specialuse); its LIST form is RFC 9590's. Without
  * sharing, private and shared annotations of a mailbox are both its owner's. Of the server, an
- * account has private annotations, and nobody sets shared ones. Left out: unsolicited METADATA
- * responses, which section 4.1 leaves to the server. */
+ * account has private annotations, and nobody sets shared ones. Unsolicited METADATA
+ * responses are NOTIFY's (notify_news.c). */
 #include "imapd/metadata_priv.h"
 
 #include "imapd/list_priv.h"
@@ -215,6 +215,19 @@ void respond_metadata(struct imap_session *s, struct read *read, const struct ma
 		line_add(&line, list->names[i],
 			 entry_value(read, s->account_id, mailbox, list->names[i]));
 	line_end(&line);
+}
+
+void respond_metadata_changed(struct imap_session *s, struct slice mailbox, struct slice name)
+{
+	struct buffer *out = &s->session.out;
+	buffer_add_cstr(out, "* METADATA ");
+	if (mailbox.len > 0)
+		respond_mailbox(out, mailbox, imap_speaks_utf8(s));
+	else
+		buffer_add_cstr(out, "\"\"");
+	buffer_add_byte(out, ' ');
+	buffer_add(out, name);
+	buffer_add_cstr(out, "\r\n");
 }
 
 /* How many levels `name` is below `above`; 0: it is not. */

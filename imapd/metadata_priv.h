@@ -16,6 +16,9 @@ bool take_entry_list(struct cursor *c, struct arena *arena, struct entry_list *l
 /* The METADATA line of a mailbox, NIL for what has no value (RFC 9590). */
 void respond_metadata(struct imap_session *s, struct read *read, const struct mailbox *mailbox,
 		      const struct entry_list *list);
+/* METADATA that only names an entry which has changed (section 4.4.2); an empty mailbox name: the
+ * server's. */
+void respond_metadata_changed(struct imap_session *s, struct slice mailbox, struct slice name);
 /* The framed literal is a value of SETMETADATA: a literal8 may be one, and one that is too large
  * has a refusal of its own (NULL: it may come). */
 bool imap_metadata_meets_literal(struct imap_session *s, const char **why_not_out);

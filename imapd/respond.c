@@ -136,7 +136,7 @@ const char *respond_refusal(enum err err)
 	"UIDPLUS MOVE BINARY ESEARCH SEARCHRES CONDSTORE QRESYNC WITHIN SAVEDATE "             \
 	"SORT SORT=DISPLAY ESORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES PARTIAL I18NLEVEL=1 " \
 	"I18NLEVEL=2 "                                                                         \
-	"PREVIEW MULTISEARCH CONTEXT=SEARCH FILTERS"
+	"PREVIEW MULTISEARCH CONTEXT=SEARCH CONTEXT=SORT FILTERS NOTIFY"
 
 const char *capability_text(enum capability_situation situation)
 {

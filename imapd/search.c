@@ -66,9 +66,17 @@ static void keep_up_to_date(struct search *search)
 	struct imap_session *s = search->s;
 	if (!(search->options.returns & RETURN_UPDATE) || search->view != s->view)
 		return;
-	if (search->verb == VERB_SEARCH &&
-	    search_context_add(s->view, s->tag, search_tells_uids(search), search->program_text,
-			       &search->program, &search->found))
+	struct search_update update = {
+		.tag = s->tag,
+		.uid = search_tells_uids(search),
+		.form = search->verb == VERB_SORT ? CHARSET_FIRST : CHARSET_NAMED,
+		.text = search->program_text,
+		.items = search->options.update_items,
+		.program = &search->program,
+		.found = &search->found,
+		.sorted = search->verb == VERB_SORT ? &search->lanes[0].collection : NULL,
+	};
+	if (search_context_add(s->view, &update))
 		return;
 	buffer_add(&s->session.out, SLICE("* NO [NOUPDATE "));
 	respond_string(&s->session.out, s->tag, false);
@@ -373,7 +381,7 @@ static enum charset_form charset_form(const struct imap_session *s)
 enum step imap_search(struct imap_session *s, struct cursor *args, bool uid)
 {
 	struct search *search = search_new(s, VERB_SEARCH);
-	if (!take_search_options(args, &search->options))
+	if (!take_search_options(args, &s->command_arena, &search->options))
 		return imap_bad(s, "RETURN wants a list of known options");
 	search->uses_esearch = search->options.returns != 0 || imap_is_rev2(s);
 	if (search->options.returns == 0)
@@ -384,7 +392,7 @@ enum step imap_search(struct imap_session *s, struct cursor *args, bool uid)
 enum step imap_sort(struct imap_session *s, struct cursor *args, bool uid)
 {
 	struct search *search = search_new(s, VERB_SORT);
-	if (!take_search_options(args, &search->options))
+	if (!take_search_options(args, &s->command_arena, &search->options))
 		return imap_bad(s, "RETURN wants a list of known options");
 	if (!take_sort_criteria(args, &search->criteria) || !take_space(args))
 		return imap_bad(s, "SORT wants a list of criteria, a charset and search keys");
@@ -410,7 +418,7 @@ enum step imap_esearch(struct imap_session *s, struct cursor *args, bool uid)
 	struct search_source *sources;
 	if (!take_search_sources(args, &s->command_arena, imap_speaks_utf8(s), &sources))
 		return imap_bad(s, "IN wants a list of known sources");
-	if (!take_search_options(args, &search->options))
+	if (!take_search_options(args, &s->command_arena, &search->options))
 		return imap_bad(s, "RETURN wants a list of known options");
 	if (search_sources_have_selected(sources) && !s->view)
 		return imap_bad(s, "No mailbox is selected");

@@ -1,10 +1,11 @@
 /* imapd/search_context.c - searches whose results are kept up to date. In the back.
  *
- * RFC 5267 section 4.3 (UPDATE) and 4.3.5 (CANCELUPDATE), for SEARCH. The view says which
- * messages have changed; those alone are looked at again, so a context costs nothing while
- * nothing happens. Positions are 0: a search's results are in mailbox order. Sequence numbers in
- * the program mean what they meant when it came. Refused are programs that read messages
- * themselves, and sorted ones. */
+ * RFC 5267 section 4.3 (UPDATE) and 4.3.5 (CANCELUPDATE); RFC 5465 section 7 (UPDATE with data
+ * items: arrivals.c tells them). The view says which messages have changed; those alone are looked
+ * at again, so a context costs nothing while nothing happens. The positions of a SEARCH are 0: its
+ * results are in mailbox order; a SORT keeps its results in theirs (sorted_results.c). Sequence
+ * numbers in the program mean what they meant when it came. Refused are programs that read
+ * messages themselves. */
 #include "imapd/search_context_priv.h"
 
 #include <stdlib.h>
@@ -13,12 +14,15 @@
 #include "imapd/respond_priv.h"
 #include "imapd/search_filters_priv.h"
 #include "imapd/search_match_priv.h"
+#include "imapd/sorted_results_priv.h"
 #include "imapd/walk_priv.h"
 
 enum {
 	CONTEXTS_MAX = 16,
 	/* Where envelopes are asked, so that a change of all messages does not hold the loop. */
 	ENVELOPES_MAX = 10 * 1000,
+	/* Results of a SORT, when it begins: each is kept with what it is sorted by. */
+	SORTED_MAX = 20 * 1000,
 };
 
 struct search_context {
@@ -27,7 +31,15 @@ struct search_context {
 	struct slice tag;
 	bool uid;
 	struct search_program program;
-	struct ranges results; /* UIDs */
+	bool has_items;
+	struct fetch_items items;
+	struct ranges results; /* UIDs, as the client knows them */
+	bool is_sorted;
+	struct sorted_results sorted;
+
+	/* What has been looked at and is to be told. */
+	struct ranges added, removed;
+	struct collection incoming; /* SORT: those of `added` */
 };
 
 static struct search_context **find(struct search_context **at, struct slice tag)
@@ -49,6 +61,10 @@ static void context_free(struct search_context *context)
 {
 	search_program_fini(&context->program);
 	ranges_free(&context->results);
+	ranges_free(&context->added);
+	ranges_free(&context->removed);
+	sorted_results_fini(&context->sorted);
+	collection_fini(&context->incoming);
 	arena_fini(&context->arena);
 	free(context);
 }
@@ -76,36 +92,80 @@ static unsigned count_contexts(const struct imap_view *view)
 	return count;
 }
 
-bool search_context_add(struct imap_view *view, struct slice tag, bool uid, struct slice text,
-			const struct search_program *program, const struct ranges *found)
+/* The command's own text ends with the command. */
+static bool parse_again(struct search_context *context, const struct imap_view *view,
+			const struct search_update *update)
+{
+	struct arena *arena = &context->arena;
+	struct cursor c = cursor_of(arena_copy(arena, update->text));
+	struct account_filters own = account_filters_of(view->s);
+	context->has_items = update->items.ptr != NULL;
+	context->program.comparator = update->program->comparator;
+	if (take_search_program(&c, update->form, &own.filters, arena, &context->program) !=
+	    SEARCH_PARSED)
+		return false;
+	c = cursor_of(arena_copy(arena, update->items));
+	return !context->has_items || take_fetch_list(&c, arena, &context->items);
+}
+
+bool search_context_add(struct imap_view *view, const struct search_update *update)
 {
 	static const struct mailbox no_keywords;
-	enum search_cost cost = program->root->cost;
+	enum search_cost cost = update->program->root->cost;
 	if (count_contexts(view) >= CONTEXTS_MAX || cost == COST_BODY ||
-	    (cost == COST_DIGEST && view_count(view) > ENVELOPES_MAX))
+	    (cost == COST_DIGEST && view_count(view) > ENVELOPES_MAX) ||
+	    (update->sorted && update->sorted->count > SORTED_MAX))
 		return false;
 	struct search_context *context = heap_alloc(sizeof(*context));
-	context->tag = arena_copy(&context->arena, tag);
-	context->uid = uid;
-	/* The command's own program ends with the command. */
-	struct cursor c = cursor_of(arena_copy(&context->arena, text));
-	struct account_filters own = account_filters_of(view->s);
-	context->program.comparator = program->comparator;
-	if (take_search_program(&c, CHARSET_NAMED, &own.filters, &context->arena,
-				&context->program) != SEARCH_PARSED) {
+	context->tag = arena_copy(&context->arena, update->tag);
+	context->uid = update->uid;
+	if (!parse_again(context, view, update)) {
 		context_free(context);
 		return false;
 	}
 	search_program_bind(&context->program, view, &no_keywords);
-	ranges_copy(found, &context->results);
+	ranges_copy(update->found, &context->results);
+	context->is_sorted = update->sorted != NULL;
+	if (context->is_sorted) {
+		sorted_results_init(&context->sorted, update->sorted);
+		context->incoming.criteria = &context->sorted.criteria;
+		context->incoming.comparator = update->sorted->comparator;
+	}
 	*find(&view->contexts, SLICE_NONE) = context;
 	return true;
 }
 
+/* ---- FETCH of what is new ---- */
+
+bool search_contexts_want_items(const struct imap_view *view)
+{
+	for (const struct search_context *c = view->contexts; c; c = c->next)
+		if (c->has_items)
+			return true;
+	return false;
+}
+
+void search_contexts_add_items(const struct imap_view *view, uint32_t uid,
+			       struct fetch_items *items, struct arena *arena)
+{
+	for (const struct search_context *c = view->contexts; c; c = c->next)
+		if (c->has_items && ranges_contains(&c->added, uid))
+			fetch_items_join(items, &c->items, arena);
+}
+
 /* ---- telling ---- */
 
-static void tell(struct imap_view *view, const struct search_context *context, const char *what,
-		 const struct ranges *uids)
+static void begin_line(struct imap_view *view, const struct search_context *context,
+		       const char *what)
+{
+	struct buffer *out = &view->s->session.out;
+	buffer_add(out, SLICE("* ESEARCH (TAG "));
+	respond_string(out, context->tag, false);
+	buffer_add_format(out, ")%s %s (", context->uid ? " UID" : "", what);
+}
+
+static void tell_set(struct imap_view *view, const struct search_context *context, const char *what,
+		     const struct ranges *uids)
 {
 	struct buffer *out = &view->s->session.out;
 	struct ranges numbers = { 0 };
@@ -115,12 +175,47 @@ static void tell(struct imap_view *view, const struct search_context *context, c
 		ranges_copy(uids, &numbers);
 	else
 		members_to_ranks(&view->uids, uids, &numbers);
-	buffer_add(out, SLICE("* ESEARCH (TAG "));
-	respond_string(out, context->tag, false);
-	buffer_add_format(out, ")%s %s (0 ", context->uid ? " UID" : "", what);
+	begin_line(view, context, what);
+	buffer_add(out, SLICE("0 "));
 	respond_ranges(out, &numbers);
 	buffer_add(out, SLICE(")\r\n"));
 	ranges_free(&numbers);
+}
+
+static void tell_pairs(struct imap_view *view, const struct search_context *context,
+		       const char *what, struct buffer *pairs)
+{
+	if (pairs->len > 0) {
+		begin_line(view, context, what);
+		buffer_add(&view->s->session.out, buffer_slice(pairs));
+		buffer_add(&view->s->session.out, SLICE(")\r\n"));
+	}
+	buffer_free(pairs);
+}
+
+static void tell_removed(struct imap_view *view, struct search_context *c,
+			 const struct ranges *uids)
+{
+	struct buffer pairs = { 0 };
+	if (c->is_sorted && uids->count > 0)
+		sorted_results_remove(&c->sorted, uids, c->uid ? NULL : &view->uids, &pairs);
+	else
+		tell_set(view, c, "REMOVEFROM", uids);
+	tell_pairs(view, c, "REMOVEFROM", &pairs);
+	ranges_drop(&c->results, uids);
+}
+
+static void tell_added(struct imap_view *view, struct search_context *c, const struct ranges *uids)
+{
+	struct buffer pairs = { 0 };
+	if (c->is_sorted && uids->count > 0)
+		sorted_results_insert(&c->sorted, &c->incoming, uids, c->uid ? NULL : &view->uids,
+				      &pairs);
+	else
+		tell_set(view, c, "ADDTO", uids);
+	tell_pairs(view, c, "ADDTO", &pairs);
+	ranges_join(&c->results, uids);
+	collection_fini(&c->incoming);
 }
 
 void search_contexts_tell_vanished(struct imap_view *view)
@@ -130,15 +225,34 @@ void search_contexts_tell_vanished(struct imap_view *view)
 	for (struct search_context *c = view->contexts; c; c = c->next) {
 		struct ranges gone = { 0 };
 		ranges_intersect(&c->results, &view->vanished, &gone);
-		tell(view, c, "REMOVEFROM", &gone);
-		ranges_drop(&c->results, &gone);
+		tell_removed(view, c, &gone);
+		ranges_drop(&c->added, &view->vanished);
+		ranges_drop(&c->removed, &view->vanished);
 		ranges_free(&gone);
 	}
 }
 
-/* Looks at those messages again: what has become a match, and what is none any more. */
-static void look_again(struct search_context *context, struct imap_view *view, struct read *read,
-		       struct ranges *added, struct ranges *removed)
+/* What has become a match, and what is none any more: the one waits to be told until the other
+ * responses that go with it have gone out. */
+static void note_change(struct search_context *context, struct matcher *matcher,
+			const struct message_entry *entry, bool matches)
+{
+	bool has_matched = ranges_contains(&context->results, entry->uid);
+	uint32_t uid = entry->uid;
+	if (matches && !has_matched && !ranges_contains(&context->added, uid)) {
+		if (!context->is_sorted || collect(&context->incoming, matcher, entry) == ERR_OK)
+			ranges_add(&context->added, uid, uid);
+	} else if (!matches) {
+		ranges_remove(&context->added, uid, uid);
+	}
+	if (!matches && has_matched)
+		ranges_add(&context->removed, uid, uid);
+	else
+		ranges_remove(&context->removed, uid, uid);
+}
+
+/* Looks at those messages again. */
+static void look_again(struct search_context *context, struct imap_view *view, struct read *read)
 {
 	struct content_blob blob = { 0 };
 	struct matcher matcher;
@@ -146,13 +260,12 @@ static void look_again(struct search_context *context, struct imap_view *view, s
 	matcher_init(&matcher, &context->program);
 	while (ranges_next(&view->unsearched, uid + 1, &uid)) {
 		struct message_entry entry;
-		bool matches = false, has_matched = ranges_contains(&context->results, uid);
+		bool matches = false;
 		if (message_get(read, view->mailbox_id, uid, &entry) == ERR_OK) {
 			content_blob_set(&blob, read, entry.blob_id);
 			if (matcher_match(&matcher, &entry, &blob.source, &matches) != ERR_OK)
 				matches = false;
-			if (matches != has_matched)
-				ranges_add(matches ? added : removed, uid, uid);
+			note_change(context, &matcher, &entry, matches);
 		}
 		if (uid == UINT32_MAX)
 			break;
@@ -161,32 +274,30 @@ static void look_again(struct search_context *context, struct imap_view *view, s
 	content_blob_fini(&blob);
 }
 
-void search_contexts_tell_changed(struct imap_view *view)
+void search_contexts_look(struct imap_view *view)
 {
 	struct arena arena = { 0 };
 	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
-	if (!view->contexts || view->unsearched.count == 0) {
-		ranges_free(&view->unsearched);
-		arena_fini(&arena);
-		return;
-	}
 	struct read *read = read_begin(view->s->back->store);
-	if (mailbox_get(read, view->mailbox_id, &arena, mailbox) == ERR_OK) {
+	if (view->contexts && view->unsearched.count > 0 &&
+	    mailbox_get(read, view->mailbox_id, &arena, mailbox) == ERR_OK)
 		for (struct search_context *c = view->contexts; c; c = c->next) {
-			struct ranges added = { 0 }, removed = { 0 };
 			search_program_bind_keywords(&c->program, mailbox);
-			look_again(c, view, read, &added, &removed);
-			tell(view, c, "REMOVEFROM", &removed);
-			tell(view, c, "ADDTO", &added);
-			ranges_drop(&c->results, &removed);
-			ranges_join(&c->results, &added);
-			ranges_free(&added);
-			ranges_free(&removed);
+			look_again(c, view, read);
 		}
-	}
 	read_end(&read);
 	ranges_free(&view->unsearched);
 	arena_fini(&arena);
+}
+
+void search_contexts_tell_changed(struct imap_view *view)
+{
+	for (struct search_context *c = view->contexts; c; c = c->next) {
+		tell_removed(view, c, &c->removed);
+		tell_added(view, c, &c->added);
+		ranges_free(&c->removed);
+		ranges_free(&c->added);
+	}
 }
 
 /* ---- CANCELUPDATE ---- */

@@ -2,22 +2,41 @@
  * They belong to the view, on the session's loop. */
 #pragma once
 
+#include "imapd/collect_priv.h"
+#include "imapd/fetch_items_priv.h"
 #include "imapd/search_keys_priv.h"
 #include "imapd/view_priv.h"
 
 struct search_context;
 
+/* A search that is to go on. */
+struct search_update {
+	struct slice tag;
+	bool uid;
+	enum charset_form form;
+	struct slice text;  /* its program, as the client wrote it */
+	struct slice items; /* the fetch-att list of RFC 5465 section 7, likewise; ptr NULL: none */
+	const struct search_program *program;
+	const struct ranges *found;	 /* the result so far: UIDs */
+	const struct collection *sorted; /* the same in the order of SORT; NULL: a SEARCH */
+};
+
 /* Whether a context of this tag lives. */
 bool search_context_exists(const struct imap_view *view, struct slice tag);
-/* Keeps the search going on: `text` is its program as the client wrote it, `found` its result so
- * far. Called while the command that asked for it runs. False: there are too many, or it would
- * have to read too much. */
-bool search_context_add(struct imap_view *view, struct slice tag, bool uid, struct slice text,
-			const struct search_program *program, const struct ranges *found);
+/* Keeps the search going on. Called while the command that asked for it runs. False: there are
+ * too many, or it would have to keep or read too much. */
+bool search_context_add(struct imap_view *view, const struct search_update *update);
 void search_context_cancel(struct imap_view *view, struct slice tag);
 void search_contexts_free(struct imap_view *view);
 
-/* For view_tell(): what has vanished, before that is told; what has changed or arrived since,
- * afterwards. */
+/* For view_tell(): what has vanished, before that is told; */
 void search_contexts_tell_vanished(struct imap_view *view);
+/* what has changed or arrived is looked at, and told later. */
+void search_contexts_look(struct imap_view *view);
 void search_contexts_tell_changed(struct imap_view *view);
+
+/* Whether any of them wants FETCH responses for new messages; and which items it wants of one that
+ * it has just found. */
+bool search_contexts_want_items(const struct imap_view *view);
+void search_contexts_add_items(const struct imap_view *view, uint32_t uid,
+			       struct fetch_items *items, struct arena *arena);

@@ -1,11 +1,12 @@
 /* imapd/search_options.c - RETURN (...). In the back.
  *
  * RFC 9051 section 6.4.4, RFC 4731, RFC 5182 (SAVE), RFC 9394 (PARTIAL), RFC 5267 (CONTEXT,
- * UPDATE). */
+ * UPDATE), RFC 5465 section 7 (UPDATE with data items). */
 #include "imapd/search_options_priv.h"
 
 #include "base/attributes.h"
 #include "base/buffer.h"
+#include "imapd/fetch_items_priv.h"
 
 bool take_partial_range(struct cursor *at, struct partial_range *range_out)
 {
@@ -41,7 +42,23 @@ bool partial_range_clip(const struct partial_range *range, uint64_t total, uint6
 	return true;
 }
 
-static bool take_option(struct cursor *c, struct search_options *options)
+/* ["(" fetch-att *(SP fetch-att) ")"]; the examples have a space before it. */
+static bool take_update_items(struct cursor *c, struct arena *arena, struct search_options *options)
+{
+	struct cursor ahead = *c;
+	struct fetch_items items;
+	(void)take_space(&ahead);
+	if (!next_is(&ahead, '('))
+		return true;
+	const uint8_t *start = ahead.at;
+	if (!take_fetch_list(&ahead, arena, &items))
+		return false;
+	options->update_items = slice_of(start, (size_t)(ahead.at - start));
+	*c = ahead;
+	return true;
+}
+
+static bool take_option(struct cursor *c, struct arena *arena, struct search_options *options)
 {
 	static const struct {
 		const char *word;
@@ -55,7 +72,7 @@ static bool take_option(struct cursor *c, struct search_options *options)
 		if (!take_keyword(c, words[i].word))
 			continue;
 		options->returns |= words[i].option;
-		return true;
+		return words[i].option != RETURN_UPDATE || take_update_items(c, arena, options);
 	}
 	if ((options->returns & RETURN_PARTIAL) || !take_keyword(c, "PARTIAL") || !take_space(c) ||
 	    !take_partial_range(c, &options->partial))
@@ -64,7 +81,7 @@ static bool take_option(struct cursor *c, struct search_options *options)
 	return true;
 }
 
-bool take_search_options(struct cursor *at, struct search_options *options_out)
+bool take_search_options(struct cursor *at, struct arena *arena, struct search_options *options_out)
 {
 	struct cursor c = *at;
 	struct search_options options = { 0 };
@@ -75,7 +92,7 @@ bool take_search_options(struct cursor *at, struct search_options *options_out)
 		return false;
 	if (!next_is(&c, ')'))
 		do {
-			if (!take_option(&c, &options))
+			if (!take_option(&c, arena, &options))
 				return false;
 		} while (take_space(&c));
 	/* One of the two: RFC 9394 section 3.1. */

@@ -29,6 +29,7 @@ bool partial_range_clip(const struct partial_range *range, uint64_t total, uint6
 struct search_options {
 	unsigned returns; /* enum search_return; 0: no options were given */
 	struct partial_range partial;
+	struct slice update_items; /* UPDATE's fetch-att list, as written; ptr NULL: none */
 };
 /* ["RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")" SP] */
-bool take_search_options(struct cursor *c, struct search_options *options_out);
+bool take_search_options(struct cursor *c, struct arena *arena, struct search_options *options_out);

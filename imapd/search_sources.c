@@ -1,4 +1,4 @@
-/* imapd/search_sources.c - IN (...) of ESEARCH. In the back.
+/* imapd/search_sources.c - IN (...) of ESEARCH, and the mailboxes of NOTIFY. In the back.
  *
  * RFC 7377 section 2.2, with the mailbox specifiers of RFC 5465 section 6. Names that do not
  * exist, or cannot be selected, are nothing to look into. */
@@ -28,7 +28,7 @@ static bool take_names(struct cursor *c, struct arena *arena, bool utf8,
 	return !is_list || take_byte(c, ')');
 }
 
-static bool take_source(struct cursor *c, struct arena *arena, bool utf8,
+bool take_search_source(struct cursor *c, struct arena *arena, bool utf8,
 			struct search_source *source)
 {
 	static const struct {
@@ -62,7 +62,7 @@ bool take_search_sources(struct cursor *at, struct arena *arena, bool utf8,
 		return false;
 	do {
 		*last = arena_alloc(arena, sizeof(**last));
-		if (!take_source(&c, arena, utf8, *last))
+		if (!take_search_source(&c, arena, utf8, *last))
 			return false;
 		last = &(*last)->next;
 	} while (take_space(&c));
@@ -114,22 +114,27 @@ static bool names_match(const struct search_source *source, struct slice name)
 	return false;
 }
 
+bool search_source_has(const struct search_source *source, struct slice name, bool is_subscribed)
+{
+	switch (source->kind) {
+	case SOURCE_SELECTED: break;
+	case SOURCE_PERSONAL: return true;
+	case SOURCE_SUBSCRIBED: return is_subscribed;
+	case SOURCE_SUBTREE:
+	case SOURCE_SUBTREE_ONE:
+	case SOURCE_MAILBOXES: return names_match(source, name);
+	}
+	return false;
+}
+
 static bool matches(const struct search_source *sources, const struct mailbox_row *row,
 		    uint64_t selected_id)
 {
-	for (; sources; sources = sources->next) {
-		bool yes = false;
-		switch (sources->kind) {
-		case SOURCE_SELECTED: yes = row->mailbox_id == selected_id; break;
-		case SOURCE_PERSONAL: yes = true; break;
-		case SOURCE_SUBSCRIBED: yes = row->subscribed; break;
-		case SOURCE_SUBTREE:
-		case SOURCE_SUBTREE_ONE:
-		case SOURCE_MAILBOXES: yes = names_match(sources, row->name); break;
-		}
-		if (yes)
+	for (; sources; sources = sources->next)
+		if (sources->kind == SOURCE_SELECTED
+			    ? row->mailbox_id == selected_id
+			    : search_source_has(sources, row->name, row->subscribed))
 			return true;
-	}
 	return false;
 }
 

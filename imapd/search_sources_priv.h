@@ -1,4 +1,5 @@
-/* imapd/search_sources_priv.h - which mailboxes an ESEARCH looks into (RFC 7377 section 2.2). */
+/* imapd/search_sources_priv.h - which mailboxes an ESEARCH looks into (RFC 7377 section 2.2), and
+ * which a NOTIFY is about (RFC 5465 section 6). */
 #pragma once
 
 #include "imapd/session_priv.h"
@@ -18,6 +19,11 @@ struct search_source {
 	size_t name_count;
 	struct search_source *next;
 };
+/* One of them, with its names. */
+bool take_search_source(struct cursor *c, struct arena *arena, bool utf8,
+			struct search_source *source);
+/* Whether a mailbox by that name is one of them; which one is selected, its caller knows. */
+bool search_source_has(const struct search_source *source, struct slice name, bool is_subscribed);
 /* "IN" SP "(" source-mbox ")" SP, or nothing: the selected mailbox. `utf8` as in take_mailbox().
  * Scope options are none that we know. */
 bool take_search_sources(struct cursor *c, struct arena *arena, bool utf8,

@@ -11,6 +11,7 @@
 #include "base/heap.h"
 #include "imapd/compression_priv.h"
 #include "imapd/metadata_priv.h"
+#include "imapd/notify_priv.h"
 #include "imapd/respond_priv.h"
 #include "imapd/view_priv.h"
 #include "storage/account.h"
@@ -50,7 +51,9 @@ static enum step conclude(struct imap_session *s, struct cursor *in)
 {
 	enum imap_tell tell = s->command ? s->command->tell : TELL_NOTHING;
 	if (s->view && tell != TELL_NOTHING) {
-		if (!s->reply.is_synced) {
+		/* A client that wants to hear nothing of messages hears of those that it expunges. */
+		bool syncs = notify_tells_messages(s) || s->reply.tells_modseq;
+		if (!s->reply.is_synced && syncs) {
 			struct read *read = read_begin(s->back->store);
 			/* A store that cannot be read says so to the next command that needs it. */
 			if (view_sync(s->view, read) != ERR_OK)
@@ -134,7 +137,9 @@ static enum step after_job(struct imap_session *s, struct cursor *in)
 enum step imap_write(struct imap_session *s, enum err (*run)(struct write *write, struct job *job),
 		     void *data, enum step (*then)(struct imap_session *s, enum err outcome))
 {
-	s->job = (struct job){ .run = run, .done = job_done, .loop = s->session.loop };
+	s->job = (struct job){
+		.run = run, .done = job_done, .loop = s->session.loop, .origin = notify_origin(s)
+	};
 	s->job_data = data;
 	s->job_then = then;
 	s->running = after_job;
@@ -217,6 +222,10 @@ static enum step go_on(struct imap_session *s, struct cursor *in)
 			step = s->running(s, in);
 		else
 			step = take_command(s, in);
+		if (step == STEP_INPUT && !s->running && notify_is_due(s)) {
+			s->running = notify_tell;
+			step = STEP_AGAIN;
+		}
 	}
 	/* An idle session owns neither input nor arena. */
 	if (step == STEP_INPUT && !s->running) {
@@ -277,6 +286,18 @@ static enum step feed(struct session *session, struct cursor *in)
 	return step;
 }
 
+static enum step tell_news(struct imap_session *s)
+{
+	struct cursor nothing = cursor_of(SLICE_NONE);
+	if (imap_is_idle(s))
+		return imap_idle_news(s);
+	if (s->running || !notify_is_due(s))
+		return STEP_INPUT;
+	s->running = notify_tell;
+	enum step step = notify_tell(s, &nothing);
+	return step == STEP_AGAIN ? STEP_INPUT : step;
+}
+
 static enum step take_news(struct imap_session *s, enum news news)
 {
 	bool may_speak = !s->running || imap_is_idle(s); /* not in the middle of a response */
@@ -285,7 +306,7 @@ static enum step take_news(struct imap_session *s, enum news news)
 	case NEWS_SHUTDOWN:
 		return may_speak ? imap_bye(s, "[UNAVAILABLE] The server is stopping") : STEP_CLOSE;
 	case NEWS_ENDED: return STEP_WAIT; /* what has come is still answered */
-	case NEWS_CHANGED: return imap_is_idle(s) ? imap_idle_news(s) : STEP_INPUT;
+	case NEWS_CHANGED: return tell_news(s);
 	case NEWS_SECURED: break;
 	}
 	return STEP_INPUT;
@@ -304,6 +325,7 @@ static void session_free(struct session *session)
 {
 	struct imap_session *s = CONTAINER_OF(session, struct imap_session, session);
 	end_command(s);
+	notify_free(s);
 	view_free(&s->view);
 	framing_reset(&s->framing);
 	buffer_free(&s->typed);

@@ -37,6 +37,7 @@
 
 struct imap_session;
 struct imap_view; /* view_priv.h */
+struct notify;
 struct compression;
 
 /* RFC 9051 section 3; bits, so that a row of the table can name several. */
@@ -113,6 +114,7 @@ struct imap_session {
 	bool begins_compression;	 /* behind the tagged reply that is being made */
 	size_t plain_octets;		 /* of session.out, when it has just begun */
 
+	struct notify *notify;	/* notify_priv.h; NULL until NOTIFY is used */
 	struct imap_view *view; /* the selected mailbox; NULL in IMAP_AUTHENTICATED */
 };
 
@@ -217,6 +219,7 @@ enum step imap_getmetadata(struct imap_session *s, struct cursor *args, bool uid
 enum step imap_setmetadata(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_comparator(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_compress(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_notify(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_idle(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_expunge(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_store(struct imap_session *s, struct cursor *args, bool uid);

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 
 #include "base/heap.h"
+#include "imapd/arrivals_priv.h"
+#include "imapd/notify_priv.h"
 #include "imapd/respond_priv.h"
 #include "imapd/search_context_priv.h"
 
@@ -40,9 +42,11 @@ uint32_t view_recent_count(const struct imap_view *view)
 static void mailbox_changed(struct watch *watch)
 {
 	struct imap_view *view = CONTAINER_OF(watch, struct imap_view, watch);
-	/* Outside IDLE the next command's end looks by itself. */
+	/* Otherwise the next command's end looks by itself. */
 	if (imap_is_idle(view->s))
 		session_wake_news(&view->s->session, NEWS_CHANGED);
+	else
+		notify_view_changed(view->s);
 }
 
 struct imap_view *view_new(struct imap_session *s, struct read *read, const struct mailbox *mailbox,
@@ -79,6 +83,10 @@ void view_free(struct imap_view **view_ptr)
 	ranges_free(&view->earlier);
 	ranges_free(&view->saved_result);
 	ranges_free(&view->unsearched);
+	ranges_free(&view->withheld);
+	ranges_free(&view->own);
+	ranges_free(&view->fresh);
+	arrival_free(view);
 	search_contexts_free(view);
 	free(view);
 	*view_ptr = NULL;
@@ -163,6 +171,11 @@ void view_note_modseqs(struct imap_view *view, const struct ranges *uids)
 		note(view, &view->touched, uids);
 }
 
+void view_note_own(struct imap_view *view, uint32_t first_uid, uint32_t last_uid)
+{
+	ranges_add(&view->own, first_uid, last_uid);
+}
+
 void view_note(struct imap_view *view, const struct ranges *changed, const struct ranges *vanished)
 {
 	struct ranges gone = { 0 }, arrived = { 0 };
@@ -171,13 +184,18 @@ void view_note(struct imap_view *view, const struct ranges *changed, const struc
 	ranges_join(&view->vanished, &gone);
 	ranges_drop(&view->touched, &gone);
 	ranges_drop(&view->unsearched, &gone);
-	view_note_flags(view, changed);
+	ranges_drop(&view->fresh, &gone);
+	if (notify_selected_events(view->s) & NOTIFY_FLAG_CHANGE)
+		view_note_flags(view, changed);
+	else
+		note(view, &view->withheld, changed);
 	ranges_subtract(changed, vanished, &arrived);
 	if (view->uidnext > 1)
 		ranges_remove(&arrived, 0, view->uidnext - 1);
 	if (arrived.count > 0) {
 		ranges_join(&view->uids, &arrived);
 		view->tell_exists = true;
+		arrivals_note(view, &arrived);
 	}
 	view_note_unsearched(view, changed);
 	if (ranges_last(changed) >= view->uidnext)
@@ -423,7 +441,9 @@ void view_tell_highest_modseq(struct imap_view *view)
  * it has not been told must not think itself further than that (RFC 7162 section 3.2). */
 static void end_telling(struct imap_view *view)
 {
-	if (view->vanished.count == 0)
+	if (view->withheld.count > 0)
+		;
+	else if (view->vanished.count == 0)
 		view->told_modseq = view->modseq;
 	else if (view->has_told_modseqs && imap_has(view->s, IMAP_ENABLED_QRESYNC))
 		view_tell_highest_modseq(view);
@@ -436,25 +456,11 @@ bool view_tell_earlier(struct imap_view *view)
 	       tell_vanished(view, &view->earlier, "* VANISHED (EARLIER) ");
 }
 
-bool view_tell(struct imap_view *view, bool with_expunges)
+/* The flags that have changed. False: the output is full. */
+static bool tell_flags(struct imap_view *view)
 {
-	if (!view_tell_earlier(view))
-		return false;
-	search_contexts_tell_vanished(view);
-	if (with_expunges && view->vanished.count > 0 &&
-	    !(imap_has(view->s, IMAP_ENABLED_QRESYNC | IMAP_ENABLED_UIDONLY)
-		      ? tell_vanished(view, &view->vanished, "* VANISHED ")
-		      : tell_expunges(view)))
-		return false;
-	if (view->tell_exists)
-		tell_exists(view);
-	if (view->unsearched.count > 0)
-		search_contexts_tell_changed(view);
-	if (view->changed.count == 0 && view->touched.count == 0) {
-		end_telling(view);
+	if (view->changed.count == 0 && view->touched.count == 0)
 		return true;
-	}
-
 	struct arena arena = { 0 };
 	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
 	struct read *read = read_begin(view->s->back->store);
@@ -468,7 +474,27 @@ bool view_tell(struct imap_view *view, bool with_expunges)
 	}
 	read_end(&read);
 	arena_fini(&arena);
-	if (is_done)
-		end_telling(view);
 	return is_done;
+}
+
+/* FETCH before the ESEARCH of a search that goes on: RFC 5465 sections 5.1 and 7. */
+bool view_tell(struct imap_view *view, bool with_expunges)
+{
+	if (!arrival_go_on(view) || !view_tell_earlier(view))
+		return false;
+	search_contexts_tell_vanished(view);
+	if (with_expunges && view->vanished.count > 0 &&
+	    !(imap_has(view->s, IMAP_ENABLED_QRESYNC | IMAP_ENABLED_UIDONLY)
+		      ? tell_vanished(view, &view->vanished, "* VANISHED ")
+		      : tell_expunges(view)))
+		return false;
+	if (view->tell_exists)
+		tell_exists(view);
+	if (view->unsearched.count > 0)
+		search_contexts_look(view);
+	if (!arrivals_tell(view) || !tell_flags(view))
+		return false;
+	search_contexts_tell_changed(view);
+	end_telling(view);
+	return true;
 }

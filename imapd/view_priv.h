@@ -25,6 +25,9 @@ struct imap_view {
 	struct ranges changed;	/* members of uids whose flags are to be told */
 	struct ranges touched;	/* members of uids whose MODSEQ is to be told, flags or not */
 	struct ranges earlier;	/* UIDs to be told as VANISHED (EARLIER) */
+	struct ranges withheld; /* members of uids whose flags changed and NOTIFY keeps back */
+	struct ranges own;	/* UIDs that this session is putting here itself */
+	struct ranges fresh;	/* members of uids that are to be told by FETCH, as new */
 	uint64_t told_modseq;	/* everything up to here has been told, expunges too */
 	bool has_told_modseqs;	/* MODSEQ items went out since view_tell() ended last */
 	bool tell_exists;
@@ -33,6 +36,7 @@ struct imap_view {
 	uint32_t uidnext;		 /* as of modseq */
 	struct ranges saved_result;	 /* "$": UIDs; of SEARCH (SAVE), RFC 9051 section 6.4.4.1 */
 	struct search_context *contexts; /* search_context_priv.h */
+	struct arrival *arrival;	 /* arrivals_priv.h: the FETCH of a new message */
 	struct ranges unsearched; /* members of uids that the contexts have not looked at again */
 	struct watch watch;
 };
@@ -62,6 +66,8 @@ void view_free(struct imap_view **view);
 enum err view_sync(struct imap_view *view, struct read *read);
 /* What a change log said (message_changes()) since view->modseq. The caller moves modseq. */
 void view_note(struct imap_view *view, const struct ranges *changed, const struct ranges *vanished);
+/* These UIDs come from this session: no FETCH tells of them as new (RFC 5465 section 5.2). */
+void view_note_own(struct imap_view *view, uint32_t first_uid, uint32_t last_uid);
 /* The flags of these members are to be told, whether or not they changed. */
 void view_note_flags(struct imap_view *view, const struct ranges *uids);
 /* Their flags changed, told or not: searches that go on look at them again. */

@@ -1,0 +1,134 @@
+/* imapd/arrivals.c - FETCH responses for messages that have just come. In the back.
+ *
+ * RFC 5465 sections 5.2 and 7. A response pauses where the output is full, like any FETCH, and
+ * goes on before anything else is said. No \Seen is set. What was expunged meanwhile is left out,
+ * and of what cannot be read the item. */
+#include "imapd/arrivals_priv.h"
+
+#include <stdlib.h>
+
+#include "base/heap.h"
+#include "imapd/fetch_answer_priv.h"
+#include "imapd/notify_priv.h"
+#include "imapd/search_context_priv.h"
+
+struct arrival {
+	struct fetch_answer answer;
+	struct fetch_items items;
+	struct arena arena; /* of the items, where they come from several */
+	bool is_answering;
+};
+
+void arrivals_note(struct imap_view *view, const struct ranges *arrived)
+{
+	struct ranges others = { 0 };
+	if (notify_items(view->s) || search_contexts_want_items(view)) {
+		ranges_subtract(arrived, &view->own, &others);
+		ranges_join(&view->fresh, &others);
+		ranges_free(&others);
+	}
+	ranges_free(&view->own);
+}
+
+void arrival_free(struct imap_view *view)
+{
+	if (!view->arrival)
+		return;
+	answer_fini(&view->arrival->answer);
+	arena_fini(&view->arrival->arena);
+	free(view->arrival);
+	view->arrival = NULL;
+}
+
+/* What is to be told of this message; false: nothing. */
+static bool collect_items(struct imap_view *view, uint32_t uid, struct arrival *arrival)
+{
+	const struct fetch_items *items = notify_items(view->s);
+	arena_reset(&arrival->arena);
+	arrival->items = items ? *items : (struct fetch_items){ 0 };
+	search_contexts_add_items(view, uid, &arrival->items, &arrival->arena);
+	return arrival->items.count > 0;
+}
+
+/* False: it has been expunged. */
+static bool begin(struct imap_view *view, struct read *read, uint32_t uid)
+{
+	struct arrival *arrival = view->arrival;
+	struct imap_session *s = view->s;
+	struct message_entry entry;
+	if (!collect_items(view, uid, arrival) ||
+	    message_get(read, view->mailbox_id, uid, &entry) != ERR_OK)
+		return false;
+	arrival->answer.items = &arrival->items;
+	arrival->answer.utf8 = imap_speaks_utf8(s);
+	arrival->answer.only_uids = imap_has(s, IMAP_ENABLED_UIDONLY);
+	answer_begin(&arrival->answer, &entry, ranges_rank(&view->uids, uid),
+		     view_is_recent(view, uid), false, &s->session.out);
+	if (arrival->items.has_flags)
+		view_flags_told(view, uid);
+	if (arrival->items.has_modseq)
+		view->has_told_modseqs = true;
+	arrival->is_answering = true;
+	return true;
+}
+
+/* A literal that was promised cannot be kept: the client cannot be told anything any more. */
+static void break_off(struct imap_view *view)
+{
+	log_warning(&view->s->session.log, EVENT("fetch-broken-off"),
+		    NUM("uid", view->arrival->answer.entry.uid));
+	imap_set_state(view->s, IMAP_CLOSED);
+}
+
+/* Of the message under way, or the next ones. */
+static bool tell(struct imap_view *view, bool only_this)
+{
+	struct arena arena = { 0 };
+	struct session *session = &view->s->session;
+	struct arrival *arrival = view->arrival;
+	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
+	struct read *read = read_begin(view->s->back->store);
+	uint64_t spent = 0;
+	uint32_t uid;
+	bool is_done = true;
+	/* Of a mailbox that is gone no flags are told. */
+	if (mailbox_get(read, view->mailbox_id, &arena, mailbox) != ERR_OK)
+		*mailbox = (struct mailbox){ 0 };
+	while (is_done &&
+	       (arrival->is_answering || (!only_this && ranges_next(&view->fresh, 0, &uid)))) {
+		if (!arrival->is_answering) {
+			ranges_remove(&view->fresh, uid, uid);
+			if (!begin(view, read, uid))
+				continue;
+		}
+		enum answer_progress progress =
+			answer_go_on(&arrival->answer, read, mailbox, session, &spent);
+		if (progress == ANSWER_BROKEN)
+			break_off(view);
+		arrival->is_answering = progress == ANSWER_PAUSED;
+		is_done = progress == ANSWER_COMPLETE && !session_out_is_full(session) &&
+			  spent < ANSWER_SLICE_OCTETS;
+	}
+	read_end(&read);
+	arena_fini(&arena);
+	return is_done ||
+	       (!arrival->is_answering && view->fresh.count == 0 && view->s->state != IMAP_CLOSED);
+}
+
+bool arrival_go_on(struct imap_view *view)
+{
+	return !view->arrival || !view->arrival->is_answering || tell(view, true);
+}
+
+bool arrivals_tell(struct imap_view *view)
+{
+	if (view->fresh.count == 0)
+		return true;
+	if (!view->arrival)
+		view->arrival = heap_alloc(sizeof(*view->arrival));
+	if (!tell(view, false))
+		return false;
+	arrival_free(view);
+	ranges_free(&view->fresh);
+	return true;
+}

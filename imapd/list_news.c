@@ -1,0 +1,51 @@
+/* imapd/list_news.c - the LIST response that tells of one name by itself. In the back.
+ *
+ * RFC 5465 sections 5.4 and 5.5: all attributes are computed as they are now, whatever happened;
+ * RFC 9051 section 6.3.9.7 (OLDNAME). */
+#include "imapd/list_priv.h"
+#include "imapd/respond_priv.h"
+
+static bool has_children(struct read *read, uint32_t account_id, struct slice name)
+{
+	struct buffer prefix = { 0 };
+	struct mailbox_row row;
+	buffer_add(&prefix, name);
+	buffer_add_byte(&prefix, MAILBOX_SEPARATOR);
+	struct slice after = buffer_slice(&prefix);
+	bool is_found = false;
+	while (!is_found && mailbox_next(read, account_id, after, &row) &&
+	       row.name.len > prefix.len && memcmp(row.name.ptr, prefix.data, prefix.len) == 0) {
+		is_found = row.mailbox_id != 0;
+		after = row.name;
+	}
+	buffer_free(&prefix);
+	return is_found;
+}
+
+void list_respond_news(struct imap_session *s, struct read *read, struct slice name,
+		       struct slice old_name)
+{
+	struct buffer *out = &s->session.out;
+	struct arena arena = { 0 };
+	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
+	bool is_there = mailbox_find(read, s->account_id, name, &arena, mailbox) == ERR_OK;
+	const char *use = is_there ? special_use_name(mailbox->special_use) : NULL;
+	buffer_add_cstr(out, is_there ? "* LIST (" : "* LIST (\\NonExistent ");
+	buffer_add_cstr(out, has_children(read, s->account_id, name) ? "\\HasChildren"
+								     : "\\HasNoChildren");
+	if (mailbox_is_subscribed(read, s->account_id, name))
+		buffer_add_cstr(out, " \\Subscribed");
+	if (use) {
+		buffer_add_byte(out, ' ');
+		buffer_add_cstr(out, use);
+	}
+	buffer_add_cstr(out, ") \"/\" ");
+	respond_mailbox(out, name, imap_speaks_utf8(s));
+	if (old_name.len > 0) {
+		buffer_add_cstr(out, " (\"OLDNAME\" (");
+		respond_mailbox(out, old_name, imap_speaks_utf8(s));
+		buffer_add_cstr(out, "))");
+	}
+	buffer_add_cstr(out, "\r\n");
+	arena_fini(&arena);
+}

@@ -1,0 +1,204 @@
+/* imapd/notify.c - NOTIFY: what the client wants to be told, while commands run and between them.
+ * In the back.
+ *
+ * RFC 5465. What is to be told of the selected mailbox the view tells, as at the end of commands
+ * and in IDLE (section 4), but only what is wanted; without it the client's picture stands still,
+ * and with it the numbers of messages. Of other mailboxes the store's watch keeps news; what this
+ * session does itself is not among them (section 5). Both are told as soon as no command is under
+ * way. The rights 'l' and 'r' that section 5 asks for an account has on all of its mailboxes. */
+#include "imapd/notify_priv.h"
+
+#include <stdlib.h>
+
+#include "base/heap.h"
+#include "imapd/grammar_priv.h"
+#include "imapd/respond_priv.h"
+#include "imapd/view_priv.h"
+
+/* ---- the selected mailbox ---- */
+
+void notify_view_changed(struct imap_session *s)
+{
+	if (!s->notify || !notify_tells_messages(s))
+		return;
+	s->notify->has_view_news = true;
+	if (!s->running)
+		session_wake_news(&s->session, NEWS_CHANGED);
+}
+
+static void sync_view(struct imap_session *s)
+{
+	struct read *read = read_begin(s->back->store);
+	if (view_sync(s->view, read) != ERR_OK)
+		log_warning(&s->session.log, EVENT("view-not-synced"));
+	read_end(&read);
+}
+
+/* ---- telling ---- */
+
+const struct watch *notify_origin(const struct imap_session *s)
+{
+	return s->notify && s->notify->is_watching ? &s->notify->watch : NULL;
+}
+
+bool notify_is_due(const struct imap_session *s)
+{
+	return s->notify && (s->notify->has_news || s->notify->has_view_news);
+}
+
+static void account_changed(struct watch *watch)
+{
+	struct notify *notify = CONTAINER_OF(watch, struct notify, watch);
+	struct imap_session *s = notify->s;
+	notify->has_news = true;
+	/* Otherwise what runs now looks at its end. */
+	if (!s->running || imap_is_idle(s))
+		session_wake_news(&s->session, NEWS_CHANGED);
+}
+
+/* Takes what has come behind what is still to be told. */
+static void take_news(struct notify *notify)
+{
+	struct buffer more = { 0 };
+	if (!notify->has_news)
+		return;
+	notify->has_news = false;
+	if (!notify->is_watching || notify->told_octets < notify->news.len) {
+		/* Later: it stays in the watch, within its bounds. */
+		notify->has_news = notify->is_watching;
+		return;
+	}
+	watch_take_news(notify->s->back->store, &notify->watch, &more);
+	buffer_free(&notify->news);
+	notify->news = more;
+	notify->told_octets = 0;
+}
+
+bool notify_tell_others(struct imap_session *s)
+{
+	struct notify *notify = s->notify;
+	if (!notify || !notify->is_watching)
+		return true;
+	do {
+		take_news(notify);
+		if (!notify_tell_news(notify))
+			return false;
+	} while (notify->has_news);
+	buffer_free(&notify->news);
+	notify->told_octets = 0;
+	return true;
+}
+
+enum step notify_tell(struct imap_session *s, struct cursor *in)
+{
+	if (imap_account_is_gone(s))
+		return imap_bye(s, IMAP_ACCOUNT_GONE_TEXT);
+	if (s->view && notify_tells_messages(s)) {
+		if (s->notify->has_view_news) {
+			s->notify->has_view_news = false;
+			sync_view(s);
+		}
+		if (!view_tell(s->view, !s->notify->request.is_delayed))
+			return STEP_WAIT;
+	}
+	s->notify->has_view_news = false;
+	if (!notify_tell_others(s))
+		return STEP_WAIT;
+	s->running = NULL;
+	return STEP_AGAIN;
+}
+
+/* ---- the command ---- */
+
+static void stop_watching(struct notify *notify)
+{
+	if (notify->is_watching)
+		watch_end(notify->s->back->store, &notify->watch);
+	notify->is_watching = notify->has_news = notify->walks = false;
+	buffer_free(&notify->news);
+	buffer_free(&notify->walked);
+	notify->told_octets = 0;
+}
+
+void notify_free(struct imap_session *s)
+{
+	if (!s->notify)
+		return;
+	stop_watching(s->notify);
+	arena_fini(&s->notify->arena);
+	free(s->notify);
+	s->notify = NULL;
+}
+
+static void start_watching(struct notify *notify)
+{
+	struct imap_session *s = notify->s;
+	notify->watch = (struct watch){ .changed = account_changed,
+					.loop = s->session.loop,
+					.account_id = s->account_id,
+					.keeps_news = true };
+	watch_begin(s->back->store, &notify->watch);
+	notify->is_watching = true;
+	struct read *read = read_begin(s->back->store);
+	notify->seen_modseq = notify_account_modseq(read, s->account_id);
+	read_end(&read);
+}
+
+static enum step tell_status(struct imap_session *s, struct cursor *in)
+{
+	return notify_tell_status(s->notify) ? imap_ok(s, "NOTIFY completed") : STEP_WAIT;
+}
+
+/* As NOOP would, with what was wanted before; then the new request holds (section 3.1). */
+static enum step apply(struct imap_session *s, struct cursor *in)
+{
+	struct notify *next = s->work;
+	if (s->view && !view_tell(s->view, true))
+		return STEP_WAIT;
+	notify_free(s);
+	s->notify = next;
+	s->work = NULL;
+	s->work_fini = NULL;
+	if (next->request.has_items && next->request.items.has_modseq)
+		imap_enable_condstore(s);
+	if (next->request.other_events != 0)
+		start_watching(next);
+	if (!next->request.wants_status)
+		return imap_ok(s, "NOTIFY completed");
+	s->running = tell_status;
+	return STEP_AGAIN;
+}
+
+static void request_fini(struct imap_session *s)
+{
+	struct notify *next = s->work;
+	arena_fini(&next->arena);
+	free(next);
+}
+
+enum step imap_notify(struct imap_session *s, struct cursor *args, bool uid)
+{
+	struct notify *next = heap_alloc(sizeof(*next));
+	next->s = s;
+	s->work = next;
+	s->work_fini = request_fini;
+	/* The command's own text ends with the command. */
+	struct cursor c = cursor_of(arena_copy(&next->arena, cursor_rest(args)));
+	switch (take_notify_request(&c, &next->arena, imap_speaks_utf8(s), &next->request)) {
+	case NOTIFY_PARSED: break;
+	case NOTIFY_MALFORMED:
+		return imap_bad(s, "NOTIFY wants NONE, or SET and groups of mailboxes and events");
+	case NOTIFY_UNKNOWN_EVENT:
+		return imap_no(s,
+			       "[BADEVENT " NOTIFY_ALL_EVENTS "] Not an event that happens here");
+	case NOTIFY_TOO_MUCH:
+		return imap_no(s, "[NOTIFICATIONOVERFLOW] Too many groups or mailboxes");
+	}
+	if (s->view) {
+		sync_view(s);
+		view_note_flags(s->view, &s->view->withheld);
+		ranges_free(&s->view->withheld);
+	}
+	s->running = apply;
+	return STEP_AGAIN;
+}

@@ -1,0 +1,141 @@
+/* tests/unit/imapd/notify.c - NOTIFY where it is not known what happened, where more happens than
+ * the client reads, and what a session holds that does not listen. */
+#include "tests/unit/unit.h"
+
+#include "tests/unit/imapd/core.h"
+
+#include "storage/message.h"
+
+static struct core_world world;
+
+static struct session *signed_in(unsigned number, const char *commands)
+{
+	struct buffer said = { 0 };
+	struct session *session = core_sign_in(&world, number);
+	assert_true(core_feed(&world, session, SLICE_NONE, &said));
+	assert_true(core_feed(&world, session, slice_cstr(commands), &said));
+	buffer_free(&said);
+	return session;
+}
+
+static void expect(struct session *session, const char *command, const char *want)
+{
+	struct buffer said = { 0 };
+	assert_true(core_feed(&world, session, slice_cstr(command), &said));
+	assert_slice(buffer_slice(&said), want);
+	buffer_free(&said);
+}
+
+/* What is told without a command. */
+static void expect_news(struct session *session, const char *want)
+{
+	struct buffer said = { 0 };
+	for (unsigned i = 0; i < 10 && said.len < strlen(want); i++)
+		assert_true(core_turn(&world, session, &said));
+	assert_slice(buffer_slice(&said), want);
+	buffer_free(&said);
+}
+
+static void anything_may_have_changed(void **state)
+{
+	struct session *other = signed_in(2, "x CREATE walked\r\nx CREATE still\r\n");
+	struct session *session =
+		signed_in(1, "a NOTIFY SET (personal (MessageNew MessageExpunge FlagChange)) "
+			     "(mailboxes none (MailboxName))\r\n");
+	/* Names are wanted, too, and what happened to them is not known. */
+	watch_notify_account(world.back.store, world.account_id);
+	expect_news(session,
+		    "* OK [NOTIFICATIONOVERFLOW] Too much has happened: no more is told\r\n");
+	/* As after NOTIFY NONE. */
+	expect(other, "x RENAME still moved\r\n", "x OK RENAME completed\r\n");
+	expect(session, "b NOOP\r\n", "b OK Completed\r\n");
+	core_sign_out(&world, session);
+	core_sign_out(&world, other);
+}
+
+/* Of messages it is found out: by another process, or where more changed than a watch keeps. */
+static void changed_mailboxes_are_found(void **state)
+{
+	struct buffer said = { 0 };
+	struct session *session =
+		signed_in(1, "a NOTIFY SET (personal (MessageNew MessageExpunge))\r\n");
+	struct session *other = signed_in(2, "");
+	watch_notify_account(world.back.store, world.account_id);
+	expect_news(session, ""); /* nothing has */
+	assert_true(core_feed(&world, other, SLICE("x APPEND walked {3+}\r\nabc\r\n"), &said));
+	watch_notify_account(world.back.store, world.account_id);
+	buffer_clear(&said);
+	for (unsigned i = 0; i < 10; i++)
+		assert_true(core_turn(&world, session, &said));
+	assert_slice(slice_sub(buffer_slice(&said), 0, 19), "* STATUS walked (ME");
+	buffer_free(&said);
+	core_sign_out(&world, session);
+	core_sign_out(&world, other);
+}
+
+static enum err run_create_many(struct write *write, struct job *job)
+{
+	enum { MANY = 3000 };
+	char name[40];
+	uint64_t mailbox_id;
+	enum err err = ERR_OK;
+	for (unsigned i = 0; i < MANY && err == ERR_OK; i++) {
+		snprintf(name, sizeof(name), "many-%04u", i);
+		err = mailbox_create(write, world.account_id, slice_cstr(name), USE_NONE,
+				     &mailbox_id);
+	}
+	return err;
+}
+
+/* A client that asks for everything and does not read: what is kept of it is bounded, and so is
+ * what waits to be sent; then it is told that it has missed something. */
+static void a_flood_is_cut_off(void **state)
+{
+	struct session *session = signed_in(1, "a NOTIFY SET (personal (MailboxName))\r\n");
+	struct job job = { .run = run_create_many };
+	struct buffer said = { 0 };
+	assert_int_equal(store_write_now(world.back.store, &job), ERR_OK);
+	for (unsigned i = 0; i < 200; i++)
+		assert_true(core_turn(&world, session, &said));
+	assert_true(slice_find(buffer_slice(&said), 0, SLICE("[NOTIFICATIONOVERFLOW]")) < said.len);
+	assert_true(said.len < 16 * 1024);
+	buffer_free(&said);
+
+	/* STATUS of all of them comes as the client reads. */
+	const char *command = "b NOTIFY SET STATUS (personal (MessageNew MessageExpunge))\r\n";
+	struct cursor in = cursor_of(slice_cstr(command));
+	size_t most = 0, all = 0;
+	enum step step;
+	do {
+		step = session_drive(session, &in);
+		if (session->out.len > most)
+			most = session->out.len;
+		all += session->out.len;
+		buffer_clear(&session->out);
+	} while (step == STEP_WAIT);
+	assert_true(all > 100 * 1000);
+	assert_true(most < SESSION_OUT_HIGH_OCTETS + 4096);
+	core_sign_out(&world, session);
+}
+
+static int setup(void **state)
+{
+	core_world_start(&world);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	core_world_stop(&world);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(anything_may_have_changed),
+		cmocka_unit_test(changed_mailboxes_are_found),
+		cmocka_unit_test(a_flood_is_cut_off),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
