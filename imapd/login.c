@@ -39,6 +39,7 @@ struct imap_login {
 	struct framing framing;
 	struct arena arena; /* of a command; holds passwords, so it is wiped */
 	struct buffer tag;  /* of the command being run */
+	struct slice verb;  /* likewise, for the journal; a constant, or empty */
 	struct sasl sasl;
 	unsigned errors, failures;
 };
@@ -74,8 +75,27 @@ static enum step bye(struct imap_login *l, const char *text)
 	return STEP_CLOSE;
 }
 
+static void note_refusal(struct imap_login *l, const char *condition, const char *text)
+{
+	struct buffer line = { 0 };
+
+	buffer_add_format(&line, "%s %s", condition, text);
+	sign_in_note_refusal(&l->sign_in, l->verb, buffer_slice(&line));
+	buffer_free(&line);
+}
+
+/* The back has told the journal of what it said itself. */
+static bool is_the_backs(const struct imap_login *l)
+{
+	return l->state == LOGIN_CHECKING &&
+	       (l->sign_in.outcome == ERR_DENIED || l->sign_in.outcome == ERR_BUSY);
+}
+
 static enum step reply(struct imap_login *l, const char *condition, const char *text)
 {
+	if (strcmp(condition, "OK") != 0 && !is_the_backs(l))
+		note_refusal(l, condition, text);
+	l->verb = SLICE_NONE;
 	respond_line(&l->session.out, buffer_slice(&l->tag), condition, text);
 	end_command(l);
 	set_state(l, LOGIN_READY);
@@ -85,8 +105,10 @@ static enum step reply(struct imap_login *l, const char *condition, const char *
 static enum step bad(struct imap_login *l, const char *text)
 {
 	reply(l, "BAD", text);
-	if (++l->errors > l->front->config->protocol_errors)
+	if (++l->errors > l->front->config->protocol_errors) {
+		note_refusal(l, "BYE", "Too many errors");
 		return bye(l, "Too many errors");
+	}
 	return STEP_AGAIN;
 }
 
@@ -118,8 +140,10 @@ static enum step after_failure(struct imap_login *l)
 {
 	if (l->sign_in.outcome == ERR_DENIED) {
 		reply(l, "NO", "[AUTHENTICATIONFAILED] Wrong name or password");
-		if (++l->failures >= l->front->config->failed_logins)
+		if (++l->failures >= l->front->config->failed_logins) {
+			note_refusal(l, "BYE", "Too many failed attempts");
 			return bye(l, "Too many failed attempts");
+		}
 		return STEP_AGAIN;
 	}
 	if (l->sign_in.outcome == ERR_BUSY)
@@ -257,6 +281,7 @@ static enum step dispatch(struct imap_login *l)
 	for (size_t i = 0; i < ARRAY_LEN(login_commands); i++) {
 		if (!slice_eq_nocase(verb, slice_cstr(login_commands[i].verb)))
 			continue;
+		l->verb = slice_cstr(login_commands[i].verb);
 		if (login_commands[i].needs == NEEDS_PASSWORDS && !sign_in_is_allowed(&l->sign_in))
 			return reply(l, "NO", "[PRIVACYREQUIRED] Only under TLS");
 		if (login_commands[i].needs == NEEDS_TLS_CONTEXT && !l->front->tls)

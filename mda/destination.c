@@ -70,5 +70,6 @@ size_t destinations_add_remote(struct destinations *found, struct arena *arena,
 	*slot = *remote;
 	slot->address = arena_copy(arena, remote->address);
 	slot->via = arena_copy(arena, remote->via);
+	slot->owner = arena_copy(arena, remote->owner);
 	return found->remote_count - 1;
 }

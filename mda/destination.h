@@ -15,6 +15,9 @@ struct remote_destination {
 	 * message on notes it as "Delivered-To:", so that a loop is seen when it comes back. Empty:
 	 * the address is the recipient itself. */
 	struct slice via;
+	/* The owner of the list that it leaves by: the reverse-path from there on (RFC 5321 section
+	 * 3.9.2). Empty: the sender's stays. */
+	struct slice owner;
 };
 
 /* Zero-initialise. All of it lives in the arena that it was given. */

@@ -102,7 +102,7 @@ enum filing_fate filing_fate(const struct filing *filing, size_t recipient, enum
 	*why_out = placed->outcome;
 	if (placed->outcome != ERR_OK)
 		return FILING_REFUSED;
-	if (is_held(filing) || placed->remote_count > 0)
+	if (is_held(filing) || !placed->is_final)
 		return FILING_QUEUED;
 	return FILING_FILED;
 }

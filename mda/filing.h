@@ -26,7 +26,11 @@ enum err filing_add_recipient(struct filing *filing, struct read *read, const st
 void filing_set_outcomes(struct filing *filing);
 /* What became of a recipient, by the number of the call that added him, once filed() has said
  * ERR_OK. `why_out`: of FILING_REFUSED. */
-enum filing_fate { FILING_REFUSED, FILING_FILED, FILING_QUEUED };
+enum filing_fate {
+	FILING_REFUSED,
+	FILING_FILED, /* in mailboxes here, or given to a list that is answered for by its owner */
+	FILING_QUEUED,
+};
 enum filing_fate filing_fate(const struct filing *filing, size_t recipient, enum err *why_out);
 /* Where it goes, as of the recipients that were added. */
 const struct destinations *filing_destinations(const struct filing *filing);

@@ -39,8 +39,10 @@ static void merge(struct placement *p, struct placed_recipient *recipient,
 	recipient->is_elsewhere = one->remote_count == 1 && one->remotes[0].via.len == 0;
 	for (size_t i = 0; i < one->account_count; i++)
 		destinations_add_account(found, p->arena, one->account_ids[i]);
+	recipient->is_final = true;
 	for (size_t i = 0; i < one->remote_count; i++) {
 		struct remote_destination remote = one->remotes[i];
+		recipient->is_final &= remote.owner.len > 0;
 		remote.recipient = found->recipient_count;
 		recipient->remotes[i] = destinations_add_remote(found, p->arena, &remote);
 	}
@@ -209,46 +211,67 @@ static struct slice domain_of(struct slice path, struct arena *arena)
 	return address.domain;
 }
 
-/* The domain of ours that a stranger's message leaves by; empty: it leaves as it is. */
+/* The domain of ours that a stranger's message leaves by; empty: it leaves as it is, or with its
+ * list's owner as the sender. */
 static struct slice forwarder_of(struct read *read, const struct placement *p,
 				 struct slice reverse_path, const struct remote_destination *remote,
 				 struct arena *arena)
 {
 	struct slice from = domain_of(reverse_path, arena);
 
-	if (remote->via.len == 0 || from.len == 0 || domain_is_local(read, from))
+	if (remote->via.len == 0 || remote->owner.len > 0 || from.len == 0 ||
+	    domain_is_local(read, from))
 		return SLICE_NONE;
 	struct slice domain = domain_of(remote->via, arena);
 	return domain_is_local(read, domain) ? domain : p->hostname;
 }
 
-/* Those who leave by the same domain of ours, or by none, from the first on that has no entry. */
+/* What a list sends on is its own: of that the sender has asked nothing (RFC 3461 section 5.2.7.2). */
+static void set_owner(struct queue_entry *entry, struct slice owner)
+{
+	entry->envelope.reverse_path = owner;
+	entry->envelope.envid = SLICE_NONE;
+	entry->envelope.returns = DSN_RETURN_UNSAID;
+	entry->envelope.deliver_by = DELIVER_BY_NONE;
+	for (size_t i = 0; i < entry->recipient_count; i++) {
+		entry->recipients[i].orcpt = SLICE_NONE;
+		entry->recipients[i].notify = DSN_UNSAID;
+	}
+}
+
+/* Those who leave by the same domain of ours, or by none, and the same list, from the first on that
+ * has no entry. */
 static enum err queue_alike(struct write *write, const struct placement *p,
-			    struct queue_entry *entry, const struct slice *forwarders,
+			    const struct queue_entry *message, const struct slice *forwarders,
 			    bool *is_queued)
 {
 	const struct destinations *found = &p->found;
+	struct queue_entry copy = *message, *entry = &copy;
 	size_t first = 0;
 
 	while (is_queued[first])
 		first++;
+	const struct slice owner = found->remotes[first].owner;
 	entry->forwarder = forwarders[first];
 	entry->recipient_count = 0;
 	for (size_t i = first; i < found->remote_count; i++) {
-		if (is_queued[i] || !slice_eq(forwarders[i], entry->forwarder))
+		if (is_queued[i] || !slice_eq(forwarders[i], entry->forwarder) ||
+		    !slice_eq(found->remotes[i].owner, owner))
 			continue;
 		struct envelope_recipient *to = &entry->recipients[entry->recipient_count++];
 		*to = p->recipients[found->remotes[i].recipient].envelope;
 		to->forward_path = found->remotes[i].address;
 		is_queued[i] = true;
 	}
+	if (owner.len > 0)
+		set_owner(entry, owner);
 	return queue_add(write, entry);
 }
 
 /* Those elsewhere. ORCPT and NOTIFY go with whatever a recipient's alias stands for (RFC 3461
  * section 5.2.7.3). */
 static enum err queue_remotes(struct write *write, const struct placement *p, bool is_held,
-			      struct queue_entry *entry, struct arena *arena)
+			      const struct queue_entry *entry, struct arena *arena)
 {
 	const struct destinations *found = &p->found;
 	enum err err = ERR_OK;
@@ -283,7 +306,6 @@ static enum err queue_write(struct write *write, const struct placement *p,
 	entry.next_unix_ms = queue_start_unix(&entry) * 1000;
 	entry.recipients = arena_alloc_array(&arena, room, sizeof(*entry.recipients));
 	enum err err = queue_remotes(write, p, message->is_held, &entry, &arena);
-	entry.forwarder = SLICE_NONE;
 	if (err == ERR_OK && message->is_held)
 		err = queue_held(write, p, &entry);
 	arena_fini(&arena);

@@ -19,6 +19,7 @@ struct placed_recipient {
 	size_t account_count;
 	size_t *remotes; /* numbers in found.remotes */
 	size_t remote_count;
+	bool is_final; /* of what becomes of it from there on the sender is told nothing */
 };
 
 /* Zero-initialise, but for `arena`, which all of it lives in. */

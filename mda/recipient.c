@@ -8,8 +8,11 @@
  * that leads through a list to which the sender may not post is refused as a whole. Before all of
  * that, what comes back to a path that was rewritten here (mda/srs.h) goes to whom that stands for.
  *
- * Left out: what a detail does besides (a filter's business), and lists with an owner (RFC 5321
- * section 3.9.2: the reverse-path stays the sender's). */
+ * Who stands at LIST-owner owns that list: what leaves by it has him as its reverse-path, so that he,
+ * and not the sender, hears of members who cannot be reached (RFC 5321 section 3.9.2, RFC 2142
+ * section 6 for the custom). Members here keep the sender's: nothing comes back from them.
+ *
+ * Left out: what a detail does besides (a filter's business). */
 #include "mda/recipient.h"
 
 #include "base/clock.h"
@@ -29,6 +32,7 @@ struct walk {
 	struct arena *arena;
 	struct visited visited;
 	struct destinations found;
+	struct slice owner;	/* of the list whose members are being followed; empty: none */
 	bool is_in_role;	/* an address for a role is being followed: no other comes of it */
 	bool ignores_post_rule; /* asks who the members are */
 	bool is_remote;		/* the recipient itself is elsewhere */
@@ -57,6 +61,7 @@ static enum err add_remote(struct walk *walk, const struct address *address)
 		return ERR_LIMIT;
 	const struct remote_destination remote = {
 		.address = address_format(address, walk->arena),
+		.owner = walk->owner,
 	};
 	destinations_add_remote(&walk->found, walk->arena, &remote);
 	return ERR_OK;
@@ -122,6 +127,20 @@ static bool may_post(const struct walk *walk, const struct address_record *list)
 	return leads_to_sender(walk, list->posters, list->poster_count);
 }
 
+/* Reports stay without a way back, whichever way they take. */
+static struct slice owner_of(const struct walk *walk, struct slice local, struct slice domain)
+{
+	struct address_record record;
+	const struct address owner = {
+		slice_cstr(arena_format(walk->arena, "%.*s-owner", SLICE_ARG(local))), domain
+	};
+
+	if (walk->sender->reverse_path.len == 0 || local.len == 0 ||
+	    address_find(walk->read, owner.local, domain, walk->arena, &record) != ERR_OK)
+		return SLICE_NONE;
+	return address_format(&owner, walk->arena);
+}
+
 static enum err follow_alias(struct walk *walk, const struct address_record *alias,
 			     struct slice local, struct slice domain, unsigned depth)
 {
@@ -129,17 +148,20 @@ static enum err follow_alias(struct walk *walk, const struct address_record *ali
 		return ERR_LIMIT;
 	if (!may_post(walk, alias))
 		return ERR_REFUSED;
-	for (size_t i = 0; i < alias->target_count; i++) {
-		enum err err = follow_target(walk, alias->targets[i], depth + 1);
+	struct slice outer = walk->owner, owner = owner_of(walk, local, domain);
+	if (owner.len > 0)
+		walk->owner = owner;
+	enum err err = ERR_OK;
+	for (size_t i = 0; err == ERR_OK && i < alias->target_count; i++) {
+		err = follow_target(walk, alias->targets[i], depth + 1);
 		if (err == ERR_NOT_FOUND) {
 			log_warning(NULL, EVENT("alias-target-gone"), TEXT("alias", local),
 				    TEXT("domain", domain), TEXT("target", alias->targets[i]));
-			continue;
+			err = ERR_OK;
 		}
-		if (err != ERR_OK)
-			return err;
 	}
-	return ERR_OK;
+	walk->owner = outer;
+	return err;
 }
 
 /* ---- roles ---- */

@@ -61,7 +61,7 @@ enum err release_outcome(const struct release *release, size_t recipient)
 
 bool release_is_final(const struct release *release, size_t recipient)
 {
-	return release->placement.recipients[recipient].remote_count == 0;
+	return release->placement.recipients[recipient].is_final;
 }
 
 enum err release_write(struct write *write, struct release *release)

@@ -14,7 +14,7 @@ struct release *release_new(struct read *read, const struct config *config,
 /* Of a recipient, by his number in the entry. ERR_OK; ERR_QUOTA, and failures of the store: perhaps
  * later; others: never. */
 enum err release_outcome(const struct release *release, size_t recipient);
-/* Does it lie in mailboxes here then, and goes nowhere else? */
+/* Does it lie in mailboxes here then, or with the members of a list, and goes nowhere else? */
 bool release_is_final(const struct release *release, size_t recipient);
 /* In a job: puts it where it belongs, for those whose outcome is ERR_OK; the entry itself is the
  * caller's. ERR_BUSY: it is no longer so as it was, nothing is written; make a new one. */

@@ -147,6 +147,7 @@ enum err sender_check_today(struct read *read, const struct sender_limits *limit
 	uint32_t new_recipients = limit_of(usage.limits.new_recipients, limits->new_recipients);
 	if (messages > 0 && usage.messages >= messages)
 		return ERR_RATE;
+	usage.new_recipients += limits->new_before < UINT32_MAX / 2 ? limits->new_before : 0;
 	for (size_t i = 0; new_recipients > 0 && i < count; i++) {
 		if (submission_knows(read, limits->account_id, recipients[i]))
 			continue;

@@ -35,6 +35,7 @@ struct sender_limits {
 	uint32_t account_id; /* 0: nobody's, no limits */
 	uint32_t messages,
 		new_recipients; /* where the account has none of its own; 0: any number */
+	uint32_t new_before;	/* recipients of the same message that were looked at already */
 };
 struct sender_limits sender_limits(const struct sender *sender);
 enum err sender_check_today(struct read *read, const struct sender_limits *limits,

@@ -41,14 +41,25 @@ static enum step close_login(struct pop3_login *l, const char *why)
 	return STEP_AGAIN;
 }
 
+/* The journal hears of it as well. */
+static void say_refused(struct pop3_login *l, const char *text)
+{
+	size_t from = l->session.out.len;
+
+	pop3_err(&l->session, text);
+	sign_in_note_refusal(
+		&l->sign_in, l->verb,
+		slice_trim(slice_sub(buffer_slice(&l->session.out), from, l->session.out.len)));
+}
+
 /* A command that makes no sense, or not here. */
 static enum step refuse(struct pop3_login *l, const char *text)
 {
 	if (++l->errors > l->sign_in.front->config->protocol_errors) {
-		pop3_err(&l->session, "too many errors");
+		say_refused(l, "too many errors");
 		return close_login(l, "too-many-errors");
 	}
-	pop3_err(&l->session, text);
+	say_refused(l, text);
 	return STEP_AGAIN;
 }
 
@@ -206,10 +217,14 @@ static enum step dispatch(struct pop3_login *l, struct slice line)
 	struct slice verb = SLICE_NONE;
 	(void)take_while(&args, is_verb_octet, &verb);
 	(void)take_byte(&args, ' ');
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		if ((commands[i].allowed_in & (unsigned)l->state) &&
-		    slice_eq_nocase(verb, slice_cstr(commands[i].verb)))
+	l->verb = SLICE_NONE;
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		if (!slice_eq_nocase(verb, slice_cstr(commands[i].verb)))
+			continue;
+		l->verb = slice_cstr(commands[i].verb);
+		if (commands[i].allowed_in & (unsigned)l->state)
 			return commands[i].run(l, &args);
+	}
 	return refuse(l, "no such command, or not before sign-in");
 }
 
@@ -254,7 +269,11 @@ static enum step take_verdict(struct pop3_login *l)
 	}
 	log_info(&l->session.log, EVENT("sign-in-failed"), TEXT("login", l->login),
 		 WORD("why", err_word(outcome)));
-	pop3_err(&l->session, failure_text(outcome));
+	/* Of what the back was asked, it has told the journal itself. */
+	if (outcome == ERR_DENIED || outcome == ERR_BUSY)
+		pop3_err(&l->session, failure_text(outcome));
+	else
+		say_refused(l, failure_text(outcome));
 	forget(l);
 	if (outcome == ERR_DENIED && ++l->failed_logins >= l->sign_in.front->config->failed_logins)
 		return close_login(l, "too-many-failed-logins");

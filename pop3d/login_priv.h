@@ -22,6 +22,7 @@ struct pop3_login {
 	struct sign_in sign_in;
 	enum login_state state;
 	const char *closed_why; /* for the log */
+	struct slice verb;	/* of the last command, for the journal; a constant, or empty */
 	struct line_reader line;
 	unsigned errors;
 	unsigned failed_logins;

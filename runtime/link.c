@@ -9,6 +9,7 @@
 #include "base/attributes.h"
 #include "base/heap.h"
 #include "base/log.h"
+#include "runtime/known_clients.h"
 #include "runtime/loop_priv.h"
 
 enum { BUCKETS = 1024 }; /* a power of two */
@@ -20,6 +21,7 @@ struct link {
 	struct question buckets[BUCKETS];
 	struct question failed;	    /* to be told in a later turn */
 	struct link_worker *worker; /* NULL: none */
+	struct limits *limits;	    /* NULL: none */
 	uint32_t last_conversation;
 	struct task tell_task;
 	bool tell_queued;
@@ -120,6 +122,14 @@ static void fail_all(struct link *link)
 
 /* ---- the channel ---- */
 
+static void note_known(struct link *link, struct slice clients)
+{
+	struct peer peer;
+	while (known_clients_next(&clients, &peer))
+		if (link->limits)
+			limits_note_good(link->limits, &peer);
+}
+
 static void on_message(struct channel *channel, uint16_t type, uint32_t conversation,
 		       struct slice payload, int fd)
 {
@@ -130,6 +140,10 @@ static void on_message(struct channel *channel, uint16_t type, uint32_t conversa
 		if (link->worker)
 			link->worker->message(link->worker, (enum message_type)type, conversation,
 					      payload);
+		return;
+	}
+	if (type == MESSAGE_KNOWN_CLIENTS) {
+		note_known(link, payload);
 		return;
 	}
 	/* Not there: the asker has abandoned it meanwhile. */
@@ -196,6 +210,11 @@ void link_connect(struct link *link, int fd)
 	}
 	link->channel = channel_new(link->loop, fd, &events, link);
 	link->is_behind = false;
+}
+
+void link_set_limits(struct link *link, struct limits *limits)
+{
+	link->limits = limits;
 }
 
 void link_set_worker(struct link *link, struct link_worker *worker)

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "runtime/channel.h"
 #include "runtime/journal_event.h"
+#include "runtime/limits.h"
 #include "runtime/messages.h"
 
 struct link;
@@ -33,6 +34,9 @@ void link_set_worker(struct link *link, struct link_worker *worker);
 /* Something that belongs to a conversation of the back's. Dropped where the back is away. */
 void link_say(struct link *link, enum message_type type, uint32_t conversation,
 	      struct slice payload);
+
+/* Where MESSAGE_KNOWN_CLIENTS is noted; NULL: nowhere. */
+void link_set_limits(struct link *link, struct limits *limits);
 
 struct link *link_new(struct loop *loop);
 void link_free(struct link **link);

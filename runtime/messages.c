@@ -170,6 +170,7 @@ void recipient_encode(const struct recipient_message *m, struct buffer *out)
 	add_token(out, &m->token);
 	buffer_add_block(out, m->reverse_path);
 	buffer_add_block(out, m->forward_path);
+	buffer_add_be32(out, m->new_count);
 }
 
 bool recipient_decode(struct slice payload, struct recipient_message *m_out)
@@ -177,7 +178,8 @@ bool recipient_decode(struct slice payload, struct recipient_message *m_out)
 	struct cursor c = cursor_of(payload);
 	return take_token(&c, &m_out->token) &&
 	       take_limited(&c, ENVELOPE_PATH_MAX_OCTETS, &m_out->reverse_path) &&
-	       take_limited(&c, ENVELOPE_PATH_MAX_OCTETS, &m_out->forward_path) && at_end(&c);
+	       take_limited(&c, ENVELOPE_PATH_MAX_OCTETS, &m_out->forward_path) &&
+	       take_be32(&c, &m_out->new_count) && at_end(&c);
 }
 
 void recipient_verdict_encode(enum recipient_verdict verdict, struct buffer *out)
@@ -228,7 +230,7 @@ void filed_encode(const struct filed_message *m, struct buffer *out)
 {
 	buffer_add_byte(out, (uint8_t)m->outcome);
 	buffer_add_be64(out, m->message_id);
-	buffer_add(out, m->outcomes);
+	buffer_add_block(out, m->outcomes);
 }
 
 bool filed_decode(struct slice payload, struct filed_message *m_out)
@@ -237,7 +239,9 @@ bool filed_decode(struct slice payload, struct filed_message *m_out)
 	enum err outcome;
 	if (!take_outcome(&c, &m_out->outcome) || !take_be64(&c, &m_out->message_id))
 		return false;
-	m_out->outcomes = cursor_rest(&c);
+	if (!take_block(&c, &m_out->outcomes) || !at_end(&c))
+		return false;
+	c = cursor_of(m_out->outcomes);
 	while (!at_end(&c))
 		if (!take_outcome(&c, &outcome))
 			return false;

@@ -31,6 +31,7 @@ enum message_type {
 	MESSAGE_FILED,
 	MESSAGE_DELIVER,	  /* MESSAGE_DELIVERED; runtime/delivery.h */
 	MESSAGE_DELIVERY_CONTENT, /* MESSAGE_DELIVERY_CREDIT, from time to time */
+	MESSAGE_KNOWN_CLIENTS,	  /* nothing: runtime/known_clients.h */
 };
 
 enum { TOKEN_OCTETS = 16 };
@@ -90,12 +91,14 @@ struct recipient_message {
 	struct token token;
 	struct slice reverse_path; /* empty: the null sender */
 	struct slice forward_path;
+	uint32_t new_count; /* recipients before it in the transaction that were RECIPIENT_OK_NEW */
 };
 void recipient_encode(const struct recipient_message *m, struct buffer *out);
 bool recipient_decode(struct slice payload, struct recipient_message *m_out);
 
 enum recipient_verdict {
 	RECIPIENT_OK,		 /* 250 2.1.5 */
+	RECIPIENT_OK_NEW,	 /* likewise; the account has never written to it */
 	RECIPIENT_UNKNOWN,	 /* 550 5.1.1 no such mailbox here */
 	RECIPIENT_RELAY_DENIED,	 /* 550 5.7.1 not local, and nobody is signed in */
 	RECIPIENT_SENDER_DENIED, /* 550 5.7.1 signed in, but reverse_path is somebody else's here */

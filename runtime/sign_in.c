@@ -24,6 +24,20 @@ bool sign_in_is_allowed(const struct sign_in *sign_in)
 					  peer_is_loopback(&sign_in->client.peer));
 }
 
+void sign_in_note_refusal(const struct sign_in *sign_in, struct slice verb, struct slice reply)
+{
+	const struct journal_event event = {
+		.kind = JOURNAL_REFUSED,
+		.service = sign_in->protocol == PROTOCOL_IMAP ? SLICE("imap") : SLICE("pop3"),
+		.conn_id = sign_in->client.conn_id,
+		.peer = sign_in->client.peer,
+		.secure = sign_in->client.secure,
+		.command = verb,
+		.reply = reply,
+	};
+	link_note(sign_in->front->link, &event);
+}
+
 static void answered(struct question *question, enum err err, struct slice payload)
 {
 	struct sign_in *sign_in = CONTAINER_OF(question, struct sign_in, question);

@@ -23,6 +23,10 @@ void sign_in_init(struct sign_in *sign_in, struct session *session, struct front
 /* May a password travel on this connection? */
 bool sign_in_is_allowed(const struct sign_in *sign_in);
 
+/* For the journal: a command was refused, `reply` as it was said. What became of a password that the
+ * back was asked about, it notes itself. No slice holds anything that the client typed. */
+void sign_in_note_refusal(const struct sign_in *sign_in, struct slice verb, struct slice reply);
+
 /* A job of the session: the core returns STEP_WAIT and finds `outcome` at its next feed().
  * ERR_OK, ERR_DENIED, ERR_BUSY (throttled), or a failure of ours. The slices may go away. */
 void sign_in_ask(struct sign_in *sign_in, struct slice authorize_as, struct slice login,

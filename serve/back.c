@@ -136,8 +136,10 @@ static void back_link(struct child_loop *child_loop, int fd)
 	peer->smtpd = smtpd_back_new(&loop->back, peer->channel, login_tokens(loop->login));
 	peer->desk = login_desk_new(loop->login, &loop->back, peer->channel);
 	loop->peers++;
-	if (loop->runner)
+	if (loop->runner) { /* one loop has it; all loops of the front share what they know */
 		relay_runner_add_channel(loop->runner, peer->channel);
+		smtpd_tell_known(&loop->back, peer->channel);
+	}
 }
 
 /* ---- the control socket ---- */

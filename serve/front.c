@@ -69,6 +69,7 @@ static void loop_set_up(struct front_loop *loop, const struct commons *commons,
 		.limits = commons->limits,
 		.resolver = commons->resolver,
 	};
+	link_set_limits(loop->front.link, commons->limits);
 	loop->sender = relay_sender_new(&loop->front, &commons->trust);
 	relay_sender_set_password(loop->sender,
 				  buffer_slice(&child->texts[TEXT_SMARTHOST_PASSWORD]));

@@ -213,7 +213,9 @@ static enum recipient_verdict judge(struct smtpd_back *smtpd, struct read *read,
 	}
 	if (!recipient_parse(message->forward_path, arena, &address))
 		return RECIPIENT_UNKNOWN;
-	const struct sender_limits limits = sender_limits(&sender);
+	/* Only a hint for who asks in good faith: filing counts again. */
+	struct sender_limits limits = sender_limits(&sender);
+	limits.new_before = message->new_count;
 	struct slice known = sender_recipient(message->forward_path, arena);
 	switch (sender_check_today(read, &limits, &known, 1)) {
 	case ERR_OK: break;
@@ -224,7 +226,11 @@ static enum recipient_verdict judge(struct smtpd_back *smtpd, struct read *read,
 		return RECIPIENT_SUPPRESSED;
 	switch (recipient_resolve(read, &sender, &address, arena, &found)) {
 	case ERR_OK:
-		return has_full_mailbox(read, &found, arena) ? RECIPIENT_OVER_QUOTA : RECIPIENT_OK;
+		if (has_full_mailbox(read, &found, arena))
+			return RECIPIENT_OVER_QUOTA;
+		return owner.account_id == 0 || submission_knows(read, owner.account_id, known)
+			       ? RECIPIENT_OK
+			       : RECIPIENT_OK_NEW;
 	case ERR_NOT_FOUND: return RECIPIENT_UNKNOWN;
 	case ERR_DENIED: return RECIPIENT_RELAY_DENIED;
 	case ERR_REFUSED: return RECIPIENT_POST_DENIED;

@@ -101,10 +101,11 @@ static enum step rcpt_answered(struct smtp_session *s)
 
 	if (s->verdict == RECIPIENT_UNKNOWN)
 		(void)smtp_allows(s, LIMIT_UNKNOWN_RECIPIENTS);
-	if (s->verdict != RECIPIENT_OK)
+	if (s->verdict != RECIPIENT_OK && s->verdict != RECIPIENT_OK_NEW)
 		return refuse_rcpt(s, reply, SLICE_NONE);
 	buffer_add(&s->transaction.recipients, buffer_slice(&s->asked_recipient));
 	s->transaction.envelope.recipient_count++;
+	s->transaction.new_count += s->verdict == RECIPIENT_OK_NEW;
 	smtp_set_state(s, SMTP_RCPT);
 	smtp_reply(s, reply);
 	buffer_free(&s->asked_recipient);
@@ -141,6 +142,7 @@ static enum step ask_back(struct smtp_session *s, struct slice forward_path)
 		.token = s->token,
 		.reverse_path = s->transaction.envelope.reverse_path,
 		.forward_path = forward_path,
+		.new_count = s->transaction.new_count,
 	};
 	struct buffer payload = { 0 };
 

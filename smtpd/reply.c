@@ -209,7 +209,8 @@ enum smtp_reply_name smtp_reply_of_filing(enum err outcome)
 enum smtp_reply_name smtp_reply_of_verdict(enum recipient_verdict verdict)
 {
 	switch (verdict) {
-	case RECIPIENT_OK: return REPLY_RCPT_OK;
+	case RECIPIENT_OK:
+	case RECIPIENT_OK_NEW: return REPLY_RCPT_OK;
 	case RECIPIENT_UNKNOWN: return REPLY_RCPT_UNKNOWN;
 	case RECIPIENT_RELAY_DENIED: return REPLY_RCPT_RELAY_DENIED;
 	case RECIPIENT_SENDER_DENIED: return REPLY_RCPT_NOT_YOURS;

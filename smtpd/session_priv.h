@@ -42,6 +42,7 @@ struct smtp_transaction {
 	struct arena arena;
 	struct envelope envelope; /* its recipients are below */
 	struct buffer recipients; /* encoded */
+	uint32_t new_count;	  /* of them, to whom the account has never written */
 	uint64_t size_max_octets; /* the limit as of MAIL */
 
 	/* While content flows. */

@@ -14,6 +14,8 @@ struct back; /* storage/back.h; a front never sees inside */
 struct smtpd_back;
 struct smtpd_back *smtpd_back_new(struct back *back, struct channel *channel,
 				  struct token_table *tokens);
+/* To a front that has just begun: who has sent good mail before (MESSAGE_KNOWN_CLIENTS). */
+void smtpd_tell_known(struct back *back, struct channel *channel);
 /* False: the message breaks the rules of runtime/messages.h; the caller ends the channel. */
 bool smtpd_back_message(struct smtpd_back *smtpd, uint16_t type, uint32_t conversation,
 			struct slice payload);

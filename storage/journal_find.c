@@ -1,5 +1,6 @@
 /* storage/journal_find.c - finding events, from the newest back: the newest rows are read, of the
- * others the index says which may hold one. Runs in the admin's process. */
+ * others the index says which may hold one. Runs in the back, which looks back once, and in the
+ * admin's process. */
 #include "storage/journal_index_priv.h"
 
 #include "base/heap.h"

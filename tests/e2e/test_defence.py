@@ -252,6 +252,28 @@ def test_who_was_good_before_need_not_wait(new_server, names):
     assert client.ask("QUIT").startswith("220 ")
 
 
+def test_who_was_good_before_need_not_wait_after_a_restart_either(new_server, names):
+    server = start(new_server, names)
+    assert Client(server, "127.0.0.2").send().startswith("250 ")
+    assert server.stop() == 0
+    server.write_config(names.settings() + "[smtp]\ngreet_wait = 60 s\n")
+    # What follows speaks before the greeting.
+    server.wait_ready = lambda: None
+    server.start()
+
+    def is_greeted(address):
+        try:
+            client = Client(server, address, greeted=False)
+        except OSError:
+            return False  # not yet up
+        try:
+            return client.ask("QUIT").startswith("220 ")
+        finally:
+            client.close()
+    wait_until(lambda: is_greeted("127.0.0.2"), "the greeting of an old friend")
+    assert not is_greeted("127.0.0.3")
+
+
 # ---- limits ----
 
 def test_a_flood_of_connections_is_turned_away(new_server, names):

@@ -147,6 +147,25 @@ def test_what_is_held_for_long_is_told_and_given_back(start, remote):
     assert queue_is_empty(server) and not remote.messages
 
 
+def test_the_owner_of_a_list_hears_of_members_that_are_gone(start, remote):
+    remote.rules["RCPT"] = lambda line: ("550 5.1.1 gone" if "gone@" in line else "250 2.1.5 fine")
+    server = start(remote)
+    server.add_user("olga@example.org")
+    server.bode("alias", "add", "crew@example.org", "bob@far.example", "gone@far.example")
+    server.bode("alias", "add", "crew-owner@example.org", "olga@example.org")
+    submit(server, ["crew@example.org"], rcpt_options=["NOTIFY=FAILURE"])
+    report = wait_until(lambda: fetch_all(server.imap("olga@example.org")), "the owner's report")
+    assert b"gone@far.example" in list(report.values())[0]
+    message = wait_until(lambda: remote.messages, "the message")[0]
+    assert message.sender == "crew-owner@example.org" and message.recipients == ["bob@far.example"]
+    assert not reports(server)
+    # A report that is sent to the list stays one.
+    code, text = server.deliver("crew@example.org", MESSAGE, sender="")
+    assert code == 250, text
+    wait_until(lambda: len(remote.messages) == 2, "the second message")
+    assert remote.messages[1].sender == ""
+
+
 def test_what_the_remote_refuses_comes_back_with_its_words(start, remote):
     remote.rules["RCPT"] = lambda line: ("550 5.1.1 no bob lives here" if "bob@" in line
                                          else "250 2.1.5 fine")

@@ -1,12 +1,13 @@
 """bode why: the life of a message or a connection, in plain words, from the journal."""
 import imaplib
 import json
+import poplib
 import subprocess
 import time
 
 import pytest
 
-from server import BODE, wait_until
+from server import BODE, WAIT_SECONDS, wait_until
 
 MESSAGE = (b"From: Alice <alice@example.org>\r\nTo: bob@example.org\r\n"
            b"Subject: One real message\r\nMessage-ID: <{}@why.example>\r\n\r\nHello\r\n")
@@ -143,3 +144,25 @@ def test_it_can_be_switched_off(new_server):
     server = new_server("[journal]\ndays = 0\n").start()
     assert server.deliver("bob@example.org", message("off"))[0] == 250
     assert "[journal] days is 0" in server.bode("why", "bob@example.org", status=1)
+
+
+def test_what_was_refused_before_sign_in(server):
+    with server.imap("bob@example.org"):
+        pass
+    client = imaplib.IMAP4("localhost", server.ports["imap"], timeout=WAIT_SECONDS)
+    client.send(b"a SELECT INBOX\r\nb AUTHENTICATE SECRETS\r\nc LOGOUT\r\n")
+    while client.readline():
+        pass
+    client = poplib.POP3("localhost", server.ports["pop3"], timeout=WAIT_SECONDS)
+    with pytest.raises(poplib.error_proto):
+        client.stat()
+    with pytest.raises(poplib.error_proto):
+        client._shortcmd("PASS hunter2")
+    client.quit()
+    wait_until(lambda: "PASS refused" in why(server, "127.0.0.1", "--limit", "1000"), "POP3's")
+    told = why(server, "127.0.0.1", "--limit", "1000")
+    assert "BAD Unknown command, or not before signing in" in told
+    assert "AUTHENTICATE refused: NO [" in told
+    assert "-ERR no such command, or not before sign-in" in told
+    assert "PASS refused: -ERR USER comes before PASS" in told
+    assert "hunter2" not in told and "SECRETS" not in told

@@ -351,6 +351,16 @@ static void test_credit_and_filed(void **state)
 	assert_true(filed_decode(buffer_slice(&b), &got));
 	assert_int_equal(got.outcome, ERR_FULL);
 	assert_int_equal(got.message_id, 0x18c0000000000001);
+	assert_int_equal(got.outcomes.len, 0);
+	/* LMTP: one for each recipient, and each is one. */
+	buffer_clear(&b);
+	m.outcomes = slice_of((uint8_t[]){ ERR_OK, ERR_QUOTA, ERR_NOT_FOUND }, 3);
+	filed_encode(&m, &b);
+	assert_exact(&b, decode_filed);
+	assert_true(filed_decode(buffer_slice(&b), &got));
+	assert_true(slice_eq(got.outcomes, m.outcomes));
+	b.data[b.len - 1] = 0xff;
+	assert_false(filed_decode(buffer_slice(&b), &got));
 	buffer_free(&b);
 }
 
