@@ -8,6 +8,7 @@
 
 #include "base/heap.h"
 #include "imapd/search_text_priv.h"
+#include "imapd/thread_id_priv.h"
 #include "mail/date.h"
 #include "mail/header.h"
 #include "mail/subject.h"
@@ -165,36 +166,6 @@ static union collected_value value_of(struct collection *c, enum sort_key key,
 }
 
 /* ---- references ---- */
-
-/* The next "<...>" of a field, without quotes and blanks, which make no other id of it (RFC
- * 5256 section 3, REFERENCES). */
-static bool take_message_id(struct cursor *c, struct arena *arena, struct slice *id_out)
-{
-	for (;;) {
-		while (c->at != c->end && *c->at != '<')
-			c->at++;
-		if (!take_byte(c, '<'))
-			return false;
-		const uint8_t *end = c->at;
-		while (end != c->end && *end != '>' && *end != '<')
-			end++;
-		uint8_t *id = arena_alloc(arena, (size_t)(end - c->at) + 1);
-		size_t len = 0;
-		bool has_at = false;
-		while (c->at != end) {
-			uint8_t octet = *c->at++;
-			if (octet == '\\' && c->at != end)
-				octet = *c->at++;
-			else if (octet == '"' || octet <= ' ')
-				continue;
-			has_at |= octet == '@';
-			id[len++] = octet;
-		}
-		*id_out = slice_of(id, len);
-		if (take_byte(c, '>') && has_at)
-			return true;
-	}
-}
 
 /* Copies: the scratch arena may hold much more than what is kept of it. */
 static void keep_ids(struct collection *to, struct collected *item, const struct slice *ids,

@@ -12,6 +12,7 @@
 #include "imapd/object_id_priv.h"
 #include "imapd/preview_priv.h"
 #include "imapd/respond_priv.h"
+#include "imapd/thread_id_priv.h"
 #include "mail/date.h"
 #include "mail/digest.h"
 
@@ -170,15 +171,10 @@ static void put_date(struct answering *a, int64_t unix_seconds)
 	buffer_add_byte(a->out, '"');
 }
 
-/* NIL where the store knows none. */
-static void put_object_id(struct answering *a, char kind, uint64_t number)
+static void put_email_id(struct answering *a)
 {
 	put_name(a);
-	if (number == 0) {
-		buffer_add(a->out, SLICE("NIL"));
-		return;
-	}
-	respond_object_id_list(a->out, kind, number);
+	respond_object_id_list(a->out, 'M', a->answer->entry.blob_id);
 }
 
 /* A body that is the only one asked for goes from the map to the output with one copy. */
@@ -231,21 +227,46 @@ static enum answer_progress send_range(struct answering *a, bool is_first)
 	return ANSWER_COMPLETE;
 }
 
-/* HEADER.FIELDS and HEADER.FIELDS.NOT: the header is read whole, but for a monstrous one. */
-static enum answer_progress put_fields(struct answering *a, struct octet_range range, bool has_body)
+/* Into the scratch: a header is read whole, but for a monstrous one. */
+static enum err read_header(struct answering *a, struct octet_range range)
 {
 	struct fetch_answer *answer = a->answer;
 	uint64_t octets = range.end - range.start;
-	struct buffer fields = { 0 };
-	enum err err;
-
 	if (octets > CONTENT_HEADER_MAX_OCTETS)
 		octets = CONTENT_HEADER_MAX_OCTETS;
 	buffer_clear(&answer->scratch);
 	*a->spent += octets;
-	err = answer->blob.source.read(&answer->blob.source, range.start, octets, &answer->scratch);
-	if (err == ERR_OK && answer->scratch.len != octets)
+	enum err err = answer->blob.source.read(&answer->blob.source, range.start, octets,
+						&answer->scratch);
+	return err == ERR_OK && answer->scratch.len != octets ? ERR_DAMAGED : err;
+}
+
+static enum answer_progress put_thread_id(struct answering *a)
+{
+	static const struct section header = { .text = SECTION_HEADER };
+	struct fetch_answer *answer = a->answer;
+	const struct mime_part *part;
+	struct octet_range range;
+	enum err err = load_structure(a);
+	if (err == ERR_OK &&
+	    !section_resolve(&header, answer->root, answer->entry.size_octets, &range, &part))
 		err = ERR_DAMAGED;
+	if (err == ERR_OK)
+		err = read_header(a, range);
+	if (err != ERR_OK)
+		return leave_out(a, trouble_of(err));
+	put_name(a);
+	respond_object_id_list(a->out, 'T',
+			       thread_id_of(buffer_slice(&answer->scratch), answer->entry.blob_id));
+	return ANSWER_COMPLETE;
+}
+
+/* HEADER.FIELDS and HEADER.FIELDS.NOT */
+static enum answer_progress put_fields(struct answering *a, struct octet_range range, bool has_body)
+{
+	struct fetch_answer *answer = a->answer;
+	struct buffer fields = { 0 };
+	enum err err = read_header(a, range);
 	if (err != ERR_OK)
 		return leave_out(a, trouble_of(err));
 
@@ -431,8 +452,8 @@ static enum answer_progress put_item(struct answering *a)
 	case FETCH_FLAGS: put_flags(a); break;
 	case FETCH_INTERNALDATE: put_date(a, a->answer->entry.internal_unix); break;
 	case FETCH_SAVEDATE: put_date(a, a->answer->entry.saved_unix); break;
-	case FETCH_EMAILID: put_object_id(a, 'M', a->answer->entry.blob_id); break;
-	case FETCH_THREADID: put_object_id(a, 'T', a->answer->entry.thread_id); break;
+	case FETCH_EMAILID: put_email_id(a); break;
+	case FETCH_THREADID: return put_thread_id(a);
 	case FETCH_SIZE:
 		put_name(a);
 		buffer_add_u64(a->out, a->answer->entry.size_octets);

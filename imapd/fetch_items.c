@@ -59,9 +59,9 @@ static void items_note(struct fetch_items *items, const struct fetch_item *item)
 	case FETCH_INTERNALDATE:
 	case FETCH_SAVEDATE:
 	case FETCH_EMAILID:
-	case FETCH_THREADID:
 	case FETCH_SIZE: break;
 	case FETCH_ENVELOPE: items->needs_envelope = true; break;
+	case FETCH_THREADID:
 	case FETCH_PREVIEW:
 		items->body_count++;
 		items->needs_structure = true;

@@ -225,6 +225,7 @@ static bool take_object_id(struct cursor *c, struct search_key *key, bool is_thr
 		return false;
 	key->object.is_thread = is_thread;
 	key->object.number = object_id_parse(is_thread ? 'T' : 'M', id);
+	key->cost = is_thread ? COST_BODY : COST_ENTRY;
 	return true;
 }
 

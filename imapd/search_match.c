@@ -9,6 +9,7 @@
 #include "imapd/search_match_priv.h"
 
 #include "imapd/search_text_priv.h"
+#include "imapd/thread_id_priv.h"
 #include "mail/date.h"
 #include "mail/digest.h"
 #include "mail/header.h"
@@ -156,6 +157,17 @@ static enum err match_header(struct matcher *m, const struct search_key *key, bo
 	return ERR_OK;
 }
 
+static enum err match_thread(struct matcher *m, const struct search_key *key, bool *yes)
+{
+	if (key->object.number == 0)
+		return ERR_OK;
+	enum err err = load_header(m);
+	if (err == ERR_OK)
+		*yes = thread_id_of(buffer_slice(&m->header), m->entry->blob_id) ==
+		       key->object.number;
+	return err;
+}
+
 static enum err match_text(struct matcher *m, const struct search_key *key, bool *yes)
 {
 	enum err err;
@@ -202,9 +214,9 @@ static enum err match_key(struct matcher *m, const struct search_key *key, bool 
 					   : entry->internal_unix <= key->age.unix_seconds;
 		break;
 	case SEARCH_OBJECT:
-		*yes = key->object.number != 0 &&
-		       key->object.number ==
-			       (key->object.is_thread ? entry->thread_id : entry->blob_id);
+		if (key->object.is_thread)
+			return match_thread(m, key, yes);
+		*yes = key->object.number != 0 && key->object.number == entry->blob_id;
 		break;
 	case SEARCH_SENT: return match_sent(m, key, yes);
 	case SEARCH_ENVELOPE: return match_envelope(m, key, yes);
