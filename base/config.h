@@ -92,6 +92,7 @@ struct config {
 	char *smarthost_password_file;
 	char *smarthost_ca;	 /* PEM file; NULL: the system's authorities */
 	char *relay_authorities; /* likewise, of all other servers */
+	unsigned policy_port;	 /* of web servers with policies of MTA-STS */
 	unsigned *retry_seconds; /* the last one again and again */
 	size_t retry_count;
 	unsigned expire_seconds;

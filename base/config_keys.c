@@ -99,6 +99,8 @@ const struct config_key config_keys[] = {
 	  "PEM file of the authorities that may vouch for the smarthost. Read at start only." },
 	{ "relay", "authorities", KEY_PATH, AT(relay_authorities), 0, 0, NULL, NULL, "the system's authorities",
 	  "PEM file of the authorities that may vouch for other mail servers, where one of them has to. Read at start only." },
+	{ "relay", "policy_port", KEY_NUMBER, AT(policy_port), 1, 65535, NULL, "443", NULL,
+	  "Port of the web servers that are asked for their domains' policies (MTA-STS); another one is for tests." },
 	{ "relay", "retry", KEY_DURATIONS, AT(retry_seconds), 1, 7 * 86400, NULL, "5 min, 15 min, 30 min, 1 h, 2 h, 4 h", NULL,
 	  "How long to wait before each further attempt at what could not be delivered; the last one is repeated." },
 	{ "relay", "expire", KEY_DURATION, AT(expire_seconds), 1, 30 * 86400, NULL, "5 d", NULL,

@@ -20,12 +20,47 @@ static bool take_bool(struct cursor *c, bool *value_out)
 	return true;
 }
 
+static bool take_time(struct cursor *c, int64_t *unix_out)
+{
+	uint64_t number;
+	if (!take_be64(c, &number) || number > INT64_MAX)
+		return false;
+	*unix_out = (int64_t)number;
+	return true;
+}
+
+static bool take_policy(struct cursor *c, struct policy_message *m_out)
+{
+	return take_limited(c, DESTINATION_MAX_OCTETS, &m_out->domain) &&
+	       take_limited(c, POLICY_ID_MAX_OCTETS, &m_out->id) &&
+	       take_limited(c, POLICY_TEXT_MAX_OCTETS, &m_out->text) &&
+	       take_time(c, &m_out->fetched_unix) && take_time(c, &m_out->expires_unix);
+}
+
+void policy_encode(const struct policy_message *m, struct buffer *out)
+{
+	buffer_add_block(out, m->domain);
+	buffer_add_block(out, m->id);
+	buffer_add_block(out, m->text);
+	buffer_add_be64(out, (uint64_t)m->fetched_unix);
+	buffer_add_be64(out, (uint64_t)m->expires_unix);
+}
+
+bool policy_decode(struct slice payload, struct policy_message *m_out)
+{
+	struct cursor c = cursor_of(payload);
+	return take_policy(&c, m_out) && m_out->domain.len > 0 &&
+	       m_out->expires_unix >= m_out->fetched_unix &&
+	       m_out->expires_unix - m_out->fetched_unix <= POLICY_KEPT_MAX_SECONDS && at_end(&c);
+}
+
 void delivery_encode(const struct delivery_message *m, struct buffer *out)
 {
 	buffer_add_be64(out, m->queue_id);
 	buffer_add_be64(out, m->message_id);
 	buffer_add_be64(out, m->size_octets);
 	buffer_add_block(out, m->destination);
+	policy_encode(&m->policy, out);
 	envelope_encode(&m->envelope, out);
 	buffer_add(out, m->envelope.recipients);
 }
@@ -36,7 +71,8 @@ bool delivery_decode(struct slice payload, struct delivery_message *m_out)
 	return take_be64(&c, &m_out->queue_id) && take_be64(&c, &m_out->message_id) &&
 	       take_be64(&c, &m_out->size_octets) &&
 	       take_limited(&c, DESTINATION_MAX_OCTETS, &m_out->destination) &&
-	       m_out->destination.len > 0 && envelope_decode(cursor_rest(&c), &m_out->envelope) &&
+	       m_out->destination.len > 0 && take_policy(&c, &m_out->policy) &&
+	       envelope_decode(cursor_rest(&c), &m_out->envelope) &&
 	       m_out->envelope.recipient_count <= DELIVERY_RECIPIENTS_MAX;
 }
 

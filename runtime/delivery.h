@@ -16,10 +16,26 @@ enum {
 	DELIVERY_REMOTE_MAX_OCTETS = 320,
 };
 
+/* A domain's policy of MTA-STS as it was fetched (trust/sts.h), kept by the back. MESSAGE_POLICY, and
+ * with each message for that domain. */
+struct policy_message {
+	struct slice domain;
+	struct slice id, text; /* empty: there is none */
+	int64_t fetched_unix, expires_unix;
+};
+void policy_encode(const struct policy_message *m, struct buffer *out);
+bool policy_decode(struct slice payload, struct policy_message *m_out);
+enum {
+	POLICY_ID_MAX_OCTETS = 32,
+	POLICY_TEXT_MAX_OCTETS = 64 * 1024,
+	POLICY_KEPT_MAX_SECONDS = 31557600, /* RFC 8461 section 3.2 */
+};
+
 struct delivery_message {
 	uint64_t queue_id, message_id; /* for the log */
 	struct slice destination;      /* domain or address literal */
 	uint64_t size_octets;	       /* of the content that will come */
+	struct policy_message policy;  /* the destination's, if one is known */
 	struct envelope envelope;
 };
 void delivery_encode(const struct delivery_message *m, struct buffer *out);

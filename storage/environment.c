@@ -35,6 +35,7 @@ static const char *const database_names[DB_COUNT] = {
 	[DB_SUBMISSION] = "submission",
 	[DB_ANNOTATION] = "annotation",
 	[DB_ACL] = "acl",
+	[DB_REMOTE] = "remote",
 };
 
 const char *database_name(enum database db)

@@ -84,6 +84,12 @@
  *               (0: anyone)
  * (same)        ACL_ROW_SHARED, account be32,    nothing: the mailbox's list has an entry for that
  *               owner be32, mailbox be64         account
+ * remote        REMOTE_POLICY, domain            be64 fetched, be64 expires (Unix seconds), block id,
+ *                                                block text: a policy of MTA-STS
+ * (same)        REMOTE_LEVEL, domain             u8 level, be64 reached, be64 lost (Unix seconds)
+ * (same)        REMOTE_RESULT, be32 day,         be64 count, block what happened
+ *               domain, NUL, fingerprint (8)
+ * (same)        REMOTE_REPORTED                  be64 last day that was told of
  *
  * What was expunged still refers to its blob, until its time is over (expunged.c). So do the entries
  * of a mailbox that was deleted as a whole: they stay where they are, without a ROW_RECORD, as long
@@ -102,7 +108,7 @@
 #include "storage/message.h"
 #include "storage/source.h"
 
-enum { STORE_FORMAT = 10, RECORD_VERSION = 1 };
+enum { STORE_FORMAT = 11, RECORD_VERSION = 1 };
 
 enum database {
 	DB_MAIN, /* the unnamed one */
@@ -123,6 +129,7 @@ enum database {
 	DB_SUBMISSION, /* since format 6 */
 	DB_ANNOTATION, /* since format 7 */
 	DB_ACL,	       /* since format 10 */
+	DB_REMOTE,     /* since format 11 */
 	DB_COUNT,
 };
 
@@ -147,6 +154,7 @@ enum submission_kind {
 	SUBMISSION_RECIPIENT = 4,
 	SUBMISSION_SUPPRESSED = 5,
 };
+enum remote_kind { REMOTE_POLICY = 1, REMOTE_LEVEL = 2, REMOTE_RESULT = 3, REMOTE_REPORTED = 4 };
 enum pending_owner { PENDING_SERVER = 1, PENDING_ADMIN = 2 };
 
 enum {

@@ -81,12 +81,19 @@ static int add_acl(MDB_txn *txn)
 	return mdb_dbi_open(txn, "acl", MDB_CREATE, &dbi);
 }
 
+/* From format 10 to 11: what is remembered of domains elsewhere. */
+static int add_remote(MDB_txn *txn)
+{
+	MDB_dbi dbi;
+	return mdb_dbi_open(txn, "remote", MDB_CREATE, &dbi);
+}
+
 /* The step at i leads from format i + 1 to i + 2. A step speaks LMDB, and names and layouts as
  * they were then: what the rest of the room knows is today's. */
 static int (*const steps[STORE_FORMAT - 1])(MDB_txn *txn) = {
-	add_expunged,	    add_queue,	       add_journal,
-	add_domain_aliases, add_submission,    add_annotations,
-	add_forwarding,	    add_changed_flags, add_acl,
+	add_expunged,	add_queue,	 add_journal,	 add_domain_aliases,
+	add_submission, add_annotations, add_forwarding, add_changed_flags,
+	add_acl,	add_remote,
 };
 
 static uint64_t created_unix(MDB_txn *txn, MDB_dbi main)

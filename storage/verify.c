@@ -46,6 +46,7 @@ static const struct {
 	[WRONG_SUBMISSION] = { "wrong-submission", NULL, "removed; it counts anew" },
 	[WRONG_ANNOTATION] = { "wrong-annotation", NULL, "removed" },
 	[WRONG_ACL] = { "wrong-acl", NULL, "set right, or removed; look at `bode share list`" },
+	[WRONG_REMOTE] = { "wrong-remote", NULL, "removed; it is learned anew" },
 	[WRONG_JOURNAL] = { "wrong-journal", NULL, "removed; the rest of the journal stays" },
 	[LOST_BODY] = { "lost-body", NULL, "put aside in lost+found; a backup may have it" },
 	[DAMAGED_BODY] = { "damaged-body", NULL,
@@ -339,7 +340,7 @@ void verify_tell_done(struct verify *v, enum verify_kind kind, const struct veri
 
 static const struct {
 	void (*run)(struct verify *v);
-	enum database dbs[7]; /* whose rows are walked: DB_MAIN ends the list */
+	enum database dbs[8]; /* whose rows are walked: DB_MAIN ends the list */
 } phases[VERIFY_PHASES] = {
 	[VERIFY_NAMES] = { verify_names, { DB_DOMAIN, DB_ADDRESS, DB_ACCOUNT, DB_MAILBOX_NAME } },
 	[VERIFY_BODIES] = { verify_bodies, { DB_BLOB } },
@@ -347,8 +348,8 @@ static const struct {
 	[VERIFY_REFERENCES] = { verify_references,
 				{ DB_MAILBOX, DB_EXPUNGED, DB_QUEUE, DB_DIGEST } },
 	[VERIFY_ACCOUNTS] = { verify_accounts,
-			      { DB_ACCOUNT, DB_SUBMISSION, DB_ANNOTATION, DB_ACL, DB_JOURNAL,
-				DB_JOURNAL_INDEX } },
+			      { DB_ACCOUNT, DB_SUBMISSION, DB_ANNOTATION, DB_ACL, DB_REMOTE,
+				DB_JOURNAL, DB_JOURNAL_INDEX } },
 };
 
 static uint64_t phase_total(struct verify *v, enum verify_phase phase)

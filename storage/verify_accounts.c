@@ -76,5 +76,6 @@ void verify_accounts(struct verify *v)
 	verify_submission(v);
 	verify_annotations(v);
 	verify_acls(v);
+	verify_remote(v);
 	verify_journal(v);
 }

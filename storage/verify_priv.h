@@ -129,6 +129,7 @@ void verify_queue(struct verify *v);
 void verify_submission(struct verify *v);
 void verify_annotations(struct verify *v);
 void verify_acls(struct verify *v);
+void verify_remote(struct verify *v);
 void verify_journal(struct verify *v);
 
 /* verify_expunged.c: the body that a row of DB_MAILBOX, DB_EXPUNGED or DB_QUEUE refers to. False:

@@ -69,6 +69,7 @@ static void secure(struct connection *connection)
 	snprintf(place, sizeof(place), "%s %s", connection->key, connection->remote);
 	struct tls_demand tls = { .host = connection->host,
 				  .proof = demand->proof,
+				  .is_lenient = demand->is_lenient,
 				  .sessions = sender->sessions,
 				  .place = place };
 	struct tls_context *context = sender->trust.opportunistic;
@@ -76,6 +77,10 @@ static void secure(struct connection *connection)
 		context = outgoing->route.kind == ROUTE_TO_SMARTHOST ? sender->trust.smarthost
 								     : sender->trust.authorities;
 	connection->is_handshaking = true;
+	if (!context && demand->is_lenient) {
+		context = sender->trust.opportunistic;
+		tls.proof = TLS_PROOF_NONE;
+	}
 	if (!context) {
 		lost(connection,
 		     "this server has no list of authorities to check the other server's "
@@ -129,7 +134,7 @@ static void over(struct connection *connection)
 	if (outgoing) {
 		connection->outgoing = NULL;
 		outgoing->connection = NULL;
-		if (client->lacks_tls && outgoing->message.envelope.requires_tls)
+		if (client->lacks_tls && demand_is_senders(outgoing))
 			outgoing_try_fitter(
 				outgoing, "5.7.10",
 				"the way to the other server cannot be encrypted as the "
@@ -242,17 +247,21 @@ static void on_drained(struct stream *stream)
 
 static void on_secured(struct stream *stream)
 {
-	struct connection *connection = stream_user(stream);
 	static const char *const proofs[] = {
 		[TLS_PROOF_NAME] = "name", [TLS_PROOF_NONE] = "none", [TLS_PROOF_DANE] = "dane"
 	};
+	struct connection *connection = stream_user(stream);
+	enum tls_refusal kind;
+	const char *refusal = stream_tls_refusal(stream, &kind);
 	connection->is_handshaking = false;
 	connection->client.is_proven = demand_proves(&connection->demand);
 	log_info(&connection->log, EVENT("relay-secured"),
 		 CSTR("version", stream_tls_version(stream)),
 		 CSTR("cipher", stream_tls_cipher(stream)),
-		 WORD("proof", proofs[connection->demand.proof]),
+		 WORD("proof", refusal ? "failed" : proofs[connection->demand.proof]),
 		 NUM("resumed", stream_tls_is_resumed(stream)));
+	if (refusal) /* a policy that is being tested: the mail goes all the same */
+		log_info(&connection->log, EVENT("relay-unproven"), CSTR("why", refusal));
 	if (connection->client.options.is_secure) /* from the start: the greeting comes now */
 		timer_start(connection->timer, client_timeout_ms(&connection->client));
 	else
@@ -290,7 +299,7 @@ static void on_ended(struct stream *stream, enum stream_end how)
 		snprintf(why, sizeof(why), "the encryption of the connection failed");
 	else if (how == STREAM_RESET)
 		snprintf(why, sizeof(why), "the connection broke");
-	connection->client.lacks_tls = how == STREAM_TLS;
+	connection->client.lacks_tls = how == STREAM_TLS && connection->is_handshaking;
 	lost(connection, why);
 }
 

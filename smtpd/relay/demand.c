@@ -1,5 +1,5 @@
-/* smtpd/relay/demand.c - opportunistic encryption (RFC 7435), DANE (RFC 7672), what a sender demands
- * (REQUIRETLS, RFC 8689), and what the configuration says of a smarthost: from all of it, how one
+/* smtpd/relay/demand.c - opportunistic encryption (RFC 7435), DANE (RFC 7672), the destination's policy
+ * (MTA-STS, RFC 8461 section 5), what a sender demands (REQUIRETLS, RFC 8689), and what the configuration says of a smarthost: from all of it, how one
  * connection is to be. Runs in the front.
  *
  * What DNS proves of an exchanger comes first; a sender's demand can ask for more, never for less. */
@@ -15,8 +15,7 @@ static void of_smarthost(const struct config *config, struct demand *demand)
 	demand->proof = TLS_PROOF_NAME;
 }
 
-/* A report about such a message goes on all the same (RFC 8689 section 5). */
-static bool requires_tls(const struct outgoing *outgoing)
+bool demand_is_senders(const struct outgoing *outgoing)
 {
 	const struct envelope *envelope = &outgoing->message.envelope;
 	return envelope->requires_tls && envelope->reverse_path.len > 0;
@@ -30,6 +29,29 @@ static void of_dane(const struct dane *dane, struct demand *demand)
 	demand->proof = dane->state == DANE_USABLE ? TLS_PROOF_DANE : TLS_PROOF_NONE;
 }
 
+bool demand_policy_allows(const struct outgoing *outgoing)
+{
+	const struct sts_lookup *sts = &outgoing->sts;
+	return sts->has_policy && sts->policy.mode != STS_NONE &&
+	       sts_policy_allows(&sts->policy, outgoing->exchanger.host);
+}
+
+/* False: the policy forbids this exchanger. */
+static bool of_policy(const struct outgoing *outgoing, struct demand *demand)
+{
+	const struct sts_lookup *sts = &outgoing->sts;
+	if (!sts->has_policy || sts->policy.mode == STS_NONE)
+		return true;
+	if (!demand_policy_allows(outgoing))
+		return sts->policy.mode == STS_TESTING;
+	demand->proof = TLS_PROOF_NAME;
+	if (sts->policy.mode == STS_ENFORCE)
+		demand->tls = CLIENT_TLS_MUST;
+	else
+		demand->is_lenient = true;
+	return true;
+}
+
 bool demand_find(const struct outgoing *outgoing, struct demand *demand_out, const char **why_out,
 		 const char **status_out)
 {
@@ -41,14 +63,24 @@ bool demand_find(const struct outgoing *outgoing, struct demand *demand_out, con
 		return true;
 	}
 	of_dane(exchanger->dane, demand);
-	if (!requires_tls(outgoing) || demand_proves(demand))
+	/* Where there are TLSA records, a policy has no say (RFC 8461 section 2). */
+	if (demand->tls != CLIENT_TLS_MUST && !of_policy(outgoing, demand)) {
+		*why_out =
+			"the destination's policy (MTA-STS) does not know the mail server that DNS "
+			"names";
+		*status_out = NULL;
+		return false;
+	}
+	if (!demand_is_senders(outgoing) || demand_proves(demand))
 		return true;
-	/* The name in its certificate proves something only where DNSSEC, or who runs this server,
-	 * has said that it is the right one (RFC 8689 section 4.2.1). */
+	/* The name in its certificate proves something only where DNSSEC, a policy, or who runs this
+	 * server, has said that it is the right one (RFC 8689 section 4.2.1). */
 	*why_out = "nothing proves which server the destination's mail goes to, and the sender "
 		   "demands a secure way (REQUIRETLS)";
 	*status_out = "5.7.10";
 	demand->tls = CLIENT_TLS_MUST;
 	demand->proof = TLS_PROOF_NAME;
-	return exchanger->is_secure || outgoing->route.kind == ROUTE_TO_HOST;
+	demand->is_lenient = false;
+	return exchanger->is_secure || outgoing->route.kind == ROUTE_TO_HOST ||
+	       demand_policy_allows(outgoing);
 }

@@ -11,14 +11,20 @@ struct demand {
 	enum client_tls tls;
 	bool is_implicit;     /* TLS from the start */
 	enum tls_proof proof; /* where TLS is spoken */
+	bool is_lenient;      /* a proof that fails is noted only */
 };
 
 /* For the message's next exchanger. False: it is not to be tried; `why_out` says why in words, and
  * `status_out` with which status the message goes back where all of them are so; NULL: it waits. */
 bool demand_find(const struct outgoing *outgoing, struct demand *demand_out, const char **why_out,
 		 const char **status_out);
+/* REQUIRETLS was said of the message; but a report about such a message goes on in any case (RFC 8689
+ * section 5). */
+bool demand_is_senders(const struct outgoing *outgoing);
+/* Whether the destination's policy, if it has one, means the exchanger (RFC 8461 section 4.1). */
+bool demand_policy_allows(const struct outgoing *outgoing);
 /* With it, TLS proves that the server is the one that was meant. */
 static inline bool demand_proves(const struct demand *demand)
 {
-	return demand->proof != TLS_PROOF_NONE;
+	return demand->proof != TLS_PROOF_NONE && !demand->is_lenient;
 }

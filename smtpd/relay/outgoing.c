@@ -23,6 +23,7 @@ void outgoing_free(struct outgoing *outgoing)
 		outgoing->next->previous = outgoing->previous;
 	sender->count--;
 	exchangers_free(&outgoing->exchangers);
+	sts_lookup_cancel(&outgoing->sts);
 	race_cancel(&outgoing->race);
 	buffer_free(&outgoing->content);
 	buffer_free(&outgoing->trouble);
@@ -146,22 +147,45 @@ static void on_raced(void *user, const struct race_result *result)
 	outgoing_try_next(outgoing, slice_cstr(why));
 }
 
+/* Exchanger and policy are there. */
+static void go_on(struct outgoing *outgoing)
+{
+	const char *why, *status;
+	if (outgoing->found_end != EXCHANGERS_NEXT) {
+		give_up(outgoing, outgoing->found_end);
+		return;
+	}
+	outgoing->in_the_clear = false;
+	outgoing->tried++;
+	if (demand_find(outgoing, &outgoing->demand, &why, &status)) {
+		outgoing_start(outgoing);
+	} else if (status) {
+		outgoing_try_fitter(outgoing, status, why);
+	} else {
+		set_remote(outgoing);
+		log_info(NULL, EVENT("exchanger-refused"), CSTR("to", outgoing->remote),
+			 CSTR("why", why));
+		outgoing_try_next(outgoing, slice_cstr(why));
+	}
+}
+
 static void on_found(void *user, enum exchangers_end end, const struct exchanger *exchanger)
 {
 	struct outgoing *outgoing = user;
-	if (end != EXCHANGERS_NEXT) {
-		give_up(outgoing, end);
-		return;
-	}
 	outgoing->exchanger = *exchanger;
 	outgoing->exchanger.host = arena_copy(&outgoing->arena, exchanger->host);
-	outgoing->in_the_clear = false;
-	outgoing->tried++;
-	const char *why, *status;
-	if (demand_find(outgoing, &outgoing->demand, &why, &status))
-		outgoing_start(outgoing);
-	else
-		outgoing_try_fitter(outgoing, status, why);
+	outgoing->found_end = end;
+	outgoing->has_found = true;
+	if (!outgoing->waits_for_policy)
+		go_on(outgoing);
+}
+
+static void on_policy(struct sts_lookup *lookup)
+{
+	struct outgoing *outgoing = CONTAINER_OF(lookup, struct outgoing, sts);
+	outgoing->waits_for_policy = false;
+	if (outgoing->has_found)
+		go_on(outgoing);
 }
 
 /* To the exchanger that was found. */
@@ -200,6 +224,18 @@ void outgoing_retry(struct outgoing *outgoing)
 		exchangers_new(sender->front, &outgoing->route, outgoing->message.destination,
 			       avoided, on_found, outgoing);
 	exchangers_next(outgoing->exchangers);
+	/* Beside the first lookup of these. An address has no policy. */
+	if (outgoing->route.kind != ROUTE_BY_DNS || outgoing->message.destination.ptr[0] == '[')
+		return;
+	outgoing->waits_for_policy = true;
+	outgoing->sts = (struct sts_lookup){
+		.fetches = &outgoing->sender->fetches,
+		.arena = &outgoing->arena,
+		.domain = outgoing->message.destination,
+		.known = outgoing->message.policy,
+		.found = on_policy,
+	};
+	sts_lookup_begin(&outgoing->sts);
 }
 
 /* ---- content ---- */
@@ -305,6 +341,7 @@ struct relay_sender *relay_sender_new(struct front *front, const struct relay_tr
 	sender->front = front;
 	sender->trust = *trust;
 	sender->sessions = tls_sessions_new(SESSIONS_MAX);
+	sender->fetches = (struct sts_fetches){ .front = front, .authorities = trust->authorities };
 	link_set_worker(front->link, &sender->worker);
 	families_begin(&sender->families, front);
 	return sender;

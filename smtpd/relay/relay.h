@@ -36,6 +36,8 @@ void relay_runner_remove_channel(struct relay_runner *runner, struct channel *ch
 /* MESSAGE_DELIVERED or _DELIVERY_CREDIT. False: it breaks the rules; the caller ends the channel. */
 bool relay_runner_message(struct relay_runner *runner, struct channel *channel, uint16_t type,
 			  uint32_t conversation, struct slice payload);
+/* MESSAGE_POLICY: kept, and given with each message for that domain. False: it breaks the rules. */
+bool relay_keep_policy(struct back *back, struct slice payload);
 /* Another process has changed the queue: looks at all of it anew. */
 void relay_runner_look(struct relay_runner *runner);
 /* Begins nothing more; what is under way goes on. */

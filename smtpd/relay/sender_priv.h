@@ -7,6 +7,7 @@
 #include "smtpd/relay/exchangers_priv.h"
 #include "smtpd/relay/families_priv.h"
 #include "smtpd/relay/relay.h"
+#include "smtpd/relay/sts_priv.h"
 
 enum {
 	CONNECT_MS = 30 * 1000,
@@ -28,6 +29,10 @@ struct outgoing {
 	uint64_t content_came;
 	uint32_t uncredited_octets;
 	struct exchangers *exchangers;
+	struct sts_lookup sts; /* the destination's policy */
+	bool waits_for_policy; /* it is being looked up, */
+	bool has_found;	       /* and an exchanger is there already: `found_end` */
+	enum exchangers_end found_end;
 	struct race *race; /* to its addresses */
 	struct connection *connection;
 	struct exchanger exchanger; /* that is tried */
@@ -64,6 +69,7 @@ struct relay_sender {
 	struct families families;
 	struct buffer password;
 	struct tls_sessions *sessions;
+	struct sts_fetches fetches;
 	struct outgoing *outgoings;
 	struct connection *connections;
 	unsigned count;

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "mda/srs.h"
 #include "storage/blob.h"
+#include "storage/remote.h"
 
 /* Our own Return-Path stands on top of what is stored; it is not for others to see (RFC 5321 section
  * 4.4). */
@@ -91,6 +92,16 @@ static void send_delivery(struct transfer *transfer)
 		.size_octets = transfer->blob_end - transfer->blob_at,
 		.envelope = entry->envelope,
 	};
+	struct read *read = read_begin(transfer->runner->back->store);
+	struct remote_policy policy = { 0 };
+	if (remote_policy_find(read, entry->destination, &transfer->arena, &policy))
+		message.policy = (struct policy_message){
+			.id = policy.id,
+			.text = policy.text,
+			.fetched_unix = policy.fetched_unix,
+			.expires_unix = policy.expires_unix,
+		};
+	read_end(&read);
 	for (size_t i = 0; i < entry->recipient_count; i++)
 		envelope_encode_recipient(&entry->recipients[i], &recipients);
 	message.envelope.recipient_count = (uint32_t)entry->recipient_count;

@@ -12,6 +12,7 @@
 #include "storage/journal_index_priv.h"
 #include "storage/message_priv.h"
 #include "storage/queue_priv.h"
+#include "storage/remote_priv.h"
 #include "storage/submission_priv.h"
 
 struct seen_account {
@@ -373,6 +374,12 @@ static void visit_annotation(struct walk *walk, struct slice key, struct slice v
 		WRONG(walk, "an annotation is of mailbox %llu", NUMBER(mailbox_id));
 }
 
+static void visit_remote(struct walk *walk, struct slice key, struct slice value)
+{
+	if (!remote_row_is_good(key, value))
+		WRONG(walk, "a row of what is known of a domain elsewhere is damaged");
+}
+
 static void visit_acl(struct walk *walk, struct slice key, struct slice value)
 {
 	struct acl_row row;
@@ -584,6 +591,7 @@ void store_walk(struct store *store, struct buffer *problems, struct walk_totals
 		each_row(&walk, DB_SUBMISSION, visit_submission);
 		each_row(&walk, DB_ANNOTATION, visit_annotation);
 		each_row(&walk, DB_ACL, visit_acl);
+		each_row(&walk, DB_REMOTE, visit_remote);
 		each_row(&walk, DB_REFERENCE, visit_reference);
 		struct buffer text = { 0 };
 		for (uint64_t id = 1; id < walk.head.next_mailbox_id; id++) {

@@ -2,6 +2,7 @@
  * is encoded again and must give the same octets: the form of a message is the only one. */
 #include <stdlib.h>
 
+#include "runtime/delivery.h"
 #include "runtime/journal_event.h"
 #include "runtime/messages.h"
 
@@ -55,6 +56,11 @@ static void transaction(struct slice payload, struct buffer *again)
 
 static void mail(struct slice payload, struct buffer *again)
 {
+	struct policy_message policy;
+	if (policy_decode(payload, &policy)) {
+		policy_encode(&policy, again);
+		same(payload, again);
+	}
 	struct recipient_message recipient;
 	if (recipient_decode(payload, &recipient)) {
 		recipient_encode(&recipient, again);

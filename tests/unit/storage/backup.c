@@ -114,7 +114,7 @@ static uint64_t store_sum(struct store *store, uint64_t *messages_out)
 						   DB_MAILBOX_NAME, DB_MAILBOX,	  DB_BLOB,
 						   DB_DIGEST,	    DB_REFERENCE, DB_GARBAGE,
 						   DB_EXPUNGED,	    DB_QUEUE,	  DB_SUBMISSION,
-						   DB_ANNOTATION,   DB_ACL };
+						   DB_ANNOTATION,   DB_ACL,	  DB_REMOTE };
 	struct buffer all = { 0 };
 	struct read *read = read_begin(store);
 	struct row row;

@@ -557,6 +557,15 @@ static void damage_rights(struct bed *bed)
 {
 	put_rights(bed, bed->inbox_id, ACL_ANYONE, 0x8000);
 }
+static void damage_remote(struct bed *bed)
+{
+	struct raw raw = { .db = DB_REMOTE };
+	buffer_add_byte(&raw.value, RECORD_VERSION);
+	raw.key.octets[0] = REMOTE_LEVEL;
+	raw.key.octets[1] = 'a';
+	raw.key.len = 2;
+	raw_write(bed, &raw);
+}
 static void index_what_is_not_shared(struct bed *bed)
 {
 	put_rights_index(bed, bed->inbox_id, bed->account_id);
@@ -694,6 +703,7 @@ static const struct {
 	{ "rights on no mailbox", grant_on_no_mailbox, WRONG_ACL, 0, NULL },
 	{ "rights of the owner", grant_to_owner, WRONG_ACL, 0, NULL },
 	{ "damaged rights", damage_rights, WRONG_ACL, 0, NULL },
+	{ "a damaged row of a domain elsewhere", damage_remote, WRONG_REMOTE, 0, NULL },
 	{ "index of rights", index_what_is_not_shared, WRONG_ACL, 0, NULL },
 	{ "lost mailbox", lose_mailbox_record, WRONG_MAILBOX, 0, "alice@example.org INBOX" },
 	{ "damaged mailbox", damage_mailbox_record, WRONG_MAILBOX, 0, "alice@example.org INBOX" },

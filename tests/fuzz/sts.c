@@ -1,0 +1,23 @@
+/* tests/fuzz/sts.c - what a stranger's zone and web server say of MTA-STS. */
+#include <assert.h>
+
+#include "trust/sts.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct slice input = slice_of(data, size), id;
+	struct sts_policy policy;
+	if (sts_record_take(input, &id) && id.len > 0)
+		assert(sts_id_is_valid(id));
+	if (sts_policy_parse(input, &policy)) {
+		assert(policy.max_age_seconds <= STS_AGE_MAX_SECONDS);
+		assert(policy.mode == STS_NONE || policy.mx_count > 0);
+		for (size_t i = 0; i < policy.mx_count; i++)
+			assert(policy.mx[i].len > 0 && policy.mx[i].ptr >= data &&
+			       policy.mx[i].ptr + policy.mx[i].len <= data + size);
+		(void)sts_policy_allows(&policy, input);
+	}
+	return 0;
+}
