@@ -4,9 +4,10 @@ Large mailboxes are made of entries that share bodies."""
 import subprocess
 import time
 
-from mailbox_rows import BOX, OTHER, USER
+from mailbox_rows import BOX, OTHER
 from peer import BUILD, MB
 
+USER, SCALE_USER = "u11", "u12"  # whose mailboxes hold nothing else
 ACCOUNTS = BUILD / "tests/bench/bench-accounts"
 
 
@@ -18,27 +19,29 @@ def start_up(peer, quick):
     small, large, huge = "k1", "k100", "M1"
     peer.steps(*[f"-c=CREATE {box}" for box in (small, large, huge)], f"-s=SELECT {BOX}",
                f"-c=COPY 1:{n // 10} {small}", *[f"-c=COPY 1:* {large}"] * (times // 9),
-               *[f"-c=COPY 1:* {huge}"] * times, f"-s=SELECT {large}", f"-c=COPY 1:* {huge}")
+               *[f"-c=COPY 1:* {huge}"] * times, f"-s=SELECT {large}", f"-c=COPY 1:* {huge}",
+               user=USER)
     for cold in (False, True):
-        peer.stop_cold() if cold else peer.stop()
+        peer.stop_cold() if cold else peer.end()
         begun = time.monotonic()
         peer.start(fresh=False, settle_s=0)
-        peer.steps("-n=NOOP")
+        peer.steps("-n=NOOP", user=USER)
         yield "cold" if cold else "warm", (time.monotonic() - begun) * 1e3, "ms"
         if cold:
-            yield "select_1M_cold", peer.steps(f"s=SELECT {huge}")["s"] * 1e3, "ms"
+            yield "select_1M_cold", peer.steps(f"s=SELECT {huge}", user=USER)["s"] * 1e3, "ms"
     for name, box in (("1k", small), ("100k", large), ("1M", huge)):
-        selects = [peer.steps(f"-s=SELECT {box}", f"w=SELECT {box}")["w"] for _ in range(5)]
+        selects = [peer.steps(f"-s=SELECT {box}", f"w=SELECT {box}", user=USER)["w"]
+                   for _ in range(5)]
         yield f"select_{name}", min(selects) * 1e3, "ms"
     peer.stop()
 
 
 def scale(peer, quick):
     """Few messages of a mailbox of 10,000 and of one of 1,000,000 (entries that share bodies)."""
-    times = 10 if quick else 100
+    count, times = (2_000, 10) if quick else (10_000, 100)
     peer.start()
-    peer.load("append", 10_000, size=1024, conns=50, batch=1, user=USER, box=BOX)
-    peer.steps(f"-s=SELECT {BOX}", *[f"-c=COPY 1:* {OTHER}"] * times)
+    peer.load("append", count, size=1024, conns=50, batch=1, user=SCALE_USER, box=BOX)
+    peer.steps(f"-s=SELECT {BOX}", *[f"-c=COPY 1:* {OTHER}"] * times, user=SCALE_USER)
     commands = {"fetch": "*1000 FETCH %d (FLAGS ENVELOPE)",
                 "flags": "*300 STORE %d +FLAGS.SILENT (FLAG)",
                 "move": "*300 MOVE 500 Trash",
@@ -49,7 +52,7 @@ def scale(peer, quick):
             for box in (BOX, OTHER):
                 before = peer.cgroup.cpu_us()
                 step = command.replace("BOX", box).replace("FLAG)", f"{flag})")
-                peer.steps(f"-s=SELECT {box}", f"x={step}")
+                peer.steps(f"-s=SELECT {box}", f"x={step}", user=SCALE_USER)
                 spent = (peer.cgroup.cpu_us() - before) / int(command.split()[0][1:])
                 cpu[box] = min(cpu.get(box, spent), spent)
         yield f"{name}_small", cpu[BOX], "us/cmd"
@@ -67,7 +70,7 @@ def accounts(peer, quick):
     cpu = {}
     for users in (10, many):
         if users == many:
-            peer.stop()
+            peer.end()
             subprocess.run([ACCOUNTS, peer.folder / "state", str(many)], check=True)
             peer.start(fresh=False)
         peer.load("smtp", 200, size=4096, conns=20, users=users, blind=1)

@@ -3,7 +3,7 @@
 
 def login(tls):
     def row(peer, quick):
-        n = 200 if quick else 2000
+        n = 100 if quick else 2000
         peer.start()
         users = int(peer.env["USERS"])
         cpu = peer.cgroup.cpu_us()
@@ -20,7 +20,7 @@ def login(tls):
 
 
 def pop3(peer, quick):
-    n = 1000 if quick else 10_000
+    n = 300 if quick else 10_000
     peer.start()
     peer.load("append", n, size=4096, conns=20, batch=1, user="u2")
     first = peer.load("pop3", n, user="u2")

@@ -20,7 +20,7 @@ USER, NEIGHBOUR = "u1", "u2"
 
 
 def count_of(quick):
-    return 2_000 if quick else 100_000
+    return 1_000 if quick else 100_000
 
 
 def append(peer, n, seed):
@@ -29,12 +29,14 @@ def append(peer, n, seed):
 
 def keep_apart(peer):
     """The filled store is not where other rows make theirs."""
-    peer.folder = peer.folder.parent / f"{peer.name}-mix"
+    peer.folder = peer.home.parent / f"{peer.name}-mix"
 
 
 def fill(peer, quick):
     n = count_of(quick)
     keep_apart(peer)
+    if peer.running == peer.folder:
+        peer.end()
     peer.start()
     append(peer, 200, 99)  # warm, and part of the mail
     with Cost(peer) as cost:
@@ -75,7 +77,7 @@ def select(peer, quick):
     warm = [peer.steps(f"-s=SELECT {BOX}", f"w=SELECT {BOX}")["w"] for _ in range(5)]
     yield "warm", min(warm) * 1e3, "ms"
     cold = []
-    for _ in range(3):
+    for _ in range(1 if quick else 3):
         peer.stop_cold()
         peer.start(fresh=False)
         # Signing in warms what every session needs; the mailbox itself is cold.
@@ -94,7 +96,7 @@ def large(command, before=(), after=(), refill=0, times=3):
         count = min(10_000, n // 2)
         span = f"{(n - count) // 2 + 1}:{(n + count) // 2}"
         takes = []
-        for take in range(times):
+        for take in range(1 if quick else times):
             for box, text in before:
                 peer.steps(f"-s=SELECT {box}", "-p=" + text.replace("SPAN", span))
             with Cost(peer) as cost:
@@ -158,7 +160,8 @@ def resync(peer, quick):
     uidvalidity = int(client.response("UIDVALIDITY")[1][0])
     modseq = int(client.response("HIGHESTMODSEQ")[1][0])
     client.logout()
-    span = f"{count_of(quick) // 2}:{count_of(quick) // 2 + 999}"
+    middle = count_of(quick) // 2
+    span = f"{middle}:{middle + min(middle, 1000) - 1}"
     for change in (r"+FLAGS.SILENT (\Answered)", r"-FLAGS.SILENT (\Answered)"):
         peer.steps(f"-s=SELECT {BOX}", f"-c=STORE {span} {change}")
     again = f"SELECT {BOX} (QRESYNC ({uidvalidity} {modseq}))"
@@ -195,16 +198,17 @@ def churn(peer, quick):
     """Six turnovers of the content, by the store's own bench: only Bode has one."""
     if peer.name != "bode":
         return
-    shutil.rmtree(peer.folder, ignore_errors=True)
-    peer.folder.mkdir(parents=True)
-    n = 5_000 if quick else 100_000
-    done = subprocess.run([STORE, peer.folder, "churn", str(n), "6"], check=True,
+    folder = peer.home.parent / "bode-churn"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    n = 2_000 if quick else 100_000
+    done = subprocess.run([STORE, folder, "churn", str(n), "6"], check=True,
                           capture_output=True, text=True)
     for line in done.stdout.splitlines():
         words = line.split()
         if words[0] == "churn":
             yield f"disk_after_{words[1]}", float(words[2]), "octet/octet"
-    shutil.rmtree(peer.folder)
+    shutil.rmtree(folder)
 
 
 ADD, REMOVE = "STORE {} +FLAGS.SILENT ({})", "STORE {} -FLAGS.SILENT ({})"

@@ -27,7 +27,7 @@ def snapshot(path):
 
 def idle(tls, count):
     def row(peer, quick):
-        n = 200 if quick else count
+        n = 50 if quick else count
         peer.start()
         peer.load("append", 50, size=4096, conns=50, batch=1)
         peer.load("login", 50, conns=20, tls=tls)
@@ -46,22 +46,23 @@ def idle(tls, count):
 
 
 def large(peer, quick):
-    size = 10_000_000 if quick else 50_000_000
+    user, size = "u3", 10_000_000 if quick else 50_000_000
     peer.start()
-    peer.load("smtp", 20, size=4096, user="u3")
-    peer.load("smtp", 1, size=1_000_000, user="u3")
-    peer.steps("-s=SELECT INBOX", "-f=FETCH 21 (BODY.PEEK[])", user="u3")
+    before = peer.count(user)
+    peer.load("smtp", 20, size=4096, user=user)
+    peer.load("smtp", 1, size=1_000_000, user=user)
+    small, whole = (f"FETCH {before + number} (BODY.PEEK[])" for number in (21, 22))
+    peer.steps("-s=SELECT INBOX", f"-f={small}", user=user)
     time.sleep(1)
     with Peak(peer) as peak:
-        figures = peer.load("smtp", 1, size=size, user="u3")
+        figures = peer.load("smtp", 1, size=size, user=user)
     yield "receive_memory", peak.octets / MB, "MB"
     yield "receive", size / MB * figures["accept"], "MB/s"
     for tls in (False, True):
         name = "fetch_tls" if tls else "fetch"
-        peer.steps("-s=SELECT INBOX", "-f=FETCH 21 (BODY.PEEK[])", user="u3", tls=tls)
+        peer.steps("-s=SELECT INBOX", f"-f={small}", user=user, tls=tls)
         with Peak(peer) as peak:
-            figures = peer.steps("-s=SELECT INBOX", "f=FETCH 22 (BODY.PEEK[])", user="u3",
-                                 tls=tls)
+            figures = peer.steps("-s=SELECT INBOX", f"f={whole}", user=user, tls=tls)
         yield f"{name}_memory", peak.octets / MB, "MB"
         yield name, figures["f_MBps"], "MB/s"
     peer.stop()

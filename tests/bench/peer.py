@@ -1,4 +1,5 @@
 """A server that is measured: its processes in a control group of their own, and the loads."""
+import imaplib
 import os
 import pathlib
 import re
@@ -72,14 +73,15 @@ class Cgroup:
 
 
 class Peer:
-    """One server, as its script in peers/ starts and stops it."""
+    """One server, as its script in peers/ starts and stops it. Where things have to be quick it stays
+    from one row to the next (`lasting`), with the mail that it has."""
 
     templates = set()  # folders beside which a copy stands: set up, users made, no mail yet
 
-    def __init__(self, name, folder):
-        self.name, self.folder, self.cgroup = name, folder, Cgroup()
+    def __init__(self, name, folder, lasting=False):
+        self.name, self.home, self.folder, self.cgroup = name, folder, folder, Cgroup()
         self.script = HERE / "peers" / name
-        self.env = {}
+        self.env, self.lasting, self.running = {}, lasting, None
 
     def run_script(self, verb, **more):
         with open(f"{self.folder}.log", "ab") as log:
@@ -87,9 +89,16 @@ class Peer:
                            **more)
 
     def start(self, fresh=True, settle_s=1):
+        if self.running:
+            if self.running == self.folder:
+                return
+            here, self.folder = self.folder, self.running
+            self.end()
+            self.folder = here
         if fresh:
             self.renew()
         self.run_script("start", preexec_fn=self.cgroup.join)
+        self.running = self.folder
         lines = (self.folder / "env").read_text().split()
         self.env = dict(line.split("=", 1) for line in lines)
         time.sleep(settle_s)
@@ -102,12 +111,18 @@ class Peer:
             shutil.rmtree(template, ignore_errors=True)
             self.folder.mkdir(parents=True)
             self.run_script("start", preexec_fn=self.cgroup.join)
-            self.stop()
+            self.end()
             self.folder.rename(template)
             self.templates.add(self.folder)
         subprocess.run(["cp", "-a", template, self.folder], check=True)
 
     def stop(self):
+        """The end of a row."""
+        if not self.lasting:
+            self.end()
+
+    def end(self):
+        self.running = None
         self.run_script("stop")
         deadline = time.monotonic() + 15
         while self.cgroup.pids():
@@ -117,7 +132,7 @@ class Peer:
 
     def stop_cold(self):
         """Nothing of it stays in memory."""
-        self.stop()
+        self.end()
         os.sync()
         pathlib.Path("/proc/sys/vm/drop_caches").write_text("3")
 
@@ -154,13 +169,18 @@ class Peer:
         """IMAP commands of u1, "name=COMMAND" each; their times."""
         return self.load("imap", 1, steps=list(commands), **{"user": "u1"} | options)
 
+    def count(self, user, box="INBOX"):
+        with imaplib.IMAP4(self.env["HOST"], int(self.env["IMAP"])) as client:
+            client.login(self.login(user), self.env["PASS"])
+            return int(client.select(box, readonly=True)[1][0])
+
     def login(self, user):
         return f"{user}@{self.env['DOMAIN']}" if self.env["LOGIN"] == "address" else user
 
     def commits(self):
         """(jobs, commits) of Bode's writer, from the line it logs when it ends."""
         log = self.folder / "log"
-        found = log.exists() and re.findall(r"event=writer-stopped jobs=(\d+) batches=(\d+)",
+        found = not self.running and log.exists() and re.findall(r"event=writer-stopped jobs=(\d+) batches=(\d+)",
                                             log.read_text(errors="replace"))
         return tuple(map(int, found[-1])) if found else None
 

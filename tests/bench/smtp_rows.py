@@ -21,10 +21,10 @@ def receive(peer, n, **options):
 
 def smtp(count, conns, **options):
     def row(peer, quick):
-        n = max(count // (20 if quick else 1), conns * 5)
+        n = max(count // (80 if quick else 1), conns * (2 if quick else 5))
         options["conns"] = conns
         peer.start()
-        peer.load("smtp", conns * (2 if quick else 10), **options)  # warm
+        peer.load("smtp", max(conns // 2, 1) * (1 if quick else 20), **options)  # warm
         yield from receive(peer, n, **options)
         peer.stop()
         commits = peer.commits()
@@ -35,7 +35,7 @@ def smtp(count, conns, **options):
 
 def submit(peer, quick):
     """A new connection, TLS and a sign-in for each message."""
-    n = 100 if quick else 2000
+    n = 50 if quick else 2000
     peer.start()
     options = {"size": 4096, "conns": 10, "session": 1, "starttls": 1, "auth": 1, "user": "u1",
                "smtp": peer.env["SUBMISSION"]}
@@ -65,8 +65,8 @@ def push(busy):
         peer.start()
         peer.load("append", 50, size=1024, conns=50, batch=1)
         if busy:
-            load = peer.load_begin("smtp", 4000 if quick else 30000, size=4096, conns=10)
-        figures = peer.load("push", 20 if quick else 100, size=4096, user="u7")
+            load = peer.load_begin("smtp", 1000 if quick else 30000, size=4096, conns=10)
+        figures = peer.load("push", 10 if quick else 100, size=4096, user="u7")
         if busy:
             peer.load_end(load)
         yield "latency_p50", figures["lat_p50"], "ms"
