@@ -195,14 +195,14 @@ def append_rate(peer, quick):
 
 
 def churn(peer, quick):
-    """Six turnovers of the content, by the store's own bench: only Bode has one."""
+    """Turnovers of the content, by the store's own bench: only Bode has one."""
     if peer.name != "bode":
         return
     folder = peer.home.parent / "bode-churn"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    n = 2_000 if quick else 100_000
-    done = subprocess.run([STORE, folder, "churn", str(n), "6"], check=True,
+    n, turnovers = (2_000, 1) if quick else (100_000, 6)
+    done = subprocess.run([STORE, folder, "churn", str(n), str(turnovers)], check=True,
                           capture_output=True, text=True)
     for line in done.stdout.splitlines():
         words = line.split()
