@@ -451,6 +451,11 @@ static enum step receive(struct imap_session *s, struct cursor *in)
 	return end_message(s, in);
 }
 
+bool imap_append_is_receiving(const struct imap_session *s)
+{
+	return s->running == receive;
+}
+
 bool imap_append_meets_literal(struct imap_session *s, enum step *step_out)
 {
 	struct cursor c = cursor_of(framing_command(&s->framing));

@@ -31,7 +31,7 @@ static bool entry_name_is_good(struct slice name)
 	for (size_t i = 0; i < name.len; i++) {
 		uint8_t c = name.ptr[i];
 		bool is_last = i + 1 == name.len;
-		if (c <= ' ' || c > '~' || c == '*' || c == '%' ||
+		if (c < ' ' || c > '~' || c == '*' || c == '%' ||
 		    (c == '/' && (is_last || name.ptr[i + 1] == '/')))
 			return false;
 	}
@@ -182,7 +182,7 @@ static void line_add(struct line *line, struct slice name, struct slice value)
 		buffer_add_cstr(out, " (");
 	}
 	line->is_begun = true;
-	buffer_add(out, name);
+	respond_astring(out, name, utf8);
 	buffer_add_byte(out, ' ');
 	add_value(out, value, utf8);
 }
@@ -226,7 +226,7 @@ void respond_metadata_changed(struct imap_session *s, struct slice mailbox, stru
 	else
 		buffer_add_cstr(out, "\"\"");
 	buffer_add_byte(out, ' ');
-	buffer_add(out, name);
+	respond_astring(out, name, false);
 	buffer_add_cstr(out, "\r\n");
 }
 

@@ -63,15 +63,20 @@ static bool can_be_atom(struct slice name)
 	return name.len > 0 && !slice_eq_nocase(name, SLICE("NIL"));
 }
 
+void respond_astring(struct buffer *out, struct slice text, bool utf8)
+{
+	if (can_be_atom(text))
+		buffer_add(out, text);
+	else
+		respond_string(out, text, utf8);
+}
+
 void respond_mailbox(struct buffer *out, struct slice name, bool utf8)
 {
 	struct buffer encoded = { 0 };
 	if (!utf8 && mutf7_encode(name, &encoded))
 		name = buffer_slice(&encoded);
-	if (can_be_atom(name))
-		buffer_add(out, name);
-	else
-		respond_string(out, name, utf8);
+	respond_astring(out, name, utf8);
 	buffer_free(&encoded);
 }
 

@@ -13,6 +13,8 @@
 void respond_string(struct buffer *out, struct slice text, bool utf8);
 /* nstring: NIL where text.ptr is NULL. */
 void respond_nstring(struct buffer *out, struct slice text, bool utf8);
+/* astring: an atom where it can be one. */
+void respond_astring(struct buffer *out, struct slice text, bool utf8);
 /* "{" size "}" CRLF; the octets follow. */
 void respond_literal_header(struct buffer *out, uint64_t size_octets);
 /* A mailbox name of the store in the wire's form: an atom where it can be one. */

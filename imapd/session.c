@@ -300,7 +300,8 @@ static enum step tell_news(struct imap_session *s)
 
 static enum step take_news(struct imap_session *s, enum news news)
 {
-	bool may_speak = !s->running || imap_is_idle(s); /* not in the middle of a response */
+	/* Not in the middle of a response. */
+	bool may_speak = !s->running || imap_is_idle(s) || imap_append_is_receiving(s);
 	switch (news) {
 	case NEWS_TIMEOUT: return may_speak ? imap_bye(s, "Idle for too long") : STEP_CLOSE;
 	case NEWS_SHUTDOWN:

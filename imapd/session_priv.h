@@ -186,6 +186,8 @@ bool imap_account_is_gone(struct imap_session *s);
 /* append.c: true when the framed literal is the message of an APPEND or REPLACE, whose handler has then
  * decided what becomes of it: *step_out. */
 bool imap_append_meets_literal(struct imap_session *s, enum step *step_out);
+/* The octets of a message are on their way; nothing else is being said. */
+bool imap_append_is_receiving(const struct imap_session *s);
 /* idle.c: something changed while IDLE runs. */
 bool imap_is_idle(const struct imap_session *s);
 enum step imap_idle_news(struct imap_session *s);
