@@ -98,7 +98,7 @@ struct admin_options {
 	bool bounce;
 	const char *hostname, *domain, *user, *state_dir, *quota, *from, *scratch;
 	const char *into, *format, *ca;
-	const char *limit;
+	const char *limit, *after, *to;
 	const char *recipients;
 	const char *alias_of, *senders, *hide_clients;
 };
@@ -131,6 +131,8 @@ enum admin_option {
 	OPTION_SENDERS = 1 << 14,
 	OPTION_HIDE_CLIENTS = 1 << 15,
 	OPTION_LIMIT = 1 << 19,
+	OPTION_AFTER = 1 << 29,
+	OPTION_TO = 1 << 30,
 	OPTION_RECIPIENTS = 1 << 27,
 };
 /* `allowed` is a set of enum admin_option; `least` and `most` count positional arguments. */

@@ -37,6 +37,8 @@ static const struct {
 	{ { "recipients", required_argument, NULL, 'R' }, OPTION_RECIPIENTS },
 	{ { "hide-clients", required_argument, NULL, 'H' }, OPTION_HIDE_CLIENTS },
 	{ { "limit", required_argument, NULL, 'l' }, OPTION_LIMIT },
+	{ { "after", required_argument, NULL, 'x' }, OPTION_AFTER },
+	{ { "to", required_argument, NULL, 'T' }, OPTION_TO },
 	{ { "bounce", no_argument, NULL, 'B' }, OPTION_BOUNCE },
 	{ { "repair", no_argument, NULL, 'r' }, OPTION_REPAIR },
 };
@@ -82,6 +84,8 @@ bool admin_parse_options(const struct admin *admin, int argc, char **argv, unsig
 		case 'R': options_out->recipients = optarg; break;
 		case 'H': options_out->hide_clients = optarg; break;
 		case 'l': options_out->limit = optarg; break;
+		case 'x': options_out->after = optarg; break;
+		case 'T': options_out->to = optarg; break;
 		case 'B': options_out->bounce = true; break;
 		case 'r': options_out->repair = true; break;
 		default:

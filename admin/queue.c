@@ -14,10 +14,10 @@
 #include "base/clock.h"
 #include "serve/control.h"
 
-enum { BATCH = 200, FILTERS = OPTION_FROM | OPTION_DOMAIN };
+enum { BATCH = 200, PAGE_ENTRIES = 100, FILTERS = OPTION_FROM | OPTION_TO | OPTION_DOMAIN };
 
 struct filter {
-	struct slice from, domain; /* empty: any */
+	struct slice from, to, domain; /* empty: any */
 	bool any_sender;
 	char **ids;
 	int id_count; /* 0: all that fit */
@@ -29,6 +29,7 @@ static bool filter_make(struct admin *admin, const struct admin_options *options
 {
 	*filter = (struct filter){ .any_sender = !options->from,
 				   .from = slice_cstr(options->from),
+				   .to = slice_cstr(options->to),
 				   .ids = argv + optind,
 				   .id_count = argc - optind };
 	for (int i = 0; i < filter->id_count; i++) {
@@ -43,9 +44,18 @@ static bool filter_make(struct admin *admin, const struct admin_options *options
 	return !options->domain || admin_parse_domain(admin, options->domain, &filter->domain);
 }
 
+static bool has_recipient(const struct queue_entry *entry, struct slice to)
+{
+	for (size_t i = 0; i < entry->recipient_count; i++)
+		if (slice_eq_nocase(entry->recipients[i].forward_path, to))
+			return true;
+	return to.len == 0;
+}
+
 static bool fits(const struct filter *filter, const struct queue_entry *entry)
 {
-	return (filter->any_sender ||
+	return has_recipient(entry, filter->to) &&
+	       (filter->any_sender ||
 		slice_eq_nocase(entry->envelope.reverse_path, filter->from)) &&
 	       (filter->domain.len == 0 || slice_eq(entry->destination, filter->domain));
 }
@@ -95,31 +105,58 @@ static void add_row(struct table *table, const struct queue_entry *entry, struct
 						   : SLICE("not tried yet"));
 }
 
+/* Rows from the entry after *queue_id on, at most `limit`. True: there are more. */
+static bool add_page(struct admin *admin, struct table *table, const struct filter *filter,
+		     uint64_t *queue_id, uint64_t limit)
+{
+	struct queue_entry entry;
+	for (;;) {
+		struct arena arena = { 0 };
+		bool more = true, is_full = false;
+		uint64_t last = *queue_id;
+		struct read *read = read_begin(admin->store);
+		for (int i = 0; i < BATCH && more && !is_full; i++) {
+			more = queue_next(read, &last, &arena, &entry);
+			if (more && fits(filter, &entry)) {
+				is_full = limit-- == 0;
+				if (!is_full)
+					add_row(table, &entry, &arena);
+			}
+			if (more && !is_full)
+				*queue_id = last;
+		}
+		read_end(&read);
+		arena_fini(&arena);
+		if (!more || is_full)
+			return is_full;
+	}
+}
+
 int admin_queue_list(struct admin *admin, int argc, char **argv)
 {
 	static const char *const columns[] = { "id",	   "from",  "to", "size",
 					       "attempts", "state", "why" };
 	struct admin_options options;
 	struct filter filter;
-	struct queue_entry entry;
-	uint64_t queue_id = 0;
-	if (!admin_parse_options(admin, argc, argv, OPTION_JSON | FILTERS, 0, 0, &options))
+	uint64_t queue_id = 0, limit;
+	if (!admin_parse_options(admin, argc, argv,
+				 OPTION_JSON | OPTION_LIMIT | OPTION_AFTER | FILTERS, 0, 0,
+				 &options))
 		return ADMIN_WRONG_USAGE;
+	/* Programs get all of it, eyes a page. */
+	limit = options.json ? UINT64_MAX : PAGE_ENTRIES;
+	if (options.limit &&
+	    (!slice_to_u64(slice_cstr(options.limit), UINT32_MAX, &limit) || limit == 0))
+		return admin_usage(admin, "--limit is a number of entries");
+	if (options.after && !slice_to_u64(slice_cstr(options.after), UINT64_MAX - 1, &queue_id))
+		return admin_usage(admin, "--after is the number of an entry");
 	if (!filter_make(admin, &options, argc, argv, &filter) || !admin_open_existing_store(admin))
 		return EXIT_FAILURE;
 	struct table *table = table_new(options.json, columns, ARRAY_LEN(columns));
-	for (bool more = true; more;) {
-		struct arena arena = { 0 };
-		struct read *read = read_begin(admin->store);
-		for (int i = 0; i < BATCH && more; i++) {
-			more = queue_next(read, &queue_id, &arena, &entry);
-			if (more && fits(&filter, &entry))
-				add_row(table, &entry, &arena);
-		}
-		read_end(&read);
-		arena_fini(&arena);
-	}
+	bool has_more = add_page(admin, table, &filter, &queue_id, limit);
 	table_print(table, "the queue is empty");
+	if (has_more && !options.json)
+		printf("(more: --after %" PRIu64 ", or --limit N)\n", queue_id);
 	return EXIT_SUCCESS;
 }
 
@@ -289,7 +326,7 @@ static int change(struct admin *admin, int argc, char **argv, enum change change
 		return ADMIN_WRONG_USAGE;
 	if (!filter_make(admin, &options, argc, argv, &filter))
 		return EXIT_FAILURE;
-	if (filter.id_count == 0 && !options.all && !options.from && !options.domain)
+	if (filter.id_count == 0 && !options.all && !options.from && !options.to && !options.domain)
 		return admin_usage(admin, "nothing was chosen");
 	if (!admin_open_existing_store(admin))
 		return EXIT_FAILURE;

@@ -25,6 +25,11 @@ static inline bool hop_is_down(const struct hop_pace *pace, int64_t now_unix_ms)
 {
 	return pace->down_until_unix_ms > now_unix_ms;
 }
+/* It has answered, and goes on doing so. */
+static inline bool hop_is_proven(const struct hop_pace *pace)
+{
+	return pace->limit > 0 && pace->failures == 0;
+}
 /* A message was dealt with there: one more at a time from now on. */
 void hop_note_success(struct hop_pace *pace);
 /* It did not answer, or not well: half as many; after some in a row, none for `pause_ms`. */

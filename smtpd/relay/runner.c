@@ -3,7 +3,10 @@
  * In memory is a small record for each destination that has mail waiting, with the moment when the
  * first of it is due; the entries themselves are read when their turn has come. A destination whose
  * hop has enough under way waits for that hop alone, in turn with others that do; one whose hop is
- * down has its entries put off, a few at a time, without being tried. */
+ * down has its entries put off, a few at a time, without being tried.
+ *
+ * Where more is due than may be under way, a part of that is kept for what has come just now and for
+ * hops that have proven to answer: thousands of destinations that do not hold up nobody else. */
 #include "smtpd/relay/runner_priv.h"
 #include "smtpd/relay/schedule_priv.h"
 
@@ -20,68 +23,6 @@ static size_t bucket_of(struct slice s)
 	for (size_t i = 0; i < s.len; i++)
 		hash = (hash ^ s.ptr[i]) * 0x100000001b3;
 	return (size_t)((hash ^ hash >> 32) % RUNNER_BUCKETS);
-}
-
-/* ---- the heap of what is due ---- */
-
-static void heap_set(struct relay_runner *runner, size_t place, struct destination *destination)
-{
-	runner->heap[place] = destination;
-	destination->place = place;
-}
-
-static void heap_up(struct relay_runner *runner, size_t place)
-{
-	struct destination *moved = runner->heap[place];
-	while (place > 1 && runner->heap[place / 2]->due_unix_ms > moved->due_unix_ms) {
-		heap_set(runner, place, runner->heap[place / 2]);
-		place /= 2;
-	}
-	heap_set(runner, place, moved);
-}
-
-static void heap_down(struct relay_runner *runner, size_t place)
-{
-	struct destination *moved = runner->heap[place];
-	for (;;) {
-		size_t child = place * 2;
-		if (child > runner->heap_count)
-			break;
-		if (child < runner->heap_count &&
-		    runner->heap[child + 1]->due_unix_ms < runner->heap[child]->due_unix_ms)
-			child++;
-		if (runner->heap[child]->due_unix_ms >= moved->due_unix_ms)
-			break;
-		heap_set(runner, place, runner->heap[child]);
-		place = child;
-	}
-	heap_set(runner, place, moved);
-}
-
-static void heap_remove(struct relay_runner *runner, struct destination *destination)
-{
-	size_t place = destination->place;
-	if (place == 0)
-		return;
-	struct destination *last = runner->heap[runner->heap_count--];
-	destination->place = 0;
-	if (last == destination)
-		return;
-	heap_set(runner, place, last);
-	heap_up(runner, place);
-	heap_down(runner, last->place);
-}
-
-static void heap_put(struct relay_runner *runner, struct destination *destination)
-{
-	heap_remove(runner, destination);
-	if (runner->heap_count + 2 > runner->heap_cap) {
-		runner->heap_cap = runner->heap_cap ? runner->heap_cap * 2 : 64;
-		runner->heap = heap_resize(runner->heap, runner->heap_cap * sizeof(*runner->heap));
-	}
-	runner->heap_count++;
-	heap_set(runner, runner->heap_count, destination);
-	heap_up(runner, runner->heap_count);
 }
 
 /* ---- destinations and hops ---- */
@@ -102,7 +43,8 @@ static struct destination *destination_get(struct relay_runner *runner, struct s
 /* With nothing waiting and nothing under way, it is forgotten. */
 static void destination_forget(struct relay_runner *runner, struct destination *destination)
 {
-	if (destination->transfer_count > 0 || destination->is_waiting || destination->place > 0)
+	if (destination->transfer_count > 0 || destination->is_waiting || destination->is_brisk ||
+	    destination->place > 0)
 		return;
 	struct destination **at = &runner->destinations[bucket_of(destination->name)];
 	while (*at != destination)
@@ -181,9 +123,9 @@ void runner_refresh(struct relay_runner *runner, struct destination *destination
 	if (destination->is_waiting)
 		return;
 	if (found)
-		heap_put(runner, destination);
+		due_put(runner, destination);
 	else
-		heap_remove(runner, destination);
+		due_remove(runner, destination);
 	destination_forget(runner, destination);
 }
 
@@ -248,6 +190,22 @@ void runner_end_transfer(struct transfer *transfer)
 	runner_refresh(runner, destination);
 }
 
+/* To be looked at before others that are due. The newest comes first: if there are many of them, that
+ * is what most of their senders wait for. */
+static void make_brisk(struct relay_runner *runner, struct destination *destination,
+		       const struct hop *hop)
+{
+	struct destination **list =
+		hop && hop_is_proven(&hop->pace) ? &runner->proven : &runner->newcomers;
+	if (destination->is_brisk || destination->is_waiting ||
+	    destination->due_unix_ms > clock_unix_ms())
+		return;
+	destination->is_brisk = true;
+	destination->brisk_since_ms = loop_now_ms(runner->back->loop);
+	destination->next_brisk = *list;
+	*list = destination;
+}
+
 void runner_leave_hop(struct relay_runner *runner, struct transfer *transfer)
 {
 	struct hop *hop = transfer->hop;
@@ -267,7 +225,9 @@ void runner_leave_hop(struct relay_runner *runner, struct transfer *transfer)
 		if (!hop->first_waiting)
 			hop->last_waiting = &hop->first_waiting;
 		if (waiting->due_unix_ms != INT64_MAX)
-			heap_put(runner, waiting);
+			due_put(runner, waiting);
+		if (hop_is_proven(&hop->pace))
+			make_brisk(runner, waiting, hop);
 	}
 	hop_forget(runner, hop);
 }
@@ -275,7 +235,7 @@ void runner_leave_hop(struct relay_runner *runner, struct transfer *transfer)
 static void wait_for_hop(struct relay_runner *runner, struct destination *destination,
 			 struct hop *hop)
 {
-	heap_remove(runner, destination);
+	due_remove(runner, destination);
 	destination->is_waiting = true;
 	destination->waits_for = NULL;
 	*hop->last_waiting = destination;
@@ -316,45 +276,75 @@ static void start_one(struct relay_runner *runner, struct destination *destinati
 	transfer_begin(transfer, runner->channels[runner->channel_count - 1]);
 }
 
+/* The first entry of the destination that is due, or its place in its hop's list. */
+static void dispatch_one(struct relay_runner *runner, struct destination *destination,
+			 int64_t now_unix_ms)
+{
+	struct queue_place place;
+	bool is_here = slice_eq(destination->name, SLICE(QUEUE_HERE));
+	struct hop *hop = is_here ? NULL : hop_get(runner, destination->name);
+	if (hop && hop->under_way >= hop_limit(&hop->pace) &&
+	    !hop_is_down(&hop->pace, now_unix_ms)) {
+		wait_for_hop(runner, destination, hop);
+		return;
+	}
+	struct read *read = read_begin(runner->back->store);
+	bool found = find_next(runner, read, destination, now_unix_ms, &place);
+	read_end(&read);
+	/* What is started below may end at once, and the destination with it. */
+	destination->transfer_count++;
+	if (hop)
+		hop->under_way++;
+	if (found && place.next_unix_ms <= now_unix_ms)
+		start_one(runner, destination, hop, place.queue_id, now_unix_ms);
+	runner_refresh(runner, destination);
+	if (hop && hop_is_proven(&hop->pace))
+		make_brisk(runner, destination, hop);
+	if (hop) {
+		hop->under_way--;
+		hop_forget(runner, hop);
+	}
+	destination->transfer_count--;
+	destination_forget(runner, destination);
+}
+
+/* Until so many are under way. What has been brisk for long is so no more, and has its turn with the
+ * others. */
+static void dispatch_brisk(struct relay_runner *runner, struct destination **list,
+			   unsigned transfers_max, int64_t now_unix_ms)
+{
+	uint64_t now_ms = loop_now_ms(runner->back->loop);
+	while (*list && runner->transfer_count < transfers_max) {
+		struct destination *destination = *list;
+		*list = destination->next_brisk;
+		destination->is_brisk = false;
+		if (!destination->is_waiting && destination->due_unix_ms <= now_unix_ms &&
+		    now_ms - destination->brisk_since_ms < RUNNER_BRISK_MS)
+			dispatch_one(runner, destination, now_unix_ms);
+		else
+			destination_forget(runner, destination);
+	}
+}
+
 void runner_dispatch(struct relay_runner *runner)
 {
 	int64_t now_unix_ms = clock_unix_ms();
-	while (!runner->is_stopped && runner->channel_count > 0 && runner->heap_count > 0 &&
-	       runner->heap[1]->due_unix_ms <= now_unix_ms) {
-		if (runner->transfer_count >= RUNNER_DELIVERIES_MAX)
+	if (runner->is_stopped || runner->channel_count == 0)
+		return;
+	dispatch_brisk(runner, &runner->proven, RUNNER_DELIVERIES_MAX, now_unix_ms);
+	dispatch_brisk(runner, &runner->newcomers, RUNNER_DELIVERIES_MAX - RUNNER_BRISK_RESERVE / 2,
+		       now_unix_ms);
+	while (runner->heap_count > 0 && runner->heap[1]->due_unix_ms <= now_unix_ms) {
+		if (runner->transfer_count >= RUNNER_DELIVERIES_MAX - RUNNER_BRISK_RESERVE)
 			return; /* one that ends calls again */
-		struct destination *destination = runner->heap[1];
-		struct queue_place place;
-		bool is_here = slice_eq(destination->name, SLICE(QUEUE_HERE));
-		struct hop *hop = is_here ? NULL : hop_get(runner, destination->name);
-		if (hop && hop->under_way >= hop_limit(&hop->pace) &&
-		    !hop_is_down(&hop->pace, now_unix_ms)) {
-			wait_for_hop(runner, destination, hop);
-			continue;
-		}
-		struct read *read = read_begin(runner->back->store);
-		bool found = find_next(runner, read, destination, now_unix_ms, &place);
-		read_end(&read);
-		/* What is started below may end at once, and the destination with it. */
-		destination->transfer_count++;
-		if (hop)
-			hop->under_way++;
-		if (found && place.next_unix_ms <= now_unix_ms)
-			start_one(runner, destination, hop, place.queue_id, now_unix_ms);
-		destination->transfer_count--;
-		if (hop) {
-			hop->under_way--;
-			hop_forget(runner, hop);
-		}
-		runner_refresh(runner, destination);
+		dispatch_one(runner, runner->heap[1], now_unix_ms);
 	}
-	if (runner->is_stopped || runner->channel_count == 0 || runner->heap_count == 0)
+	if (runner->heap_count == 0)
 		return;
 	int64_t wait_ms = runner->heap[1]->due_unix_ms - now_unix_ms;
 	enum { LOOK_AT_LEAST_MS = 3600 * 1000 }; /* the clock may be set */
-	timer_start(runner->timer, wait_ms <= 0			? 0
-				   : wait_ms < LOOK_AT_LEAST_MS ? (uint64_t)wait_ms
-								: LOOK_AT_LEAST_MS);
+	timer_start(runner->timer,
+		    wait_ms < LOOK_AT_LEAST_MS ? (uint64_t)wait_ms : LOOK_AT_LEAST_MS);
 }
 
 /* ---- from outside ---- */
@@ -367,7 +357,18 @@ static void on_timer(void *user)
 static void on_changed(struct queue_watch *watch, struct slice name)
 {
 	struct relay_runner *runner = CONTAINER_OF(watch, struct relay_runner, watch);
-	runner_refresh(runner, destination_get(runner, name));
+	struct destination *destination = destination_get(runner, name);
+	destination->transfer_count++; /* so that it stays */
+	runner_refresh(runner, destination);
+	if (slice_eq(name, SLICE(QUEUE_HERE))) {
+		make_brisk(runner, destination, NULL);
+	} else {
+		struct hop *hop = hop_get(runner, name);
+		make_brisk(runner, destination, hop);
+		hop_forget(runner, hop);
+	}
+	destination->transfer_count--;
+	destination_forget(runner, destination);
 	timer_start(runner->timer, 0);
 }
 

@@ -15,6 +15,8 @@
 
 enum {
 	RUNNER_DELIVERIES_MAX = 200, /* under way, to all destinations together */
+	RUNNER_BRISK_RESERVE = 50,   /* of them, for those that are brisk; half for the proven */
+	RUNNER_BRISK_MS = 5000,
 	RUNNER_BUCKETS = 4096,
 };
 
@@ -29,7 +31,10 @@ struct destination {
 	size_t place;		    /* in the heap, from 1; 0: not there */
 	struct transfer *transfers; /* under way */
 	unsigned transfer_count;
-	bool is_waiting; /* in its hop's list */
+	bool is_waiting;		/* in its hop's list */
+	bool is_brisk;			/* in one of the runner's lists of what goes first */
+	struct destination *next_brisk; /* there */
+	uint64_t brisk_since_ms;
 };
 
 /* Where mail of one or more destinations goes. */
@@ -83,6 +88,9 @@ struct relay_runner {
 	struct hop *hops[RUNNER_BUCKETS];
 	struct destination **heap; /* by due_unix_ms, from 1 */
 	size_t heap_count, heap_cap;
+	/* What goes before the heap, which it is in as well: where the hop answers; what came just
+	 * now. */
+	struct destination *proven, *newcomers;
 	struct transfer *numbers[RUNNER_BUCKETS];
 	uint32_t last_number;
 	unsigned transfer_count;
@@ -91,6 +99,10 @@ struct relay_runner {
 	bool is_stopped;
 	struct arena arena; /* of one piece of work */
 };
+
+/* due.c: puts it into the heap, by when it is due, or takes it out; wherever it was. */
+void due_put(struct relay_runner *runner, struct destination *destination);
+void due_remove(struct relay_runner *runner, struct destination *destination);
 
 /* runner.c */
 /* Its due time anew, from the store. */

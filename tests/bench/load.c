@@ -123,6 +123,8 @@ int main(int argc, char **argv)
 	} opts[] = {
 		{ "host", .s = &o.host },
 		{ "domain", .s = &o.domain },
+		{ "to", .s = &o.to },
+		{ "spread", .i = &o.spread }, /* recipients' domains: d0 to dN-1 below `to` */
 		{ "pass", .s = &o.pass },
 		{ "user", .s = &o.user },
 		{ "box", .s = &o.box },

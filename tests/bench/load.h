@@ -5,9 +5,9 @@
 #include "gen.h"
 
 struct load_options {
-	const char *host, *domain, *pass, *user, *box, *name, *exec, *login, *probe;
+	const char *host, *domain, *to, *pass, *user, *box, *name, *exec, *login, *probe;
 	int smtp, imap, pop3, conns, rcpts, session, users, batch, tls, starttls, auth, pipeline,
-		hold, blind;
+		hold, blind, spread;
 	long n, seed;
 	size_t size;
 };

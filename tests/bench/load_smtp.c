@@ -30,16 +30,25 @@ static void smtp_hello(conn *c)
 	}
 }
 
+static void rcpt_path(char *to, size_t size, long i)
+{
+	if (o.spread)
+		snprintf(to, size, "%s@d%ld.%s", user(i), i % o.spread, o.to ? o.to : o.domain);
+	else
+		snprintf(to, size, "%s@%s", user(i), o.to ? o.to : o.domain);
+}
+
 static void smtp_send(conn *c, buf *b, long i)
 {
 	char to[128];
-	snprintf(to, sizeof to, "%s@%s", user(i * o.rcpts), o.domain);
+	rcpt_path(to, sizeof to, i * o.rcpts);
 	gen_msg(b, i + 1, o.size, to);
 	memcpy(b->p + b->n, ".\r\n", 3); /* gen_msg leaves room and ends in CRLF */
 	conn_printf(c, "MAIL FROM:<a%ld@example.com>\r\n", i % 97);
 	smtp_expect(c, 250);
 	for (int r = 0; r < o.rcpts; r++) {
-		conn_printf(c, "RCPT TO:<%s@%s>\r\n", user(i * o.rcpts + r), o.domain);
+		rcpt_path(to, sizeof to, i * o.rcpts + r);
+		conn_printf(c, "RCPT TO:<%s>\r\n", to);
 		smtp_expect(c, 250);
 	}
 	conn_printf(c, "DATA\r\n");

@@ -373,6 +373,29 @@ def test_an_administrator_holds_shows_releases_and_deletes(start, remote):
     assert "there is no entry" in server.bode("queue", "show", first, status=1)
 
 
+def test_the_queue_is_listed_in_pages(start, remote):
+    remote.rules["RCPT"] = "450 4.2.1 not now"
+    server = start(remote)
+    for n in range(3):
+        submit(server, [f"user{n}x{m}@host{m}.far.example" for m in range(50)])
+    everything = wait_until(lambda: len(queue(server)) == 150 and queue(server), "all entries")
+    ids = [entry["id"] for entry in everything]
+    assert ids == sorted(ids)
+    text = server.bode("queue", "list").splitlines()
+    assert len(text) == 1 + 100 + 1 and text[-1] == f"(more: --after {ids[99]}, or --limit N)"
+    text = server.bode("queue", "list", "--after", str(ids[99])).splitlines()
+    assert len(text) == 1 + 50 and text[1].split()[0] == str(ids[100])
+    page = json.loads(server.bode("queue", "list", "--json", "--limit", "7", "--after", str(ids[4])))
+    assert [entry["id"] for entry in page] == ids[5:12]
+    assert len(server.bode("queue", "list", "--limit", "150").splitlines()) == 151
+    found = json.loads(server.bode("queue", "list", "--json", "--to", "USER1x7@host7.far.example"))
+    assert [entry["to"] for entry in found] == [["user1x7@host7.far.example"]]
+    found = json.loads(server.bode("queue", "list", "--json", "--domain", "HOST7.far.example"))
+    assert len(found) == 3
+    assert "3 entries deleted" in server.bode("queue", "delete", "--domain", "host7.far.example")
+    assert len(queue(server)) == 147
+
+
 def test_two_bodes_mail_each_other(start, remote, tmp_path):
     (tmp_path / "two").mkdir()
     two = Server(tmp_path / "two", RELAY)
