@@ -2,91 +2,21 @@
  * another. In the back.
  *
  * RFC 9051 section 6.3.12, RFC 3502 (MULTIAPPEND), RFC 4315 (APPENDUID), RFC 3516 section 4.4
- * (literal8), RFC 7889 (APPENDLIMIT), RFC 8508 (REPLACE), RFC 6855 section 4 (UTF8). Each literal streams into an intake of
- * the store as it comes, so a message of any size costs a few chunks of memory, and its octets are
- * kept exactly as they are, bare CR and LF included. All messages are filed by one job, so
- * all of them or none. Everything that can be refused is refused before the client is asked for
- * the octets. Left out: CATENATE. */
-#include "base/clock.h"
-#include "imapd/grammar_priv.h"
+ * (literal8), RFC 7889 (APPENDLIMIT), RFC 8508 (REPLACE). Each message streams into an intake of
+ * the store as it comes (append_data.c), so one of any size costs a few chunks of memory, and its
+ * octets are kept exactly as they are, bare CR and LF included. All messages are filed by one job,
+ * so all of them or none. Everything that can be refused is refused before the client is asked for
+ * the octets. */
+#include "imapd/append_priv.h"
 #include "imapd/respond_priv.h"
-#include "imapd/view_priv.h"
 #include "storage/account.h"
-
-enum {
-	/* Of one command. Beyond that a client is told to come again. */
-	MESSAGES_MAX = 1000,
-	HELD_MAX_OCTETS = 8 * 1024 * 1024,
-	/* What whole messages may hold in memory before they are handed to the store. */
-	PARK_ABOVE_OCTETS = 1024 * 1024,
-};
-
-struct append_message {
-	struct append_message *next;
-	struct flag_list flags;
-	int64_t internal_unix;
-	bool is_utf8_data; /* "UTF8 (" literal8 ")": RFC 6855 section 4 */
-	enum { HEADER_LINE_START, HEADER_LINE, HEADER_OVER } header; /* what has come of it */
-	bool has_utf8_header;
-	struct intake *intake;
-	uint32_t uid; /* when it is filed */
-};
-
-struct append {
-	struct imap_session *s;
-	bool is_replace;
-	uint64_t replaced_mailbox_id; /* REPLACE: the message that goes */
-	uint32_t replaced_uid;
-	uint64_t replaced_octets;
-	struct slice name; /* in the framed command; gone once the message comes */
-	uint32_t account_id;
-	uint64_t mailbox_id;
-	uint32_t uidvalidity;
-	struct append_message *first, *last; /* the last one is on its way */
-	size_t count;
-	uint64_t size_octets; /* of all whose size is known */
-	uint64_t left_octets; /* of the literal */
-	bool intake_waits;    /* for room() */
-};
 
 static void append_fini(struct imap_session *s)
 {
-	struct append *append = s->work;
-	s->work = NULL;
-	s->work_fini = NULL;
-	for (struct append_message *message = append ? append->first : NULL; message;
-	     message = message->next)
-		intake_free(&message->intake);
+	append_free_messages(s->work);
 }
 
 /* ---- the arguments ---- */
-
-/* append-message = [SP flag-list] [SP date-time] SP append-data, which is a literal or, by RFC 6855
- * section 4, "UTF8" SP "(" literal8 ")": what stands before the literal, up to
- * the end of its header. */
-static bool take_message_arguments(struct cursor *c, struct arena *arena,
-				   struct append_message *message)
-{
-	struct literal literal;
-	message->internal_unix = clock_unix();
-	if (!take_space(c))
-		return false;
-	if (next_is(c, '(') && (!take_flag_list(c, arena, &message->flags) || !take_space(c)))
-		return false;
-	if (next_is(c, '"') && (!take_date_time(c, &message->internal_unix) || !take_space(c)))
-		return false;
-	message->is_utf8_data = take_keyword(c, "UTF8");
-	if (message->is_utf8_data && (!take_space(c) || !take_byte(c, '(')))
-		return false;
-	return take_literal_header(c, &literal) && take_byte(c, '\r') && take_byte(c, '\n') &&
-	       at_end(c) && (literal.is_literal8 || !message->is_utf8_data);
-}
-
-/* What ends the data of the message before: its ")". */
-static bool take_data_end(struct cursor *c, const struct append_message *message)
-{
-	return !message->is_utf8_data || take_byte(c, ')');
-}
 
 /* "APPEND" / ["UID" SP] "REPLACE" SP seq-number; *number_out is 0 for APPEND. */
 static bool take_verb(struct cursor *at, bool *uid_out, uint32_t *number_out)
@@ -105,27 +35,6 @@ static bool take_verb(struct cursor *at, bool *uid_out, uint32_t *number_out)
 	}
 	*at = c;
 	return true;
-}
-
-/* Whether the literal just framed is the message, not the mailbox's name. */
-static bool take_append_up_to_literal(struct imap_session *s, struct append *append,
-				      struct append_message *message, bool *uid_out,
-				      uint32_t *number_out)
-{
-	struct cursor c = cursor_of(framing_command(&s->framing));
-	struct slice tag;
-	return take_tag(&c, &tag) && take_space(&c) && take_verb(&c, uid_out, number_out) &&
-	       take_space(&c) &&
-	       take_mailbox(&c, &s->command_arena, imap_speaks_utf8(s), &append->name) &&
-	       take_message_arguments(&c, &s->command_arena, message);
-}
-
-/* What outlives the framed line: the next one will move it. */
-static void keep_keywords(struct imap_session *s, struct append_message *message)
-{
-	for (size_t i = 0; i < message->flags.keyword_count; i++)
-		message->flags.keywords[i] =
-			arena_copy(&s->command_arena, message->flags.keywords[i]);
 }
 
 /* ---- what cannot be ---- */
@@ -160,20 +69,24 @@ static const char *why_not_replace(struct imap_session *s, struct append *append
 	return err == ERR_OK ? NULL : respond_refusal(err);
 }
 
-/* NULL: the message may come. */
-static const char *why_not_message(struct imap_session *s, const struct append *append,
+const char *append_why_not_message(const struct append *append,
 				   const struct append_message *message)
 {
-	struct account account;
-	uint64_t size = s->framing.literal.size_octets;
-	if (size == 0)
-		return "The message is empty";
-	if (size > s->back->config->message_size_octets)
-		return "[TOOBIG] The message is too large";
 	if (flag_list_check(&message->flags) != ERR_OK)
 		return "[LIMIT] Too many keywords, or too long ones";
-	if (append->count >= MESSAGES_MAX)
+	if (append->count >= APPEND_MESSAGES_MAX)
 		return "[LIMIT] Too many messages for one command";
+	return NULL;
+}
+
+const char *append_why_not_octets(struct append *append, uint64_t octets)
+{
+	struct imap_session *s = append->s;
+	struct append_message *message = append->last;
+	struct account account;
+	uint64_t most = s->back->config->message_size_octets;
+	if (octets > most || message->size_octets > most - octets)
+		return "[TOOBIG] The message is too large";
 
 	struct read *read = read_begin(s->back->store);
 	enum err err = account_get(read, s->account_id, &s->command_arena, &account);
@@ -182,16 +95,18 @@ static const char *why_not_message(struct imap_session *s, const struct append *
 		return respond_refusal(err);
 	uint64_t used = account.used_octets + append->size_octets;
 	if (account.quota_octets > 0 &&
-	    used + size > account.quota_octets + append->replaced_octets)
+	    used + octets > account.quota_octets + append->replaced_octets)
 		return respond_refusal(ERR_QUOTA);
+	message->size_octets += octets;
+	append->size_octets += octets;
 	return NULL;
 }
 
-static const char *why_not_mailbox(struct imap_session *s, struct append *append)
+static const char *why_not_mailbox(struct imap_session *s, struct append *append, struct slice name)
 {
 	struct mailbox *mailbox = arena_alloc(&s->command_arena, sizeof(*mailbox));
 	struct read *read = read_begin(s->back->store);
-	enum err err = mailbox_find(read, s->account_id, append->name, &s->command_arena, mailbox);
+	enum err err = mailbox_find(read, s->account_id, name, &s->command_arena, mailbox);
 	append->mailbox_id = mailbox->mailbox_id;
 	append->uidvalidity = mailbox->uidvalidity;
 	read_end(&read);
@@ -287,221 +202,114 @@ static enum step after_append(struct imap_session *s, enum err outcome)
 	return imap_ok_expunged(s, "REPLACE completed");
 }
 
-/* ---- the octets ---- */
-
-static void room_in_intake(void *user)
+enum step append_file(struct imap_session *s)
 {
-	struct append *append = user;
-	if (!append->intake_waits)
-		return;
-	append->intake_waits = false;
-	session_job_end(&append->s->session);
+	return imap_write(s, run_append, s->work, after_append);
 }
 
-static enum step receive(struct imap_session *s, struct cursor *in);
+/* ---- refusing ---- */
 
-/* The literal that was framed is the content of `message`, the last one from now on. */
-static enum step begin_message(struct imap_session *s, struct append *append,
-			       struct append_message *message)
+/* After a literal that nobody wants, and all that came with it. */
+static enum step skip_rest(struct imap_session *s, struct cursor *in)
 {
-	keep_keywords(s, message);
-	message->intake = intake_new(s->back->store, s->session.loop, room_in_intake, append);
-	if (append->last)
-		append->last->next = message;
-	else
-		append->first = message;
-	append->last = message;
-	append->count++;
-	append->left_octets = s->framing.literal.size_octets;
-	append->size_octets += append->left_octets;
-	imap_ask_for_literal(s);
-	framing_skip_literal(&s->framing);
-	s->running = receive;
-	return STEP_AGAIN;
-}
-
-/* Notes octets above 127 up to the empty line. */
-static void look_at_header(struct append_message *message, struct slice octets)
-{
-	for (size_t i = 0; i < octets.len && message->header != HEADER_OVER; i++) {
-		uint8_t c = octets.ptr[i];
-		if (c == '\n')
-			message->header = message->header == HEADER_LINE_START ? HEADER_OVER
-									       : HEADER_LINE_START;
-		else if (c != '\r')
-			message->header = HEADER_LINE;
-		message->has_utf8_header |= c > 127;
-	}
-}
-
-/* A client that does not know of them has no business with such headers (RFC 6855 section 4); one
- * of IMAP4rev2 may send them in any literal (RFC 9051 section 6.3.12). */
-static const char *why_not_header(const struct imap_session *s,
-				  const struct append_message *message)
-{
-	return message->has_utf8_header && !imap_speaks_utf8(s)
-		       ? "[CANNOT] 8-bit header fields only after ENABLE UTF8=ACCEPT"
-		       : NULL;
-}
-
-/* None is filed. Where the client sends the literal unasked, its octets are skipped first. */
-static enum step refuse(struct imap_session *s, const char *condition, const char *why)
-{
-	log_info(&s->session.log, EVENT("append-refused"), CSTR("why", why),
-		 NUM("size_octets", s->framing.literal.size_octets));
-	append_fini(s); /* while octets are skipped a session owns no arena */
-	s->running = NULL;
-	return imap_refuse_literal(s, condition, why);
-}
-
-static enum step take_next_message(struct imap_session *s)
-{
-	struct append *append = s->work;
-	struct append_message *message = arena_alloc(&s->command_arena, sizeof(*message));
-	struct cursor line = cursor_of(framing_line(&s->framing));
-	if (append->is_replace || !take_data_end(&line, append->last) ||
-	    !take_message_arguments(&line, &s->command_arena, message))
-		return refuse(s, "BAD", "Only another message may follow the message");
-	const char *why = why_not_header(s, append->last);
-	if (!why)
-		why = why_not_message(s, append, message);
-	return why ? refuse(s, "NO", why) : begin_message(s, append, message);
-}
-
-static enum err run_park(struct write *write, struct job *job)
-{
-	const struct append *append = imap_session_of_job(job)->job_data;
-	enum err err = ERR_OK;
-	for (struct append_message *message = append->first; message && err == ERR_OK;
-	     message = message->next)
-		err = intake_park(write, message->intake);
-	return err;
-}
-
-static enum step after_park(struct imap_session *s, enum err outcome)
-{
-	const struct append *append = s->work;
-	uint64_t held_octets = 0;
-	for (struct append_message *message = append->first; message; message = message->next) {
-		intake_parked(message->intake, outcome);
-		held_octets += intake_held_octets(message->intake);
-	}
-	if (outcome != ERR_OK)
-		return refuse(s, "NO", respond_refusal(outcome));
-	if (held_octets > HELD_MAX_OCTETS)
-		return refuse(s, "NO", "[LIMIT] Too many messages for one command");
-	return take_next_message(s);
-}
-
-/* The messages that are whole wait for the last one; only a few of them in memory. */
-static enum step go_on_with_next(struct imap_session *s)
-{
-	struct append *append = s->work;
-	uint64_t held_octets = 0;
-	enum err err = intake_finish(append->last->intake);
-	if (err != ERR_OK)
-		return refuse(s, "NO", respond_refusal(err));
-	for (struct append_message *message = append->first; message; message = message->next)
-		held_octets += intake_held_octets(message->intake);
-	if (held_octets > PARK_ABOVE_OCTETS)
-		return imap_write(s, run_park, append, after_park);
-	return take_next_message(s);
-}
-
-static enum step end_message(struct imap_session *s, struct cursor *in)
-{
-	struct append *append = s->work;
 	switch (framing_next(&s->framing, in, IMAP_COMMAND_MAX_OCTETS)) {
 	case FRAMED_NOTHING: return STEP_INPUT;
-	case FRAMED_COMMAND: break;
-	case FRAMED_LITERAL: return go_on_with_next(s);
-	case FRAMED_REFUSED: return imap_bad(s, "Only another message may follow the message");
+	case FRAMED_LITERAL: framing_refuse(&s->framing); return STEP_AGAIN;
+	case FRAMED_COMMAND:
+	case FRAMED_REFUSED: break;
 	}
-	struct cursor line = cursor_of(framing_line(&s->framing));
-	if (!take_data_end(&line, append->last) || !at_end(&line))
-		return imap_bad(s, "Only another message may follow the message");
-	if (why_not_header(s, append->last))
-		return imap_no(s, why_not_header(s, append->last));
-	enum err err = intake_finish(append->last->intake);
-	if (err != ERR_OK)
-		return imap_refuse(s, err);
-	return imap_write(s, run_append, append, after_append);
+	return s->reply.condition[0] == 'B' ? imap_bad(s, s->reply.text)
+					    : imap_no(s, s->reply.text);
 }
 
-static enum step receive(struct imap_session *s, struct cursor *in)
+enum step append_refuse(struct imap_session *s, const char *condition, const char *why)
 {
 	struct append *append = s->work;
-	while (append->left_octets > 0) {
-		struct slice octets;
-		size_t len = cursor_left(in);
-		if (len > append->left_octets)
-			len = (size_t)append->left_octets;
-		if (len == 0)
-			return STEP_INPUT;
-		if (!take_octets(in, len, &octets))
-			return STEP_INPUT;
-		append->left_octets -= len;
-		look_at_header(append->last, octets);
-		if (!intake_feed(append->last->intake, octets)) {
-			append->intake_waits = true;
-			session_job_begin(&s->session);
-			return STEP_WAIT;
-		}
+	bool skips = append->has_literal && !framing_refuse(&s->framing);
+	log_info(&s->session.log, EVENT("append-refused"), CSTR("why", why),
+		 NUM("size_octets", append->size_octets));
+	append_free_messages(append);
+	s->reply.condition = condition;
+	s->reply.text = why;
+	if (skips) {
+		s->running = skip_rest;
+		return STEP_AGAIN;
 	}
-	return end_message(s, in);
+	if (append->has_literal)
+		s->errors++; /* as any literal that is refused */
+	return condition[0] == 'B' ? imap_bad(s, why) : imap_no(s, why);
 }
 
-bool imap_append_is_receiving(const struct imap_session *s)
-{
-	return s->running == receive;
-}
+/* ---- the command ---- */
 
-bool imap_append_meets_literal(struct imap_session *s, enum step *step_out)
+/* What stands before the messages: whether it is an APPEND or REPLACE at all. `from_out`: where they
+ * begin in the framed command. */
+static struct append *take_beginning(struct imap_session *s, bool *uid_out, uint32_t *number_out,
+				     struct slice *name_out, size_t *from_out)
 {
-	struct cursor c = cursor_of(framing_command(&s->framing));
-	struct slice tag;
-	bool uid;
-	uint32_t number;
-	if (!take_tag(&c, &tag) || !take_space(&c) || !take_verb(&c, &uid, &number) ||
-	    (number > 0 && s->state != IMAP_SELECTED))
-		return false;
+	struct slice command = framing_command(&s->framing), tag;
+	struct cursor c = cursor_of(command);
+	if (!take_tag(&c, &tag) || !take_space(&c) || !take_verb(&c, uid_out, number_out) ||
+	    (*number_out > 0 && s->state != IMAP_SELECTED) || !take_space(&c) ||
+	    !take_mailbox(&c, &s->command_arena, imap_speaks_utf8(s), name_out))
+		return NULL;
 	struct append *append = arena_alloc(&s->command_arena, sizeof(*append));
-	struct append_message *message = arena_alloc(&s->command_arena, sizeof(*message));
-	if (!take_append_up_to_literal(s, append, message, &uid, &number))
-		return false;
 	append->s = s;
 	append->account_id = s->account_id;
-	append->is_replace = number > 0;
+	append->is_replace = *number_out > 0;
+	*from_out = command.len - cursor_left(&c);
+	return append;
+}
+
+/* True: it is one, and *step_out says how it goes on. */
+static bool begin(struct imap_session *s, enum step *step_out)
+{
+	bool uid;
+	uint32_t number;
+	size_t from;
+	struct slice name;
+	struct append *append = take_beginning(s, &uid, &number, &name, &from);
+	if (!append || !append_take_segment(append, from))
+		return false;
+	s->command = imap_command_of(append->is_replace ? SLICE("REPLACE") : SLICE("APPEND"), uid);
+	s->tag = arena_copy(&s->command_arena, framing_tag(&s->framing));
+	s->work = append;
+	s->work_fini = append_fini;
 	if (append->is_replace && !uid && imap_has(s, IMAP_ENABLED_UIDONLY)) {
-		*step_out = refuse(s, "BAD", IMAP_UID_REQUIRED_TEXT);
+		*step_out = append_refuse(s, "BAD", IMAP_UID_REQUIRED_TEXT);
 		return true;
 	}
 	const char *why = append->is_replace ? why_not_replace(s, append, uid, number) : NULL;
 	if (!why)
-		why = why_not_mailbox(s, append);
-	if (!why)
-		why = why_not_message(s, append, message);
+		why = why_not_mailbox(s, append, name);
 	if (why) {
-		*step_out = refuse(s, "NO", why);
+		*step_out = append_refuse(s, "NO", why);
 		return true;
 	}
-	s->command = imap_command_of(append->is_replace ? SLICE("REPLACE") : SLICE("APPEND"), uid);
-	s->tag = arena_copy(&s->command_arena, framing_tag(&s->framing));
-	append->name = SLICE_NONE;
-	s->work = append;
-	s->work_fini = append_fini;
-	*step_out = begin_message(s, append, message);
+	s->running = append_go_on;
+	*step_out = STEP_AGAIN;
 	return true;
 }
 
-/* Only one without a message comes through the dispatcher. */
+bool imap_append_meets_literal(struct imap_session *s, enum step *step_out)
+{
+	return begin(s, step_out);
+}
+
+/* One without a literal that is a message's comes through the dispatcher. */
 enum step imap_append(struct imap_session *s, struct cursor *args, bool uid)
 {
+	enum step step;
+	if (begin(s, &step))
+		return step;
 	return imap_bad(s, "APPEND needs a mailbox, maybe flags and a date, and a literal");
 }
 
 enum step imap_replace(struct imap_session *s, struct cursor *args, bool uid)
 {
+	enum step step;
+	if (begin(s, &step))
+		return step;
 	return imap_bad(
 		s, "REPLACE needs a message, a mailbox, maybe flags and a date, and a literal");
 }

@@ -188,11 +188,11 @@ bool framing_refuse(struct framing *f)
 	return false;
 }
 
-void framing_skip_literal(struct framing *f)
+void framing_skip_literal(struct framing *f, size_t from)
 {
-	/* Only the first line, with the tag, is needed any more. */
-	if (f->line_start > 0)
-		f->text.len = f->line_start;
+	/* Only the beginning, with the tag, is needed any more. */
+	if (from > 0)
+		f->text.len = from;
 	f->line_start = f->text.len;
 }
 

@@ -62,9 +62,9 @@ void framing_accept(struct framing *f);
  * the command is over now. False: its rest will come and is skipped; FRAMED_REFUSED follows. */
 bool framing_refuse(struct framing *f);
 /* After FRAMED_LITERAL: the caller takes the literal's octets itself, then what follows them
- * as one more line, through framing_next(): framing_line(). Of lines before that only the first
- * is kept. */
-void framing_skip_literal(struct framing *f);
+ * as one more line, through framing_next(): framing_line(). What of the command stands before
+ * `from` is kept; 0: all of it. */
+void framing_skip_literal(struct framing *f, size_t from);
 /* The tag of a command that goes no further, as far as it can be told; "*" where it cannot. */
 struct slice framing_tag(const struct framing *f);
 /* Nothing received, nothing owned. */

@@ -134,7 +134,7 @@ const char *respond_refusal(enum err err)
 #define OF_SESSION "IDLE UNSELECT COMPRESS=DEFLATE INPROGRESS "
 #define OF_MAILBOXES                                                                   \
 	"NAMESPACE SPECIAL-USE CREATE-SPECIAL-USE CHILDREN LIST-EXTENDED LIST-STATUS " \
-	"STATUS=SIZE MULTIAPPEND REPLACE "                                             \
+	"STATUS=SIZE MULTIAPPEND REPLACE CATENATE URL-PARTIAL "                                             \
 	"QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE QUOTA=RES-MAILBOX "                 \
 	"METADATA LIST-METADATA OBJECTID UTF8=ACCEPT UIDONLY "
 #define OF_MESSAGES                                                                            \

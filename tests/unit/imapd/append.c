@@ -1,5 +1,5 @@
-/* tests/unit/imapd/append.c - MULTIAPPEND as a session runs it: what is whole waits in the store,
- * not in memory, whatever its size. */
+/* tests/unit/imapd/append.c - MULTIAPPEND and CATENATE as a session runs them: what is whole waits in
+ * the store, not in memory, whatever its size. */
 #include "tests/unit/unit.h"
 
 #include "tests/unit/imapd/core.h"
@@ -13,8 +13,10 @@ static struct core_world world;
 /* Octets that do not compress, each message others. */
 static void make_message(struct buffer *message, size_t octets, unsigned seed)
 {
+	size_t end = message->len + octets;
 	srandom(seed);
-	while (message->len < octets)
+	buffer_add_cstr(message, "a: b\r\n\r\n");
+	while (message->len < end)
 		buffer_add_byte(message, (uint8_t)random());
 }
 
@@ -88,6 +90,44 @@ static void whole_messages_wait_in_the_store(void **state)
 	core_sign_out(&world, session);
 }
 
+/* CATENATE of large messages: octet for octet, beside what waits already. */
+static void others_are_copied_in_pieces(void **state)
+{
+	struct arena arena = { 0 };
+	struct buffer said = { 0 }, body = { 0 }, want = { 0 };
+	struct mailbox mailbox;
+	struct message_entry entry;
+	struct session *session = core_sign_in(&world, 1);
+	assert_true(core_feed(&world, session, SLICE_NONE, &said));
+	/* The large one of the test before, twice, between small ones. */
+	assert_true(core_feed(&world, session,
+			      SLICE("a APPEND Sent CATENATE (URL /INBOX/;UID=9 TEXT {3+}\r\nabc"
+				    " URL /INBOX/;UID=9/;PARTIAL=1000000.100000 URL /INBOX/;UID=1)"
+				    " {3+}\r\nxyz CATENATE (URL /INBOX/;UID=2)\r\n"),
+			      &said));
+	assert_true(slice_find(buffer_slice(&said), 0, SLICE("a OK [APPENDUID ")) < said.len);
+	make_message(&want, LARGE_OCTETS, SMALL_COUNT + 1);
+	buffer_add_cstr(&want, "abc");
+	buffer_add(&want, slice_sub(buffer_slice(&want), 1000000, 100000));
+	make_message(&body, SMALL_OCTETS, 1);
+	buffer_add(&want, buffer_slice(&body));
+	buffer_clear(&body);
+
+	struct read *read = read_begin(world.back.store);
+	assert_int_equal(mailbox_find(read, world.account_id, SLICE("Sent"), &arena, &mailbox),
+			 ERR_OK);
+	assert_int_equal(mailbox.messages, 3);
+	assert_int_equal(message_get(read, mailbox.mailbox_id, 1, &entry), ERR_OK);
+	assert_int_equal(blob_read(read, entry.blob_id, 0, UINT64_MAX, &body), ERR_OK);
+	assert_true(slice_eq(buffer_slice(&body), buffer_slice(&want)));
+	read_end(&read);
+	arena_fini(&arena);
+	buffer_free(&said);
+	buffer_free(&body);
+	buffer_free(&want);
+	core_sign_out(&world, session);
+}
+
 static int setup(void **state)
 {
 	core_world_start(&world);
@@ -104,6 +144,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whole_messages_wait_in_the_store),
+		cmocka_unit_test(others_are_copied_in_pieces),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
