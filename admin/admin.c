@@ -226,11 +226,13 @@ static int run(struct admin *admin, int argc, char **argv)
 	return status;
 }
 
-/* As a link of that name: options are sendmail's then. */
+/* As a link of that name, or of those that come with it: options are sendmail's then. */
 static bool is_named_sendmail(const char *path)
 {
 	const char *slash = path ? strrchr(path, '/') : NULL;
-	return path && strcmp(slash ? slash + 1 : path, "sendmail") == 0;
+	const char *name = slash ? slash + 1 : path;
+	return path && (strcmp(name, "sendmail") == 0 || strcmp(name, "mailq") == 0 ||
+			strcmp(name, "newaliases") == 0);
 }
 
 int admin_main(int argc, char **argv)

@@ -3,13 +3,14 @@
  * taken in silence, as programs give them without need. Exit codes are those of sysexits.h.
  *
  * Who may write to the store (root, the store's owner) files the message there, with or without a
- * running server. Everybody else hands it to the running server by LMTP, over the socket of [listen]
- * lmtp. Nothing is kept where neither works: the program hears of it by EX_TEMPFAIL.
+ * running server. Everybody else hands it to the running server, over the socket of [listen] sendmail,
+ * where the kernel says who he is. Nothing is kept where neither works: the program hears of it by
+ * EX_TEMPFAIL.
  *
  * Names without a domain get [addresses] origin. One that is no address here but a user of the
  * machine, as root and www-data are, stands for the postmaster.
  *
- * Left out: a queue of its own, and the listings and daemons of -bp, -bd and -bt. */
+ * Left out: a queue of its own, and the daemons and tests of -bd and -bt. */
 #include <ctype.h>
 #include <errno.h>
 #include <pwd.h>
@@ -29,6 +30,7 @@ struct wishes {
 	bool dots_are_text;    /* -i: a line of one dot ends nothing */
 	bool is_dialog;	       /* -bs */
 	bool is_done;	       /* nothing is to be sent: -bi */
+	bool is_listing;       /* -bp */
 };
 
 void sendmail_refused(struct outgoing_recipient *recipient, int status, const char *format, ...)
@@ -206,7 +208,7 @@ int outgoing_send(struct outgoing *outgoing, struct slice text)
 	} else if (sendmail_may_store(outgoing->admin)) {
 		sendmail_by_store(outgoing, buffer_slice(&message));
 	} else {
-		sendmail_by_lmtp(outgoing, buffer_slice(&message));
+		sendmail_by_socket(outgoing, buffer_slice(&message));
 	}
 	buffer_free(&message);
 	/* Who may try again shall, even if that cannot help all. */
@@ -266,6 +268,7 @@ static int take_mode(struct wishes *wishes, const char *mode)
 	case 'm': return EX_OK;
 	case 's': wishes->is_dialog = true; return EX_OK;
 	case 'i': wishes->is_done = true; return EX_OK; /* newaliases: they are at once */
+	case 'p': wishes->is_listing = true; return EX_OK;
 	default: fprintf(stderr, "sendmail: there is no -b%s here\n", mode); return EX_USAGE;
 	}
 }
@@ -303,6 +306,20 @@ static int take_options(struct admin *admin, int argc, char **argv, struct wishe
 	return status;
 }
 
+/* mailq: as `bode queue list` has it. */
+static int list_queue(struct admin *admin)
+{
+	char name[] = "list";
+	char *argv[] = { name, NULL };
+
+	if (!sendmail_may_store(admin)) {
+		fputs("sendmail: only root may see what waits to be sent\n", stderr);
+		return EX_NOPERM;
+	}
+	optind = 0;
+	return admin_queue_list(admin, 1, argv) == EXIT_SUCCESS ? EX_OK : EX_UNAVAILABLE;
+}
+
 static int send_message(struct outgoing *outgoing, const struct wishes *wishes, int argc,
 			char **argv)
 {
@@ -334,11 +351,16 @@ int admin_sendmail(struct admin *admin, int argc, char **argv)
 	struct wishes wishes = { 0 };
 	struct outgoing outgoing = { .admin = admin };
 	int status = take_options(admin, argc, argv, &wishes);
+	const char *slash = strrchr(argv[0], '/'), *name = slash ? slash + 1 : argv[0];
 
+	wishes.is_listing |= strcmp(name, "mailq") == 0;
+	wishes.is_done |= strcmp(name, "newaliases") == 0;
 	if (status != EX_OK || wishes.is_done)
 		return status;
 	if (!admin_read_config(admin))
 		return EX_CONFIG;
+	if (wishes.is_listing)
+		return list_queue(admin);
 	full_name = wishes.full_name;
 	outgoing.reverse_path =
 		wishes.sender ? reverse_path_of(admin, wishes.sender) : user_address(admin);

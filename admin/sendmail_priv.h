@@ -29,8 +29,10 @@ void outgoing_reset(struct outgoing *outgoing);
 /* The ways: `message` is whole, with CRLF. Right into the store, for who owns it: */
 bool sendmail_may_store(struct admin *admin);
 void sendmail_by_store(struct outgoing *outgoing, struct slice message);
-/* Or to the running server, by LMTP over [listen] lmtp. */
-void sendmail_by_lmtp(struct outgoing *outgoing, struct slice message);
+/* Or to the running server, over the socket of [listen] sendmail. */
+void sendmail_by_socket(struct outgoing *outgoing, struct slice message);
+/* Says what the outcome of a recipient means, unless it is ERR_OK. */
+void sendmail_tell(struct outgoing_recipient *recipient, enum err outcome);
 /* "sendmail: ..." on standard error; sets the status. */
 void sendmail_refused(struct outgoing_recipient *recipient, int status, const char *format, ...)
 	PRINTF_LIKE(3, 4);

@@ -19,14 +19,10 @@ static void refuse_all(struct outgoing *outgoing, int status, const char *why)
 			sendmail_refused(&outgoing->recipients[i], status, "%s", why);
 }
 
-/* False: said why. */
-static bool add(struct delivery *delivery, struct outgoing_recipient *recipient)
+void sendmail_tell(struct outgoing_recipient *recipient, enum err outcome)
 {
-	enum err err = delivery_add(delivery, recipient->path);
-	if ((err == ERR_NOT_FOUND || err == ERR_DENIED) && recipient->fallback.len > 0)
-		err = delivery_add(delivery, recipient->fallback);
-	switch (err) {
-	case ERR_OK: return true;
+	switch (outcome) {
+	case ERR_OK: break;
 	case ERR_NOT_FOUND:
 		sendmail_refused(recipient, EX_NOUSER, "there is no such address here");
 		break;
@@ -36,9 +32,27 @@ static bool add(struct delivery *delivery, struct outgoing_recipient *recipient)
 	case ERR_DENIED:
 		sendmail_refused(recipient, EX_DATAERR, "this is no address that mail can go to");
 		break;
-	default: sendmail_refused(recipient, EX_TEMPFAIL, "%s", err_word(err)); break;
+	case ERR_BAD_INPUT:
+		sendmail_refused(recipient, EX_NOPERM,
+				 "you may not send as that; leave -f out, or see bode user allow");
+		break;
+	case ERR_LIMIT: sendmail_refused(recipient, EX_DATAERR, "the message is too large"); break;
+	case ERR_QUOTA: sendmail_refused(recipient, EX_TEMPFAIL, "the mailbox is full"); break;
+	case ERR_RATE:
+		sendmail_refused(recipient, EX_TEMPFAIL, "no more today; tomorrow it may work");
+		break;
+	default: sendmail_refused(recipient, EX_TEMPFAIL, "%s", err_word(outcome)); break;
 	}
-	return false;
+}
+
+/* False: said why. */
+static bool add(struct delivery *delivery, struct outgoing_recipient *recipient)
+{
+	enum err err = delivery_add(delivery, recipient->path);
+	if ((err == ERR_NOT_FOUND || err == ERR_DENIED) && recipient->fallback.len > 0)
+		err = delivery_add(delivery, recipient->fallback);
+	sendmail_tell(recipient, err);
+	return err == ERR_OK;
 }
 
 void sendmail_by_store(struct outgoing *outgoing, struct slice message)

@@ -20,7 +20,7 @@ enum {
 };
 
 static const char *const service_names[SERVICE_COUNT] = {
-	"smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "lmtp",
+	"smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "lmtp", "sendmail",
 };
 
 struct parse {

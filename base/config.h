@@ -19,7 +19,8 @@ enum config_service {
 	SERVICE_IMAPS,
 	SERVICE_POP3,
 	SERVICE_POP3S,
-	SERVICE_LMTP, /* for programs of this machine */
+	SERVICE_LMTP,	  /* for programs of this machine */
+	SERVICE_SENDMAIL, /* for its users: bode sendmail */
 	SERVICE_COUNT,
 };
 /* "smtp", "submission", ...: as in [listen]. */

@@ -43,6 +43,8 @@ const struct config_key config_keys[] = {
 	  "POP3, TLS from the start (port 995)." },
 	{ "listen", "lmtp", KEY_LISTEN, AT(listens), SERVICE_LMTP, 0, NULL, NULL, "off",
 	  "Mail from programs of this machine by LMTP, for local recipients: the path of a socket (/run/bode/lmtp), which anybody may use who can enter its folder, or a port of 127.0.0.1 or [::1]." },
+	{ "listen", "sendmail", KEY_LISTEN, AT(listens), SERVICE_SENDMAIL, 0, NULL, NULL, "off",
+	  "Mail from users and programs of this machine by bode sendmail, also to elsewhere: the path of a socket (/run/bode/sendmail). Who they are the kernel says; each sends as himself." },
 	{ "listen", "proxy", KEY_NETWORKS, AT(proxies), AT(proxy_count), 0, NULL, NULL, "none",
 	  "Networks of load balancers: each connection from there, to any port, must begin with a PROXY header (version 1 or 2), which says who the client is." },
 	{ "smtp", "xclient", KEY_NETWORKS, AT(xclients), AT(xclient_count), 0, NULL, NULL, "none",

@@ -28,11 +28,13 @@ static const char *set_listens(struct config *config, enum config_service servic
 	while (value_next_word(&text, &word)) {
 		char *address;
 		uint16_t port;
-		const char *why = service == SERVICE_LMTP
+		const char *why = service == SERVICE_LMTP || service == SERVICE_SENDMAIL
 					  ? value_take_local_listen(word, &address, &port)
 					  : value_take_listen(word, &address, &port);
 		if (why)
 			return why;
+		if (service == SERVICE_SENDMAIL && port != 0)
+			why = "must be the path of a socket, like \"/run/bode/sendmail\"";
 		for (size_t i = 0; i < config->listen_count && !why; i++)
 			if (config->listens[i].port == port &&
 			    strcmp(config->listens[i].address, address) == 0)

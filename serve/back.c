@@ -53,6 +53,7 @@ struct back_loop {
 	struct back back;
 	struct login *login;
 	struct relay_runner *runner; /* NULL on all loops but the first */
+	struct program_desk *desk;   /* likewise */
 	unsigned peers;		     /* channels that are open */
 };
 
@@ -145,6 +146,11 @@ static void back_link(struct child_loop *child_loop, int fd)
 		relay_runner_add_channel(loop->runner, peer->channel);
 		smtpd_tell_known(&loop->back, peer->channel);
 	}
+}
+
+static void back_program(struct child_loop *child_loop, int fd, uint32_t uid, struct slice user)
+{
+	program_desk_take(back_loop_of(child_loop)->desk, fd, uid, user);
 }
 
 /* ---- the control socket ---- */
@@ -240,6 +246,8 @@ static bool back_start_role(struct child *child)
 	role->runner_loop = child->loops[0];
 	role->runner = relay_runner_new(&back_loop_of(role->runner_loop)->back);
 	back_loop_of(role->runner_loop)->runner = role->runner;
+	back_loop_of(role->runner_loop)->desk =
+		program_desk_new(&back_loop_of(role->runner_loop)->back);
 	if (child->control_fd >= 0)
 		role->control =
 			descriptor_new(child->control_loop, child->control_fd, on_control, role);
@@ -267,13 +275,17 @@ static void back_stop(struct child_loop *child_loop)
 {
 	if (back_loop_of(child_loop)->runner)
 		relay_runner_stop(back_loop_of(child_loop)->runner);
+	if (back_loop_of(child_loop)->desk)
+		program_desk_stop(back_loop_of(child_loop)->desk);
 	session_shutdown_all(child_loop->loop);
 }
 
 /* The front's sessions have transactions under way until its channels end. */
 static bool back_is_drained(struct child_loop *child_loop)
 {
-	return session_count(child_loop->loop) == 0 && back_loop_of(child_loop)->peers == 0;
+	const struct back_loop *loop = back_loop_of(child_loop);
+	return session_count(child_loop->loop) == 0 && loop->peers == 0 &&
+	       (!loop->desk || program_desk_is_empty(loop->desk));
 }
 
 /* What was submitted is committed before the store closes. */
@@ -283,6 +295,7 @@ static void back_finish(struct child *child)
 	descriptor_free(&role->control);
 	scrub_free(&role->scrub);
 	relay_runner_free(&role->runner);
+	program_desk_free(&back_loop_of(role->runner_loop)->desk);
 	store_close(&role->store);
 }
 
@@ -291,6 +304,7 @@ const struct child_class back_class = {
 	.loop_octets = sizeof(struct back_loop),
 	.start = back_start_role,
 	.link = back_link,
+	.program = back_program,
 	.reload = back_reload,
 	.stop = back_stop,
 	.is_drained = back_is_drained,

@@ -261,6 +261,39 @@ static bool take_link(struct child *child, struct slice payload, int fd)
 	return true;
 }
 
+struct program_note {
+	int fd;
+	uint32_t uid;
+	struct buffer user;
+};
+
+static void run_program(struct child_loop *loop, void *data)
+{
+	struct program_note *note = data;
+	loop->child->class->program(loop, note->fd, note->uid, buffer_slice(&note->user));
+	buffer_free(&note->user);
+	free(note);
+}
+
+/* While the role is being set up, or stops, nobody is there to take it: the program hears that the
+ * line is dead, and tries again. */
+static bool take_program(struct child *child, struct slice payload, int fd, bool *taken_out)
+{
+	struct slice user;
+	uint32_t uid;
+	if (fd < 0 || !child->class->program || !program_order_decode(payload, &uid, &user))
+		return false;
+	if (!child->started || child->stopping)
+		return true;
+	struct program_note *note = heap_alloc(sizeof(*note));
+	note->fd = fd;
+	note->uid = uid;
+	buffer_add(&note->user, user);
+	child_post(child->loops[0], run_program, note);
+	*taken_out = true;
+	return true;
+}
+
 static bool start(struct child *child, struct slice payload)
 {
 	if (child->started || !start_order_decode(payload, &child->order) ||
@@ -303,6 +336,7 @@ static void on_order(struct channel *channel, uint16_t type, uint32_t conversati
 	case ORDER_TEXT: good = take_text(child, payload); break;
 	case ORDER_LISTENER: good = taken = take_listener(child, payload, fd); break;
 	case ORDER_LINK: good = taken = take_link(child, payload, fd); break;
+	case ORDER_PROGRAM: good = take_program(child, payload, fd, &taken); break;
 	case ORDER_CONTROL:
 		child->control_fd = fd;
 		taken = true;

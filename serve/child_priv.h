@@ -29,6 +29,9 @@ struct child_class {
 	bool (*start)(struct child *child);
 	/* On the loop's thread, or before it runs: one end of a channel between front and back. */
 	void (*link)(struct child_loop *loop, int fd);
+	/* On the first loop's thread: a program of the machine is behind `fd`, which is its own from
+	 * now on. NULL: the role has nothing to do with such. */
+	void (*program)(struct child_loop *loop, int fd, uint32_t uid, struct slice user);
 	/* In the main thread: child->config is the new one. */
 	void (*reload)(struct child *child);
 	/* On the loop's thread: goodbye to every session, and no new ones. */

@@ -42,6 +42,7 @@ static const struct protocol protocols[SERVICE_COUNT] = {
 	[SERVICE_POP3] = { pop3d_login_start, false, POP3_REFUSAL },
 	[SERVICE_POP3S] = { pop3d_login_start, true, NULL },
 	[SERVICE_LMTP] = { smtpd_start, false, SMTP_REFUSAL },
+	[SERVICE_SENDMAIL] = { NULL, false, NULL }, /* is not the front's */
 };
 
 /* A client that is in, from accept() until its stream is freed. */

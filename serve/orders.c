@@ -48,6 +48,21 @@ bool listener_order_decode(struct slice payload, unsigned *loop_out,
 	return true;
 }
 
+void program_order_encode(uint32_t uid, struct slice user, struct buffer *out)
+{
+	buffer_add_be32(out, uid);
+	buffer_add(out, user);
+}
+
+bool program_order_decode(struct slice payload, uint32_t *uid_out, struct slice *user_out)
+{
+	struct cursor c = cursor_of(payload);
+	if (!take_be32(&c, uid_out))
+		return false;
+	*user_out = cursor_rest(&c);
+	return true;
+}
+
 void link_order_encode(unsigned loop, struct buffer *out)
 {
 	buffer_add_be16(out, (uint16_t)loop);

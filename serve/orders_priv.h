@@ -12,6 +12,7 @@ enum order_type {
 	ORDER_LISTENER, /* front: be16 loop, u8 service; with a listening socket */
 	ORDER_CONTROL,	/* back: with the control socket */
 	ORDER_LINK,	/* be16 loop; with one end of the channel between front and back */
+	ORDER_PROGRAM,	/* back: be32 uid, the user's name; with a socket of [listen] sendmail */
 	ORDER_START,	/* struct start_order */
 	ORDER_RELOAD,	/* the texts that came since are the new ones */
 	ORDER_STOP,	/* goodbye to every session, then exit with 0 */
@@ -43,6 +44,8 @@ bool start_order_decode(struct slice payload, struct start_order *order_out);
 void listener_order_encode(unsigned loop, enum config_service service, struct buffer *out);
 bool listener_order_decode(struct slice payload, unsigned *loop_out,
 			   enum config_service *service_out);
+void program_order_encode(uint32_t uid, struct slice user, struct buffer *out);
+bool program_order_decode(struct slice payload, uint32_t *uid_out, struct slice *user_out);
 void link_order_encode(unsigned loop, struct buffer *out);
 bool link_order_decode(struct slice payload, unsigned *loop_out);
 

@@ -28,6 +28,7 @@
 #include "serve/control_priv.h"
 #include "serve/identity_priv.h"
 #include "serve/offspring_priv.h"
+#include "serve/programs_priv.h"
 #include "serve/serve.h"
 #include "serve/sockets_priv.h"
 
@@ -48,6 +49,7 @@ struct supervisor {
 	int control_fd;
 	int lock_fd;
 	struct timer *patience;
+	struct programs *programs;
 	bool kill_violators;
 	bool served; /* both children have been ready once */
 	bool stopping;
@@ -108,6 +110,8 @@ static void spawn(void *user)
 	if (child == &s->children[BACK] && s->control_fd >= 0)
 		offspring_order(child, ORDER_CONTROL, SLICE_NONE, s->control_fd);
 	for (size_t i = 0; i < s->sockets.count && child == &s->children[FRONT]; i++) {
+		if (s->sockets.sockets[i].service == SERVICE_SENDMAIL)
+			continue; /* not for who talks to strangers */
 		buffer_clear(&payload);
 		listener_order_encode(s->sockets.sockets[i].loop, s->sockets.sockets[i].service,
 				      &payload);
@@ -184,6 +188,7 @@ static void stop(struct supervisor *s, int exit_status)
 		timer_stop(s->children[i].rebirth);
 		offspring_order(&s->children[i], ORDER_STOP, SLICE_NONE, -1);
 	}
+	programs_free(&s->programs);
 	timer_start(s->patience, STOP_ALL_MS);
 	if (all_dead(s))
 		loop_stop(s->loop);
@@ -514,12 +519,14 @@ int serve_main(const char *config_path)
 		s->children[i].reported = on_report;
 		s->children[i].rebirth = timer_new(s->loop, spawn, &s->children[i]);
 	}
+	s->programs = programs_new(s->loop, &s->sockets, &s->children[BACK]);
 	spawn(&s->children[BACK]);
 	loop_run(s->loop);
 
 	for (int i = 0; i < CHILDREN; i++)
 		timer_free(&s->children[i].rebirth);
 	timer_free(&s->patience);
+	programs_free(&s->programs);
 	descriptor_free(&s->signals);
 	loop_free(s->loop);
 	clean_up(s);

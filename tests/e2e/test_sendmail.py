@@ -1,20 +1,23 @@
 """How programs of the machine send mail: bode sendmail, by that name and by its link."""
 import json
 import os
+import pathlib
 import re
+import shutil
+import socket
 import subprocess
+import tempfile
 
 import pytest
 
 from server import BODE, WAIT_SECONDS, fetch_all
 
-EX_OK, EX_USAGE, EX_DATAERR, EX_NOUSER, EX_UNAVAILABLE, EX_NOPERM, EX_TEMPFAIL = (
-    0, 64, 65, 67, 69, 77, 75)
+EX_OK, EX_USAGE, EX_DATAERR, EX_NOUSER, EX_NOPERM, EX_TEMPFAIL = 0, 64, 65, 67, 77, 75
 
 
 @pytest.fixture
 def machine(new_server, tmp_path):
-    server = new_server(f"lmtp = {tmp_path}/lmtp\n[addresses]\norigin = example.org\n").start()
+    server = new_server(f"sendmail = {tmp_path}/socket\n[addresses]\norigin = example.org\n").start()
     server.link = tmp_path / "sendmail"
     os.symlink(os.path.abspath(BODE), server.link)
     # As somebody sees it who has no access to the store: only the socket is left.
@@ -35,7 +38,7 @@ def mail_of(server, user="alice@example.org"):
     return list(fetch_all(server.imap(user)).values())
 
 
-@pytest.mark.parametrize("way", ["store", "lmtp"])
+@pytest.mark.parametrize("way", ["store", "socket"])
 def test_a_message_arrives_by_either_way(machine, way):
     config = machine.config if way == "store" else machine.outside
     sendmail(machine, "-oi", "-f", "cron", "-F", 'Cron "the" Daemon', "alice",
@@ -67,7 +70,7 @@ def test_a_message_arrives_by_either_way(machine, way):
     assert b"Subject: to root\r\n" in mail_of(machine)[-1]
 
 
-@pytest.mark.parametrize("way", ["store", "lmtp"])
+@pytest.mark.parametrize("way", ["store", "socket"])
 def test_exit_codes_say_what_went_wrong(machine, way):
     config = machine.config if way == "store" else machine.outside
     problem = sendmail(machine, "nobody@example.org", "alice@example.org", status=EX_NOUSER,
@@ -75,12 +78,86 @@ def test_exit_codes_say_what_went_wrong(machine, way):
     assert "nobody@example.org" in problem and "alice" not in problem
     assert len(mail_of(machine)) == 1
     sendmail(machine, "nouser-of-this-machine", status=EX_NOUSER, config=config)
-    sendmail(machine, "x@elsewhere.example", config=config,
-             status=EX_OK if way == "store" else EX_UNAVAILABLE)
+    sendmail(machine, "x@elsewhere.example", config=config)
     sendmail(machine, status=EX_USAGE, config=config)
-    sendmail(machine, "-bp", status=EX_USAGE, config=config)
+    sendmail(machine, "-bt", status=EX_USAGE, config=config)
     sendmail(machine, "-t", typed=b"Subject: nobody\n\n", status=EX_DATAERR, config=config)
     sendmail(machine, "-bi", config=config)
+
+
+@pytest.fixture
+def open_folder():
+    """Where other users of the machine may look; pytest's own folders are closed to them."""
+    with tempfile.TemporaryDirectory(prefix="bode-") as folder:
+        os.chmod(folder, 0o755)
+        yield pathlib.Path(folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_users_of_the_machine_send_as_themselves(new_server, open_folder):
+    server = new_server(f"sendmail = {open_folder}/socket\n[addresses]\norigin = example.org\n")
+    server.start()
+    config = open_folder / "bode.conf"
+    config.write_text(server.config.read_text())
+    program = open_folder / "sendmail"
+    shutil.copy(BODE, program)
+
+    def run(*words, status=EX_OK, typed=b"Subject: x\n\nhello\n"):
+        done = subprocess.run([program, "-C", config, *words], input=typed, user="nobody",
+                              group="nogroup", extra_groups=[], cwd="/", capture_output=True,
+                              env={"ASAN_OPTIONS": "detect_leaks=0"}, timeout=WAIT_SECONDS)
+        assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
+        return done.stderr.decode()
+
+    def queued():
+        return json.loads(server.bode("queue", "list", "--json"))
+
+    run("alice@example.org")
+    assert mail_of(server)[-1].startswith(b"Return-Path: <nobody@example.org>\r\n")
+    # To elsewhere as well; each recipient hears what became of him.
+    problem = run("x@elsewhere.example", "missing@example.org", status=EX_NOUSER)
+    assert "missing@example.org" in problem and "elsewhere" not in problem
+    assert [e["from"] for e in queued()] == ["nobody@example.org"]
+    run("-f", "nobody@localhost", "alice@example.org")
+    run("-f", "<>", "alice@example.org")
+    # Not as somebody else,
+    assert "may not send as" in run("-f", "bob@example.org", "alice@example.org", status=EX_NOPERM)
+    assert "may not send as" in run("-f", "x@elsewhere.example", "alice@example.org",
+                                    status=EX_NOPERM)
+    # unless there is an account for the user that may.
+    server.add_user("nobody@example.org")
+    server.bode("user", "allow", "nobody@example.org", "news@elsewhere.example")
+    server.bode("user", "limits", "nobody@example.org", "--messages", "1")
+    run("-f", "news@elsewhere.example", "alice@example.org")
+    assert "tomorrow" in run("alice@example.org", status=EX_TEMPFAIL)
+    assert len(mail_of(server)) == 4
+    told = server.bode("why", "nobody@example.org")
+    assert 'sendmail' in told
+
+
+def test_what_is_no_message_is_not_answered(machine, tmp_path):
+    head = b"\0\0\0\0" + (5).to_bytes(8, "big") + (1).to_bytes(4, "big")
+    for said in (b"GET / HTTP/1.1\r\n\r\n", b"\xff\xff\xff\xff" * 9, b"\0\0\0\x04head", b"",
+                 b"\0\0", len(head).to_bytes(4, "big") + head):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(tmp_path / "socket"))
+            client.sendall(said)
+            client.shutdown(socket.SHUT_WR)
+            client.settimeout(WAIT_SECONDS)
+            assert client.recv(100) == b""
+    # A head that is whole, and half of the message.
+    path = b"alice@example.org"
+    head += len(path).to_bytes(4, "big") + path + b"\0\0\0\0"
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(tmp_path / "socket"))
+        client.sendall(len(head).to_bytes(4, "big") + head + b"abc")
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(100) == b""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(tmp_path / "socket"))
+        client.sendall(len(head).to_bytes(4, "big") + head + b"a\r\n\r\n")
+        assert client.recv(100) == b"\0"
+    assert len(mail_of(machine)) == 1
 
 
 def test_without_a_server_root_still_files_and_others_are_told(machine):
@@ -90,6 +167,18 @@ def test_without_a_server_root_still_files_and_others_are_told(machine):
                                  config=machine.outside)
     machine.start()
     assert b"Subject: in the night\r\n" in mail_of(machine)[-1]
+
+
+def test_mailq_lists_what_waits(machine):
+    assert "the queue is empty" in sendmail(machine, "-bp")
+    sendmail(machine, "x@elsewhere.example")
+    assert "x@elsewhere.example" in sendmail(machine, "-bp")
+    assert "only root" in sendmail(machine, "-bp", status=EX_NOPERM, config=machine.outside)
+    mailq = machine.link.parent / "mailq"
+    os.symlink(os.path.abspath(BODE), mailq)
+    done = subprocess.run([mailq, "-C", machine.config], capture_output=True,
+                          timeout=WAIT_SECONDS)
+    assert done.returncode == EX_OK and b"x@elsewhere.example" in done.stdout
 
 
 def test_smtp_on_standard_input(machine):

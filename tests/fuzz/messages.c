@@ -5,6 +5,7 @@
 #include "runtime/delivery.h"
 #include "runtime/journal_event.h"
 #include "runtime/messages.h"
+#include "runtime/program_message.h"
 
 static void same(struct slice payload, struct buffer *again)
 {
@@ -83,6 +84,21 @@ static void mail(struct slice payload, struct buffer *again)
 	}
 }
 
+static void program(struct slice payload, struct buffer *again)
+{
+	struct program_message m;
+	struct program_recipient r;
+	if (!program_decode(payload, &m))
+		return;
+	program_encode(&m, again);
+	for (uint32_t i = 0; i < m.recipient_count; i++) {
+		if (!program_next_recipient(&m.recipients, &r))
+			abort();
+		program_encode_recipient(&r, again);
+	}
+	same(payload, again);
+}
+
 static void event(struct slice payload, struct buffer *again)
 {
 	struct journal_event e;
@@ -101,6 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t len)
 	transaction(payload, &again);
 	mail(payload, &again);
 	event(payload, &again);
+	program(payload, &again);
 	buffer_free(&again);
 	return 0;
 }
