@@ -221,3 +221,29 @@ def test_imapflow_reads_moves_and_hears(server, tmp_path, imapflow):
     assert imap.search(None, "FLAGGED KEYWORD $Work")[1] == [b"1"]
     assert len(fetch_all(server.imap(user, mailbox='"Projects/Gr&APwA3w-e"'))) == 1
     assert imap.status('"Projects/Gr&APwA3w-e"', "(MESSAGES)")[0] == "OK"
+
+
+def test_alpine_saves_and_deletes(server, tmp_path):
+    user = "alpine@example.org"
+    server.add_user(user)
+    server.deliver(user, MESSAGE)
+    server.deliver(user, MESSAGE.replace(b"By a real", b"Second by a real"))
+    port = server.ports["imaps"]
+    far = f"{{localhost:{port}/ssl/novalidate-cert/user={user}}}"
+    config = tmp_path / "pinerc"
+    config.write_text(textwrap.dedent(f"""\
+        personal-name=Alpine
+        user-domain=example.org
+        inbox-path={far}INBOX
+        folder-collections=Far {far}[]
+        feature-list=quit-without-confirm, expunge-without-confirm, save-will-not-delete
+        last-version-used=6.26
+        """))
+    # Saves the first message to Archive, deletes the second, quits.
+    steps = [("PASSWORD", PASSWORD + "\r"), ("Preserve password", "n"), ("Second by a real", "s"),
+             ("SAVE", "\x15Archive\r"), ("copied", "n"), ("", "d"), ("", "q")]
+    run("/usr/bin/python3", IN_TERMINAL, need("alpine"), "-p", config, "-i", HOME=str(tmp_path),
+        TERM="xterm", STEPS=json.dumps(steps))
+    imap = server.imap(user)
+    assert imap.search(None, "ALL")[1] == [b"1"]
+    assert len(fetch_all(server.imap(user, mailbox="Archive"))) == 1
