@@ -21,6 +21,7 @@ enum {
 	IN_HIGH_OCTETS = 512 * 1024,
 	LINE_MAX_OCTETS = 16 << 20, /* SEARCH of a million messages is one line */
 	LITERAL_MAX_OCTETS = 64 * 1024,
+	PIECE_MAX_OCTETS = 64 * 1024,
 	TURN_MS = 1000,
 };
 
@@ -31,7 +32,8 @@ struct imap_client {
 	char *host;
 	struct buffer in; /* from in_at on */
 	size_t in_at;
-	struct buffer line; /* the response being read */
+	struct buffer line;  /* the response being read */
+	struct buffer piece; /* of a content, while it is taken */
 	struct buffer capabilities, text;
 	unsigned last_tag;
 	bool is_paused, is_over, is_secured, went_on;
@@ -176,7 +178,11 @@ static bool take_content(struct imap_client *client, uint64_t octets,
 	while (octets > 0) {
 		if (!wait_for_more(client, 0))
 			return false;
-		struct slice piece = slice_sub(unread(client), 0, octets);
+		/* A copy: who takes it may wait, and what comes in meanwhile moves the rest. */
+		size_t len = octets < PIECE_MAX_OCTETS ? octets : PIECE_MAX_OCTETS;
+		buffer_clear(&client->piece);
+		buffer_add(&client->piece, slice_sub(unread(client), 0, len));
+		struct slice piece = buffer_slice(&client->piece);
 		if (events && events->content)
 			events->content(user, piece);
 		octets -= piece.len;
@@ -200,6 +206,10 @@ static bool take_literal(struct imap_client *client, uint64_t octets)
 {
 	if (octets > LITERAL_MAX_OCTETS) {
 		set_problem(client, "it sent a literal that is far too large");
+		return false;
+	}
+	if (client->line.len > LINE_MAX_OCTETS) {
+		set_problem(client, "it sent a line that does not end");
 		return false;
 	}
 	while (unread(client).len < octets)
@@ -535,6 +545,7 @@ void imap_client_close(struct imap_client **client_at)
 	tls_context_release(&client->tls);
 	buffer_free(&client->in);
 	buffer_free(&client->line);
+	buffer_free(&client->piece);
 	buffer_free(&client->capabilities);
 	buffer_free(&client->text);
 	free(client->host);
@@ -558,8 +569,11 @@ bool imap_take_word(struct cursor *at, struct arena *arena, struct slice *word_o
 		*at = c;
 		return true;
 	}
-	uint8_t *text = arena_alloc(arena, cursor_left(&c) + 1);
 	size_t len = 0;
+	const uint8_t *end = c.at;
+	while (end < c.end && *end != '"')
+		end += *end == '\\' && end + 1 < c.end ? 2 : 1;
+	uint8_t *text = arena_alloc(arena, (size_t)(end - c.at) + 1);
 	while (!at_end(&c) && *c.at != '"') {
 		if (*c.at == '\\' && c.at + 1 < c.end)
 			c.at++;

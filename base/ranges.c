@@ -198,8 +198,27 @@ void ranges_drop(struct ranges *set, const struct ranges *b)
 	*set = left;
 }
 
+/* A few are put in one by one, each of which moves what is behind it; many are merged. */
 void ranges_join(struct ranges *set, const struct ranges *more)
 {
-	for (uint32_t i = 0; i < more->count; i++)
-		ranges_add(set, more->runs[i].first, more->runs[i].last);
+	enum { FEW = 8 };
+	struct ranges both = { 0 };
+	uint32_t i = 0, j = 0;
+	bool is_behind = set->count == 0 || more->count == 0 ||
+			 set->runs[set->count - 1].last < more->runs[0].first;
+	if (more->count <= FEW || is_behind) {
+		for (; j < more->count; j++)
+			ranges_add(set, more->runs[j].first, more->runs[j].last);
+		return;
+	}
+	while (i < set->count || j < more->count) {
+		const struct range *next =
+			j == more->count || (i < set->count &&
+					     set->runs[i].first <= more->runs[j].first)
+				? &set->runs[i++]
+				: &more->runs[j++];
+		ranges_add(&both, next->first, next->last);
+	}
+	ranges_free(set);
+	*set = both;
 }

@@ -130,8 +130,7 @@ enum err message_changes(struct read *read, uint64_t mailbox_id, uint64_t since_
 	err = log_each(read, mailbox_id, since_modseq, visit_change,
 		       &(struct sets){ changed_out, vanished_out });
 	/* UIDs are never used again, so what vanished did not change afterwards. */
-	for (uint32_t i = 0; i < vanished_out->count; i++)
-		ranges_remove(changed_out, vanished_out->runs[i].first, vanished_out->runs[i].last);
+	ranges_drop(changed_out, vanished_out);
 	return err;
 }
 

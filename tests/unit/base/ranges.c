@@ -45,6 +45,43 @@ static void agrees_with_an_array(void **state)
 	ranges_free(&set);
 }
 
+static void joins_many(void **state)
+{
+	srandom(11);
+	for (unsigned round = 0; round < 500; round++) {
+		struct ranges set = { 0 }, more = { 0 };
+		bool want[NUMBERS] = { false };
+		struct ranges *const sets[] = { &set, &more };
+		for (unsigned i = 0; i < 40; i++) {
+			uint32_t first = 1 + (uint32_t)random() % (NUMBERS - 4);
+			uint32_t last = first + (uint32_t)random() % 3;
+			ranges_add(sets[random() % 2], first, last);
+			for (uint32_t n = first; n <= last; n++)
+				want[n] = true;
+		}
+		ranges_join(&set, &more);
+		check(&set, want);
+		ranges_free(&set);
+		ranges_free(&more);
+	}
+}
+
+/* Half a million runs between as many: one by one that took minutes. */
+static void joins_what_lies_between(void **state)
+{
+	enum { RUNS = 500000 };
+	struct ranges set = { 0 }, more = { 0 };
+	for (uint32_t i = 0; i < RUNS; i++) {
+		ranges_add(&set, 1 + 4 * i, 1 + 4 * i);
+		ranges_add(&more, 3 + 4 * i, 3 + 4 * i);
+	}
+	ranges_join(&set, &more);
+	assert_int_equal(set.count, 2 * RUNS);
+	assert_int_equal(ranges_total(&set), 2 * RUNS);
+	ranges_free(&set);
+	ranges_free(&more);
+}
+
 static void reaches_the_last_number(void **state)
 {
 	struct ranges set = { 0 }, other = { 0 }, both = { 0 };
@@ -67,6 +104,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(agrees_with_an_array),
+		cmocka_unit_test(joins_many),
+		cmocka_unit_test(joins_what_lies_between),
 		cmocka_unit_test(reaches_the_last_number),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
