@@ -12,10 +12,13 @@
 #include "mail/date.h"
 #include "mail/header.h"
 #include "mail/subject.h"
+#include "runtime/fingerprint.h"
 
 enum {
 	/* Of a References field the first and the last count: software cuts it there, too. */
 	REFERENCES_MAX = 100,
+	/* What an id takes while threads are made: itself, its place in a sort, its number. */
+	ID_OCTETS = 64,
 };
 
 static const struct {
@@ -82,10 +85,25 @@ bool take_thread_algorithm(struct cursor *c, enum thread_algorithm *algorithm_ou
 
 /* ---- values ---- */
 
+/* What is too long keeps its beginning, which orders it, and a fingerprint of the whole, which
+ * tells it from others with that beginning. */
+static void shorten(struct buffer *text)
+{
+	uint8_t whole[16];
+	struct slice all = buffer_slice(text);
+	if (text->len <= COLLECTED_TEXT_MAX_OCTETS)
+		return;
+	fingerprint(&all, 1, whole, sizeof(whole));
+	text->len = COLLECTED_TEXT_MAX_OCTETS - sizeof(whole);
+	buffer_add(text, slice_of(whole, sizeof(whole)));
+}
+
 static struct slice in_order(struct collection *to, struct slice utf8)
 {
 	struct buffer mapped = { 0 };
 	comparator_order(to->comparator, utf8, &mapped);
+	shorten(&mapped);
+	to->kept_octets += mapped.len;
 	struct slice kept = arena_copy(&to->arena, buffer_slice(&mapped));
 	buffer_free(&mapped);
 	return kept;
@@ -167,17 +185,19 @@ static union collected_value value_of(struct collection *c, enum sort_key key,
 
 /* ---- references ---- */
 
-/* Copies: the scratch arena may hold much more than what is kept of it. */
 static void keep_ids(struct collection *to, struct collected *item, const struct slice *ids,
 		     size_t count)
 {
 	size_t skipped = count > REFERENCES_MAX + 1 ? count - (REFERENCES_MAX + 1) : 0;
 	item->ids = arena_alloc_array(&to->arena, count - skipped, sizeof(*item->ids));
+	to->kept_octets += (count - skipped) * ID_OCTETS;
 	for (size_t i = 0; i < count; i++) {
 		if (i >= 2 && i < 2 + skipped)
 			continue; /* the message's own, the first reference, then the last */
-		item->ids[item->id_count++] =
-			ids[i].ptr ? arena_copy(&to->arena, ids[i]) : SLICE_NONE;
+		struct collected_id *id = &item->ids[item->id_count++];
+		id->is_there = ids[i].ptr != NULL;
+		if (id->is_there)
+			fingerprint(&ids[i], 1, id->fingerprint, sizeof(id->fingerprint));
 	}
 }
 
@@ -230,6 +250,8 @@ enum err collect(struct collection *c, struct matcher *m, const struct message_e
 	const struct mime_envelope *e = &nothing;
 	struct collected item = { .uid = entry->uid };
 	enum err err = ERR_OK;
+	if (c->kept_octets > COLLECTION_MAX_OCTETS)
+		return ERR_LIMIT;
 	if (needs_envelope(c))
 		err = matcher_envelope(m, &e);
 	if (err == ERR_OK && c->algorithm == THREAD_REFERENCES)
@@ -246,8 +268,10 @@ enum err collect(struct collection *c, struct matcher *m, const struct message_e
 			arena_alloc_array(&c->arena, c->criteria->count, sizeof(*item.values));
 		for (size_t i = 0; i < c->criteria->count; i++)
 			item.values[i] = value_of(c, c->criteria->items[i].key, e, entry);
+		c->kept_octets += c->criteria->count * sizeof(*item.values);
 	}
 	*collection_add(c) = item;
+	c->kept_octets += sizeof(item);
 	return ERR_OK;
 }
 
@@ -263,6 +287,7 @@ void collection_fini(struct collection *c)
 	free(c->items);
 	c->items = NULL;
 	c->count = c->cap = 0;
+	c->kept_octets = 0;
 	arena_fini(&c->arena);
 }
 

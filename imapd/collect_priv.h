@@ -32,9 +32,20 @@ bool take_sort_criteria(struct cursor *c, struct sort_criteria *criteria_out);
 enum thread_algorithm { THREAD_NONE, THREAD_ORDEREDSUBJECT, THREAD_REFERENCES };
 bool take_thread_algorithm(struct cursor *c, enum thread_algorithm *algorithm_out);
 
+/* A sender chooses how long texts are, and a search may find each message of a mailbox. */
+enum {
+	COLLECTED_TEXT_MAX_OCTETS = 500,
+	COLLECTION_MAX_OCTETS = 256 * 1024 * 1024,
+};
+
 union collected_value {
 	int64_t number;
 	struct slice text; /* as the comparator orders it */
+};
+/* A Message-ID, as long as it may be, by its fingerprint. */
+struct collected_id {
+	uint8_t fingerprint[16];
+	bool is_there;
 };
 struct collected {
 	uint32_t uid, number;	       /* number: as the client is told */
@@ -43,7 +54,7 @@ struct collected {
 	struct slice subject; /* the base subject */
 	bool is_reply;
 	int64_t sent_unix;
-	struct slice *ids; /* its own Message-ID (ptr NULL: none), then its references */
+	struct collected_id *ids; /* its own Message-ID, if it has one, then its references */
 	size_t id_count;
 };
 
@@ -57,9 +68,11 @@ struct collection {
 	struct collected *items; /* in ascending UID */
 	size_t count, cap;
 	struct arena arena;
+	uint64_t kept_octets; /* in all */
 	struct rank_walk rank;
 };
-/* The message that `matcher` is at, whose UID is above those before. */
+/* The message that `matcher` is at, whose UID is above those before. ERR_LIMIT: the collection
+ * has grown too large, and is not whole. */
 enum err collect(struct collection *collection, struct matcher *matcher,
 		 const struct message_entry *entry) MUST_USE;
 /* Moves the items of `more`, whose UIDs are above, behind those of `collection`. Both live on:

@@ -135,11 +135,26 @@ static void finish_done(struct work *work)
 	session_job_end(&search->s->session);
 }
 
+static enum err failure(const struct search *search)
+{
+	for (unsigned i = 0; i < search->lane_count; i++)
+		if (search->lanes[i].scan.failure != ERR_OK)
+			return search->lanes[i].scan.failure;
+	return ERR_OK;
+}
+
 static enum step search_finish(struct imap_session *s)
 {
 	struct search *search = s->work;
 	if (search->is_finished)
 		return search_tell(s);
+	enum err err = failure(search);
+	if (err != ERR_OK) {
+		/* RFC 9051 section 6.4.4.1: NO empties "$". */
+		if (search->options.returns & RETURN_SAVE)
+			ranges_clear(&search->view->saved_result);
+		return imap_refuse(s, err);
+	}
 	search->is_finished = true;
 	if (search->verb == VERB_SEARCH) {
 		join_lanes(search);

@@ -101,6 +101,8 @@ static void scan_one(struct search_scan *scan)
 	enum err err = matcher_match(&scan->matcher, &entry, &scan->source, &matches);
 	if (err == ERR_OK && matches && scan->collection)
 		err = collect(scan->collection, &scan->matcher, &entry);
+	if (err == ERR_LIMIT)
+		scan->failure = err;
 	if (err == ERR_OK && matches) {
 		ranges_add(&scan->found, entry.uid, entry.uid);
 		if (scan->first_modseq == 0)
@@ -130,6 +132,7 @@ void search_scan_slice(struct search_scan *scan)
 			scan_one(scan);
 		else
 			scan->is_over = true;
+		scan->is_over = scan->is_over || scan->failure != ERR_OK;
 	}
 	walk_end(&scan->walk);
 	if (read_failure(scan->read) != ERR_OK)

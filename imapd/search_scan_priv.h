@@ -19,7 +19,8 @@ struct search_scan {
 	uint64_t first_modseq, last_modseq, highest_modseq;
 	uint32_t next_uid;
 	bool is_over;
-	enum err failure; /* of the store: the search is over, and what it found is not all */
+	/* Of the store, or ERR_LIMIT: the search is over, and what it found is not all. */
+	enum err failure;
 	struct matcher matcher;
 
 	/* Of the slice. */

@@ -76,8 +76,11 @@ static void number_ids(struct threader *t)
 		struct collected *item = &c->items[i];
 		t->ids[i] = arena_alloc_array(&t->arena, item->id_count, sizeof(**t->ids));
 		for (size_t k = 0; k < item->id_count; k++)
-			if (item->ids[k].ptr)
-				names[at++] = (struct named){ item->ids[k], i, &t->ids[i][k] };
+			if (item->ids[k].is_there)
+				names[at++] =
+					(struct named){ slice_of(item->ids[k].fingerprint,
+								 sizeof(item->ids[k].fingerprint)),
+							i, &t->ids[i][k] };
 	}
 	size_t count = number_names(names, at);
 	free(names);
