@@ -86,8 +86,8 @@ static void keep_up_to_date(struct search *search)
 static enum step search_tell(struct imap_session *s)
 {
 	struct search *search = s->work;
+	keep_up_to_date(search); /* while "$" is still the result that the search began with */
 	search_save(search);
-	keep_up_to_date(search);
 	if ((search->options.returns & ~(unsigned)RETURN_CONTEXT) == RETURN_SAVE)
 		return imap_ok(s, "Completed, result saved");
 	/* Of a mailbox without a match nothing is told (RFC 7377 section 2.1). */
