@@ -14,7 +14,7 @@
 #include "mail/digest.h"
 #include "mail/header.h"
 
-enum { ENTRY_COST = 50, DIGEST_COST = 2048 };
+enum { ENTRY_COST = 50, KEY_COST = 20, DIGEST_COST = 2048 };
 
 static enum err match_key(struct matcher *m, const struct search_key *key, bool *yes);
 
@@ -199,6 +199,7 @@ static enum err match_key(struct matcher *m, const struct search_key *key, bool 
 	enum err err = ERR_OK;
 
 	*yes = false;
+	m->spent += KEY_COST;
 	switch (key->kind) {
 	case SEARCH_ALL: *yes = true; break;
 	case SEARCH_UIDS: *yes = ranges_contains(&key->numbers.uids, entry->uid); break;

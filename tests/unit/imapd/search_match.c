@@ -30,6 +30,8 @@ static struct message_entry entry = { .uid = 7,
 				      .flags = FLAG_SEEN | FLAG_FLAGGED,
 				      .keywords = 1 };
 
+static uint64_t spent; /* on the message that was matched last */
+
 static bool matches_counting(const char *keys, const char *text, unsigned *reads_out)
 {
 	struct message m = message_of(text);
@@ -44,6 +46,7 @@ static bool matches_counting(const char *keys, const char *text, unsigned *reads
 	entry.size_octets = m.octets.len;
 	matcher_init(&matcher, &program);
 	assert_int_equal(matcher_match(&matcher, &entry, &octets.source, &yes), ERR_OK);
+	spent = matcher.spent;
 	matcher_fini(&matcher);
 	search_program_fini(&program);
 	message_fini(&m);
@@ -205,6 +208,20 @@ static void cheap_keys_spare_dear_ones(void **state)
 	assert_int_not_equal(reads, 0);
 }
 
+/* A slice ends when enough has been spent, so what each message costs must show. */
+static void many_keys_cost_more(void **state)
+{
+	struct buffer keys = { 0 };
+	check("NOT ANSWERED", letter, true);
+	uint64_t spent_on_one = spent;
+	for (unsigned i = 0; i < 400; i++)
+		buffer_add_cstr(&keys, i == 0 ? "NOT ANSWERED" : " NOT ANSWERED");
+	buffer_add_byte(&keys, '\0');
+	check((const char *)keys.data, letter, true);
+	assert_true(spent > 50 * spent_on_one);
+	buffer_free(&keys);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -215,6 +232,7 @@ int main(void)
 		cmocka_unit_test(parts),
 		cmocka_unit_test(across_pieces),
 		cmocka_unit_test(cheap_keys_spare_dear_ones),
+		cmocka_unit_test(many_keys_cost_more),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
