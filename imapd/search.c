@@ -272,28 +272,6 @@ static void begin_lanes(struct search *search)
 	}
 }
 
-static enum step search_start(struct imap_session *s)
-{
-	struct search *search = s->work;
-	struct mailbox *mailbox = arena_alloc(&s->command_arena, sizeof(*mailbox));
-	struct read *read = read_begin(s->back->store);
-	enum err err = mailbox_get(read, s->view->mailbox_id, &s->command_arena, mailbox);
-
-	read_end(&read);
-	if (err != ERR_OK && err != ERR_GONE) {
-		if (search->options.returns & RETURN_SAVE)
-			ranges_clear(&s->view->saved_result);
-		return imap_refuse(s, err);
-	}
-	if (err == ERR_GONE)
-		*mailbox = (struct mailbox){ 0 };
-	search->view = s->view;
-	search_program_bind(&search->program, s->view, mailbox);
-	begin_lanes(search);
-	s->running = search_go_on;
-	return STEP_AGAIN;
-}
-
 static enum step search_refuse(struct imap_session *s, enum search_parsed why)
 {
 	struct search *search = s->work;
@@ -313,6 +291,29 @@ static enum step search_refuse(struct imap_session *s, enum search_parsed why)
 					       "[UNDEFINED-FILTER %.*s] No such search",
 					       SLICE_ARG(search->program.undefined_filter)));
 	return imap_no(s, "[LIMIT] too many search keys, or nested too deeply");
+}
+
+static enum step search_start(struct imap_session *s)
+{
+	struct search *search = s->work;
+	struct mailbox *mailbox = arena_alloc(&s->command_arena, sizeof(*mailbox));
+	struct read *read = read_begin(s->back->store);
+	enum err err = mailbox_get(read, s->view->mailbox_id, &s->command_arena, mailbox);
+
+	read_end(&read);
+	if (err != ERR_OK && err != ERR_GONE) {
+		if (search->options.returns & RETURN_SAVE)
+			ranges_clear(&s->view->saved_result);
+		return imap_refuse(s, err);
+	}
+	if (err == ERR_GONE)
+		*mailbox = (struct mailbox){ 0 };
+	search->view = s->view;
+	if (!search_program_bind(&search->program, s->view, mailbox, SEARCH_RUNS_MAX))
+		return search_refuse(s, SEARCH_TOO_COMPLEX);
+	begin_lanes(search);
+	s->running = search_go_on;
+	return STEP_AGAIN;
 }
 
 /* Looks at the mailbox as it is now: not as a client that selected it knows it. */
@@ -353,7 +354,8 @@ static enum step search_mailboxes(struct imap_session *s, struct cursor *in)
 	}
 	if (err != ERR_OK)
 		return imap_refuse(s, err);
-	search_program_bind(&search->program, search->view, search->mailbox);
+	if (!search_program_bind(&search->program, search->view, search->mailbox, SEARCH_RUNS_MAX))
+		return search_refuse(s, SEARCH_TOO_COMPLEX);
 	begin_lanes(search);
 	s->running = search_go_on;
 	return STEP_AGAIN;

@@ -23,6 +23,8 @@ enum {
 	ENVELOPES_MAX = 10 * 1000,
 	/* Results of a SORT, when it begins: each is kept with what it is sorted by. */
 	SORTED_MAX = 20 * 1000,
+	/* Of all contexts of a view, before the last: what they found and what they search in. */
+	RUNS_MAX = SEARCH_RUNS_MAX,
 };
 
 struct search_context {
@@ -92,6 +94,14 @@ static unsigned count_contexts(const struct imap_view *view)
 	return count;
 }
 
+uint64_t search_contexts_runs(const struct imap_view *view)
+{
+	uint64_t runs = 0;
+	for (const struct search_context *c = view->contexts; c; c = c->next)
+		runs += c->results.count + search_program_runs(&c->program);
+	return runs;
+}
+
 /* The command's own text ends with the command. */
 static bool parse_again(struct search_context *context, const struct imap_view *view,
 			const struct search_update *update)
@@ -112,18 +122,19 @@ bool search_context_add(struct imap_view *view, const struct search_update *upda
 {
 	static const struct mailbox no_keywords;
 	enum search_cost cost = update->program->root->cost;
-	if (count_contexts(view) >= CONTEXTS_MAX || cost == COST_BODY ||
+	uint64_t runs = search_contexts_runs(view) + update->found->count;
+	if (count_contexts(view) >= CONTEXTS_MAX || runs > RUNS_MAX || cost == COST_BODY ||
 	    (cost == COST_DIGEST && view_count(view) > ENVELOPES_MAX) ||
 	    (update->sorted && update->sorted->count > SORTED_MAX))
 		return false;
 	struct search_context *context = heap_alloc(sizeof(*context));
 	context->tag = arena_copy(&context->arena, update->tag);
 	context->uid = update->uid;
-	if (!parse_again(context, view, update)) {
+	if (!parse_again(context, view, update) ||
+	    !search_program_bind(&context->program, view, &no_keywords, RUNS_MAX - runs)) {
 		context_free(context);
 		return false;
 	}
-	search_program_bind(&context->program, view, &no_keywords);
 	ranges_copy(update->found, &context->results);
 	context->is_sorted = update->sorted != NULL;
 	if (context->is_sorted) {

@@ -467,12 +467,26 @@ static void bind_keywords(struct search_key *key, const struct mailbox *mailbox)
 		bind_keywords(child, mailbox);
 }
 
-void search_program_bind(struct search_program *program, const struct imap_view *view,
-			 const struct mailbox *mailbox)
+bool search_program_bind(struct search_program *program, const struct imap_view *view,
+			 const struct mailbox *mailbox, uint64_t runs_max)
 {
-	for (struct search_key *key = program->numbers; key; key = key->next_numbers)
+	uint64_t runs = 0;
+	for (struct search_key *key = program->numbers; key; key = key->next_numbers) {
+		if (runs > runs_max)
+			return false;
 		bind_numbers(key, view);
+		runs += key->numbers.uids.count;
+	}
 	bind_keywords(program->root, mailbox);
+	return true;
+}
+
+uint64_t search_program_runs(const struct search_program *program)
+{
+	uint64_t runs = 0;
+	for (const struct search_key *key = program->numbers; key; key = key->next_numbers)
+		runs += key->numbers.uids.count;
+	return runs;
 }
 
 void search_program_bind_keywords(struct search_program *program, const struct mailbox *mailbox)

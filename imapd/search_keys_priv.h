@@ -95,6 +95,8 @@ enum {
 	SEARCH_DEPTH_MAX = 50,	  /* of NOT, OR and parentheses */
 	SEARCH_KEYS_MAX = 1000,	  /* all kinds */
 	SEARCH_STRINGS_MAX = 100, /* those with a string */
+	/* Of all sets of messages that a bound program holds, before its last: 8 MiB. */
+	SEARCH_RUNS_MAX = 1024 * 1024,
 };
 
 struct search_program {
@@ -135,9 +137,11 @@ enum search_parsed take_search_program(struct cursor *c, enum charset_form form,
 /* Whether it names messages by sequence numbers. */
 bool search_program_has_seqnums(const struct search_program *program);
 /* Binds the tree to the mailbox; `mailbox` gives its keywords. Sequence numbers beyond its end
- * match nothing. */
-void search_program_bind(struct search_program *program, const struct imap_view *view,
-			 const struct mailbox *mailbox);
+ * match nothing. False: its sets would have more than `runs_max` runs, beside the last. */
+bool search_program_bind(struct search_program *program, const struct imap_view *view,
+			 const struct mailbox *mailbox, uint64_t runs_max) MUST_USE;
+/* How many runs its sets have. */
+uint64_t search_program_runs(const struct search_program *program);
 /* Of that only the keywords. */
 void search_program_bind_keywords(struct search_program *program, const struct mailbox *mailbox);
 /* Accepts a program that is all zero. */
