@@ -124,7 +124,11 @@ static enum err header_done(struct submission *s, size_t end, struct buffer *out
 	bool has_from = false, has_date = false, has_id = false;
 	enum err err = ERR_OK;
 
+	const uint8_t *kept = c.at;
 	while (err == ERR_OK && take_header_field(&c, &field)) {
+		/* Lines between fields that are none stay where they are. */
+		buffer_add(out, slice_of(kept, (size_t)(field.whole.ptr - kept)));
+		kept = c.at;
 		if (slice_eq_nocase(field.name, SLICE("Bcc")) ||
 		    slice_eq_nocase(field.name, SLICE("Resent-Bcc")))
 			continue;
@@ -138,6 +142,7 @@ static enum err header_done(struct submission *s, size_t end, struct buffer *out
 	}
 	if (err != ERR_OK)
 		return err;
+	buffer_add(out, slice_of(kept, (size_t)(c.end - kept)));
 	if (out->len >= 1 && out->data[out->len - 1] != '\n')
 		buffer_add_cstr(out, "\r\n");
 	add_missing(s, has_from, has_date, has_id, out);
@@ -162,15 +167,17 @@ enum err submission_feed(struct submission *s, struct slice octets, struct buffe
 		return ERR_LIMIT;
 	if (end == all.len)
 		return ERR_OK;
-	/* The empty line itself is written anew. */
-	struct buffer header = s->header;
+	/* Lines that are no fields may be the body already, which no empty line has announced; else the
+	 * empty line itself is written anew. */
+	size_t fields_end = header_end(slice_sub(all, 0, end + 2));
+	struct buffer gathered = s->header;
 	s->header = (struct buffer){ 0 };
-	buffer_add(&s->header, slice_sub(all, 0, end + 2));
-	struct slice rest = slice_sub(all, end + 4, all.len);
-	enum err err = header_done(s, end + 2, out);
+	buffer_add(&s->header, slice_sub(all, 0, fields_end));
+	struct slice rest = slice_sub(all, fields_end < end + 2 ? fields_end : end + 4, all.len);
+	enum err err = header_done(s, fields_end, out);
 	if (err == ERR_OK)
 		buffer_add(out, rest);
-	buffer_free(&header);
+	buffer_free(&gathered);
 	return err;
 }
 

@@ -1,9 +1,9 @@
 /* tests/fuzz/smtp_session.c - an SMTP or LMTP session, with a back that answers as the input says.
  *
- * The first octet says which service it is, and whether a PROXY header comes first. The rest is cut
- * at octets of 0x80 and above: each tells what happens before the next piece is fed (an answer of
- * the back, credit, news), all others are what the client sends; 0x1f and the octet behind it are
- * one that has its high bit set.
+ * The first octet says which service it is, whether a PROXY header comes first, and whether there are
+ * limits and a resolver. The rest is cut at octets of 0x80 and above: each tells what happens before
+ * the next piece is fed (an answer of the back or of DNS, credit, news), all others are what the
+ * client sends; 0x1f and the octet behind it are one that has its high bit set.
  *
  * Whatever is said, the back never gets a message to commit in which a CR or LF is not part of a
  * CRLF, but for the body of one that was announced as binary. */
@@ -78,9 +78,73 @@ static void answer(uint8_t how)
 	}
 }
 
+/* ---- DNS: questions wait here until the input answers them ---- */
+
+enum { QUESTIONS_MAX = 64 };
+static struct {
+	struct dns_question *question;
+	enum dns_type type;
+} asked[QUESTIONS_MAX];
+static size_t asked_count;
+
+void resolver_ask(struct resolver *resolver, struct loop *loop, struct dns_question *question,
+		  enum dns_type type, struct slice name, uint64_t timeout_ms)
+{
+	assert(resolver && name.len <= 1000 && timeout_ms > 0);
+	assert(asked_count < QUESTIONS_MAX);
+	for (size_t i = 0; i < asked_count; i++)
+		assert(asked[i].question != question);
+	asked[asked_count].question = question;
+	asked[asked_count++].type = type;
+}
+
+static void forget_question(size_t at)
+{
+	for (asked_count--; at < asked_count; at++)
+		asked[at] = asked[at + 1];
+}
+
+void resolver_cancel(struct dns_question *question)
+{
+	for (size_t i = 0; i < asked_count; i++)
+		if (asked[i].question == question) {
+			forget_question(i);
+			return;
+		}
+}
+
+/* The first or the last of those that wait. */
+static void answer_dns(uint8_t how)
+{
+	static const enum dns_outcome outcomes[] = { DNS_FOUND, DNS_NODATA, DNS_NXDOMAIN,
+						     DNS_FAILED };
+	size_t at = (how & 8) ? asked_count - 1 : 0;
+	struct dns_question *question = asked[at].question;
+	struct dns_record record = {
+		.address = { .address = { 127, 0, 0, 2 }, .family = 4 },
+		.name = (how & 4) ? SLICE("") : SLICE("mail.client.example"),
+		.data = SLICE("because\x01 of \xff"),
+	};
+	struct dns_answer answer = { .outcome = outcomes[how & 3] };
+
+	/* The client's own, so that its name is confirmed. */
+	if (asked[at].type == DNS_A && (how & 4))
+		memcpy(record.address.address, session->client.peer.address, 4);
+	if (answer.outcome == DNS_FOUND) {
+		answer.records = &record;
+		answer.count = 1;
+	}
+	forget_question(at);
+	question->answered(question, &answer);
+}
+
 static void happen(uint8_t what)
 {
 	fake.is_away = false;
+	if (what >= 0xe0 && what < 0xf0 && asked_count > 0) {
+		answer_dns(what & 0x0f);
+		return;
+	}
 	if (what == 0xff)
 		fake_die();
 	else if (what == 0xfe)
@@ -95,7 +159,10 @@ static void prepare(void)
 {
 	static const char text[] = "[server]\nhostname = mx.example.org\nstate_dir = /nowhere\n"
 				   "[limits]\nmessage_size = 64 KiB\nrecipients = 100\n"
-				   "[smtp]\nxclient = 192.0.2.0/24\n";
+				   "unknown_recipients_per_hour = 3\nerrors_per_hour = 8\n"
+				   "messages_per_minute = 3\ncommands_per_minute = 40\n"
+				   "[smtp]\nxclient = 192.0.2.0/24\ngreet_wait = 0\n"
+				   "dns_lists = bl.example wl.example=127.0.0.2/31:-3\n";
 	if (front.config)
 		return;
 	log_set_level(LOG_ERROR);
@@ -143,6 +210,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	/* As before there was LMTP, so that old findings stay what they were. */
 	enum config_service service = services[(data[0] & 0x20) ? 3 : data[0] % 3];
+	front.limits = (data[0] & 0x08) ? limits_new(front.config, 16) : NULL;
+	/* Only asked whether it is there. */
+	front.resolver = (data[0] & 0x10) ? (struct resolver *)&front : NULL;
 	session = smtp_session_new(&front, service, &peer, service == SERVICE_SUBMISSIONS);
 	session->session.woken = on_woken;
 	/* Only asked whether it is there. */
@@ -155,14 +225,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (at < size && last_step != STEP_CLOSE)
 			happen(data[at]);
 	}
-	/* The client leaves; a job comes home first. */
-	if (session->session.job_out) {
-		session->session.woken = NULL;
+	/* The client leaves; a job comes home first, of the back or of DNS. */
+	session->session.woken = NULL;
+	while (session->session.job_out && asked_count > 0)
+		answer_dns(3);
+	if (session->session.job_out)
 		fake_die();
-	}
 	buffer_free(&session->session.out);
 	session->session.class->free(&session->session);
-	assert(!fake.question);
+	assert(!fake.question && asked_count == 0);
+	limits_free(&front.limits);
 	buffer_free(&unread);
 	fake_reset();
 	return 0;
