@@ -182,17 +182,22 @@ static void room_in_intake(void *user)
 	session_job_end(&append->s->session);
 }
 
-/* Notes octets above 127 of what the client sends, up to the empty line. */
+/* Notes octets above 127 in the header fields that the client sends. The header ends with the first
+ * line that is no field. */
 static void look_at_header(struct append_message *message, struct slice octets, bool is_sent)
 {
 	for (size_t i = 0; i < octets.len && message->header != HEADER_OVER; i++) {
 		uint8_t c = octets.ptr[i];
-		if (c == '\n')
-			message->header = message->header == HEADER_LINE_START ? HEADER_OVER
-									       : HEADER_LINE_START;
-		else if (c != '\r')
-			message->header = HEADER_LINE;
-		message->has_utf8_header |= is_sent && c > 127;
+		bool is_blank = c == ' ' || c == '\t';
+		if (message->header == HEADER_VALUE) {
+			message->has_utf8_header |= is_sent && c > 127;
+			if (c == '\n')
+				message->header = HEADER_NEXT_LINE;
+		} else if (c == ':' || (is_blank && message->header == HEADER_NEXT_LINE)) {
+			message->header = HEADER_VALUE;
+		} else {
+			message->header = c > ' ' && c < 0x7f ? HEADER_NAME : HEADER_OVER;
+		}
 	}
 }
 

@@ -16,7 +16,7 @@ struct append_message {
 	struct flag_list flags;
 	int64_t internal_unix;
 	bool is_catenated;
-	enum { HEADER_LINE_START, HEADER_LINE, HEADER_OVER } header; /* what has come of it */
+	enum { HEADER_NAME, HEADER_VALUE, HEADER_NEXT_LINE, HEADER_OVER } header; /* comes next */
 	bool has_utf8_header;
 	uint64_t size_octets; /* of what has come, and what is on its way */
 	struct intake *intake;
