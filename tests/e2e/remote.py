@@ -126,7 +126,7 @@ class Remote:
 
     def take(self, say, sender, recipients, content):
         replies = []
-        for recipient in recipients if self.lmtp else recipients[:1]:
+        for recipient in recipients if self.lmtp else recipients[:1] or [""]:
             replies.append(self.rule("END", recipient, "250 2.0.0 queued as 42"))
         kept = [r for r, reply in zip(recipients, replies if self.lmtp else replies * 1000)
                 if reply is RESET or (isinstance(reply, str) and reply.startswith("2"))]
