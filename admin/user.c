@@ -1,4 +1,4 @@
-/* admin/user.c - bode user add|remove|list|password. */
+/* admin/user.c - bode user add|remove|list|password|quota|administer. */
 #include "admin/user.h"
 
 #include <errno.h>
@@ -15,6 +15,7 @@ struct user_job {
 	struct address address;
 	struct slice password_hash; /* empty: leave as it is */
 	uint64_t quota_octets, quota_messages;
+	bool is_administrator;
 	uint32_t account_id;
 };
 
@@ -37,6 +38,12 @@ static enum err run_quota(struct write *write, struct job *job)
 {
 	struct user_job *user = CONTAINER_OF(job, struct user_job, job);
 	return account_set_quota(write, user->account_id, user->quota_octets, user->quota_messages);
+}
+
+static enum err run_administer(struct write *write, struct job *job)
+{
+	struct user_job *user = CONTAINER_OF(job, struct user_job, job);
+	return account_set_administrator(write, user->account_id, user->is_administrator);
 }
 
 static enum err run_password(struct write *write, struct job *job)
@@ -208,6 +215,23 @@ int admin_user_quota(struct admin *admin, int argc, char **argv)
 	table_number(table, account.quota_octets, account.quota_octets ? quota : "-");
 	table_print(table, "");
 	return EXIT_SUCCESS;
+}
+
+int admin_user_administer(struct admin *admin, int argc, char **argv)
+{
+	struct admin_options options;
+	struct user_job job = { .job.run = run_administer };
+
+	if (!admin_parse_options(admin, argc, argv, 0, 2, 2, &options))
+		return ADMIN_WRONG_USAGE;
+	const char *answer = argv[optind + 1];
+	job.is_administrator = strcmp(answer, "yes") == 0;
+	if (!job.is_administrator && strcmp(answer, "no") != 0)
+		return admin_usage(admin, "say yes or no");
+	if (!find_user(admin, argv[optind], &job))
+		return EXIT_FAILURE;
+	enum err err = admin_write(admin, &job.job);
+	return err == ERR_OK ? EXIT_SUCCESS : admin_fail_store(err, "the user was not changed");
 }
 
 int admin_user_list(struct admin *admin, int argc, char **argv)

@@ -7,6 +7,7 @@
  * octets are kept exactly as they are, bare CR and LF included. All messages are filed by one job,
  * so all of them or none. Everything that can be refused is refused before the client is asked for
  * the octets. */
+#include "imapd/access_priv.h"
 #include "imapd/append_priv.h"
 #include "imapd/respond_priv.h"
 #include "storage/account.h"
@@ -48,6 +49,8 @@ static const char *why_not_replace(struct imap_session *s, struct append *append
 	uint32_t count = view_count(view);
 	if (view->is_read_only)
 		return "[NOPERM] The mailbox is selected read-only";
+	if (!view_may_remove(view))
+		return respond_refusal(ERR_DENIED);
 	if (uid && number == UINT32_MAX)
 		number = count > 0 ? ranges_at_rank(&view->uids, count) : 0;
 	else if (!uid)
@@ -89,7 +92,7 @@ const char *append_why_not_octets(struct append *append, uint64_t octets)
 		return "[TOOBIG] The message is too large";
 
 	struct read *read = read_begin(s->back->store);
-	enum err err = account_get(read, s->account_id, &s->command_arena, &account);
+	enum err err = account_get(read, append->owner_id, &s->command_arena, &account);
 	read_end(&read);
 	if (err != ERR_OK)
 		return respond_refusal(err);
@@ -106,7 +109,9 @@ static const char *why_not_mailbox(struct imap_session *s, struct append *append
 {
 	struct mailbox *mailbox = arena_alloc(&s->command_arena, sizeof(*mailbox));
 	struct read *read = read_begin(s->back->store);
-	enum err err = mailbox_find(read, s->account_id, name, &s->command_arena, mailbox);
+	enum err err = access_find(read, s->account_id, name, RIGHT_INSERT, &s->command_arena,
+				   mailbox, NULL);
+	append->owner_id = mailbox->account_id;
 	append->mailbox_id = mailbox->mailbox_id;
 	append->uidvalidity = mailbox->uidvalidity;
 	read_end(&read);
@@ -119,14 +124,20 @@ static const char *why_not_mailbox(struct imap_session *s, struct append *append
 
 /* What refuses most often is looked at before anything is written: a job that is refused later
  * costs its batch a second run (storage/store.h). */
-static enum err check_before_write(struct write *write, const struct append *append)
+static enum err check_before_write(struct write *write, struct append *append)
 {
 	struct arena arena = { 0 };
 	struct account account;
 	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
 	enum err err = mailbox_get(write_read(write), append->mailbox_id, &arena, mailbox);
+	if (err == ERR_OK) {
+		unsigned rights = acl_rights(write_read(write), append->account_id,
+					     append->owner_id, append->mailbox_id);
+		append->withheld = access_withheld(rights);
+		err = access_judge(rights, RIGHT_INSERT);
+	}
 	if (err == ERR_OK)
-		err = account_get(write_read(write), append->account_id, &arena, &account);
+		err = account_get(write_read(write), append->owner_id, &arena, &account);
 	if (err == ERR_OK && account.quota_octets > 0 &&
 	    account.used_octets + append->size_octets >
 		    account.quota_octets + append->replaced_octets)
@@ -157,18 +168,19 @@ static enum err file_message(struct write *write, const struct append *append,
 	struct message_entry entry = {
 		.internal_unix = message->internal_unix,
 		.size_octets = intake_size_octets(message->intake),
-		.flags = message->flags.flags,
+		.flags = message->flags.flags & (uint8_t)~append->withheld.flags,
 	};
 	enum err err = intake_commit(write, message->intake, &entry.blob_id);
 	if (err != ERR_OK)
 		return err;
 	return message_append(write, append->mailbox_id, &entry, message->flags.keywords,
-			      message->flags.keyword_count, &message->uid);
+			      append->withheld.keywords ? 0 : message->flags.keyword_count,
+			      &message->uid);
 }
 
 static enum err run_append(struct write *write, struct job *job)
 {
-	const struct append *append = imap_session_of_job(job)->job_data;
+	struct append *append = imap_session_of_job(job)->job_data;
 	enum err err = check_before_write(write, append);
 	if (err == ERR_OK && append->is_replace)
 		err = remove_replaced(write, append);

@@ -47,8 +47,10 @@ struct append {
 	uint64_t replaced_mailbox_id; /* REPLACE: the message that goes */
 	uint32_t replaced_uid;
 	uint64_t replaced_octets;
-	uint32_t account_id;
+	uint32_t account_id; /* whose session it is */
+	uint32_t owner_id;   /* whose mailbox, and quota */
 	uint64_t mailbox_id;
+	struct flags_withheld withheld;
 	uint32_t uidvalidity;
 	struct append_message *first, *last; /* the last one is on its way */
 	size_t count;

@@ -5,6 +5,7 @@
  * one that is expunged meanwhile stays readable for some time, as for a FETCH under way. */
 #include "imapd/catenate_priv.h"
 
+#include "imapd/access_priv.h"
 #include "imapd/url_priv.h"
 #include "imapd/view_priv.h"
 #include "mail/digest.h"
@@ -15,6 +16,7 @@ static struct slice selected_name(struct imap_session *s, struct read *read, str
 	struct mailbox *mailbox = arena_alloc(arena, sizeof(*mailbox));
 	if (!s->view || mailbox_get(read, s->view->mailbox_id, arena, mailbox) != ERR_OK)
 		return SLICE_NONE;
+	access_rename(read, s->account_id, mailbox, arena);
 	return mailbox->name;
 }
 
@@ -22,7 +24,8 @@ static enum err find_message(struct imap_session *s, struct read *read, const st
 			     struct arena *arena, struct message_entry *entry)
 {
 	struct mailbox *mailbox = arena_alloc(arena, sizeof(*mailbox));
-	enum err err = mailbox_find(read, s->account_id, url->mailbox, arena, mailbox);
+	enum err err =
+		access_find(read, s->account_id, url->mailbox, RIGHT_READ, arena, mailbox, NULL);
 	if (err == ERR_OK && url->uidvalidity != 0 && url->uidvalidity != mailbox->uidvalidity)
 		return ERR_BAD_INPUT;
 	if (err == ERR_OK)

@@ -7,6 +7,7 @@
 #include "imapd/progress_priv.h"
 #include "imapd/respond_priv.h"
 #include "imapd/view_priv.h"
+#include "storage/account.h"
 
 #define IMAP_ANY (IMAP_AUTHENTICATED | IMAP_SELECTED)
 
@@ -34,6 +35,12 @@ static const struct imap_command commands[] = {
 	{ "APPEND", false, IMAP_ANY, TELL_ALL, imap_append },
 	{ "GETQUOTA", false, IMAP_ANY, TELL_ALL, imap_getquota },
 	{ "GETQUOTAROOT", false, IMAP_ANY, TELL_ALL, imap_getquotaroot },
+	{ "SETQUOTA", false, IMAP_ANY, TELL_ALL, imap_setquota },
+	{ "SETACL", false, IMAP_ANY, TELL_ALL, imap_setacl },
+	{ "DELETEACL", false, IMAP_ANY, TELL_ALL, imap_deleteacl },
+	{ "GETACL", false, IMAP_ANY, TELL_ALL, imap_getacl },
+	{ "LISTRIGHTS", false, IMAP_ANY, TELL_ALL, imap_listrights },
+	{ "MYRIGHTS", false, IMAP_ANY, TELL_ALL, imap_myrights },
 	{ "GETMETADATA", false, IMAP_ANY, TELL_ALL, imap_getmetadata },
 	{ "SETMETADATA", false, IMAP_ANY, TELL_ALL, imap_setmetadata },
 	{ "COMPARATOR", false, IMAP_ANY, TELL_ALL, imap_comparator },
@@ -127,11 +134,16 @@ enum step imap_dispatch(struct imap_session *s)
 	return s->command->run(s, &c, s->command->uid);
 }
 
-/* APPENDLIMIT is the configuration's to say (RFC 7889 section 2). */
+/* APPENDLIMIT is the configuration's to say (RFC 7889 section 2); QUOTASET is for who administers. */
 const char *imap_capabilities(struct imap_session *s)
 {
-	return arena_format(&s->command_arena, "%s APPENDLIMIT=%llu",
+	struct account own;
+	struct read *read = read_begin(s->back->store);
+	bool may_set_quotas = imap_is_administrator(s, read, &own);
+	read_end(&read);
+	return arena_format(&s->command_arena, "%s%s APPENDLIMIT=%llu",
 			    capability_text(CAPABILITY_SIGNED_IN),
+			    may_set_quotas ? " QUOTASET" : "",
 			    (unsigned long long)s->back->config->message_size_octets);
 }
 

@@ -2,13 +2,16 @@
  *
  * RFC 9051 sections 6.4.7 to 6.4.9, RFC 6851 (MOVE), RFC 4315 (COPYUID). One job, so all of it
  * happens or none; messages that other sessions have expunged meanwhile are left out, and
- * COPYUID says which were copied (RFC 2180 section 4.4). */
+ * COPYUID says which were copied (RFC 2180 section 4.4). Flags that one may not set in another's
+ * mailbox are left out (RFC 4314 section 4). */
+#include "imapd/access_priv.h"
 #include "imapd/grammar_priv.h"
 #include "imapd/respond_priv.h"
 #include "imapd/view_priv.h"
 
 struct copy {
 	uint64_t from_mailbox_id, to_mailbox_id;
+	uint32_t account_id, to_owner_id;
 	uint32_t to_uidvalidity;
 	bool moves;
 	struct ranges uids;
@@ -28,8 +31,12 @@ static enum err run_copy(struct write *write, struct job *job)
 	struct copy *copy = imap_session_of_job(job)->job_data;
 	ranges_clear(&copy->from);
 	ranges_clear(&copy->to);
-	return message_copy(write, copy->from_mailbox_id, &copy->uids, copy->to_mailbox_id,
-			    copy->moves, &copy->from, &copy->to);
+	unsigned rights = acl_rights(write_read(write), copy->account_id, copy->to_owner_id,
+				     copy->to_mailbox_id);
+	if (!(rights & RIGHT_INSERT))
+		return access_judge(rights, RIGHT_INSERT);
+	return message_copy_without(write, copy->from_mailbox_id, &copy->uids, copy->to_mailbox_id,
+				    copy->moves, access_withheld(rights), &copy->from, &copy->to);
 }
 
 /* "[COPYUID uidvalidity from to] text", in the command's arena */
@@ -50,7 +57,7 @@ static const char *copyuid_text(struct imap_session *s, const struct copy *copy,
 static enum step after_copy(struct imap_session *s, enum err outcome)
 {
 	const struct copy *copy = s->work;
-	if (outcome == ERR_GONE)
+	if (outcome == ERR_GONE || outcome == ERR_NOT_FOUND)
 		return imap_no(s, "[TRYCREATE] A mailbox has just been deleted");
 	if (outcome != ERR_OK)
 		return imap_refuse(s, outcome);
@@ -82,10 +89,12 @@ static enum step copy_or_move(struct imap_session *s, struct cursor *args, bool 
 		return imap_bad(s, "No such message");
 	if (moves && s->view->is_read_only)
 		return imap_no(s, "[NOPERM] The mailbox is selected read-only");
+	if (moves && !view_may_remove(s->view))
+		return imap_refuse(s, ERR_DENIED);
 
 	struct mailbox *to = arena_alloc(arena, sizeof(*to));
 	struct read *read = read_begin(s->back->store);
-	enum err err = mailbox_find(read, s->account_id, name, arena, to);
+	enum err err = access_find(read, s->account_id, name, RIGHT_INSERT, arena, to, NULL);
 	read_end(&read);
 	if (err == ERR_NOT_FOUND)
 		return imap_no(s, "[TRYCREATE] No such mailbox");
@@ -94,6 +103,8 @@ static enum step copy_or_move(struct imap_session *s, struct cursor *args, bool 
 	if (copy->uids.count == 0 || s->view->is_gone)
 		return imap_ok(s, "No such message, so nothing copied");
 	copy->from_mailbox_id = s->view->mailbox_id;
+	copy->account_id = s->account_id;
+	copy->to_owner_id = to->account_id;
 	copy->to_mailbox_id = to->mailbox_id;
 	copy->to_uidvalidity = to->uidvalidity;
 	return imap_write(s, run_copy, copy, after_copy);

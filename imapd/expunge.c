@@ -2,6 +2,7 @@
  *
  * RFC 9051 sections 6.4.3 and 6.4.9, RFC 4315 section 2.1, RFC 7162 sections 3.2.7 and 3.2.9. Only messages that the client has
  * been told of; what went is told by the view before the tagged reply, as all expunges are. */
+#include "imapd/access_priv.h"
 #include "imapd/grammar_priv.h"
 #include "imapd/view_priv.h"
 
@@ -49,6 +50,8 @@ enum step imap_expunge(struct imap_session *s, struct cursor *args, bool uid)
 		return imap_bad(s, "Too many arguments");
 	if (s->view->is_read_only)
 		return imap_no(s, "[NOPERM] The mailbox is selected read-only");
+	if (!(s->view->rights & RIGHT_EXPUNGE))
+		return imap_refuse(s, ERR_DENIED);
 	if (!uid)
 		ranges_copy(&s->view->uids, &expunge->uids);
 	else if (!view_resolve(s->view, &set, true, &expunge->uids))

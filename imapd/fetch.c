@@ -9,6 +9,7 @@
  * reply says so with EXPUNGEISSUED (RFC 5530). CHANGEDSINCE and VANISHED (RFC 7162 sections
  * 3.1.4.1 and 3.2.6) ask the change log first, so that the rest is not looked at. Runs in the
  * back. */
+#include "imapd/access_priv.h"
 #include "imapd/fetch_answer_priv.h"
 #include "imapd/qresync_priv.h"
 #include "imapd/walk_priv.h"
@@ -225,7 +226,7 @@ static enum step fetch_start(struct imap_session *s, struct cursor *in)
 	/* VANISHED (EARLIER) before any FETCH (RFC 7162 section 3.2.6); nothing else yet. */
 	if (!view_tell_earlier(s->view))
 		return STEP_WAIT;
-	if (f->items.sets_seen && !s->view->is_read_only)
+	if (f->items.sets_seen && !s->view->is_read_only && (s->view->rights & RIGHT_SEEN))
 		return begin_batch(s);
 	f->batch_last_uid = UINT32_MAX;
 	s->running = fetch_go_on;

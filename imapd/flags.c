@@ -118,15 +118,28 @@ void respond_flags(struct buffer *out, const struct mailbox *mailbox,
 	buffer_add_byte(out, ')');
 }
 
-void respond_known_flags(struct buffer *out, const struct mailbox *mailbox, const char *more)
+void respond_known_flags(struct buffer *out, const struct mailbox *mailbox)
 {
 	buffer_add_byte(out, '(');
 	size_t start = out->len;
 	for (size_t i = 0; i < ARRAY_LEN(system_flags); i++)
 		add_flag(out, start, "\\", slice_cstr(system_flags[i].name));
 	add_keywords(out, start, mailbox, UINT64_MAX);
-	if (more)
-		add_flag(out, start, "", slice_cstr(more));
+	buffer_add_byte(out, ')');
+}
+
+void respond_permanent_flags(struct buffer *out, const struct mailbox *mailbox,
+			     struct flags_withheld withheld)
+{
+	buffer_add_byte(out, '(');
+	size_t start = out->len;
+	for (size_t i = 0; i < ARRAY_LEN(system_flags); i++)
+		if (!(withheld.flags & system_flags[i].flag))
+			add_flag(out, start, "\\", slice_cstr(system_flags[i].name));
+	if (!withheld.keywords) {
+		add_keywords(out, start, mailbox, UINT64_MAX);
+		add_flag(out, start, "\\", SLICE("*")); /* unused ones make room */
+	}
 	buffer_add_byte(out, ')');
 }
 

@@ -59,6 +59,8 @@ enum step imap_idle_news(struct imap_session *s)
 	sync_view(s);
 	if (imap_account_is_gone(s))
 		return imap_bye(s, IMAP_ACCOUNT_GONE_TEXT);
+	if (s->view && !view_is_readable(s->view))
+		return imap_bye(s, IMAP_ACCESS_GONE_TEXT);
 	return idle_go_on(s, &nothing);
 }
 

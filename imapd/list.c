@@ -1,12 +1,15 @@
 /* imapd/list.c - LIST, LSUB, NAMESPACE. In the back.
  *
  * RFC 9051 sections 6.3.9, 6.3.10 and 7.3.1; RFC 3501 section 6.3.9 (LSUB); RFC 5258 (several
- * patterns), 5819 (STATUS), 6154 (SPECIAL-USE), 9590 (METADATA). The names are walked in order; a walk that
- * fills the output goes on behind the last name when it has drained. A superior that is no
+ * patterns), 5819 (STATUS), 6154 (SPECIAL-USE), 8440 (MYRIGHTS), 9590 (METADATA); RFC 2342 (namespaces).
+ * The names are walked in order, one's own and those that others have shared as one list; a walk
+ * that fills the output goes on behind the last name when it has drained. A superior that is no
  * mailbox itself is met at the first name below it. REMOTE adds nothing, there being no other
  * server. */
 #include "imapd/list_priv.h"
 
+#include "imapd/access_priv.h"
+#include "imapd/acl_priv.h"
 #include "imapd/grammar_priv.h"
 #include "imapd/metadata_priv.h"
 #include "imapd/respond_priv.h"
@@ -21,10 +24,11 @@ struct list_work {
 	/* selection options */
 	bool only_subscribed, only_special_use, recursive;
 	/* return options */
-	bool tells_subscribed;
+	bool tells_subscribed, tells_rights;
 	unsigned status_items;
 	struct entry_list metadata; /* RFC 9590 */
 	struct buffer after;	    /* the name last walked */
+	struct access_list shared;  /* what others let us see; none where no pattern means it */
 };
 
 /* One name that may be listed. */
@@ -33,12 +37,43 @@ struct list_name {
 	uint64_t mailbox_id; /* 0: no such mailbox */
 	bool subscribed;
 	enum special_use special_use;
+	unsigned rights;
 };
 
 static void list_fini(struct imap_session *s)
 {
 	struct list_work *work = s->work;
 	buffer_free(&work->after);
+}
+
+/* ---- the list ---- */
+
+/* The first name behind `after`, of our own or of a mailbox that another has shared; where both have
+ * it, ours says only that it is subscribed. What is shared has the uses that its owner gave it, so
+ * none here. *rights_out (may be NULL) is what we may do with it. */
+static bool name_next(struct imap_session *s, struct read *read, struct slice after,
+		      struct mailbox_row *row_out, unsigned *rights_out)
+{
+	const struct list_work *work = s->work;
+	const struct access_row *shared = access_list_next(&work->shared, after);
+	bool has_own = mailbox_next(read, s->account_id, after, row_out);
+	while (shared && !(shared->rights & RIGHT_LOOKUP))
+		shared = access_list_next(&work->shared, shared->name);
+	int order = !has_own ? 1 : !shared ? -1 : slice_compare(row_out->name, shared->name);
+	if (rights_out)
+		*rights_out = RIGHTS_ALL;
+	if (order < 0 || (has_own && order == 0 && row_out->mailbox_id != 0))
+		return true;
+	if (!shared)
+		return false;
+	*row_out = (struct mailbox_row){
+		.name = shared->name,
+		.mailbox_id = shared->mailbox_id,
+		.subscribed = order == 0 && row_out->subscribed,
+	};
+	if (rights_out)
+		*rights_out = shared->rights;
+	return true;
 }
 
 /* ---- what is below a name ---- */
@@ -72,7 +107,7 @@ static bool find_inferior(struct imap_session *s, struct read *read, struct slic
 	buffer_add_byte(&prefix, MAILBOX_SEPARATOR);
 	struct slice after = buffer_slice(&prefix);
 	bool is_found = false;
-	while (!is_found && mailbox_next(read, s->account_id, after, row_out) &&
+	while (!is_found && name_next(s, read, after, row_out, NULL) &&
 	       row_out->name.len > prefix.len &&
 	       memcmp(row_out->name.ptr, prefix.data, prefix.len) == 0) {
 		is_found = is_wanted(s->work, row_out);
@@ -124,6 +159,8 @@ static void respond_list(struct imap_session *s, const struct list_name *name, b
 	if (name->mailbox_id == 0) /* \NonExistent is RFC 5258's */
 		add_attribute(out, work->is_extended || imap_is_rev2(s) ? "\\NonExistent"
 									: "\\Noselect");
+	else if (!(name->rights & RIGHT_READ))
+		add_attribute(out, "\\Noselect");
 	add_attribute(out, has_children ? "\\HasChildren" : "\\HasNoChildren");
 	if (work->tells_subscribed && name->subscribed)
 		add_attribute(out, "\\Subscribed");
@@ -140,15 +177,21 @@ static void respond_list(struct imap_session *s, const struct list_name *name, b
 	buffer_add_cstr(out, "\r\n");
 }
 
-static void respond_more(struct imap_session *s, struct read *read, uint64_t mailbox_id)
+static void respond_more(struct imap_session *s, struct read *read, const struct list_name *name,
+			 bool meets)
 {
 	const struct list_work *work = s->work;
+	if (work->tells_rights && meets)
+		respond_myrights(s, name->name, name->rights);
+	if (!work->status_items && work->metadata.count == 0)
+		return;
 	struct arena arena = { 0 };
 	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
-	enum err err = mailbox_get(read, mailbox_id, &arena, mailbox);
-	if (err == ERR_OK && work->status_items)
+	enum err err = mailbox_get(read, name->mailbox_id, &arena, mailbox);
+	mailbox->name = name->name;
+	if (err == ERR_OK && work->status_items && (name->rights & RIGHT_READ))
 		respond_status(s, read, mailbox, work->status_items);
-	if (err == ERR_OK && work->metadata.count > 0)
+	if (err == ERR_OK && work->metadata.count > 0 && (name->rights & METADATA_RIGHTS))
 		respond_metadata(s, read, mailbox, &work->metadata);
 	arena_fini(&arena);
 }
@@ -158,7 +201,7 @@ void list_respond_selected(struct imap_session *s, struct read *read, const stru
 	struct buffer *out = &s->session.out;
 	const char *use = special_use_name(mailbox->special_use);
 	buffer_add_cstr(out, "* LIST (");
-	if (use)
+	if (use && mailbox->account_id == s->account_id)
 		add_attribute(out, use);
 	add_name(out, mailbox->name, imap_speaks_utf8(s));
 	buffer_add_cstr(out, "\r\n");
@@ -171,8 +214,10 @@ void list_respond_renamed(struct imap_session *s, struct slice from, struct slic
 	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
 	struct read *read = read_begin(s->back->store);
 	/* Somebody may have been faster with a second change; then there is nothing to tell. */
-	if (mailbox_find(read, s->account_id, to, &arena, mailbox) == ERR_OK) {
-		const char *use = special_use_name(mailbox->special_use);
+	if (access_find(read, s->account_id, to, RIGHT_LOOKUP, &arena, mailbox, NULL) == ERR_OK) {
+		const char *use = mailbox->account_id == s->account_id
+					  ? special_use_name(mailbox->special_use)
+					  : NULL;
 		buffer_add_cstr(out, "* LIST (");
 		if (mailbox_is_subscribed(read, s->account_id, to))
 			add_attribute(out, "\\Subscribed");
@@ -219,27 +264,34 @@ static void consider(struct imap_session *s, struct read *read, const struct lis
 	if (!meets && !below_meets && (selects || !has_children))
 		return;
 	respond_list(s, name, has_children, below_meets);
-	if ((work->status_items || work->metadata.count > 0) && name->mailbox_id != 0)
-		respond_more(s, read, name->mailbox_id);
+	if (name->mailbox_id != 0)
+		respond_more(s, read, name, meets);
 }
 
 /* Superiors of `name` that have no row of their own, where this is the first row below them. */
+static bool has_row(struct imap_session *s, struct read *read, struct slice name)
+{
+	const struct list_work *work = s->work;
+	const struct access_row *shared = access_list_find(&work->shared, name);
+	struct arena arena = { 0 };
+	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
+	bool has = (shared && (shared->rights & RIGHT_LOOKUP)) ||
+		   mailbox_find(read, s->account_id, name, &arena, mailbox) != ERR_NOT_FOUND ||
+		   mailbox_is_subscribed(read, s->account_id, name);
+	arena_fini(&arena);
+	return has;
+}
+
 static void consider_superiors(struct imap_session *s, struct read *read, struct slice name)
 {
 	for (size_t at = slice_find_byte(name, 0, MAILBOX_SEPARATOR); at < name.len;
 	     at = slice_find_byte(name, at + 1, MAILBOX_SEPARATOR)) {
 		struct slice superior = slice_sub(name, 0, at);
 		struct mailbox_row first;
-		struct arena arena = { 0 };
 		if (!find_inferior(s, read, superior, is_any_row, &first) ||
 		    !slice_eq(first.name, name))
 			continue;
-		struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
-		bool has_row = mailbox_find(read, s->account_id, superior, &arena, mailbox) !=
-				       ERR_NOT_FOUND ||
-			       mailbox_is_subscribed(read, s->account_id, superior);
-		arena_fini(&arena);
-		if (!has_row)
+		if (!has_row(s, read, superior))
 			consider(s, read, &(struct list_name){ .name = superior });
 	}
 }
@@ -252,13 +304,14 @@ static enum step walk(struct imap_session *s, struct cursor *in)
 	struct slice after = buffer_slice(&work->after);
 	bool has_more = true;
 	while (!session_out_is_full(&s->session)) {
-		has_more = mailbox_next(read, s->account_id, after, &row);
+		unsigned rights;
+		has_more = name_next(s, read, after, &row, &rights);
 		if (!has_more)
 			break;
 		consider_superiors(s, read, row.name);
 		consider(s, read,
 			 &(struct list_name){ row.name, row.mailbox_id, row.subscribed,
-					      row.special_use });
+					      row.special_use, rights });
 		after = row.name;
 	}
 	if (has_more) {
@@ -311,6 +364,8 @@ static bool take_return_options(struct cursor *at, struct arena *arena, struct l
 	while (!next_is(&c, ')')) {
 		if (take_keyword(&c, "SUBSCRIBED"))
 			work->tells_subscribed = true;
+		else if (take_keyword(&c, "MYRIGHTS"))
+			work->tells_rights = true;
 		else if (take_keyword(&c, "STATUS")) {
 			if (!take_space(&c) || !take_status_items(&c, &work->status_items))
 				return false;
@@ -383,8 +438,33 @@ static struct list_work *list_begin(struct imap_session *s)
 	return work;
 }
 
+/* Whether a name that begins so may match: no wildcard comes before they differ. */
+static bool may_match_below(struct slice pattern, struct slice top)
+{
+	for (size_t i = 0; i < pattern.len && i < top.len; i++) {
+		if (pattern.ptr[i] == '*' || pattern.ptr[i] == '%')
+			return true;
+		if (pattern.ptr[i] != top.ptr[i])
+			return false;
+	}
+	return true;
+}
+
 static enum step list_start(struct imap_session *s)
 {
+	struct list_work *work = s->work;
+	bool may_match = false;
+	enum err err = ERR_OK;
+	for (size_t i = 0; i < work->pattern_count; i++)
+		may_match |= may_match_below(work->patterns[i], SLICE(ACCESS_OTHERS)) ||
+			     may_match_below(work->patterns[i], SLICE(ACCESS_SHARED));
+	if (may_match) {
+		struct read *read = read_begin(s->back->store);
+		err = access_list_make(read, s->account_id, &s->command_arena, &work->shared);
+		read_end(&read);
+	}
+	if (err != ERR_OK)
+		return imap_refuse(s, err);
 	s->running = walk;
 	return STEP_AGAIN;
 }
@@ -435,6 +515,7 @@ enum step imap_namespace(struct imap_session *s, struct cursor *args, bool uid)
 {
 	if (!at_end(args))
 		return imap_bad(s, "NAMESPACE has no arguments");
-	buffer_add_cstr(&s->session.out, "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+	buffer_add_cstr(&s->session.out, "* NAMESPACE ((\"\" \"/\")) ((\"" ACCESS_OTHERS
+					 "/\" \"/\")) ((\"" ACCESS_SHARED "/\" \"/\"))\r\n");
 	return imap_ok(s, "NAMESPACE completed");
 }

@@ -2,6 +2,7 @@
  *
  * RFC 5465 sections 5.4 and 5.5: all attributes are computed as they are now, whatever happened;
  * RFC 9051 section 6.3.9.7 (OLDNAME). */
+#include "imapd/access_priv.h"
 #include "imapd/list_priv.h"
 #include "imapd/respond_priv.h"
 
@@ -22,23 +23,33 @@ static bool has_children(struct read *read, uint32_t account_id, struct slice na
 	return is_found;
 }
 
+static void add_attribute(struct buffer *out, const char *attribute)
+{
+	if (out->data[out->len - 1] != '(')
+		buffer_add_byte(out, ' ');
+	buffer_add_cstr(out, attribute);
+}
+
 void list_respond_news(struct imap_session *s, struct read *read, struct slice name,
 		       struct slice old_name)
 {
 	struct buffer *out = &s->session.out;
 	struct arena arena = { 0 };
 	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
-	bool is_there = mailbox_find(read, s->account_id, name, &arena, mailbox) == ERR_OK;
-	const char *use = is_there ? special_use_name(mailbox->special_use) : NULL;
-	buffer_add_cstr(out, is_there ? "* LIST (" : "* LIST (\\NonExistent ");
-	buffer_add_cstr(out, has_children(read, s->account_id, name) ? "\\HasChildren"
-								     : "\\HasNoChildren");
+	bool is_there = access_find(read, s->account_id, name, RIGHT_LOOKUP, &arena, mailbox,
+				    NULL) == ERR_OK;
+	bool is_own = !is_there || mailbox->account_id == s->account_id;
+	const char *use = is_there && is_own ? special_use_name(mailbox->special_use) : NULL;
+	buffer_add_cstr(out, "* LIST (");
+	if (!is_there)
+		add_attribute(out, "\\NonExistent");
+	if (is_own) /* what others have below theirs is a longer question */
+		add_attribute(out, has_children(read, s->account_id, name) ? "\\HasChildren"
+									   : "\\HasNoChildren");
 	if (mailbox_is_subscribed(read, s->account_id, name))
-		buffer_add_cstr(out, " \\Subscribed");
-	if (use) {
-		buffer_add_byte(out, ' ');
-		buffer_add_cstr(out, use);
-	}
+		add_attribute(out, "\\Subscribed");
+	if (use)
+		add_attribute(out, use);
 	buffer_add_cstr(out, ") \"/\" ");
 	respond_mailbox(out, name, imap_speaks_utf8(s));
 	if (old_name.len > 0) {

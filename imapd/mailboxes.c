@@ -2,7 +2,9 @@
  *
  * RFC 9051 sections 6.3.4 to 6.3.8. What a name may be is the store's to judge
  * (storage/mailbox.h). RFC 6154 section 3 (CREATE with USE): a mailbox has one use, and several
- * mailboxes may have the same. RFC 8474 section 4.1 (MAILBOXID). */
+ * mailboxes may have the same. RFC 8474 section 4.1 (MAILBOXID). In others' accounts as far as RFC
+ * 4314 section 4 allows; any name may be subscribed, so that tells nothing of who is there. */
+#include "imapd/access_priv.h"
 #include "imapd/grammar_priv.h"
 #include "imapd/list_priv.h"
 #include "imapd/object_id_priv.h"
@@ -20,19 +22,66 @@ struct mailboxes_work {
 static enum err run_create(struct write *write, struct job *job)
 {
 	struct mailboxes_work *work = imap_session_of_job(job)->job_data;
-	return mailbox_create(write, work->account_id, work->name, work->use, &work->mailbox_id);
+	struct read *read = write_read(write);
+	struct arena arena = { 0 };
+	struct access_place place;
+	enum err err = access_place_of(read, work->account_id, work->name, &arena, &place);
+	if (err == ERR_OK && place.owner_id == work->account_id)
+		err = mailbox_create(write, place.owner_id, place.name, work->use,
+				     &work->mailbox_id);
+	else if (err == ERR_NOT_FOUND ||
+		 (err == ERR_OK &&
+		  (work->use != USE_NONE || !access_may_create(read, work->account_id, &place))))
+		err = ERR_DENIED; /* whether or not there is such an account */
+	else if (err == ERR_OK)
+		err = mailbox_create_for_other(write, place.owner_id, place.name, USE_NONE,
+					       &work->mailbox_id);
+	arena_fini(&arena);
+	return err;
+}
+
+/* A mailbox that may be deleted or get another name. */
+static enum err find_to_remove(struct read *read, const struct mailboxes_work *work,
+			       struct arena *arena, struct access_place *place_out)
+{
+	enum err err = access_place_of(read, work->account_id, work->name, arena, place_out);
+	if (err != ERR_OK || place_out->owner_id == work->account_id)
+		return err;
+	struct mailbox *mailbox = arena_alloc(arena, sizeof(*mailbox));
+	err = access_find(read, work->account_id, work->name, RIGHT_DELETE_MAILBOX, arena, mailbox,
+			  NULL);
+	return err == ERR_OK && slice_eq(place_out->name, SLICE("INBOX")) ? ERR_BAD_INPUT : err;
 }
 
 static enum err run_delete(struct write *write, struct job *job)
 {
 	const struct mailboxes_work *work = imap_session_of_job(job)->job_data;
-	return mailbox_delete(write, work->account_id, work->name);
+	struct arena arena = { 0 };
+	struct access_place place;
+	enum err err = find_to_remove(write_read(write), work, &arena, &place);
+	if (err == ERR_OK)
+		err = mailbox_delete(write, place.owner_id, place.name);
+	arena_fini(&arena);
+	return err;
 }
 
+/* From one account to another a mailbox cannot go by another name: COPY takes its messages there. */
 static enum err run_rename(struct write *write, struct job *job)
 {
 	const struct mailboxes_work *work = imap_session_of_job(job)->job_data;
-	return mailbox_rename(write, work->account_id, work->name, work->new_name);
+	struct read *read = write_read(write);
+	struct arena arena = { 0 };
+	struct access_place from, to;
+	enum err err = find_to_remove(read, work, &arena, &from);
+	if (err == ERR_OK)
+		err = access_place_of(read, work->account_id, work->new_name, &arena, &to);
+	if (err == ERR_OK &&
+	    (from.owner_id != to.owner_id || !access_may_create(read, work->account_id, &to)))
+		err = ERR_DENIED;
+	if (err == ERR_OK)
+		err = mailbox_rename(write, from.owner_id, from.name, to.name);
+	arena_fini(&arena);
+	return err;
 }
 
 static enum err run_subscribe(struct write *write, struct job *job)

@@ -1,8 +1,9 @@
 /* imapd/metadata.c - GETMETADATA and SETMETADATA: what clients note about mailboxes and about
  * themselves. In the back.
  *
- * RFC 5464; RFC 6154 section 4 (/private/specialuse); its LIST form is RFC 9590's. Without
- * sharing, private and shared annotations of a mailbox are both its owner's. Of the server, an
+ * RFC 5464; RFC 6154 section 4 (/private/specialuse); its LIST form is RFC 9590's. The private
+ * annotations of a mailbox are its owner's; on others' mailboxes there are only shared ones, for those
+ * with the rights of section 3.3, and to set them the one to write. Of the server, an
  * account has private annotations, and nobody sets shared ones. Unsolicited METADATA
  * responses are NOTIFY's (notify_news.c). */
 #include "imapd/metadata_priv.h"
@@ -193,17 +194,24 @@ static void line_end(struct line *line)
 		buffer_add_cstr(&line->s->session.out, ")\r\n");
 }
 
+static bool is_private(struct slice name)
+{
+	return slice_starts_nocase(name, SLICE("/private/"));
+}
+
 /* SLICE_NONE: there is none. */
 static struct slice entry_value(struct read *read, uint32_t account_id,
 				const struct mailbox *mailbox, struct slice name)
 {
 	struct slice value = SLICE_NONE;
+	if (mailbox && mailbox->account_id != account_id && is_private(name))
+		return SLICE_NONE;
 	if (mailbox && slice_eq(name, special_use_entry)) {
 		const char *use = special_use_name(mailbox->special_use);
 		return use ? slice_cstr(use) : SLICE_NONE;
 	}
-	enum err err =
-		annotation_get(read, account_id, mailbox ? mailbox->mailbox_id : 0, name, &value);
+	enum err err = annotation_get(read, mailbox ? mailbox->account_id : account_id,
+				      mailbox ? mailbox->mailbox_id : 0, name, &value);
 	return err == ERR_OK ? value : SLICE_NONE;
 }
 
@@ -260,15 +268,28 @@ static void add_deep(struct line *line, struct read *read, const struct mailbox 
 	struct slice after = SLICE_NONE;
 	uint64_t mailbox_id = mailbox ? mailbox->mailbox_id : 0;
 	int depth = line->options->depth;
-	if (mailbox && mailbox->special_use != USE_NONE &&
+	uint32_t account_id = line->s->account_id;
+	uint32_t owner_id = mailbox ? mailbox->account_id : account_id;
+	if (mailbox && owner_id == account_id && mailbox->special_use != USE_NONE &&
 	    is_asked_for(list, depth, special_use_entry))
 		line_add(line, special_use_entry,
-			 entry_value(read, line->s->account_id, mailbox, special_use_entry));
-	while (annotation_next(read, line->s->account_id, mailbox_id, after, &annotation)) {
-		if (is_asked_for(list, depth, annotation.name))
+			 entry_value(read, account_id, mailbox, special_use_entry));
+	while (annotation_next(read, owner_id, mailbox_id, after, &annotation)) {
+		if ((owner_id == account_id || !is_private(annotation.name)) &&
+		    is_asked_for(list, depth, annotation.name))
 			line_add(line, annotation.name, annotation.value);
 		after = annotation.name;
 	}
+}
+
+/* The mailbox, where the rights are there for its annotations; with those to set them. */
+static enum err find_mailbox(struct read *read, uint32_t account_id, struct slice name, bool to_set,
+			     struct arena *arena, struct mailbox *mailbox_out)
+{
+	unsigned rights;
+	unsigned needs = to_set ? RIGHT_LOOKUP | RIGHT_WRITE : RIGHT_LOOKUP;
+	enum err err = access_find(read, account_id, name, needs, arena, mailbox_out, &rights);
+	return err == ERR_OK && !(rights & METADATA_RIGHTS) ? ERR_DENIED : err;
 }
 
 /* An entry that was named is answered, be it with NIL; below it only what is there. */
@@ -281,7 +302,7 @@ static enum step get(struct imap_session *s, struct slice owner, const struct ge
 	struct read *read = read_begin(s->back->store);
 	if (owner.len > 0) {
 		mailbox = arena_alloc(&s->command_arena, sizeof(*mailbox));
-		err = mailbox_find(read, s->account_id, owner, &s->command_arena, mailbox);
+		err = find_mailbox(read, s->account_id, owner, false, &s->command_arena, mailbox);
 	}
 	if (err == ERR_OK && options->depth > 0)
 		add_deep(&line, read, mailbox, list);
@@ -326,7 +347,19 @@ struct set_work {
 	struct slice owner;
 	struct entry_list list;
 	struct slice *values; /* ptr NULL: to be removed */
+	bool lacks_private;   /* of another's mailbox (result) */
 };
+
+static enum err set_entry(struct write *write, struct set_work *work, const struct mailbox *mailbox,
+			  struct slice name, struct slice value)
+{
+	if (!mailbox)
+		return annotation_set(write, work->account_id, 0, name, value);
+	if (slice_eq(name, special_use_entry))
+		return mailbox_set_special_use(write, work->account_id, work->owner,
+					       special_use_of(value));
+	return annotation_set(write, mailbox->account_id, mailbox->mailbox_id, name, value);
+}
 
 /* value = nstring / literal8 */
 static bool take_value(struct cursor *at, struct arena *arena, struct slice *value_out)
@@ -374,28 +407,32 @@ static const char *why_not_set(const struct set_work *work)
 
 static enum err run_set(struct write *write, struct job *job)
 {
-	const struct set_work *work = imap_session_of_job(job)->job_data;
+	struct set_work *work = imap_session_of_job(job)->job_data;
 	struct arena arena = { 0 };
-	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
+	struct mailbox *mailbox = NULL;
 	enum err err = ERR_OK;
-	if (work->owner.len > 0)
-		err = mailbox_find(write_read(write), work->account_id, work->owner, &arena,
+	if (work->owner.len > 0) {
+		mailbox = arena_alloc(&arena, sizeof(*mailbox));
+		err = find_mailbox(write_read(write), work->account_id, work->owner, true, &arena,
 				   mailbox);
-	for (size_t i = 0; i < work->list.count && err == ERR_OK; i++) {
-		if (work->owner.len > 0 && slice_eq(work->list.names[i], special_use_entry))
-			err = mailbox_set_special_use(write, work->account_id, work->owner,
-						      special_use_of(work->values[i]));
-		else
-			err = annotation_set(write, work->account_id,
-					     work->owner.len > 0 ? mailbox->mailbox_id : 0,
-					     work->list.names[i], work->values[i]);
 	}
+	bool is_others = err == ERR_OK && mailbox && mailbox->account_id != work->account_id;
+	work->lacks_private = false;
+	for (size_t i = 0; is_others && i < work->list.count; i++)
+		work->lacks_private |= is_private(work->list.names[i]);
+	if (work->lacks_private)
+		err = ERR_BAD_INPUT;
+	for (size_t i = 0; i < work->list.count && err == ERR_OK; i++)
+		err = set_entry(write, work, mailbox, work->list.names[i], work->values[i]);
 	arena_fini(&arena);
 	return err;
 }
 
 static enum step after_set(struct imap_session *s, enum err outcome)
 {
+	const struct set_work *work = s->job_data;
+	if (outcome == ERR_BAD_INPUT && work->lacks_private)
+		return imap_no(s, "[METADATA NOPRIVATE] Here only /shared/ entries can be set");
 	if (outcome == ERR_LIMIT)
 		return imap_no(s, "[METADATA TOOMANY] There is no room for more annotations");
 	return outcome == ERR_OK ? imap_ok(s, "SETMETADATA completed") : imap_refuse(s, outcome);

@@ -1,11 +1,14 @@
 /* imapd/metadata_priv.h - annotations, as LIST and the framing of commands need them. */
 #pragma once
 
+#include "imapd/access_priv.h"
 #include "imapd/grammar_priv.h"
 #include "imapd/session_priv.h"
 #include "storage/annotation.h"
 #include "storage/mailbox.h"
 
+/* Any of these, with RIGHT_LOOKUP (RFC 5464 section 3.3). */
+enum { METADATA_RIGHTS = RIGHT_READ | RIGHT_SEEN | RIGHT_WRITE | RIGHT_INSERT | RIGHT_POST };
 /* Names of entries, in small letters, each once; at most ANNOTATIONS_MAX. */
 struct entry_list {
 	struct slice *names;

@@ -5,7 +5,8 @@
  * and in IDLE (section 4), but only what is wanted; without it the client's picture stands still,
  * and with it the numbers of messages. Of other mailboxes the store's watch keeps news; what this
  * session does itself is not among them (section 5). Both are told as soon as no command is under
- * way. The rights 'l' and 'r' that section 5 asks for an account has on all of its mailboxes. */
+ * way. The rights 'l' and 'r' that section 5 asks for an account has on all of its mailboxes; of
+ * others' it hears while one is selected. */
 #include "imapd/notify_priv.h"
 
 #include <stdlib.h>
@@ -93,6 +94,8 @@ enum step notify_tell(struct imap_session *s, struct cursor *in)
 {
 	if (imap_account_is_gone(s))
 		return imap_bye(s, IMAP_ACCOUNT_GONE_TEXT);
+	if (s->view && !view_is_readable(s->view))
+		return imap_bye(s, IMAP_ACCESS_GONE_TEXT);
 	if (s->view && notify_tells_messages(s)) {
 		if (s->notify->has_view_news) {
 			s->notify->has_view_news = false;

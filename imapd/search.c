@@ -8,6 +8,7 @@
  * home, and ends there if the client has left. Runs in the back. */
 #include "imapd/search_priv.h"
 
+#include "imapd/access_priv.h"
 #include "imapd/progress_priv.h"
 #include "imapd/respond_priv.h"
 #include "imapd/search_context_priv.h"
@@ -323,6 +324,10 @@ static enum err open_other(struct search *search, struct read *read, uint64_t ma
 	enum err err = mailbox_get(read, mailbox_id, &search->mailbox_arena, mailbox);
 	if (err != ERR_OK)
 		return err;
+	if (!(acl_rights(read, search->s->account_id, mailbox->account_id, mailbox_id) &
+	      RIGHT_READ))
+		return ERR_GONE;
+	access_rename(read, search->s->account_id, mailbox, &search->mailbox_arena);
 	search->mailbox = mailbox;
 	search->view = search->s->view;
 	if (search->view && search->view->mailbox_id == mailbox_id)

@@ -1,9 +1,11 @@
 /* imapd/search_sources.c - IN (...) of ESEARCH, and the mailboxes of NOTIFY. In the back.
  *
  * RFC 7377 section 2.2, with the mailbox specifiers of RFC 5465 section 6. Names that do not
- * exist, or cannot be selected, are nothing to look into. */
+ * exist, or cannot be selected, are nothing to look into; in others' mailboxes "r" is needed, and
+ * "l" where they are not named one by one. */
 #include "imapd/search_sources_priv.h"
 
+#include "imapd/access_priv.h"
 #include "imapd/grammar_priv.h"
 
 /* one-or-more-mailbox = mailbox / "(" mailbox *(SP mailbox) ")" */
@@ -138,6 +140,36 @@ static bool matches(const struct search_source *sources, const struct mailbox_ro
 	return false;
 }
 
+static void add_mailbox(struct search_mailboxes *mailboxes, size_t *cap, struct arena *arena,
+			uint64_t mailbox_id)
+{
+	if (mailboxes->count == *cap) {
+		uint64_t *more = arena_alloc_array(arena, *cap * 2, sizeof(*more));
+		memcpy(more, mailboxes->ids, *cap * sizeof(*more));
+		mailboxes->ids = more;
+		*cap *= 2;
+	}
+	mailboxes->ids[mailboxes->count++] = mailbox_id;
+}
+
+/* One that another has shared: no personal one, and only what may be known of it. */
+static bool matches_shared(const struct search_source *sources, const struct access_row *shared,
+			   bool is_subscribed, uint64_t selected_id)
+{
+	struct mailbox_row row = { .name = shared->name,
+				   .mailbox_id = shared->mailbox_id,
+				   .subscribed = is_subscribed };
+	for (; sources; sources = sources->next) {
+		struct search_source one = *sources;
+		one.next = NULL;
+		bool is_named = one.kind == SOURCE_SELECTED || one.kind == SOURCE_MAILBOXES;
+		if (one.kind != SOURCE_PERSONAL && (is_named || (shared->rights & RIGHT_LOOKUP)) &&
+		    matches(&one, &row, selected_id))
+			return true;
+	}
+	return false;
+}
+
 enum err search_sources_resolve(const struct search_source *sources, struct read *read,
 				uint32_t account_id, uint64_t selected_id, struct arena *arena,
 				struct search_mailboxes *mailboxes_out)
@@ -154,13 +186,16 @@ enum err search_sources_resolve(const struct search_source *sources, struct read
 	while (mailbox_next(read, account_id, row.name, &row)) {
 		if (row.mailbox_id == 0 || !matches(sources, &row, selected_id))
 			continue;
-		if (mailboxes_out->count == cap) {
-			uint64_t *more = arena_alloc_array(arena, cap * 2, sizeof(*more));
-			memcpy(more, mailboxes_out->ids, cap * sizeof(*more));
-			mailboxes_out->ids = more;
-			cap *= 2;
-		}
-		mailboxes_out->ids[mailboxes_out->count++] = row.mailbox_id;
+		add_mailbox(mailboxes_out, &cap, arena, row.mailbox_id);
 	}
-	return read_failure(read);
+	struct access_list shared;
+	enum err err = access_list_make(read, account_id, arena, &shared);
+	for (size_t i = 0; i < shared.count && err == ERR_OK; i++) {
+		const struct access_row *at = &shared.rows[i];
+		if ((at->rights & RIGHT_READ) &&
+		    matches_shared(sources, at, mailbox_is_subscribed(read, account_id, at->name),
+				   selected_id))
+			add_mailbox(mailboxes_out, &cap, arena, at->mailbox_id);
+	}
+	return err == ERR_OK ? read_failure(read) : err;
 }

@@ -6,6 +6,7 @@
  * while it lasts are \Recent here and for the next session too, which RFC 3501 section 2.3.2
  * allows. RFC 7162 sections 3.1.2.1, 3.1.8 and 3.2.5: HIGHESTMODSEQ; CONDSTORE and QRESYNC.
  * RFC 8474 section 4.2: MAILBOXID. */
+#include "imapd/access_priv.h"
 #include "imapd/list_priv.h"
 #include "imapd/object_id_priv.h"
 #include "imapd/qresync_priv.h"
@@ -28,14 +29,12 @@ void imap_leave_mailbox(struct imap_session *s)
 		imap_set_state(s, IMAP_AUTHENTICATED);
 }
 
-static void tell_permanent_flags(struct imap_session *s, const struct mailbox *mailbox)
+void view_tell_permanent_flags(struct imap_view *view, const struct mailbox *mailbox)
 {
-	struct buffer *out = &s->session.out;
+	struct buffer *out = &view->s->session.out;
 	buffer_add_cstr(out, "* OK [PERMANENTFLAGS ");
-	if (s->view->is_read_only)
-		buffer_add_cstr(out, "()");
-	else
-		respond_known_flags(out, mailbox, "\\*"); /* unused ones make room */
+	respond_permanent_flags(out, mailbox,
+				access_withheld(view->is_read_only ? 0 : view->rights));
 	buffer_add_cstr(out, "] Flags that can be kept\r\n");
 }
 
@@ -43,7 +42,7 @@ static void tell_mailbox(struct imap_session *s, struct read *read, const struct
 {
 	struct buffer *out = &s->session.out;
 	buffer_add_cstr(out, "* FLAGS ");
-	respond_known_flags(out, mailbox, NULL);
+	respond_known_flags(out, mailbox);
 	buffer_add_cstr(out, "\r\n");
 	buffer_add_format(out, "* %u EXISTS\r\n", view_count(s->view));
 	if (!imap_is_rev2(s)) {
@@ -55,7 +54,7 @@ static void tell_mailbox(struct imap_session *s, struct read *read, const struct
 		if (unseen > 0)
 			buffer_add_format(out, "* OK [UNSEEN %u] First unseen message\r\n", unseen);
 	}
-	tell_permanent_flags(s, mailbox);
+	view_tell_permanent_flags(s->view, mailbox);
 	buffer_add_format(out, "* OK [UIDVALIDITY %u] UIDs are valid\r\n", mailbox->uidvalidity);
 	buffer_add_format(out, "* OK [UIDNEXT %u] Next UID\r\n", mailbox->uidnext);
 	buffer_add_cstr(out, "* OK [MAILBOXID ");
@@ -72,8 +71,10 @@ static enum step tell_earlier(struct imap_session *s, struct cursor *in)
 	const struct select_work *work = s->work;
 	if (!view_tell(s->view, false))
 		return STEP_WAIT;
-	return imap_ok(s, work->is_read_only ? "[READ-ONLY] EXAMINE completed"
-					     : "[READ-WRITE] SELECT completed");
+	if (work->is_read_only)
+		return imap_ok(s, "[READ-ONLY] EXAMINE completed");
+	return imap_ok(s, s->view->is_read_only ? "[READ-ONLY] SELECT completed"
+						: "[READ-WRITE] SELECT completed");
 }
 
 static enum step open_mailbox(struct imap_session *s)
@@ -83,10 +84,13 @@ static enum step open_mailbox(struct imap_session *s)
 	struct read *read = read_begin(s->back->store);
 	enum err err = mailbox_get(read, work->mailbox_id, &s->command_arena, mailbox);
 	if (err == ERR_OK) {
+		access_rename(read, s->account_id, mailbox, &s->command_arena);
 		if (work->has_claimed)
 			mailbox->recent_from_uid = work->recent_from_uid;
 		s->view = view_new(s, read, mailbox, work->is_read_only);
 		err = read_failure(read);
+		if (err == ERR_OK)
+			err = access_judge(s->view->rights, RIGHT_READ);
 		if (err == ERR_OK)
 			err = qresync_note(s->view, read, &work->parameters);
 	}
@@ -135,7 +139,9 @@ static enum step open_by_name(struct imap_session *s, struct cursor *args, bool 
 		imap_enable_condstore(s);
 	struct mailbox *mailbox = arena_alloc(&s->command_arena, sizeof(*mailbox));
 	struct read *read = read_begin(s->back->store);
-	enum err err = mailbox_find(read, s->account_id, work->name, &s->command_arena, mailbox);
+	unsigned rights;
+	enum err err = access_find(read, s->account_id, work->name, RIGHT_READ, &s->command_arena,
+				   mailbox, &rights);
 	read_end(&read);
 	if (err != ERR_OK)
 		return imap_refuse(s, err);
@@ -143,7 +149,8 @@ static enum step open_by_name(struct imap_session *s, struct cursor *args, bool 
 	work->is_read_only = is_read_only;
 	s->work = work;
 	/* A write, hence a sync of the disk, only where there is something to claim. */
-	if (!is_read_only && !imap_is_rev2(s) && mailbox->recent_from_uid < mailbox->uidnext)
+	if (!is_read_only && (rights & RIGHT_SEEN) && !imap_is_rev2(s) &&
+	    mailbox->recent_from_uid < mailbox->uidnext)
 		return imap_write(s, run_claim, work, after_claim);
 	return open_mailbox(s);
 }
@@ -179,7 +186,8 @@ enum step imap_close(struct imap_session *s, struct cursor *args, bool uid)
 {
 	if (!at_end(args))
 		return imap_bad(s, "CLOSE has no arguments");
-	if (s->view->is_read_only || s->view->is_gone)
+	/* Without the right CLOSE only closes (RFC 4314 section 4). */
+	if (s->view->is_read_only || s->view->is_gone || !(s->view->rights & RIGHT_EXPUNGE))
 		return after_close(s, ERR_OK);
 	struct arena arena = { 0 };
 	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));

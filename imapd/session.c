@@ -203,6 +203,8 @@ static enum step take_command(struct imap_session *s, struct cursor *in)
 	case FRAMED_COMMAND:
 		if (imap_account_is_gone(s))
 			return imap_bye(s, IMAP_ACCOUNT_GONE_TEXT);
+		if (s->view && !view_is_readable(s->view))
+			return imap_bye(s, IMAP_ACCESS_GONE_TEXT);
 		return imap_dispatch(s);
 	case FRAMED_LITERAL: return meet_literal(s);
 	case FRAMED_REFUSED: return end_refused(s);
@@ -341,7 +343,7 @@ bool imap_account_is_gone(struct imap_session *s)
 	struct arena arena = { NULL };
 	struct account account;
 	/* An account goes with its mailboxes, so one that is still there tells enough. */
-	if (s->view && !s->view->is_gone)
+	if (s->view && !s->view->is_gone && s->view->owner_id == s->account_id)
 		return false;
 	struct read *read = read_begin(s->back->store);
 	bool is_gone = account_get(read, s->account_id, &arena, &account) == ERR_NOT_FOUND;

@@ -179,8 +179,13 @@ enum step imap_refuse_literal(struct imap_session *s, const char *condition, con
 /* The untagged goodbye; nothing more is said. */
 enum step imap_bye(struct imap_session *s, const char *text);
 
+/* quota.c: whether this account administers those of its domain. */
+struct account;
+bool imap_is_administrator(struct imap_session *s, struct read *read, struct account *account_out);
+
 /* Somebody has removed the account: the session ends. */
 bool imap_account_is_gone(struct imap_session *s);
+#define IMAP_ACCESS_GONE_TEXT "[NOPERM] You may no longer read the selected mailbox"
 #define IMAP_ACCOUNT_GONE_TEXT "[UNAVAILABLE] The account has been removed"
 
 /* append.c: true when the framed literal is the message of an APPEND or REPLACE, whose handler has then
@@ -217,6 +222,12 @@ enum step imap_append(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_replace(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_getquota(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_getquotaroot(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_setquota(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_setacl(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_deleteacl(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_getacl(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_listrights(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_myrights(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_getmetadata(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_setmetadata(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_comparator(struct imap_session *s, struct cursor *args, bool uid);

@@ -4,6 +4,7 @@
  * RFC 7162 section 3.1.7 (HIGHESTMODSEQ); RFC 7889 section 3.1 (APPENDLIMIT); RFC 9208 section
  * 4.1.4 (DELETED-STORAGE); RFC 8474 section 4.3 (MAILBOXID). The counts are kept in the mailbox's record, so this costs the same for
  * any mailbox; only for DELETED-STORAGE, where anything is \Deleted, are its entries read. */
+#include "imapd/access_priv.h"
 #include "imapd/grammar_priv.h"
 #include "imapd/list_priv.h"
 #include "imapd/object_id_priv.h"
@@ -138,7 +139,8 @@ enum step imap_status(struct imap_session *s, struct cursor *args, bool uid)
 		imap_enable_condstore(s);
 	struct mailbox *mailbox = arena_alloc(&s->command_arena, sizeof(*mailbox));
 	struct read *read = read_begin(s->back->store);
-	enum err err = mailbox_find(read, s->account_id, name, &s->command_arena, mailbox);
+	enum err err = access_find(read, s->account_id, name, RIGHT_READ, &s->command_arena,
+				   mailbox, NULL);
 	if (err == ERR_OK)
 		respond_status(s, read, mailbox, items);
 	read_end(&read);

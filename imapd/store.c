@@ -5,6 +5,7 @@
  * so the view then stands exactly at our own change: what others changed before is told even
  * to a .SILENT client, what we changed only to one who asked, or its MODSEQ to one who knows
  * CONDSTORE. */
+#include "imapd/access_priv.h"
 #include "imapd/grammar_priv.h"
 #include "imapd/respond_priv.h"
 #include "imapd/view_priv.h"
@@ -168,6 +169,25 @@ static bool take_store_att_flags(struct cursor *at, struct arena *arena,
 	return true;
 }
 
+/* Leaves of the change what the rights allow (RFC 4314 section 4): it fails only where nothing is
+ * left. The client then hears of the flags as they are. */
+static bool withhold_flags(struct store_command *command, unsigned rights)
+{
+	struct store_flags *change = &command->store->change;
+	struct flags_withheld withheld = access_withheld(rights);
+	bool loses = (change->flags & withheld.flags) ||
+		     (withheld.keywords && change->keyword_count > 0);
+	change->withheld = withheld;
+	change->flags &= (uint8_t)~withheld.flags;
+	if (withheld.keywords)
+		change->keyword_count = 0;
+	if (loses)
+		command->is_silent = false;
+	if (change->change == FLAGS_SET)
+		return rights & (RIGHT_SEEN | RIGHT_WRITE | RIGHT_DELETE_MESSAGES);
+	return !loses || change->flags || change->keyword_count > 0;
+}
+
 enum step imap_store(struct imap_session *s, struct cursor *args, bool uid)
 {
 	struct arena *arena = &s->command_arena;
@@ -189,6 +209,8 @@ enum step imap_store(struct imap_session *s, struct cursor *args, bool uid)
 		return imap_no(s, "[NOPERM] The mailbox is selected read-only");
 	if (flag_list_check(&list) != ERR_OK)
 		return imap_refuse(s, ERR_LIMIT);
+	if (!withhold_flags(command, s->view->rights))
+		return imap_refuse(s, ERR_DENIED);
 	if (command->store->change.is_conditional)
 		imap_enable_condstore(s);
 	if (command->store->uids.count == 0 || s->view->is_gone)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "base/heap.h"
+#include "imapd/access_priv.h"
 #include "imapd/arrivals_priv.h"
 #include "imapd/notify_priv.h"
 #include "imapd/respond_priv.h"
@@ -49,14 +50,22 @@ static void mailbox_changed(struct watch *watch)
 		notify_view_changed(view->s);
 }
 
+static void account_changed(struct watch *watch)
+{
+	struct imap_view *view = CONTAINER_OF(watch, struct imap_view, own_watch);
+	mailbox_changed(&view->watch);
+}
+
 struct imap_view *view_new(struct imap_session *s, struct read *read, const struct mailbox *mailbox,
 			   bool is_read_only)
 {
 	struct imap_view *view = heap_alloc(sizeof(*view));
 	view->s = s;
 	view->mailbox_id = mailbox->mailbox_id;
+	view->owner_id = mailbox->account_id;
 	view->uidvalidity = mailbox->uidvalidity;
-	view->is_read_only = is_read_only;
+	view->rights = acl_rights(read, s->account_id, mailbox->account_id, mailbox->mailbox_id);
+	view->is_read_only = is_read_only || !(view->rights & RIGHTS_TO_CHANGE);
 	view->modseq = view->told_modseq = mailbox->highest_modseq;
 	view->uidnext = mailbox->uidnext;
 	view->recent_from_uid = mailbox->recent_from_uid;
@@ -65,8 +74,14 @@ struct imap_view *view_new(struct imap_session *s, struct read *read, const stru
 	view->watch.changed = mailbox_changed;
 	view->watch.loop = s->session.loop;
 	view->watch.mailbox_id = mailbox->mailbox_id;
-	view->watch.account_id = s->account_id;
+	view->watch.account_id = mailbox->account_id;
 	watch_begin(s->back->store, &view->watch);
+	if (view->owner_id == s->account_id)
+		return view;
+	view->own_watch.changed = account_changed;
+	view->own_watch.loop = s->session.loop;
+	view->own_watch.account_id = s->account_id;
+	watch_begin(s->back->store, &view->own_watch);
 	return view;
 }
 
@@ -76,6 +91,8 @@ void view_free(struct imap_view **view_ptr)
 	if (!view)
 		return;
 	watch_end(view->s->back->store, &view->watch);
+	if (view->owner_id != view->s->account_id)
+		watch_end(view->s->back->store, &view->own_watch);
 	ranges_free(&view->uids);
 	ranges_free(&view->vanished);
 	ranges_free(&view->changed);
@@ -90,6 +107,28 @@ void view_free(struct imap_view **view_ptr)
 	search_contexts_free(view);
 	free(view);
 	*view_ptr = NULL;
+}
+
+/* RFC 4314 section 5.1.1: who checks the rights with every command tells of changed flags, and may
+ * close the connection where the mailbox may no longer be read. */
+bool view_is_readable(struct imap_view *view)
+{
+	struct imap_session *s = view->s;
+	struct arena arena = { 0 };
+	if (view->owner_id == s->account_id || view->is_gone)
+		return true;
+	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
+	struct read *read = read_begin(s->back->store);
+	unsigned rights = acl_rights(read, s->account_id, view->owner_id, view->mailbox_id);
+	enum err err = mailbox_get(read, view->mailbox_id, &arena, mailbox);
+	bool is_readable = (rights & RIGHT_READ) || err == ERR_GONE;
+	if (is_readable && err == ERR_OK && rights != view->rights) {
+		view->rights = rights;
+		view_tell_permanent_flags(view, mailbox);
+	}
+	read_end(&read);
+	arena_fini(&arena);
+	return is_readable;
 }
 
 /* ---- what a client's set names ---- */
@@ -355,7 +394,7 @@ static void tell_keywords(struct imap_view *view, const struct mailbox *mailbox)
 	if (hash == view->keywords_hash)
 		return;
 	buffer_add_cstr(out, "* FLAGS ");
-	respond_known_flags(out, mailbox, NULL);
+	respond_known_flags(out, mailbox);
 	buffer_add_cstr(out, "\r\n");
 	view->keywords_hash = hash;
 }

@@ -10,13 +10,16 @@
 
 #include "imapd/grammar_priv.h"
 #include "imapd/session_priv.h"
+#include "storage/acl.h"
 #include "storage/message.h"
 
 struct imap_view {
 	struct imap_session *s;
 	uint64_t mailbox_id;
+	uint32_t owner_id;
 	uint32_t uidvalidity;
-	bool is_read_only; /* EXAMINE: nothing changes, \Seen neither */
+	unsigned rights;   /* enum acl_right: what this account may do with it */
+	bool is_read_only; /* EXAMINE, or no right to change it: nothing changes, \Seen neither */
 	bool is_gone;	   /* deleted by somebody; no message is left */
 	struct ranges uids;
 	/* What the store has told us and the client does not know yet. */
@@ -39,6 +42,7 @@ struct imap_view {
 	struct arrival *arrival;	 /* arrivals_priv.h: the FETCH of a new message */
 	struct ranges unsearched; /* members of uids that the contexts have not looked at again */
 	struct watch watch;
+	struct watch own_watch; /* of another's mailbox: this account may be removed, too */
 };
 
 static inline uint32_t view_count(const struct imap_view *view)
@@ -60,6 +64,18 @@ bool view_resolve(const struct imap_view *view, const struct sequence_set *set, 
 struct imap_view *view_new(struct imap_session *s, struct read *read, const struct mailbox *mailbox,
 			   bool is_read_only);
 void view_free(struct imap_view **view);
+/* Another's mailbox: asks for the rights anew, and tells what flags may be kept now, where that has
+ * changed. False: it may no longer be read. */
+bool view_is_readable(struct imap_view *view);
+/* Whether messages may be taken out of it: MOVE and REPLACE need what STORE of \Deleted and EXPUNGE
+ * need (RFC 6851 section 4.2, RFC 8508 section 4.1). */
+static inline bool view_may_remove(const struct imap_view *view)
+{
+	const unsigned both = RIGHT_DELETE_MESSAGES | RIGHT_EXPUNGE;
+	return (view->rights & both) == both;
+}
+/* "* OK [PERMANENTFLAGS (...)]"; select.c */
+void view_tell_permanent_flags(struct imap_view *view, const struct mailbox *mailbox);
 
 /* Reads the change log: moves `modseq`, collects in `vanished`, `changed` and `tell_exists`.
  * ERR_OK also where the mailbox is gone (is_gone is set then). */
@@ -105,7 +121,10 @@ void respond_flags(struct buffer *out, const struct mailbox *mailbox,
 		   const struct message_entry *entry, bool is_recent);
 /* Every flag that the mailbox knows, as FLAGS and PERMANENTFLAGS name them; `more` ("\\*") or
  * NULL comes last. */
-void respond_known_flags(struct buffer *out, const struct mailbox *mailbox, const char *more);
+void respond_known_flags(struct buffer *out, const struct mailbox *mailbox);
+/* What the client may keep, with "\\*" where it may make keywords. */
+void respond_permanent_flags(struct buffer *out, const struct mailbox *mailbox,
+			     struct flags_withheld withheld);
 uint64_t keywords_hash(const struct mailbox *mailbox);
 /* ERR_LIMIT where there are more keywords, or longer ones, than a mailbox can hold. */
 enum err flag_list_check(const struct flag_list *list);

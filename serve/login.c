@@ -19,7 +19,7 @@
 #include "base/heap.h"
 #include "base/log.h"
 #include "imapd/imapd.h"
-#include "mail/address.h"
+#include "mail/login.h"
 #include "mda/sender.h"
 #include "pop3d/pop3d.h"
 #include "runtime/exempt.h"
@@ -245,24 +245,6 @@ static void check_verify(void *user)
 	pool_submit(check->back->loop, &check->work);
 }
 
-/* local@domain in the form of the store's keys; false where the text is no address. */
-static bool normalise(struct slice text, struct arena *arena, struct slice *login_out)
-{
-	struct address address;
-	struct slice domain;
-	if (!address_parse(text, arena, &address) ||
-	    !domain_normalise(address.domain, arena, &domain))
-		return false;
-	struct slice local = local_normalise(address.local, arena);
-	struct buffer joined = { NULL };
-	buffer_add(&joined, local);
-	buffer_add_byte(&joined, '@');
-	buffer_add(&joined, domain);
-	*login_out = arena_copy(arena, buffer_slice(&joined));
-	buffer_free(&joined);
-	return true;
-}
-
 /* Fills in account and hash; they stay empty for an account that does not exist. */
 static enum err look_up(struct check *check)
 {
@@ -283,12 +265,12 @@ static void check_begin(struct check *check, const struct authenticate_message *
 {
 	struct login *login = check->login;
 	struct slice user, authorize_as;
-	bool known = normalise(message->login, &check->arena, &user) &&
+	bool known = login_normalise(message->login, &check->arena, &user) &&
 		     user.len < sizeof(((struct token_owner *)0)->login);
 	check->user = known ? user : arena_copy(&check->arena, message->login);
 	/* Nobody acts for somebody else here. */
 	if (message->authorize_as.len > 0 &&
-	    !(normalise(message->authorize_as, &check->arena, &authorize_as) &&
+	    !(login_normalise(message->authorize_as, &check->arena, &authorize_as) &&
 	      slice_eq(authorize_as, check->user)))
 		known = false;
 

@@ -61,3 +61,9 @@ struct acl_shared {
  * the end. */
 bool acl_shared_next(struct read *read, uint32_t account_id, const struct acl_shared *after,
 		     struct acl_shared *shared_out);
+
+/* acl_text.c: "+lrs", as SETACL has it; "c" is "kx", "d" is "te". False where a letter is none. */
+bool acl_text_parse(struct slice text, enum acl_change *change_out, unsigned *rights_out);
+/* "lrswipkxtecda"; "c" and "d" where any of what they stand for is there. */
+enum { ACL_TEXT_OCTETS = 13 + 1 };
+void acl_text_format(unsigned rights, char out[ACL_TEXT_OCTETS]);

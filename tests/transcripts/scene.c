@@ -499,6 +499,13 @@ bool scene_given(struct world *world, const struct line *line)
 		return given_mailbox(world, c);
 	if (take_this_word(&c, "quota"))
 		return given_quota(world, c);
+	if (take_this_word(&c, "shared"))
+		return given_shared_account(world, c) || complain("given shared account ADDRESS");
+	if (take_this_word(&c, "administrator"))
+		return given_administrator(world, c) || complain("given administrator ADDRESS");
+	if (take_this_word(&c, "rights"))
+		return given_rights(world, c) ||
+		       complain("given rights ACCOUNT MAILBOX IDENTIFIER RIGHTS");
 	if (take_this_word(&c, "message"))
 		return given_message(world, c, line);
 	if (take_this_word(&c, "time") && take_scene_word(&c, &word))

@@ -11,5 +11,10 @@ bool scene_then(struct world *world, const struct line *line, struct names *name
 /* "2026-01-02T03:04:05Z" or Unix seconds; sets the clock of the tests. */
 bool scene_set_time(struct slice text);
 
+/* scene_rights.c; `c` behind the word that says what is given */
+bool given_shared_account(struct world *world, struct cursor c);
+bool given_administrator(struct world *world, struct cursor c);
+bool given_rights(struct world *world, struct cursor c);
+
 /* The words of a line, one after another. */
 bool take_scene_word(struct cursor *c, struct slice *word_out);

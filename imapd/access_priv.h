@@ -1,0 +1,71 @@
+/* imapd/access_priv.h - mailboxes of others: what they are called here, and what this session's
+ * account may do with them (RFC 4314). All verbs find their mailbox through access_find().
+ *
+ *   Other Users/bob@example.org          bob's INBOX
+ *   Other Users/bob@example.org/Drafts   another of his
+ *   Shared/office@example.org            the INBOX of an account that is nobody's own
+ *
+ * The account's name is written as it signs in; '/' in it as ':'. Works in a read transaction of the
+ * caller's, or in a job. */
+#pragma once
+
+#include "imapd/session_priv.h"
+#include "storage/acl.h"
+#include "storage/message.h"
+
+#define ACCESS_OTHERS "Other Users"
+#define ACCESS_SHARED "Shared"
+
+/* Where a client's name leads, whether or not there is such a mailbox. */
+struct access_place {
+	uint32_t owner_id;
+	struct slice name; /* as its owner has it */
+};
+/* ERR_NOT_FOUND: to an account that is not there. */
+enum err access_place_of(struct read *read, uint32_t account_id, struct slice name,
+			 struct arena *arena, struct access_place *place_out) MUST_USE;
+
+/* The mailbox that a client means, if the account has all rights of `needs` on it (none: any that
+ * tell of it). mailbox_out->name is the client's name for it; *rights_out (may be NULL) is what the
+ * account has. ERR_DENIED where it may know of the mailbox, ERR_NOT_FOUND where it may not, or where
+ * there is none. */
+enum err access_find(struct read *read, uint32_t account_id, struct slice name, unsigned needs,
+		     struct arena *arena, struct mailbox *mailbox_out,
+		     unsigned *rights_out) MUST_USE;
+/* ERR_DENIED or ERR_NOT_FOUND where `rights` are too few, as above. */
+enum err access_judge(unsigned rights, unsigned needs) MUST_USE;
+
+/* Whether the account may make or rename to that name, which is not there yet: the nearest mailbox
+ * above it must let it (section 4, CREATE). */
+bool access_may_create(struct read *read, uint32_t account_id, const struct access_place *place);
+
+/* A mailbox by its number: mailbox->name, as its owner has it, becomes the client's. */
+void access_rename(struct read *read, uint32_t account_id, struct mailbox *mailbox,
+		   struct arena *arena);
+
+/* The mailboxes of others on which the account has any rights, in order of name. */
+struct access_row {
+	struct slice name; /* here */
+	uint32_t owner_id;
+	uint64_t mailbox_id;
+	unsigned rights;
+};
+struct access_list {
+	struct access_row *rows;
+	size_t count;
+};
+enum { ACCESS_LIST_MAX = 20000 /* more are left out */ };
+enum err access_list_make(struct read *read, uint32_t account_id, struct arena *arena,
+			  struct access_list *list_out) MUST_USE;
+/* The first row behind `after`; NULL at the end. */
+const struct access_row *access_list_next(const struct access_list *list, struct slice after);
+/* NULL: none of that name. */
+const struct access_row *access_list_find(const struct access_list *list, struct slice name);
+
+/* Without any of these a mailbox is selected read-only (section 5.2). */
+enum {
+	RIGHTS_TO_CHANGE =
+		RIGHT_INSERT | RIGHT_EXPUNGE | RIGHT_SEEN | RIGHT_WRITE | RIGHT_DELETE_MESSAGES
+};
+/* What of the flags such rights do not allow to be set (section 4). */
+struct flags_withheld access_withheld(unsigned rights);
