@@ -92,6 +92,8 @@ static const struct admin_command commands[] = {
 	  "list to whom users may not write, since there is no such address", admin_suppress_list },
 	{ "suppress remove", "ADDRESS RECIPIENT...", "let a user write to it again",
 	  admin_suppress_remove },
+	{ "tls list", "[DOMAIN] [--json]",
+	  "how connections to other servers were secured, by day and domain", admin_tls_list },
 	{ "status", "[--json]", "tell how the server and its store are", admin_status },
 	{ "backup", "FOLDER [--scratch FOLDER]",
 	  "copy everything into a folder and prove that it can be restored", admin_backup },

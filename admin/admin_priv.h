@@ -64,6 +64,7 @@ int admin_queue_release(struct admin *admin, int argc, char **argv);
 int admin_queue_delete(struct admin *admin, int argc, char **argv);
 int admin_suppress_list(struct admin *admin, int argc, char **argv);
 int admin_suppress_remove(struct admin *admin, int argc, char **argv);
+int admin_tls_list(struct admin *admin, int argc, char **argv);
 int admin_import(struct admin *admin, int argc, char **argv);
 int admin_export(struct admin *admin, int argc, char **argv);
 int admin_sendmail(struct admin *admin, int argc, char **argv);

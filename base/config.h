@@ -93,6 +93,8 @@ struct config {
 	char *smarthost_password_file;
 	char *smarthost_ca;	 /* PEM file; NULL: the system's authorities */
 	char *relay_authorities; /* likewise, of all other servers */
+	unsigned downgrade_delay_seconds; /* 0: what was before does not matter */
+	bool tls_reports;
 	unsigned policy_port;	 /* of web servers with policies of MTA-STS */
 	unsigned *retry_seconds; /* the last one again and again */
 	size_t retry_count;

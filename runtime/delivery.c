@@ -29,6 +29,15 @@ static bool take_time(struct cursor *c, int64_t *unix_out)
 	return true;
 }
 
+static bool take_level(struct cursor *c, enum tls_level *level_out)
+{
+	uint8_t number;
+	if (!take_u8(c, &number) || number >= TLS_LEVEL_UNSAID)
+		return false;
+	*level_out = (enum tls_level)number;
+	return true;
+}
+
 static bool take_policy(struct cursor *c, struct policy_message *m_out)
 {
 	return take_limited(c, DESTINATION_MAX_OCTETS, &m_out->domain) &&
@@ -61,6 +70,8 @@ void delivery_encode(const struct delivery_message *m, struct buffer *out)
 	buffer_add_be64(out, m->size_octets);
 	buffer_add_block(out, m->destination);
 	policy_encode(&m->policy, out);
+	buffer_add_byte(out, (uint8_t)m->known_level);
+	buffer_add_byte(out, m->tls_optional);
 	envelope_encode(&m->envelope, out);
 	buffer_add(out, m->envelope.recipients);
 }
@@ -72,6 +83,7 @@ bool delivery_decode(struct slice payload, struct delivery_message *m_out)
 	       take_be64(&c, &m_out->size_octets) &&
 	       take_limited(&c, DESTINATION_MAX_OCTETS, &m_out->destination) &&
 	       m_out->destination.len > 0 && take_policy(&c, &m_out->policy) &&
+	       take_level(&c, &m_out->known_level) && take_bool(&c, &m_out->tls_optional) &&
 	       envelope_decode(cursor_rest(&c), &m_out->envelope) &&
 	       m_out->envelope.recipient_count <= DELIVERY_RECIPIENTS_MAX;
 }

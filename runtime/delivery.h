@@ -7,6 +7,7 @@
 #pragma once
 
 #include "runtime/messages.h"
+#include "runtime/tls_result.h"
 
 enum {
 	DELIVERY_WINDOW_OCTETS = 128 * 1024,
@@ -36,6 +37,8 @@ struct delivery_message {
 	struct slice destination;      /* domain or address literal */
 	uint64_t size_octets;	       /* of the content that will come */
 	struct policy_message policy;  /* the destination's, if one is known */
+	enum tls_level known_level;    /* what the way there has to be at least, as it has been */
+	bool tls_optional; /* the sender wants it there in any case (RFC 8689 section 3) */
 	struct envelope envelope;
 };
 void delivery_encode(const struct delivery_message *m, struct buffer *out);

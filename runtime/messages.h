@@ -24,7 +24,8 @@ enum message_type {
 	MESSAGE_EVENT, /* nothing: what happened (runtime/journal_event.h), for the journal */
 	MESSAGE_DELIVERY_CREDIT, /* nothing: be32, octets of a message that leaves were dealt with */
 	MESSAGE_DELIVERED,	 /* nothing: what came of a delivery (runtime/delivery.h) */
-	MESSAGE_POLICY, /* nothing: a domain's policy was fetched (runtime/delivery.h) */
+	MESSAGE_POLICY,		 /* nothing: a domain's policy was fetched (runtime/delivery.h) */
+	MESSAGE_TLS_RESULT,	 /* nothing: how a connection was secured (runtime/tls_result.h) */
 	/* back -> front */
 	MESSAGE_AUTHENTICATED = 100,
 	MESSAGE_RECIPIENT_VERDICT,

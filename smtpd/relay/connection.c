@@ -131,6 +131,9 @@ static void over(struct connection *connection)
 {
 	struct outgoing *outgoing = connection->outgoing;
 	struct client *client = &connection->client;
+	if (client->lacks_tls)
+		results_note(connection, TLS_RESULT_NO_STARTTLS,
+			     "TLS is demanded, and was not to be had");
 	if (outgoing) {
 		connection->outgoing = NULL;
 		outgoing->connection = NULL;
@@ -187,6 +190,8 @@ static void act(struct connection *connection, enum client_wish wish)
 			secure(connection);
 			return;
 		case CLIENT_IS_READY:
+			if (!client->is_secure)
+				results_note(connection, TLS_RESULT_NO_STARTTLS, "not offered");
 			if (connection->outgoing && leave_unfit(connection))
 				return;
 			if (connection->outgoing) {
@@ -260,6 +265,7 @@ static void on_secured(struct stream *stream)
 		 CSTR("cipher", stream_tls_cipher(stream)),
 		 WORD("proof", refusal ? "failed" : proofs[connection->demand.proof]),
 		 NUM("resumed", stream_tls_is_resumed(stream)));
+	results_note(connection, refusal ? results_kind(kind) : TLS_RESULT_GOOD, refusal);
 	if (refusal) /* a policy that is being tested: the mail goes all the same */
 		log_info(&connection->log, EVENT("relay-unproven"), CSTR("why", refusal));
 	if (connection->client.options.is_secure) /* from the start: the greeting comes now */
@@ -290,9 +296,12 @@ static void lost(struct connection *connection, const char *why)
 static void on_ended(struct stream *stream, enum stream_end how)
 {
 	struct connection *connection = stream_user(stream);
-	enum tls_refusal kind;
+	enum tls_refusal kind = TLS_NOT_REFUSED;
 	const char *refusal = how == STREAM_TLS ? stream_tls_refusal(stream, &kind) : NULL;
 	char why[256] = "the server closed the connection";
+	if (how == STREAM_TLS && connection->is_handshaking)
+		results_note(connection, results_kind(kind),
+			     refusal ? refusal : "the handshake failed");
 	if (refusal)
 		snprintf(why, sizeof(why), "the server's certificate was refused: %s", refusal);
 	else if (how == STREAM_TLS)
@@ -375,6 +384,7 @@ struct connection *connection_find(const struct outgoing *outgoing)
 	for (struct connection *c = outgoing->sender->connections; c; c = c->next)
 		if (!c->outgoing && c->client.state == CLIENT_READY &&
 		    slice_eq(slice_cstr(c->key), outgoing->route.key) &&
+		    (!c->demand.is_lax || outgoing->message.tls_optional) &&
 		    !client_lacks_tls(&c->client, &outgoing->message, &status))
 			return c;
 	return NULL;

@@ -2,7 +2,9 @@
  * (MTA-STS, RFC 8461 section 5), what a sender demands (REQUIRETLS, RFC 8689), and what the configuration says of a smarthost: from all of it, how one
  * connection is to be. Runs in the front.
  *
- * What DNS proves of an exchanger comes first; a sender's demand can ask for more, never for less. */
+ * What DNS proves of an exchanger comes first, then the policy; what was reached before is expected
+ * again. A sender can demand more (REQUIRETLS), or that nothing of this holds his message up
+ * (TLS-Required: No). */
 #include "smtpd/relay/demand_priv.h"
 
 #include "smtpd/relay/sender_priv.h"
@@ -52,25 +54,62 @@ static bool of_policy(const struct outgoing *outgoing, struct demand *demand)
 	return true;
 }
 
+/* DNS proves that there are no TLSA records (any more), or a policy says that none is in force. */
+static bool is_renounced(const struct outgoing *outgoing)
+{
+	const struct dane *dane = outgoing->exchanger.dane;
+	const struct sts_lookup *sts = &outgoing->sts;
+	return (dane && (dane->state == DANE_DENIED || dane->state == DANE_UNUSABLE)) ||
+	       (sts->has_policy && sts->policy.mode != STS_ENFORCE);
+}
+
+/* What was reached before is expected again. False: it is not to be had, and nothing says why. */
+static bool of_memory(const struct outgoing *outgoing, struct demand *demand)
+{
+	enum tls_level known = outgoing->message.known_level;
+	if (known == TLS_LEVEL_NONE || demand_proves(demand))
+		return true;
+	if (known == TLS_LEVEL_PROVEN) {
+		demand->is_renounced = is_renounced(outgoing);
+		demand->is_downgrade = !demand->is_renounced;
+	}
+	demand->tls = CLIENT_TLS_MUST;
+	return !demand->is_downgrade;
+}
+
+static bool of_domain(const struct outgoing *outgoing, struct demand *demand, const char **why_out)
+{
+	of_dane(outgoing->exchanger.dane, demand);
+	/* Where there are TLSA records, a policy has no say (RFC 8461 section 2). */
+	if (demand->tls != CLIENT_TLS_MUST && !of_policy(outgoing, demand)) {
+		*why_out =
+			"the destination's policy (MTA-STS) does not know the mail server that DNS "
+			"names";
+		return false;
+	}
+	*why_out =
+		"the way to the destination could be proven to be secure before, and cannot now; "
+		"perhaps somebody is in it";
+	return of_memory(outgoing, demand);
+}
+
 bool demand_find(const struct outgoing *outgoing, struct demand *demand_out, const char **why_out,
 		 const char **status_out)
 {
 	const struct exchanger *exchanger = &outgoing->exchanger;
 	struct demand *demand = demand_out;
 	*demand = (struct demand){ .tls = CLIENT_TLS_MAY, .proof = TLS_PROOF_NONE };
+	*status_out = NULL;
 	if (outgoing->route.kind == ROUTE_TO_SMARTHOST) {
 		of_smarthost(outgoing->sender->front->config, demand);
 		return true;
 	}
-	of_dane(exchanger->dane, demand);
-	/* Where there are TLSA records, a policy has no say (RFC 8461 section 2). */
-	if (demand->tls != CLIENT_TLS_MUST && !of_policy(outgoing, demand)) {
-		*why_out =
-			"the destination's policy (MTA-STS) does not know the mail server that DNS "
-			"names";
-		*status_out = NULL;
-		return false;
+	if (outgoing->message.tls_optional && outgoing->route.kind == ROUTE_BY_DNS) {
+		demand->is_lax = true;
+		return true;
 	}
+	if (outgoing->route.kind == ROUTE_BY_DNS && !of_domain(outgoing, demand, why_out))
+		return false;
 	if (!demand_is_senders(outgoing) || demand_proves(demand))
 		return true;
 	/* The name in its certificate proves something only where DNSSEC, a policy, or who runs this

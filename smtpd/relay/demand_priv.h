@@ -12,6 +12,9 @@ struct demand {
 	bool is_implicit;     /* TLS from the start */
 	enum tls_proof proof; /* where TLS is spoken */
 	bool is_lenient;      /* a proof that fails is noted only */
+	bool is_lax;	      /* the sender wants it so (RFC 8689 section 3): for such mail alone */
+	bool is_downgrade;    /* with false: less than before, and nothing says why */
+	bool is_renounced;    /* less than before, and it is proven that it is meant so */
 };
 
 /* For the message's next exchanger. False: it is not to be tried; `why_out` says why in words, and

@@ -165,6 +165,7 @@ static void go_on(struct outgoing *outgoing)
 		set_remote(outgoing);
 		log_info(NULL, EVENT("exchanger-refused"), CSTR("to", outgoing->remote),
 			 CSTR("why", why));
+		results_note_refused(outgoing, why);
 		outgoing_try_next(outgoing, slice_cstr(why));
 	}
 }

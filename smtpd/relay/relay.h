@@ -38,6 +38,8 @@ bool relay_runner_message(struct relay_runner *runner, struct channel *channel, 
 			  uint32_t conversation, struct slice payload);
 /* MESSAGE_POLICY: kept, and given with each message for that domain. False: it breaks the rules. */
 bool relay_keep_policy(struct back *back, struct slice payload);
+/* MESSAGE_TLS_RESULT: remembered and counted. Likewise. */
+bool relay_keep_result(struct back *back, struct slice payload);
 /* Another process has changed the queue: looks at all of it anew. */
 void relay_runner_look(struct relay_runner *runner);
 /* Begins nothing more; what is under way goes on. */

@@ -397,6 +397,7 @@ struct relay_runner *relay_runner_new(struct back *back)
 	runner->timer = timer_new(back->loop, on_timer, runner);
 	runner->watch = (struct queue_watch){ .changed = on_changed, .loop = back->loop };
 	queue_watch_begin(back->store, &runner->watch);
+	runner->daily = daily_new(back);
 	relay_runner_look(runner);
 	return runner;
 }
@@ -445,6 +446,7 @@ void relay_runner_stop(struct relay_runner *runner)
 {
 	runner->is_stopped = true;
 	timer_stop(runner->timer);
+	daily_stop(runner->daily);
 }
 
 void relay_runner_free(struct relay_runner **runner_at)
@@ -456,6 +458,7 @@ void relay_runner_free(struct relay_runner **runner_at)
 	runner->is_stopped = true;
 	queue_watch_end(runner->back->store, &runner->watch);
 	timer_free(&runner->timer);
+	daily_free(&runner->daily);
 	arena_fini(&runner->arena);
 	free(runner->heap);
 	for (size_t i = 0; i < RUNNER_BUCKETS; i++) {

@@ -7,6 +7,7 @@
 #include "mda/release.h"
 #include "mda/report.h"
 #include "runtime/delivery.h"
+#include "smtpd/relay/daily_priv.h"
 #include "smtpd/relay/hop_priv.h"
 #include "smtpd/relay/relay.h"
 #include "smtpd/relay/route_priv.h"
@@ -60,6 +61,8 @@ struct transfer {
 	struct queue_entry entry;
 	int64_t began_unix_ms; /* its next_unix_ms as it was found */
 
+	bool tls_optional; /* its header says so */
+
 	/* Content. */
 	uint64_t blob_at, blob_end; /* what was not sent yet */
 	uint64_t window_octets;
@@ -84,6 +87,7 @@ struct relay_runner {
 	struct back *back;
 	struct queue_watch watch;
 	struct timer *timer;
+	struct daily *daily;
 	struct destination *destinations[RUNNER_BUCKETS];
 	struct hop *hops[RUNNER_BUCKETS];
 	struct destination **heap; /* by due_unix_ms, from 1 */
@@ -111,6 +115,9 @@ void runner_dispatch(struct relay_runner *runner);
 /* A transfer leaves its hop; who waited there has its turn. */
 void runner_leave_hop(struct relay_runner *runner, struct transfer *transfer);
 void runner_end_transfer(struct transfer *transfer);
+
+/* memory.c: how well the way to a domain has to be secured, as it has been before. */
+enum tls_level relay_known_level(const struct back *back, struct read *read, struct slice domain);
 
 /* transfer.c: gives an entry to the front. */
 void transfer_begin(struct transfer *transfer, struct channel *channel);

@@ -7,6 +7,7 @@
 #include "smtpd/relay/exchangers_priv.h"
 #include "smtpd/relay/families_priv.h"
 #include "smtpd/relay/relay.h"
+#include "smtpd/relay/results_priv.h"
 #include "smtpd/relay/sts_priv.h"
 
 enum {
@@ -58,6 +59,7 @@ struct connection {
 	struct exchanger exchanger;
 	struct outgoing *outgoing; /* NULL: idle */
 	struct demand demand;
+	bool is_noted; /* how it was secured was told */
 	bool is_fresh; /* no message was sent over it yet */
 	bool is_handshaking;
 };

@@ -17,6 +17,7 @@
 #include "base/heap.h"
 #include "base/log.h"
 #include "runtime/https_get.h"
+#include "smtpd/relay/results_priv.h"
 
 enum {
 	LOOKUP_MS = 20 * 1000,
@@ -119,6 +120,11 @@ static void take_policy(struct sts_fetch *fetch, const struct https_answer *answ
 		log_warning(NULL, EVENT("policy-not-fetched"), TEXT("domain", fetch->domain),
 			    TEXT("id", fetch->id),
 			    CSTR("why", why ? why : "what came is no policy (RFC 8461)"));
+		results_note_policy(fetch->fetches->front, fetch->domain,
+				    !why	     ? TLS_RESULT_POLICY_INVALID
+				    : answer->is_tls ? TLS_RESULT_POLICY_HOST_UNTRUSTED
+						     : TLS_RESULT_POLICY_NOT_FETCHED,
+				    why ? why : "no policy of RFC 8461");
 	}
 	fetch->until_ms = loop_now_ms(fetch->fetches->front->loop) + kept_ms;
 }

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "mail/header.h"
 #include "mda/srs.h"
 #include "storage/blob.h"
 #include "storage/remote.h"
@@ -22,6 +23,14 @@ static size_t return_path_octets(struct slice start)
 		return 0;
 	size_t end = slice_find_byte(start, 0, '\n');
 	return end < start.len ? end + 1 : 0;
+}
+
+/* "TLS-Required: No" (RFC 8689 section 3). */
+static bool wants_tls_optional(struct slice start)
+{
+	struct header_field field;
+	return header_find(slice_sub(start, 0, header_end(start)), SLICE("TLS-Required"), &field) &&
+	       slice_eq_nocase(slice_trim(field.value), SLICE("no"));
 }
 
 static void unreadable(struct transfer *transfer)
@@ -101,7 +110,9 @@ static void send_delivery(struct transfer *transfer)
 			.fetched_unix = policy.fetched_unix,
 			.expires_unix = policy.expires_unix,
 		};
+	message.known_level = relay_known_level(transfer->runner->back, read, entry->destination);
 	read_end(&read);
+	message.tls_optional = transfer->tls_optional && !entry->envelope.requires_tls;
 	for (size_t i = 0; i < entry->recipient_count; i++)
 		envelope_encode_recipient(&entry->recipients[i], &recipients);
 	message.envelope.recipient_count = (uint32_t)entry->recipient_count;
@@ -119,13 +130,14 @@ void transfer_begin(struct transfer *transfer, struct channel *channel)
 	struct buffer start = { 0 };
 	struct read *read = read_begin(transfer->runner->back->store);
 	uint64_t size;
-	enum { LOOK_AT_OCTETS = 2048 };
+	enum { LOOK_AT_OCTETS = 16 * 1024 };
 	bool good = blob_size(read, transfer->entry.blob_id, &size) == ERR_OK && size > 0 &&
 		    blob_read(read, transfer->entry.blob_id, 0, LOOK_AT_OCTETS, &start) == ERR_OK;
 	read_end(&read);
 	if (good) {
 		transfer->blob_at = return_path_octets(buffer_slice(&start));
 		transfer->blob_end = size;
+		transfer->tls_optional = wants_tls_optional(buffer_slice(&start));
 		good = transfer->blob_at < size;
 	}
 	buffer_free(&start);

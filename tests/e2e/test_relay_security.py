@@ -1,6 +1,7 @@
 """The security of the way that mail takes to other servers: what DNS proves of them, what a sender
 demands. The other side is a scripted server on loopback, DNS a zone that the test signs."""
 import datetime
+import json
 
 import pytest
 
@@ -9,7 +10,7 @@ from nameserver import NameServer
 from policyhost import PolicyHost, policy
 from remote import Remote
 from server import Server, wait_until
-from test_relay import RELAY, queue, queue_is_empty, report_text, reports, submit
+from test_relay import MESSAGE, RELAY, queue, queue_is_empty, report_text, reports, submit
 
 FEATURES = ("PIPELINING", "8BITMIME", "REQUIRETLS")
 
@@ -362,7 +363,7 @@ def test_a_policy_host_that_hangs_holds_nobody_for_long(sts):
 @pytest.mark.parametrize("max_age", [86400, 1])
 def test_a_policy_that_was_known_stays_in_force_until_it_expires(sts, max_age):
     sts.web.policy = policy(max_age=max_age)
-    sts.start()
+    sts.start("downgrade_delay = 0")
     sts.submit()
     sts.arrives()
     assert "proof=name" in sts.server.log()
@@ -397,6 +398,97 @@ def test_where_there_are_tlsa_records_a_policy_has_no_say(sts):
     submit(server)
     sts.arrives()
     assert "proof=dane" in server.log()
+
+
+# ---- what was reached before ----
+
+def counted(server, domain):
+    """{(policy, result): count}, of today or around midnight."""
+    found = {}
+    for row in json.loads(server.bode("tls", "list", domain, "--json")):
+        key = row["policy"], row["result"]
+        found[key] = found.get(key, 0) + row["count"]
+    return found
+
+
+def test_a_destination_that_was_encrypted_is_waited_for(sts):
+    del sts.dns.records["_mta-sts.near.example TXT"]
+    sts.start()
+    sts.submit()
+    sts.arrives()
+    sts.remote.tls = None
+    sts.remote.rules["MAIL"] = "421 4.3.2 closing"  # nothing goes over the one that is open
+    sts.submit()
+    why = sts.waits(3)["why"]
+    assert "does not offer TLS" in why
+    del sts.remote.rules["MAIL"]
+    assert len(sts.remote.messages) == 1
+    wait_until(lambda: "event=way-downgraded" in sts.server.log(), "a word in the log")
+    assert sts.server.log().count("event=way-downgraded") == 1
+    assert "does not offer TLS" in sts.server.bode("why", "bob@near.example")
+    # A message that says so goes all the same.
+    submit(sts.server, ["bob@near.example"], content=b"TLS-Required: No\r\n" + MESSAGE)
+    wait_until(lambda: len(sts.remote.messages) == 2, "the one that needs no TLS")
+    assert sts.remote.messages[1].content.count(b"TLS-Required") == 1
+    assert len(queue(sts.server)) == 1
+    # It is encrypted again, and all is well.
+    sts.remote.tls = sts.certificate.server()
+    wait_until(lambda: len(sts.remote.messages) == 3, "the one that waited")
+    wait_until(lambda: counted(sts.server, "near.example").get(("no-policy-found", "good"), 0) > 1,
+               "the counts")
+    assert ("no-policy-found", "starttls-not-supported") in counted(sts.server, "near.example")
+
+
+def test_after_a_while_mail_goes_as_it_can(sts):
+    del sts.dns.records["_mta-sts.near.example TXT"]
+    sts.start("downgrade_delay = 1 s")
+    sts.submit()
+    sts.arrives()
+    sts.remote.tls = None
+    sts.server.stop()  # and with it the connection that is open
+    sts.server.start()
+    sts.submit()
+    wait_until(lambda: len(sts.remote.messages) == 2, "the message, in the clear")
+    assert "event=way-downgraded" in sts.server.log()
+
+
+@pytest.mark.parametrize("how", ["gone", "renounced"])
+def test_a_policy_is_renounced_or_missed(sts, how):
+    sts.web.policy = policy(max_age=1)
+    sts.start()
+    sts.submit()
+    sts.arrives()
+    if how == "gone":
+        del sts.dns.records["_mta-sts.near.example TXT"]
+    else:
+        sts.web.policy = policy(mode="none", mx=())
+        sts.set_id("two")
+    sts.remote.tls = Authority().issue("other.example").server()
+    sts.server.stop()
+    sts.server.start()
+    sts.submit()
+    if how == "gone":
+        assert "could be proven to be secure before" in sts.waits(2)["why"]
+        wait_until(lambda: "event=way-downgraded" in sts.server.log(), "a word in the log")
+        assert len(sts.remote.messages) == 1
+    else:
+        wait_until(lambda: len(sts.remote.messages) == 2, "the message")
+        assert "event=way-downgraded" not in sts.server.log()
+
+
+def test_results_are_counted(sts):
+    sts.set(sts.tlsa_name, Authority().tlsa("3 1 1"))
+    sts.web.policy = policy(mode="testing")
+    sts.remote.tls = sts.authority.issue("other.example").server()
+    server = sts.start()
+    submit(server, ["bob@near.example", "bob@far.example"])
+    wait_until(lambda: sts.remote.messages, "the one that is let through")
+    wait_until(lambda: counted(server, "far.example"), "the count of the other")
+    wait_until(lambda: counted(server, "near.example"), "the count")
+    assert ("sts", "certificate-host-mismatch") in counted(server, "near.example")
+    assert ("tlsa", "validation-failure") in counted(server, "far.example")
+    assert "tlsa" in server.bode("tls", "list")
+    assert server.bode("verify")
 
 
 # ---- sessions ----

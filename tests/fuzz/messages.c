@@ -57,6 +57,11 @@ static void transaction(struct slice payload, struct buffer *again)
 
 static void mail(struct slice payload, struct buffer *again)
 {
+	struct tls_result_message result;
+	if (tls_result_message_decode(payload, &result)) {
+		tls_result_message_encode(&result, again);
+		same(payload, again);
+	}
 	struct policy_message policy;
 	if (policy_decode(payload, &policy)) {
 		policy_encode(&policy, again);

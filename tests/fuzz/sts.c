@@ -1,7 +1,8 @@
-/* tests/fuzz/sts.c - what a stranger's zone and web server say of MTA-STS. */
+/* tests/fuzz/sts.c - what a stranger's zone and web server say of MTA-STS and TLS reports. */
 #include <assert.h>
 
 #include "trust/sts.h"
+#include "trust/tlsrpt.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -19,5 +20,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			       policy.mx[i].ptr + policy.mx[i].len <= data + size);
 		(void)sts_policy_allows(&policy, input);
 	}
+	struct slice uris, address;
+	if (tlsrpt_records_uris(&input, 1, &uris))
+		while (tlsrpt_next_mailbox(&uris, &address))
+			for (size_t i = 0; i < address.len; i++)
+				assert(address.ptr[i] > ' ' && address.ptr[i] != '<' &&
+				       address.ptr[i] != '>');
 	return 0;
 }

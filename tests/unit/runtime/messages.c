@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/heap.h"
+#include "runtime/delivery.h"
 #include "runtime/messages.h"
 
 static const struct client_info client = {
@@ -364,6 +365,111 @@ static void test_credit_and_filed(void **state)
 	buffer_free(&b);
 }
 
+static bool decode_delivery(struct slice payload)
+{
+	struct delivery_message m;
+	return delivery_decode(payload, &m);
+}
+static bool decode_policy(struct slice payload)
+{
+	struct policy_message m;
+	return policy_decode(payload, &m);
+}
+static bool decode_result(struct slice payload)
+{
+	struct tls_result_message m;
+	return tls_result_message_decode(payload, &m);
+}
+
+static const struct policy_message policy = {
+	.domain = { (const uint8_t *)"far.example", 11 },
+	.id = { (const uint8_t *)"a1", 2 },
+	.text = { (const uint8_t *)"version: STSv1", 14 },
+	.fetched_unix = 1800000000,
+	.expires_unix = 1800000000 + POLICY_KEPT_MAX_SECONDS,
+};
+
+static void test_delivery_and_policy(void **state)
+{
+	struct buffer b = { 0 }, all = { 0 };
+	struct delivery_message m = { .destination = SLICE("far.example"),
+				      .size_octets = 7,
+				      .policy = policy,
+				      .known_level = TLS_LEVEL_PROVEN,
+				      .tls_optional = true,
+				      .envelope = full_envelope },
+				got;
+	m.policy.domain = SLICE_NONE;
+	for (size_t i = 0; i < ARRAY_LEN(recipients); i++)
+		envelope_encode_recipient(&recipients[i], &all);
+	m.envelope.recipients = buffer_slice(&all);
+	delivery_encode(&m, &b);
+	assert_exact(&b, decode_delivery);
+	assert_true(delivery_decode(buffer_slice(&b), &got));
+	assert_int_equal(got.known_level, TLS_LEVEL_PROVEN);
+	assert_true(got.tls_optional);
+	assert_slice(got.policy.text, "version: STSv1");
+	m.known_level = TLS_LEVEL_UNSAID;
+	buffer_clear(&b);
+	delivery_encode(&m, &b);
+	assert_false(decode_delivery(buffer_slice(&b)));
+
+	buffer_clear(&b);
+	policy_encode(&policy, &b);
+	assert_exact(&b, decode_policy);
+	/* For longer than a policy can say, of nobody, or the other way round. */
+	for (int i = 0; i < 3; i++) {
+		struct policy_message bad = policy;
+		if (i == 0)
+			bad.expires_unix++;
+		else if (i == 1)
+			bad.domain = SLICE_NONE;
+		else
+			bad.expires_unix = bad.fetched_unix - 1;
+		buffer_clear(&b);
+		policy_encode(&bad, &b);
+		assert_false(decode_policy(buffer_slice(&b)));
+	}
+	buffer_free(&b);
+	buffer_free(&all);
+}
+
+static void test_tls_result(void **state)
+{
+	struct buffer b = { 0 }, encoded = { 0 };
+	char longest[2000];
+	struct tls_result result = { .policy = TLS_POLICY_STS,
+				     .policy_text = SLICE("version: STSv1"),
+				     .kind = TLS_RESULT_EXPIRED,
+				     .host = SLICE("mx.far.example"),
+				     .address = SLICE("192.0.2.7"),
+				     .report_to = SLICE("mailto:a@b.example") },
+			  got;
+	memset(longest, 'x', sizeof(longest));
+	result.reason = slice_of(longest, sizeof(longest)); /* is cut */
+	tls_result_encode(&result, &encoded);
+	assert_true(tls_result_decode(buffer_slice(&encoded), &got));
+	assert_int_equal(got.reason.len, TLS_RESULT_TEXT_MAX_OCTETS);
+	assert_int_equal(got.kind, TLS_RESULT_EXPIRED);
+	assert_slice(got.report_to, "mailto:a@b.example");
+	struct tls_result_message m = { .domain = SLICE("far.example"),
+					.level = TLS_LEVEL_ENCRYPTED,
+					.has_result = true,
+					.result = buffer_slice(&encoded) };
+	tls_result_message_encode(&m, &b);
+	assert_exact(&b, decode_result);
+	m.has_result = false;
+	buffer_clear(&b);
+	tls_result_message_encode(&m, &b);
+	assert_exact(&b, decode_result);
+	m.domain = SLICE("far\0example");
+	buffer_clear(&b);
+	tls_result_message_encode(&m, &b);
+	assert_false(decode_result(buffer_slice(&b)));
+	buffer_free(&b);
+	buffer_free(&encoded);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -378,6 +484,8 @@ int main(void)
 		cmocka_unit_test(test_transaction),
 		cmocka_unit_test(test_envelope_out_of_bounds),
 		cmocka_unit_test(test_credit_and_filed),
+		cmocka_unit_test(test_delivery_and_policy),
+		cmocka_unit_test(test_tls_result),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,215 @@
+/* smtpd/relay/daily.c - reports about TLS of the days that are over (RFC 8460), one message after the
+ * other into the queue; then the day counts as told of. A process that ends in the middle begins the day
+ * anew: who gets a report twice knows it by its Report-ID. Runs in the back. */
+#include "smtpd/relay/daily_priv.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/heap.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "mda/filing.h"
+#include "mda/tls_report.h"
+#include "trust/tlsrpt.h"
+
+enum {
+	DAY_SECONDS = 24 * 3600,
+	HOUR_MS = 3600 * 1000,
+	DAYS_BACK = 2,	   /* older ones interest nobody any more */
+	DAYS_KEPT = 8,	   /* for who asks here */
+	PRUNED_ROWS = 500, /* in one transaction */
+};
+
+struct daily {
+	struct back *back;
+	struct timer *timer;
+	struct job job;
+	bool is_busy, is_stopped;
+	uint32_t day;	    /* that is told of */
+	struct arena arena; /* of that day */
+	struct remote_place place;
+	struct tls_report report;
+	struct slice uris; /* of the report: where it was not sent yet */
+	struct buffer text;
+	struct filing *filing;
+};
+
+static void send_next(struct daily *daily);
+
+static uint32_t today(void)
+{
+	return (uint32_t)(clock_unix() / DAY_SECONDS);
+}
+
+static void wait_for_next(struct daily *daily)
+{
+	daily->is_busy = false;
+	if (!daily->is_stopped)
+		timer_start(daily->timer, HOUR_MS);
+}
+
+/* ---- the end of it ---- */
+
+static enum err run_end(struct write *write, struct job *job)
+{
+	const struct daily *daily = CONTAINER_OF(job, struct daily, job);
+	size_t rows = PRUNED_ROWS;
+	enum err err = ERR_OK;
+	if (daily->day > 0)
+		err = remote_set_reported_day(write, daily->day);
+	return err == ERR_OK ? remote_prune(write, today() - DAYS_KEPT, clock_unix(), &rows) : err;
+}
+
+static void on_end(struct job *job)
+{
+	struct daily *daily = CONTAINER_OF(job, struct daily, job);
+	if (job->outcome != ERR_OK)
+		log_warning(NULL, EVENT("day-not-closed"), WORD("why", err_word(job->outcome)));
+	wait_for_next(daily);
+}
+
+static void finish(struct daily *daily)
+{
+	arena_fini(&daily->arena);
+	daily->job = (struct job){ .run = run_end, .done = on_end, .loop = daily->back->loop };
+	store_submit(daily->back->store, &daily->job);
+}
+
+/* ---- reports ---- */
+
+static void on_filed(void *user, enum err outcome, uint64_t blob_id)
+{
+	struct daily *daily = user;
+	filing_free(&daily->filing);
+	if (outcome == ERR_OK)
+		log_info(NULL, HEX("msg", blob_id), EVENT("tls-report-queued"),
+			 TEXT("domain", daily->report.domain));
+	else
+		log_warning(NULL, EVENT("tls-report-not-queued"),
+			    TEXT("domain", daily->report.domain), WORD("why", err_word(outcome)));
+	send_next(daily);
+}
+
+static void file_report(struct daily *daily, struct slice to)
+{
+	struct back *back = daily->back;
+	const struct sender sender = { .config = back->config, .may_relay = true };
+	const struct envelope envelope = { .recipient_count = 1 };
+	const struct envelope_recipient recipient = { .forward_path = to, .notify = DSN_NEVER };
+	buffer_clear(&daily->text);
+	tls_report_format(&daily->report, to, clock_unix(), &daily->text);
+	daily->filing = filing_new(back->store, back->loop, &envelope, on_filed, NULL, daily);
+	struct read *read = read_begin(back->store);
+	enum err err = filing_add_recipient(daily->filing, read, &sender, &recipient);
+	read_end(&read);
+	if (err != ERR_OK) {
+		filing_free(&daily->filing);
+		log_warning(NULL, EVENT("tls-report-not-queued"),
+			    TEXT("domain", daily->report.domain), TEXT("to", to),
+			    WORD("why", err_word(err)));
+		send_next(daily);
+		return;
+	}
+	(void)filing_feed(daily->filing, buffer_slice(&daily->text));
+	filing_commit(daily->filing);
+}
+
+/* The next domain that wants to be told. False: there is none. */
+static bool find_report(struct daily *daily)
+{
+	const struct config *config = daily->back->config;
+	struct read *read = read_begin(daily->back->store);
+	bool found;
+	while ((found = tls_report_next(read, daily->day, &daily->place, &daily->arena,
+					&daily->report)) &&
+	       daily->report.uris.len == 0)
+		;
+	read_end(&read);
+	daily->report.submitter = slice_cstr(config->origin ? config->origin : config->hostname);
+	daily->report.contact = slice_cstr(
+		arena_format(&daily->arena, "postmaster@%.*s", SLICE_ARG(daily->report.submitter)));
+	daily->uris = daily->report.uris;
+	return found;
+}
+
+static void send_next(struct daily *daily)
+{
+	struct slice to;
+	for (;;) {
+		if (daily->is_stopped) {
+			daily->is_busy = false;
+			return;
+		}
+		if (tlsrpt_next_mailbox(&daily->uris, &to)) {
+			file_report(daily, to);
+			return;
+		}
+		if (!find_report(daily)) {
+			finish(daily);
+			return;
+		}
+	}
+}
+
+/* The first day that is over and was not told of; 0: there is none. */
+static uint32_t next_day(struct daily *daily)
+{
+	uint32_t now = today();
+	struct read *read = read_begin(daily->back->store);
+	uint32_t day = remote_reported_day(read) + 1;
+	read_end(&read);
+	if (day < now - DAYS_BACK)
+		day = now - DAYS_BACK;
+	return daily->back->config->tls_reports && day < now ? day : 0;
+}
+
+void daily_run(struct daily *daily)
+{
+	if (daily->is_busy || daily->is_stopped)
+		return;
+	daily->is_busy = true;
+	daily->day = next_day(daily);
+	daily->place = (struct remote_place){ 0 };
+	daily->uris = SLICE_NONE;
+	if (daily->day > 0)
+		send_next(daily);
+	else
+		finish(daily);
+}
+
+/* ---- from outside ---- */
+
+static void on_timer(void *user)
+{
+	daily_run(user);
+}
+
+struct daily *daily_new(struct back *back)
+{
+	struct daily *daily = heap_alloc(sizeof(*daily));
+	daily->back = back;
+	daily->timer = timer_new(back->loop, on_timer, daily);
+	/* Not all servers of the world at the same moment. */
+	timer_start(daily->timer, 60 * 1000 + random_u32() % HOUR_MS);
+	return daily;
+}
+
+void daily_stop(struct daily *daily)
+{
+	daily->is_stopped = true;
+	timer_stop(daily->timer);
+}
+
+void daily_free(struct daily **at)
+{
+	struct daily *daily = *at;
+	*at = NULL;
+	if (!daily)
+		return;
+	filing_free(&daily->filing);
+	timer_free(&daily->timer);
+	buffer_free(&daily->text);
+	arena_fini(&daily->arena);
+	free(daily);
+}

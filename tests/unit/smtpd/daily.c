@@ -1,0 +1,115 @@
+/* tests/unit/smtpd/daily.c - yesterday's results become reports in the queue, once. */
+#include "tests/unit/storage/bed.h"
+
+#include "base/clock.h"
+#include "runtime/tls_result.h"
+#include "smtpd/relay/daily_priv.h"
+#include "storage/queue.h"
+#include "storage/remote.h"
+
+enum { DAY_SECONDS = 24 * 3600, TURNS = 200 };
+
+static uint32_t day_; /* of the results: yesterday */
+
+static enum err add(struct write *write, void *arg)
+{
+	const struct tls_result results[] = {
+		{ .report_to = SLICE("mailto:a@far.example,mailto:b@far.example") },
+		{ .policy = TLS_POLICY_TLSA },
+	};
+	static const char *const domains[] = { "far.example", "near.example" };
+	enum err err = ERR_OK;
+	for (size_t i = 0; i < 2 && err == ERR_OK; i++) {
+		struct buffer what = { 0 };
+		tls_result_encode(&results[i], &what);
+		for (uint32_t day = day_ - 30; day <= day_ + 1 && err == ERR_OK; day += 30)
+			err = remote_result_add(
+				write, &(struct remote_result){ day, slice_cstr(domains[i]),
+								buffer_slice(&what), 1 });
+		buffer_free(&what);
+	}
+	return err;
+}
+
+static uint64_t queued(struct bed *bed)
+{
+	struct read *read = read_begin(bed->store);
+	uint64_t count = queue_count(read);
+	read_end(&read);
+	return count;
+}
+
+static uint32_t reported(struct bed *bed)
+{
+	struct read *read = read_begin(bed->store);
+	uint32_t day = remote_reported_day(read);
+	read_end(&read);
+	return day;
+}
+
+static size_t kept(struct bed *bed)
+{
+	struct remote_place place = { 0 };
+	struct remote_result result;
+	struct arena arena = { 0 };
+	size_t count = 0;
+	struct read *read = read_begin(bed->store);
+	while (remote_result_next(read, &place, &arena, &result))
+		count++;
+	read_end(&read);
+	arena_fini(&arena);
+	return count;
+}
+
+static void run(struct bed *bed, const char *settings, uint32_t until_day)
+{
+	char text[256];
+	snprintf(text, sizeof(text), "[server]\nhostname = mail.example.org\nstate_dir = /x\n%s",
+		 settings);
+	struct config *config = config_parse("test", slice_cstr(text), stderr);
+	assert_non_null(config);
+	struct back back = { .loop = loop_new(0), .store = bed->store, .config = config };
+	struct daily *daily = daily_new(&back);
+	for (int i = 0; i < 3; i++) {
+		daily_run(daily);
+		for (int turn = 0; turn < TURNS && reported(bed) < until_day; turn++)
+			loop_run_once(back.loop, 50);
+		/* The end of the day's job comes home. */
+		for (int turn = 0; turn < 3; turn++)
+			loop_run_once(back.loop, 50);
+	}
+	daily_stop(daily);
+	daily_free(&daily);
+	loop_run_once(back.loop, 0);
+	loop_free(back.loop);
+	config_free(config);
+}
+
+static void yesterday_is_told_once_to_who_wants_it(void **state)
+{
+	struct bed bed;
+	bed_begin(&bed, STORE_SERVE);
+	day_ = (uint32_t)(clock_unix() / DAY_SECONDS) - 1;
+	assert_int_equal(bed_write(&bed, add, NULL), ERR_OK);
+	assert_int_equal(kept(&bed), 4);
+	store_start_writer(bed.store);
+	run(&bed, "[relay]\ntls_reports = no\n", 0);
+	assert_int_equal(queued(&bed), 0);
+	run(&bed, "[relay]\ntls_reports = yes\n", day_);
+	assert_int_equal(queued(&bed), 2);
+	assert_int_equal(reported(&bed), day_);
+	/* What is long past has gone. */
+	assert_int_equal(kept(&bed), 2);
+	run(&bed, "[relay]\ntls_reports = yes\n", day_);
+	assert_int_equal(queued(&bed), 2);
+	bed_end(&bed);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(yesterday_is_told_once_to_who_wants_it),
+	};
+	log_set_level(LOG_NOTHING);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
