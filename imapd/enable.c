@@ -1,7 +1,8 @@
 /* imapd/enable.c - ENABLE: the client asks for what changes the server's answers. In the back.
  *
  * RFC 9051 section 6.3.1, RFC 5161; RFC 7162 sections 3.1 and 3.2.3 (CONDSTORE, QRESYNC);
- * RFC 6855 section 3 (UTF8=ACCEPT); RFC 9586 (UIDONLY). What is not known is not an error, what has been enabled already is not named again. */
+ * RFC 6855 section 3 (UTF8=ACCEPT); RFC 9586 (UIDONLY). What is not known is not an error, what has
+ * been enabled already is not named again. */
 #include "imapd/grammar_priv.h"
 #include "imapd/session_priv.h"
 #include "imapd/view_priv.h"

@@ -1,7 +1,7 @@
 /* imapd/fetch_answer.c - the FETCH response for one message.
  *
- * RFC 9051 section 7.5.2; the RFC822 items of RFC 3501 section 7.4.2; UIDFETCH of RFC 9586. An item that cannot be
- * had (its octets are damaged, or gone with the message) is left out and noted for the tagged
+ * RFC 9051 section 7.5.2; the RFC822 items of RFC 3501 section 7.4.2; UIDFETCH of
+ * RFC 9586. An item that cannot be had (its octets are damaged, or gone with the message) is left out and noted for the tagged
  * reply: damaged octets never leave as good ones. Where that shows only in the middle of a
  * literal, the connection closes, since the length promised cannot be kept. NUL, which no
  * literal may hold, leaves as 0x80; BINARY sends it as it is, in a literal8. Runs in the back. */

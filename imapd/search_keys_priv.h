@@ -130,7 +130,8 @@ struct search_filters {
 	bool (*get)(struct search_filters *filters, struct slice name, struct arena *arena,
 		    struct slice *keys_out);
 };
-/* Reads program_out->comparator. search-program: the charset, search-key *(SP search-key), to the end of the command. */
+/* search-program: the charset, search-key *(SP search-key), to the end of the command. Reads
+ * program_out->comparator. */
 enum search_parsed take_search_program(struct cursor *c, enum charset_form form,
 				       struct search_filters *filters, struct arena *arena,
 				       struct search_program *program_out);

@@ -4,9 +4,9 @@
  * the root by RFC 5322 section 3.6.4, or else In-Reply-To, or else the message itself. So the number
  * follows from the content alone: it is the same for all copies, never changes, needs no index, and
  * is the same whether the root has come already, is still to come, or never does. Where an answer to
- * an answer has In-Reply-To but no References, it begins a thread of its own; THREAD=REFERENCES, which looks at all
- * messages of a mailbox, knows better. Who wants into a thread needs only to refer to it, so
- * nothing is gained by a hash that is hard to collide with. */
+ * an answer has In-Reply-To but no References, it begins a thread of its own; THREAD=REFERENCES,
+ * which looks at all messages of a mailbox, knows better. Who wants into a thread needs only to
+ * refer to it, so nothing is gained by a hash that is hard to collide with. */
 #include "imapd/thread_id_priv.h"
 
 #include "mail/header.h"

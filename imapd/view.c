@@ -4,7 +4,8 @@
  * that several sessions change. What the store knows and the client does not is kept as two
  * sets of UIDs, so an idle session on any number of messages costs bytes. A mailbox that
  * somebody deletes is told as emptied (RFC 2180 section 3.2). MODSEQ and VANISHED are those of
- * RFC 7162, UIDFETCH that of RFC 9586; while expunges wait to be told, HIGHESTMODSEQ stays below them (section 3.2).
+ * RFC 7162, UIDFETCH that of RFC 9586; while expunges wait to be told, HIGHESTMODSEQ stays
+ * below them (section 3.2).
  *
  * Sets of many runs are merged and walked in one pass; nothing here looks up a rank per
  * message. */
