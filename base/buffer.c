@@ -25,7 +25,8 @@ void buffer_add(struct buffer *b, struct slice s)
 {
 	if (s.len == 0)
 		return;
-	memcpy(buffer_reserve(b, s.len), s.ptr, s.len);
+	uint8_t *at = s.len <= b->cap - b->len ? b->data + b->len : buffer_reserve(b, s.len);
+	memcpy(at, s.ptr, s.len);
 	b->len += s.len;
 }
 
@@ -36,8 +37,9 @@ void buffer_add_cstr(struct buffer *b, const char *text)
 
 void buffer_add_byte(struct buffer *b, uint8_t byte)
 {
-	*buffer_reserve(b, 1) = byte;
-	b->len++;
+	if (b->len == b->cap)
+		buffer_reserve(b, 1);
+	b->data[b->len++] = byte;
 }
 
 void buffer_add_u64(struct buffer *b, uint64_t number)

@@ -62,7 +62,7 @@ static enum err find_section(struct read *read, const struct section *section,
 		enum err err = blob_digest(read, entry->blob_id, arena, &record);
 		if (err != ERR_OK)
 			return err;
-		if (!digest_decode(record, arena, &root))
+		if (!digest_decode_structure(record, arena, &root))
 			return ERR_DAMAGED;
 	}
 	if (!section_resolve(section, root, entry->size_octets, &part->left, &mime))

@@ -99,41 +99,38 @@ static void mask_nuls(struct buffer *out, size_t from)
 	}
 }
 
+static enum err load_record(struct answering *a)
+{
+	struct fetch_answer *answer = a->answer;
+	if (answer->record.ptr)
+		return ERR_OK;
+	*a->spent += ANSWER_DIGEST_COST;
+	return blob_digest(a->read, answer->entry.blob_id, &answer->arena, &answer->record);
+}
+
 static enum err load_structure(struct answering *a)
 {
 	struct fetch_answer *answer = a->answer;
-	struct slice record;
 	enum err err;
-
 	if (answer->has_structure)
 		return ERR_OK;
-	*a->spent += ANSWER_DIGEST_COST;
-	if ((err = blob_digest(a->read, answer->entry.blob_id, &answer->arena, &record)) != ERR_OK)
+	if ((err = load_record(a)) != ERR_OK)
 		return err;
-	if (!digest_decode(record, &answer->arena, &answer->root))
+	if (!digest_decode_structure(answer->record, &answer->arena, &answer->root))
 		return ERR_DAMAGED;
 	answer->has_structure = true;
-	if (answer->root->envelope) {
-		answer->envelope = *answer->root->envelope;
-		answer->has_envelope = true;
-	}
 	return ERR_OK;
 }
 
 static enum err load_envelope(struct answering *a)
 {
 	struct fetch_answer *answer = a->answer;
-	struct slice record;
 	enum err err;
-
-	if (answer->items->needs_structure && (err = load_structure(a)) != ERR_OK)
-		return err;
 	if (answer->has_envelope)
 		return ERR_OK;
-	*a->spent += ANSWER_DIGEST_COST;
-	if ((err = blob_digest(a->read, answer->entry.blob_id, &answer->arena, &record)) != ERR_OK)
+	if ((err = load_record(a)) != ERR_OK)
 		return err;
-	if (!digest_decode_envelope(record, &answer->arena, &answer->envelope))
+	if (!digest_decode_envelope(answer->record, &answer->arena, &answer->envelope))
 		return ERR_DAMAGED;
 	answer->has_envelope = true;
 	return ERR_OK;
@@ -480,6 +477,7 @@ void answer_begin(struct fetch_answer *answer, const struct message_entry *entry
 	answer->next_item = 0;
 	answer->says_something = false;
 	answer->has_envelope = answer->has_structure = false;
+	answer->record = SLICE_NONE;
 	answer->root = NULL;
 	buffer_add(out, SLICE("* "));
 	buffer_add_u64(out, answer->only_uids ? entry->uid : seqnum);

@@ -46,6 +46,7 @@ struct fetch_answer {
 	unsigned trouble; /* of all messages so far */
 
 	/* From the digest, when an item needs it; in `arena`. */
+	struct slice record; /* ptr NULL: not read yet */
 	bool has_envelope, has_structure;
 	struct mime_envelope envelope;
 	struct mime_part *root;

@@ -8,17 +8,25 @@
 
 enum { QUOTED_MAX_OCTETS = 1000 }; /* longer ones are literals, so that no line grows large */
 
-static bool can_be_quoted(struct slice text, bool utf8)
+/* *escapes_out: how many octets need a backslash. */
+static bool can_be_quoted(struct slice text, bool utf8, size_t *escapes_out)
 {
+	enum { PLAIN = 0, ESCAPED = 1, HIGH = 2, NEVER = 4 };
+	static const uint8_t kinds[256] = {
+		[0] = NEVER,	 ['\r'] = NEVER,   ['\n'] = NEVER,
+		['"'] = ESCAPED, ['\\'] = ESCAPED, [128 ... 255] = HIGH,
+	};
+	unsigned seen = 0;
+	size_t escapes = 0;
 	if (text.len > QUOTED_MAX_OCTETS)
 		return false;
-	bool has_high = false;
 	for (size_t i = 0; i < text.len; i++) {
-		if (text.ptr[i] == 0 || text.ptr[i] == '\r' || text.ptr[i] == '\n')
-			return false;
-		has_high |= text.ptr[i] > 127;
+		unsigned kind = kinds[text.ptr[i]];
+		seen |= kind;
+		escapes += kind & ESCAPED;
 	}
-	return !has_high || (utf8 && text_is_utf8(text));
+	*escapes_out = escapes;
+	return !(seen & NEVER) && (!(seen & HIGH) || (utf8 && text_is_utf8(text)));
 }
 
 void respond_literal_header(struct buffer *out, uint64_t size_octets)
@@ -28,9 +36,11 @@ void respond_literal_header(struct buffer *out, uint64_t size_octets)
 	buffer_add_cstr(out, "}\r\n");
 }
 
+/* A FETCH of envelopes is mostly this: nearly all of them need no backslash. */
 void respond_string(struct buffer *out, struct slice text, bool utf8)
 {
-	if (!can_be_quoted(text, utf8)) {
+	size_t escapes;
+	if (!can_be_quoted(text, utf8, &escapes)) {
 		respond_literal_header(out, text.len);
 		uint8_t *octets = buffer_reserve(out, text.len);
 		for (size_t i = 0; i < text.len; i++)
@@ -38,13 +48,17 @@ void respond_string(struct buffer *out, struct slice text, bool utf8)
 		out->len += text.len;
 		return;
 	}
-	buffer_add_byte(out, '"');
-	for (size_t i = 0; i < text.len; i++) {
+	uint8_t *at = buffer_reserve(out, text.len + escapes + 2);
+	out->len += text.len + escapes + 2;
+	*at++ = '"';
+	if (escapes == 0 && text.len > 0)
+		at = (uint8_t *)memcpy(at, text.ptr, text.len) + text.len;
+	for (size_t i = 0; i < text.len && escapes > 0; i++) {
 		if (text.ptr[i] == '"' || text.ptr[i] == '\\')
-			buffer_add_byte(out, '\\');
-		buffer_add_byte(out, text.ptr[i]);
+			*at++ = '\\';
+		*at++ = text.ptr[i];
 	}
-	buffer_add_byte(out, '"');
+	*at = '"';
 }
 
 void respond_nstring(struct buffer *out, struct slice text, bool utf8)

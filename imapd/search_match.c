@@ -18,17 +18,22 @@ enum { ENTRY_COST = 50, KEY_COST = 20, DIGEST_COST = 2048 };
 
 static enum err match_key(struct matcher *m, const struct search_key *key, bool *yes);
 
-static enum err load_structure(struct matcher *m)
+static enum err load_record(struct matcher *m)
 {
-	struct slice record;
-	enum err err;
-
-	if (m->has_structure)
+	if (m->record.ptr)
 		return ERR_OK;
 	m->spent += DIGEST_COST;
-	if ((err = m->source->digest(m->source, &m->arena, &record)) != ERR_OK)
+	return m->source->digest(m->source, &m->arena, &m->record);
+}
+
+static enum err load_structure(struct matcher *m)
+{
+	enum err err;
+	if (m->has_structure)
+		return ERR_OK;
+	if ((err = load_record(m)) != ERR_OK)
 		return err;
-	if (!digest_decode(record, &m->arena, &m->root))
+	if (!digest_decode_structure(m->record, &m->arena, &m->root))
 		return ERR_DAMAGED;
 	m->has_structure = true;
 	return ERR_OK;
@@ -36,17 +41,28 @@ static enum err load_structure(struct matcher *m)
 
 static enum err load_envelope(struct matcher *m)
 {
-	struct slice record;
 	enum err err;
-
 	if (m->has_envelope)
 		return ERR_OK;
-	m->spent += DIGEST_COST;
-	if ((err = m->source->digest(m->source, &m->arena, &record)) != ERR_OK)
+	if ((err = load_record(m)) != ERR_OK)
 		return err;
-	if (!digest_decode_envelope(record, &m->arena, &m->envelope))
+	if (!digest_decode_envelope(m->record, &m->arena, &m->envelope))
 		return ERR_DAMAGED;
 	m->has_envelope = true;
+	return ERR_OK;
+}
+
+/* Without the addresses, which take longer than all the rest. */
+static enum err load_envelope_texts(struct matcher *m)
+{
+	enum err err;
+	if (m->has_envelope || m->has_envelope_texts)
+		return ERR_OK;
+	if ((err = load_record(m)) != ERR_OK)
+		return err;
+	if (!digest_decode_texts(m->record, &m->envelope))
+		return ERR_DAMAGED;
+	m->has_envelope_texts = true;
 	return ERR_OK;
 }
 
@@ -76,7 +92,7 @@ static bool compare_day(const struct search_key *key, int32_t day)
 static enum err match_sent(struct matcher *m, const struct search_key *key, bool *yes)
 {
 	int32_t day;
-	enum err err = load_envelope(m);
+	enum err err = load_envelope_texts(m);
 	if (err == ERR_OK)
 		*yes = m->envelope.date.ptr && date_parse_day(m->envelope.date, &day) &&
 		       compare_day(key, day);
@@ -126,9 +142,14 @@ static bool add_field(const struct mime_envelope *e, enum search_field field, st
 	return false;
 }
 
+static bool is_address(enum search_field field)
+{
+	return field == FIELD_FROM || field == FIELD_TO || field == FIELD_CC || field == FIELD_BCC;
+}
+
 static enum err match_envelope(struct matcher *m, const struct search_key *key, bool *yes)
 {
-	enum err err = load_envelope(m);
+	enum err err = is_address(key->text.field) ? load_envelope(m) : load_envelope_texts(m);
 	if (err != ERR_OK)
 		return err;
 	buffer_clear(&m->utf8);
@@ -248,9 +269,10 @@ enum err matcher_match(struct matcher *matcher, const struct message_entry *entr
 	matcher->entry = entry;
 	matcher->source = source;
 	matcher->spent += ENTRY_COST;
-	if (matcher->has_envelope || matcher->has_structure)
+	if (matcher->record.ptr)
 		arena_reset(&matcher->arena);
-	matcher->has_envelope = matcher->has_structure = false;
+	matcher->record = SLICE_NONE;
+	matcher->has_envelope = matcher->has_envelope_texts = matcher->has_structure = false;
 	matcher->has_header = matcher->has_texts = false;
 	return match_key(matcher, matcher->program->root, matches_out);
 }

@@ -13,7 +13,8 @@ struct matcher {
 	uint64_t spent; /* grows; in octets, as in fetch_answer_priv.h */
 
 	struct arena arena; /* of one message */
-	bool has_envelope, has_structure, has_header, has_texts;
+	bool has_envelope, has_envelope_texts, has_structure, has_header, has_texts;
+	struct slice record; /* the digest's, in the arena; ptr NULL: not read yet */
 	struct mime_envelope envelope;
 	struct mime_part *root;
 	struct buffer header; /* of the root, raw */

@@ -205,12 +205,17 @@ static bool take_addresses(struct cursor *c, struct arena *arena, struct header_
 	return true;
 }
 
+static bool take_envelope_texts(struct cursor *c, struct mime_envelope *e)
+{
+	return take_text(c, &e->date) && take_text(c, &e->subject) &&
+	       take_text(c, &e->in_reply_to) && take_text(c, &e->message_id);
+}
+
 static bool take_envelope(struct cursor *c, struct arena *arena, struct mime_envelope *e)
 {
 	uint8_t same;
-	if (!take_text(c, &e->date) || !take_text(c, &e->subject) ||
-	    !take_text(c, &e->in_reply_to) || !take_text(c, &e->message_id) || !take_u8(c, &same) ||
-	    same >= SAME_BITS_END || !take_addresses(c, arena, &e->from, &e->from_count))
+	if (!take_envelope_texts(c, e) || !take_u8(c, &same) || same >= SAME_BITS_END ||
+	    !take_addresses(c, arena, &e->from, &e->from_count))
 		return false;
 	e->sender = e->reply_to = e->from;
 	e->sender_count = e->reply_to_count = e->from_count;
@@ -349,15 +354,26 @@ bool digest_decode_envelope(struct slice record, struct arena *arena,
 	       take_envelope(&envelope, arena, envelope_out) && at_end(&envelope);
 }
 
-bool digest_decode(struct slice record, struct arena *arena, struct mime_part **root_out)
+bool digest_decode_texts(struct slice record, struct mime_envelope *envelope_out)
+{
+	struct cursor c = cursor_of(record), at;
+	return take_envelope_record(&c, &at) && take_envelope_texts(&at, envelope_out);
+}
+
+bool digest_decode_structure(struct slice record, struct arena *arena, struct mime_part **root_out)
 {
 	struct decoding d = { cursor_of(record), arena, MIME_MAX_PARTS };
 	struct cursor envelope_at;
+	return take_envelope_record(&d.c, &envelope_at) &&
+	       take_part(&d, 0, INT64_MAX, 1, root_out) && at_end(&d.c);
+}
+
+bool digest_decode(struct slice record, struct arena *arena, struct mime_part **root_out)
+{
 	struct mime_part *root;
 	struct mime_envelope *envelope = arena_alloc(arena, sizeof(*envelope));
-	if (!take_envelope_record(&d.c, &envelope_at) ||
-	    !take_envelope(&envelope_at, arena, envelope) || !at_end(&envelope_at) ||
-	    !take_part(&d, 0, INT64_MAX, 1, &root) || !at_end(&d.c))
+	if (!digest_decode_envelope(record, arena, envelope) ||
+	    !digest_decode_structure(record, arena, &root))
 		return false;
 	root->envelope = envelope;
 	*root_out = root;

@@ -13,5 +13,9 @@
 void digest_encode(const struct mime_part *root, struct buffer *record);
 bool digest_decode_envelope(struct slice record, struct arena *arena,
 			    struct mime_envelope *envelope_out);
+/* Of it only date, subject, in_reply_to and message_id: what most searches need. */
+bool digest_decode_texts(struct slice record, struct mime_envelope *envelope_out);
+/* The tree with the envelopes of messages inside, but without the message's own. */
+bool digest_decode_structure(struct slice record, struct arena *arena, struct mime_part **root_out);
 /* The whole tree, its envelopes included. */
 bool digest_decode(struct slice record, struct arena *arena, struct mime_part **root_out);

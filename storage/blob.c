@@ -22,7 +22,7 @@ static enum err digest_record(struct read *read, uint64_t blob_id, struct slice 
 {
 	struct key key;
 	key_be64(&key, blob_id);
-	enum err err = db_get(read, DB_DIGEST, key_slice(&key), record_out);
+	enum err err = db_get_next(read, DB_DIGEST, key_slice(&key), record_out);
 	return err == ERR_NOT_FOUND ? ERR_GONE : err;
 }
 

@@ -58,9 +58,11 @@ struct store {
 
 struct read {
 	struct store *store;
-	MDB_txn *txn;		     /* NULL: the store cannot be read at present */
-	struct write *write;	     /* whose view this is; NULL in a plain read */
-	enum err failure;	     /* something could not be read: what was found is not all */
+	MDB_txn *txn;	     /* NULL: the store cannot be read at present */
+	struct write *write; /* whose view this is; NULL in a plain read */
+	enum err failure;    /* something could not be read: what was found is not all */
+	MDB_cursor *cursor;  /* db_get_next(); NULL: none yet */
+	enum database cursor_db;
 	struct read *next;	     /* in the pool */
 	ZSTD_DCtx *decompressor;     /* made when needed, kept with the pooled read */
 	struct buffer stored, plain; /* of a chunk; as the decompressor */
@@ -154,6 +156,10 @@ void write_note_news(struct write *write, uint32_t account_id, const struct watc
 /* Reaching records. ERR_NOT_FOUND, or a failure, logged. */
 enum err db_get(struct read *read, enum database db, struct slice key,
 		struct slice *value_out) MUST_USE;
+/* The same for many keys of one database that lie near each other, as those of a mailbox's bodies
+ * do: the next one is looked for where the last one was. */
+enum err db_get_next(struct read *read, enum database db, struct slice key,
+		     struct slice *value_out) MUST_USE;
 bool db_has(struct read *read, enum database db, struct slice key);
 enum { PUT_ANY = 0, PUT_APPEND = MDB_APPEND };
 enum err db_put(struct write *write, enum database db, struct slice key, struct slice value,

@@ -80,6 +80,9 @@ void read_end(struct read **read_at)
 		return;
 	*read_at = NULL;
 	struct store *store = read->store;
+	if (read->cursor)
+		mdb_cursor_close(read->cursor);
+	read->cursor = NULL;
 	if (read->txn)
 		mdb_txn_reset(read->txn);
 	pthread_mutex_lock(&store->lock);
@@ -97,6 +100,32 @@ enum err db_get(struct read *read, enum database db, struct slice key, struct sl
 	if (!read->txn)
 		return ERR_DISK;
 	int code = mdb_get(read->txn, read->store->dbis[db], &k, &v);
+	if (code == MDB_NOTFOUND || code == MDB_BAD_VALSIZE)
+		return ERR_NOT_FOUND;
+	if (code != 0)
+		return read->failure = environment_failure(read->store, code, "get");
+	*value_out = slice_of(v.mv_data, v.mv_size);
+	return ERR_OK;
+}
+
+enum err db_get_next(struct read *read, enum database db, struct slice key, struct slice *value_out)
+{
+	MDB_val k = val_of(key), v;
+	/* A batch may put and remove between two of them. */
+	if (!read->txn || read->write)
+		return db_get(read, db, key, value_out);
+	if (read->cursor && read->cursor_db != db) {
+		mdb_cursor_close(read->cursor);
+		read->cursor = NULL;
+	}
+	if (!read->cursor &&
+	    mdb_cursor_open(read->txn, read->store->dbis[db], &read->cursor) != 0) {
+		read->cursor = NULL;
+		return db_get(read, db, key, value_out);
+	}
+	read->cursor_db = db;
+	*value_out = SLICE_NONE;
+	int code = mdb_cursor_get(read->cursor, &k, &v, MDB_SET);
 	if (code == MDB_NOTFOUND || code == MDB_BAD_VALSIZE)
 		return ERR_NOT_FOUND;
 	if (code != 0)
