@@ -51,7 +51,7 @@ static enum err open_run(struct write *write, struct job *job)
 	struct importer *importer = open->importer;
 	uint32_t account_id = importer->account_id;
 	struct arena *arena = &importer->arena;
-	struct mailbox mailbox;
+	struct mailbox mailbox = { 0 };
 	struct read *read = write_read(write);
 	enum special_use use = open->follows_use ? open->mailbox->special_use : USE_NONE;
 	open->keeps_uids = false;

@@ -96,7 +96,7 @@ static uint8_t *add_text(uint8_t *at, enum tag tag, struct slice text)
 
 void journal_event_encode(const struct journal_event *e, struct buffer *out)
 {
-	enum { NUMBERS = 12, TEXTS = 10, PEER_OCTETS = 18 };
+	enum { NUMBERS = 13, TEXTS = 10, PEER_OCTETS = 18 };
 	uint8_t *start = buffer_reserve(out, 1 + NUMBERS * 11 + PEER_OCTETS +
 						     TEXTS * (3 + JOURNAL_TEXT_MAX_OCTETS));
 	uint8_t *at = start;

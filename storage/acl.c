@@ -15,18 +15,6 @@ static void key_begin(struct key *key, enum acl_row_kind kind)
 	key->len = 1;
 }
 
-static void key_add_be32(struct key *key, uint32_t number)
-{
-	put_be32(key->octets + key->len, number);
-	key->len += 4;
-}
-
-static void key_add_be64(struct key *key, uint64_t number)
-{
-	put_be64(key->octets + key->len, number);
-	key->len += 8;
-}
-
 static void key_acl_mailbox(struct key *key, uint64_t mailbox_id)
 {
 	key_begin(key, ACL_ROW_ENTRY);

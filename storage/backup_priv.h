@@ -172,6 +172,8 @@ enum err backup_restore_into(struct backup_folder *folder, struct store *store,
 			     const struct backup_watcher *watcher,
 			     void (*damaged)(void *user, const struct backup_row *row), void *user,
 			     struct backup_counts *counts) MUST_USE;
+/* The restored store's UIDs and MODSEQs go on behind all that clients may have seen (resume.c). */
+enum err backup_resume(struct store *store) MUST_USE;
 /* Removes a store that an attempt has left in a state directory: its files and nothing else. */
 void backup_remove_unfinished(const char *state_dir);
 /* The folder's own failure as the caller's. */

@@ -50,6 +50,26 @@ static enum err prune(struct write *write, struct mailbox_slot *slot)
 	return err;
 }
 
+enum err change_log_empty(struct write *write, struct mailbox_slot *slot)
+{
+	struct row row;
+	struct key key;
+	struct slice modseq;
+	enum err err = ERR_OK;
+	uint64_t mailbox_id = slot->record.mailbox.mailbox_id;
+	row_open(&row, write_read(write), DB_MAILBOX);
+	key_change(&key, mailbox_id, 0);
+	bool more = row_seek(&row, key_slice(&key));
+	while (err == ERR_OK && more && key_is_row(row.key, mailbox_id, ROW_CHANGE, &modseq)) {
+		err = row_delete(&row);
+		more = row_next(&row);
+	}
+	row_close(&row);
+	slot->record.log_rows = 0;
+	slot->record.log_octets = 0;
+	return err;
+}
+
 static unsigned kinds_of(const struct change *change)
 {
 	switch (change->kind) {

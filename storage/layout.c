@@ -12,13 +12,13 @@ static void key_add(struct key *key, const void *octets, size_t len)
 	key->len += len;
 }
 
-static void key_add_be32(struct key *key, uint32_t number)
+void key_add_be32(struct key *key, uint32_t number)
 {
 	put_be32(key->octets + key->len, number);
 	key->len += 4;
 }
 
-static void key_add_be64(struct key *key, uint64_t number)
+void key_add_be64(struct key *key, uint64_t number)
 {
 	put_be64(key->octets + key->len, number);
 	key->len += 8;

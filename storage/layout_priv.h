@@ -176,6 +176,8 @@ static inline struct slice key_slice(const struct key *key)
 {
 	return slice_of(key->octets, key->len);
 }
+void key_add_be32(struct key *key, uint32_t number);
+void key_add_be64(struct key *key, uint64_t number);
 void key_be32(struct key *key, uint32_t number);
 void key_be64(struct key *key, uint64_t number);
 /* False: too long for a key; nothing is in it then. */

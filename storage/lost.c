@@ -321,6 +321,8 @@ static enum err entry_remove(struct write *write, struct lost *lost)
 		err = blob_release(write, lost->entry.blob_id);
 	}
 	if (err == ERR_OK)
+		err = gaps_add(write, lost->place.mailbox_id, &uids);
+	if (err == ERR_OK)
 		err = change_add(write, slot, account_next_modseq(write, account),
 				 &(struct change){ .kind = CHANGE_VANISHED }, &uids);
 	return err;
@@ -339,7 +341,7 @@ static enum err place_leave(struct write *write, struct lost *lost)
 
 static enum err lost_and_found(struct write *write, struct lost *lost, uint64_t *mailbox_id_out)
 {
-	struct mailbox mailbox;
+	struct mailbox mailbox = { 0 };
 	enum err err = mailbox_find(write_read(write), lost->account_id, SLICE(LOST_AND_FOUND),
 				    &write->arena, &mailbox);
 	*mailbox_id_out = mailbox.mailbox_id;

@@ -493,6 +493,18 @@ enum err mailbox_adopt_uidvalidity(struct write *write, uint64_t mailbox_id, uin
 	return ERR_OK;
 }
 
+enum err mailbox_renew_uidvalidity(struct write *write, uint64_t mailbox_id)
+{
+	struct mailbox_slot *slot;
+	enum err err = mailbox_slot_get(write, mailbox_id, &slot);
+	if (err != ERR_OK)
+		return err == ERR_NOT_FOUND ? ERR_GONE : err;
+	slot->record.mailbox.uidvalidity = new_uidvalidity(write);
+	mailbox_slot_dirty(write, slot);
+	write_note(write, slot->record.mailbox.account_id, mailbox_id, WATCH_UIDVALIDITY);
+	return ERR_OK;
+}
+
 enum err mailbox_raise_uidnext(struct write *write, uint64_t mailbox_id, uint32_t uidnext)
 {
 	struct mailbox_slot *slot;

@@ -98,6 +98,8 @@ enum err mailbox_adopt_uidvalidity(struct write *write, uint64_t mailbox_id,
 /* UIDs below were used elsewhere: none of them will be given. Never lowers. ERR_LIMIT where it is
  * above MESSAGE_GIVEN_UID_MAX, ERR_GONE. */
 enum err mailbox_raise_uidnext(struct write *write, uint64_t mailbox_id, uint32_t uidnext) MUST_USE;
+/* A number that no mailbox had before: clients forget what they know of this one. ERR_GONE. */
+enum err mailbox_renew_uidvalidity(struct write *write, uint64_t mailbox_id) MUST_USE;
 
 /* What has changed: bits. */
 enum watch_kind {

@@ -88,27 +88,6 @@ static void tally_all(struct tally *tally, struct read *read, const struct mailb
 	row_close(&row);
 }
 
-/* Who was away compares with the messages themselves: the log holds nothing that they do not. */
-static enum err log_empty(struct write *write, struct mailbox_slot *slot)
-{
-	struct row row;
-	struct key key;
-	struct slice modseq;
-	enum err err = ERR_OK;
-	uint64_t mailbox_id = slot->record.mailbox.mailbox_id;
-	row_open(&row, write_read(write), DB_MAILBOX);
-	key_change(&key, mailbox_id, 0);
-	bool more = row_seek(&row, key_slice(&key));
-	while (err == ERR_OK && more && key_is_row(row.key, mailbox_id, ROW_CHANGE, &modseq)) {
-		err = row_delete(&row);
-		more = row_next(&row);
-	}
-	row_close(&row);
-	slot->record.log_rows = 0;
-	slot->record.log_octets = 0;
-	return err;
-}
-
 static void keywords_name(struct write *write, struct mailbox *mailbox, uint64_t nameless)
 {
 	for (; nameless; nameless &= nameless - 1) {
@@ -149,7 +128,7 @@ enum err repair_mailbox(struct write *write, uint64_t mailbox_id)
 		account->row.account.modseq = mailbox->highest_modseq;
 	/* Sessions that have it open hear that something is new, and that the log is no help. */
 	mailbox->highest_modseq = account_next_modseq(write, account);
-	err = log_empty(write, slot);
+	err = change_log_empty(write, slot);
 	if (err == ERR_OK)
 		err = gaps_rebuild(write, mailbox_id, mailbox->uidnext);
 	mailbox->pruned_modseq = mailbox->highest_modseq;

@@ -249,11 +249,12 @@ enum err backup_restore(struct backup_folder *folder, const char *state_dir, boo
 	}
 	store_close(&store);
 	/* What an older Bode backed up becomes this one's before anybody sees it. */
-	if (err == ERR_OK && m->store_format < STORE_FORMAT) {
-		if ((err = store_open(unfinished, STORE_CREATE, &store, &why)) != ERR_OK)
-			backup_fail(folder, err, "%s", why);
-		store_close(&store);
-	}
+	if (err == ERR_OK && (err = store_open(unfinished, STORE_CREATE, &store, &why)) != ERR_OK)
+		backup_fail(folder, err, "%s", why);
+	if (err == ERR_OK && (err = backup_resume(store)) != ERR_OK)
+		backup_fail(folder, err, "the restored store cannot be written (%s)",
+			    err_word(err));
+	store_close(&store);
 	if (err == ERR_OK)
 		unfinished_settle(folder, state_dir, unfinished);
 	if (is_ours)

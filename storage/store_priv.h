@@ -111,7 +111,7 @@ struct write {
 	struct arena arena;	    /* slots and what they point to */
 	struct account_slot *accounts[WRITE_BUCKETS];
 	struct mailbox_slot *mailboxes[WRITE_BUCKETS];
-	struct change_note *notes;
+	struct change_note *notes, *last_note;
 	struct queue_note *queue_notes;
 	struct buffer events; /* for the journal: each its length (be16) and octets */
 	unsigned journal_rows;
@@ -220,6 +220,9 @@ enum err keyword_bits(struct write *write, struct mailbox_slot *slot, const stru
 /* change.c. `change` without its runs, which are those of `uids`. */
 enum err change_add(struct write *write, struct mailbox_slot *slot, uint64_t modseq,
 		    const struct change *change, const struct ranges *uids) MUST_USE;
+/* No row of it is left; who was away compares with the messages themselves. The caller sees to
+ * pruned_modseq. */
+enum err change_log_empty(struct write *write, struct mailbox_slot *slot) MUST_USE;
 /* The UIDs of messages that arrived after a MODSEQ or whose flags of these changed (of some rows
  * it is known only for all of their messages together, so rather too many). ERR_GONE: the log does
  * not reach back so far. */

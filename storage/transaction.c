@@ -224,12 +224,14 @@ void write_touch(struct write *write)
 /* In order, so that who is told of several changes can follow them. */
 static void note_add(struct write *write, struct change_note note)
 {
-	struct change_note **at = &write->notes;
-	while (*at)
-		at = &(*at)->next;
-	*at = arena_alloc(&write->arena, sizeof(**at));
+	struct change_note *added = arena_alloc(&write->arena, sizeof(*added));
 	note.origin = write->origin;
-	**at = note;
+	*added = note;
+	if (write->notes)
+		write->last_note->next = added;
+	else
+		write->notes = added;
+	write->last_note = added;
 }
 
 void write_note(struct write *write, uint32_t account_id, uint64_t mailbox_id, unsigned kinds)

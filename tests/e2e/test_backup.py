@@ -40,7 +40,8 @@ def number_of(text):
 
 
 def everything(server, users=("alice@example.org", "bob@example.org")):
-    """All that IMAP can tell: mailboxes, subscriptions, UIDVALIDITY, UIDs, flags, dates, bytes."""
+    """All that IMAP can tell: mailboxes, subscriptions, UIDVALIDITY, UIDs, flags, dates, bytes. Not
+    UIDNEXT: a restored store leaves out what may have been given since."""
     found = {}
     for user in users:
         imap = server.imap(user, mailbox=None)
@@ -49,7 +50,7 @@ def everything(server, users=("alice@example.org", "bob@example.org")):
         found[user, "list"] = sorted(listed, key=str)
         for line in listed:
             name = re.search(rb'"/" (.*)$', line).group(1).decode()
-            status = imap.status(name, "(MESSAGES UIDNEXT UIDVALIDITY UNSEEN)")[1]
+            status = imap.status(name, "(MESSAGES UIDVALIDITY UNSEEN)")[1]
             found[user, name, "status"] = status
             assert imap.select(name, readonly=True)[0] == "OK"
             found[user, name, "facts"] = [
@@ -109,10 +110,10 @@ def test_all_comes_back(new_server, tmp_path):
         assert (restored.state / "key.pem").read_bytes() == (server.state / "key.pem").read_bytes()
         with pytest.raises(Exception, match="AUTHENTICATIONFAILED"):
             restored.imap("alice@example.org", "wrong")
-        # It goes on: mail comes in, under new UIDs.
+        # It goes on: mail comes in, under UIDs that nobody can have had since the backup.
         assert restored.deliver("alice@example.org", message(99))[0] == 250
         uids = fetch_all(restored.imap("alice@example.org"))
-        assert max(uids) == 11 and number_of(uids[11]) == 99
+        assert max(uids) > 11 and number_of(uids[max(uids)]) == 99
     finally:
         assert restored.stop() == 0
     restored.check_log()

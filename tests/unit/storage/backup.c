@@ -107,6 +107,31 @@ static enum err try_restore(const char *path, const char *state_dir, bool previo
 	return err;
 }
 
+/* What a restore leaves as it was: not the numbers by which a store goes on. */
+static void add_row(struct buffer *out, enum database db, const struct row *row)
+{
+	struct mailbox_record mailbox;
+	struct account_row account;
+	if (db == DB_MAILBOX && row->key.len > 8 &&
+	    (row->key.ptr[8] == ROW_CHANGE || row->key.ptr[8] == ROW_GAPS))
+		return;
+	buffer_add_block(out, row->key);
+	if (db == DB_MAILBOX && row->key.len == 9 && row->key.ptr[8] == ROW_RECORD &&
+	    mailbox_decode(row->value, get_be64(row->key.ptr), &mailbox)) {
+		mailbox.mailbox.uidnext = 1;
+		mailbox.mailbox.highest_modseq = mailbox.mailbox.pruned_modseq = 0;
+		mailbox.log_rows = 0;
+		mailbox.log_octets = 0;
+		mailbox_encode(&mailbox, out);
+	} else if (db == DB_ACCOUNT && row->key.len == 4 &&
+		   account_decode(row->value, get_be32(row->key.ptr), &account)) {
+		account.account.modseq = 0;
+		account_encode(&account, out);
+	} else {
+		buffer_add_block(out, row->value);
+	}
+}
+
 /* All that a store holds, as one number: rows and bodies, but what differs from file to file. */
 static uint64_t store_sum(struct store *store, uint64_t *messages_out)
 {
@@ -122,8 +147,7 @@ static uint64_t store_sum(struct store *store, uint64_t *messages_out)
 	for (size_t i = 0; i < ARRAY_LEN(databases); i++) {
 		row_open(&row, read, databases[i]);
 		for (bool more = row_seek(&row, slice_of("", 1)); more; more = row_next(&row)) {
-			buffer_add_block(&all, row.key);
-			buffer_add_block(&all, row.value);
+			add_row(&all, databases[i], &row);
 			*messages_out += databases[i] == DB_MAILBOX && row.key.len == 13 &&
 					 row.key.ptr[8] == ROW_ENTRY;
 		}
@@ -280,6 +304,74 @@ static void goes_on_after_a_restore(void **state)
 	append(&scene.bed, 2, 3000);
 	assert_in_range(backup(&scene).octets_new, 1, 5000);
 	assert_int_equal(restored_sum(&scene, false), bed_sum(&scene.bed));
+	scene_end(&scene);
+}
+
+struct numbers {
+	uint32_t uidnext, uidvalidity;
+	uint64_t modseq;
+};
+
+static void numbers_get(struct bed *bed, struct numbers *out)
+{
+	struct mailbox mailbox;
+	struct arena arena = { 0 };
+	struct read *read = read_begin(bed->store);
+	assert_int_equal(mailbox_find(read, bed->account_id, SLICE("INBOX"), &arena, &mailbox),
+			 ERR_OK);
+	out->uidnext = mailbox.uidnext;
+	out->uidvalidity = mailbox.uidvalidity;
+	out->modseq = mailbox.highest_modseq;
+	assert_true(mailbox.pruned_modseq <= mailbox.highest_modseq);
+	read_end(&read);
+	arena_fini(&arena);
+}
+
+static enum err use_up_run(struct write *write, void *arg)
+{
+	return mailbox_raise_uidnext(write, ((struct bed *)arg)->inbox_id, MESSAGE_GIVEN_UID_MAX);
+}
+
+/* What clients saw after the backup was made is not given to other messages. */
+static void numbers_are_not_given_again(void **state)
+{
+	struct scene scene;
+	struct backup_counts counts = { 0 };
+	struct numbers before, after;
+	const char *why;
+	char moved[80];
+	scene_begin(&scene);
+	snprintf(moved, sizeof(moved), "%s/store", scene.bed.dir);
+	append(&scene.bed, 1, 2000);
+	for (int round = 0; round < 2; round++) {
+		backup(&scene);
+		append(&scene.bed, 2, 3000);
+		numbers_get(&scene.bed, &before);
+		store_close(&scene.bed.store);
+		bed_remove_dir(moved);
+		if (try_restore(scene.folder, scene.bed.dir, false, false, &counts, &why) != ERR_OK)
+			fail_msg("%s", why);
+		bed_open(&scene.bed, STORE_ADMIN);
+		numbers_get(&scene.bed, &after);
+		assert_true(after.modseq > before.modseq);
+		/* Where there are no UIDs left to leave out, they all mean something new. */
+		if (round == 0) {
+			assert_true(after.uidnext > before.uidnext);
+			assert_int_equal(after.uidvalidity, before.uidvalidity);
+			assert_int_equal(bed_write(&scene.bed, use_up_run, &scene.bed), ERR_OK);
+		} else {
+			assert_true(after.uidvalidity > before.uidvalidity);
+		}
+		append(&scene.bed, 3, 1000);
+	}
+	struct ranges changed = { 0 }, vanished = { 0 };
+	struct read *read = read_begin(scene.bed.store);
+	assert_int_equal(
+		message_changes(read, scene.bed.inbox_id, before.modseq, &changed, &vanished),
+		ERR_GONE);
+	read_end(&read);
+	ranges_free(&changed);
+	ranges_free(&vanished);
 	scene_end(&scene);
 }
 
@@ -683,6 +775,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(comes_back),
 		cmocka_unit_test(goes_on_after_a_restore),
+		cmocka_unit_test(numbers_are_not_given_again),
 		cmocka_unit_test(a_store_that_was_set_back),
 		cmocka_unit_test(what_is_not_needed_goes),
 		cmocka_unit_test(many_small_runs_make_few_files),

@@ -210,7 +210,7 @@ static void of_the_first_format(void **state)
 	bed_text(&text, 9, 100);
 	struct bed_append append = { .mailbox_id = bed.inbox_id, .text = buffer_slice(&text) };
 	assert_int_equal(bed_append(&bed, &append), ERR_OK);
-	assert_int_equal(append.uid, MESSAGES + 1);
+	assert_true(append.uid > MESSAGES + 1); /* which others may have had since the backup */
 
 	/* And it is backed up into the folder that it came from. */
 	folder = open_folder(fd, path);
