@@ -203,8 +203,6 @@ static enum step take_command(struct imap_session *s, struct cursor *in)
 	case FRAMED_COMMAND:
 		if (imap_account_is_gone(s))
 			return imap_bye(s, IMAP_ACCOUNT_GONE_TEXT);
-		if (s->view && !view_is_readable(s->view))
-			return imap_bye(s, IMAP_ACCESS_GONE_TEXT);
 		return imap_dispatch(s);
 	case FRAMED_LITERAL: return meet_literal(s);
 	case FRAMED_REFUSED: return end_refused(s);

@@ -123,10 +123,10 @@ bool view_is_readable(struct imap_view *view)
 	unsigned rights = acl_rights(read, s->account_id, view->owner_id, view->mailbox_id);
 	enum err err = mailbox_get(read, view->mailbox_id, &arena, mailbox);
 	bool is_readable = (rights & RIGHT_READ) || err == ERR_GONE;
-	if (is_readable && err == ERR_OK && rights != view->rights) {
-		view->rights = rights;
+	bool has_changed = rights != view->rights;
+	view->rights = rights;
+	if (is_readable && err == ERR_OK && has_changed)
 		view_tell_permanent_flags(view, mailbox);
-	}
 	read_end(&read);
 	arena_fini(&arena);
 	return is_readable;
