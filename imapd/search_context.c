@@ -25,6 +25,12 @@ enum {
 	SORTED_MAX = 20 * 1000,
 	/* Of all contexts of a view, before the last: what they found and what they search in. */
 	RUNS_MAX = SEARCH_RUNS_MAX,
+	/* In one response. */
+	RUNS_TOLD_MAX = 1000,
+	SORTED_TOLD_MAX = 200,
+	/* At a time: about a millisecond, as in search_scan.c. */
+	LOOK_SLICE_OCTETS = 1024 * 1024,
+	LOOK_COST = 500, /* a lookup of one message */
 };
 
 struct search_context {
@@ -180,8 +186,6 @@ static void tell_set(struct imap_view *view, const struct search_context *contex
 {
 	struct buffer *out = &view->s->session.out;
 	struct ranges numbers = { 0 };
-	if (uids->count == 0)
-		return;
 	if (context->uid)
 		ranges_copy(uids, &numbers);
 	else
@@ -208,7 +212,7 @@ static void tell_removed(struct imap_view *view, struct search_context *c,
 			 const struct ranges *uids)
 {
 	struct buffer pairs = { 0 };
-	if (c->is_sorted && uids->count > 0)
+	if (c->is_sorted)
 		sorted_results_remove(&c->sorted, uids, c->uid ? NULL : &view->uids, &pairs);
 	else
 		tell_set(view, c, "REMOVEFROM", uids);
@@ -219,28 +223,62 @@ static void tell_removed(struct imap_view *view, struct search_context *c,
 static void tell_added(struct imap_view *view, struct search_context *c, const struct ranges *uids)
 {
 	struct buffer pairs = { 0 };
-	if (c->is_sorted && uids->count > 0)
+	if (c->is_sorted)
 		sorted_results_insert(&c->sorted, &c->incoming, uids, c->uid ? NULL : &view->uids,
 				      &pairs);
 	else
 		tell_set(view, c, "ADDTO", uids);
 	tell_pairs(view, c, "ADDTO", &pairs);
 	ranges_join(&c->results, uids);
-	collection_fini(&c->incoming);
 }
 
-void search_contexts_tell_vanished(struct imap_view *view)
+/* What one response is about, from the lowest on: runs, or messages where each has a place. */
+static void take_part(const struct search_context *c, struct ranges *uids, struct ranges *part)
 {
+	uint64_t messages = 0;
+	for (uint32_t i = 0; i < uids->count && part->count < RUNS_TOLD_MAX; i++) {
+		struct range run = uids->runs[i];
+		uint64_t left = SORTED_TOLD_MAX - messages;
+		if (c->is_sorted && left == 0)
+			break;
+		if (c->is_sorted && (uint64_t)run.last - run.first >= left)
+			run.last = (uint32_t)(run.first + left - 1);
+		messages += (uint64_t)run.last - run.first + 1;
+		ranges_add(part, run.first, run.last);
+	}
+	ranges_remove(uids, 0, ranges_last(part));
+}
+
+/* Leaves of `uids` what is still to be told. False: the output is full. */
+static bool tell_parts(struct imap_view *view, struct search_context *c, struct ranges *uids,
+		       void (*tell)(struct imap_view *, struct search_context *,
+				    const struct ranges *))
+{
+	while (uids->count > 0) {
+		struct ranges part = { 0 };
+		if (session_out_is_full(&view->s->session))
+			return false;
+		take_part(c, uids, &part);
+		tell(view, c, &part);
+		ranges_free(&part);
+	}
+	return true;
+}
+
+bool search_contexts_tell_vanished(struct imap_view *view)
+{
+	bool is_done = true;
 	if (view->vanished.count == 0)
-		return;
-	for (struct search_context *c = view->contexts; c; c = c->next) {
+		return true;
+	for (struct search_context *c = view->contexts; c && is_done; c = c->next) {
 		struct ranges gone = { 0 };
 		ranges_intersect(&c->results, &view->vanished, &gone);
-		tell_removed(view, c, &gone);
+		is_done = tell_parts(view, c, &gone, tell_removed);
 		ranges_drop(&c->added, &view->vanished);
 		ranges_drop(&c->removed, &view->vanished);
 		ranges_free(&gone);
 	}
+	return is_done;
 }
 
 /* What has become a match, and what is none any more: the one waits to be told until the other
@@ -262,53 +300,75 @@ static void note_change(struct search_context *context, struct matcher *matcher,
 		ranges_remove(&context->removed, uid, uid);
 }
 
-/* Looks at those messages again. */
-static void look_again(struct search_context *context, struct imap_view *view, struct read *read)
+/* One message, by all contexts. Returns what that has cost. */
+static uint64_t look_at(struct imap_view *view, struct read *read, struct matcher *matchers,
+			struct content_blob *blob, uint32_t uid)
+{
+	struct message_entry entry;
+	struct matcher *matcher = matchers;
+	uint64_t spent = LOOK_COST;
+	if (message_get(read, view->mailbox_id, uid, &entry) != ERR_OK)
+		return spent;
+	content_blob_set(blob, read, entry.blob_id);
+	for (struct search_context *c = view->contexts; c; c = c->next, matcher++) {
+		bool matches = false;
+		matcher->spent = 0;
+		if (matcher_match(matcher, &entry, &blob->source, &matches) != ERR_OK)
+			matches = false;
+		note_change(c, matcher, &entry, matches);
+		spent += matcher->spent;
+	}
+	return spent;
+}
+
+/* Looks at the next messages again. */
+static void look_slice(struct imap_view *view, struct read *read, const struct mailbox *mailbox)
 {
 	struct content_blob blob = { 0 };
-	struct matcher matcher;
-	uint32_t uid = 0;
-	matcher_init(&matcher, &context->program);
-	while (ranges_next(&view->unsearched, uid + 1, &uid)) {
-		struct message_entry entry;
-		bool matches = false;
-		if (message_get(read, view->mailbox_id, uid, &entry) == ERR_OK) {
-			content_blob_set(&blob, read, entry.blob_id);
-			if (matcher_match(&matcher, &entry, &blob.source, &matches) != ERR_OK)
-				matches = false;
-			note_change(context, &matcher, &entry, matches);
-		}
-		if (uid == UINT32_MAX)
-			break;
+	struct matcher matchers[CONTEXTS_MAX];
+	unsigned count = 0;
+	uint64_t spent = 0;
+	uint32_t uid = 0, next;
+	for (struct search_context *c = view->contexts; c; c = c->next) {
+		search_program_bind_keywords(&c->program, mailbox);
+		matcher_init(&matchers[count++], &c->program);
 	}
-	matcher_fini(&matcher);
+	while (spent < LOOK_SLICE_OCTETS && uid < UINT32_MAX &&
+	       ranges_next(&view->unsearched, uid + 1, &next)) {
+		uid = next;
+		spent += look_at(view, read, matchers, &blob, uid);
+	}
+	ranges_remove(&view->unsearched, 0, uid);
+	for (unsigned i = 0; i < count; i++)
+		matcher_fini(&matchers[i]);
 	content_blob_fini(&blob);
 }
 
-void search_contexts_look(struct imap_view *view)
+bool search_contexts_look(struct imap_view *view)
 {
 	struct arena arena = { 0 };
 	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
 	struct read *read = read_begin(view->s->back->store);
-	if (view->contexts && view->unsearched.count > 0 &&
-	    mailbox_get(read, view->mailbox_id, &arena, mailbox) == ERR_OK)
-		for (struct search_context *c = view->contexts; c; c = c->next) {
-			search_program_bind_keywords(&c->program, mailbox);
-			look_again(c, view, read);
-		}
+	if (view->contexts && mailbox_get(read, view->mailbox_id, &arena, mailbox) == ERR_OK)
+		look_slice(view, read, mailbox);
+	else
+		ranges_free(&view->unsearched);
 	read_end(&read);
-	ranges_free(&view->unsearched);
 	arena_fini(&arena);
+	return view->unsearched.count == 0;
 }
 
-void search_contexts_tell_changed(struct imap_view *view)
+bool search_contexts_tell_changed(struct imap_view *view)
 {
 	for (struct search_context *c = view->contexts; c; c = c->next) {
-		tell_removed(view, c, &c->removed);
-		tell_added(view, c, &c->added);
+		if (!tell_parts(view, c, &c->removed, tell_removed) ||
+		    !tell_parts(view, c, &c->added, tell_added))
+			return false;
+		collection_fini(&c->incoming);
 		ranges_free(&c->removed);
 		ranges_free(&c->added);
 	}
+	return true;
 }
 
 /* ---- CANCELUPDATE ---- */

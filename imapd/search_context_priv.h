@@ -31,11 +31,12 @@ uint64_t search_contexts_runs(const struct imap_view *view);
 void search_context_cancel(struct imap_view *view, struct slice tag);
 void search_contexts_free(struct imap_view *view);
 
-/* For view_tell(): what has vanished, before that is told; */
-void search_contexts_tell_vanished(struct imap_view *view);
+/* For view_tell(), false where enough has been done or said for once: what has vanished, before that
+ * is told; */
+bool search_contexts_tell_vanished(struct imap_view *view) MUST_USE;
 /* what has changed or arrived is looked at, and told later. */
-void search_contexts_look(struct imap_view *view);
-void search_contexts_tell_changed(struct imap_view *view);
+bool search_contexts_look(struct imap_view *view) MUST_USE;
+bool search_contexts_tell_changed(struct imap_view *view) MUST_USE;
 
 /* Whether any of them wants FETCH responses for new messages; and which items it wants of one that
  * it has just found. */

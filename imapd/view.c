@@ -522,7 +522,8 @@ bool view_tell(struct imap_view *view, bool with_expunges)
 {
 	if (!arrival_go_on(view) || !view_tell_earlier(view))
 		return false;
-	search_contexts_tell_vanished(view);
+	if (!search_contexts_tell_vanished(view))
+		return false;
 	if (with_expunges && view->vanished.count > 0 &&
 	    !(imap_has(view->s, IMAP_ENABLED_QRESYNC | IMAP_ENABLED_UIDONLY)
 		      ? tell_vanished(view, &view->vanished, "* VANISHED ")
@@ -530,11 +531,12 @@ bool view_tell(struct imap_view *view, bool with_expunges)
 		return false;
 	if (view->tell_exists)
 		tell_exists(view);
-	if (view->unsearched.count > 0)
-		search_contexts_look(view);
+	if (view->unsearched.count > 0 && !search_contexts_look(view))
+		return false;
 	if (!arrivals_tell(view) || !tell_flags(view))
 		return false;
-	search_contexts_tell_changed(view);
+	if (!search_contexts_tell_changed(view))
+		return false;
 	end_telling(view);
 	return true;
 }

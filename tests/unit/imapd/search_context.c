@@ -50,10 +50,87 @@ static void sets_of_messages_have_a_limit(void **state)
 	core_sign_out(&world, &s->session);
 }
 
+/* What a view has to tell, in as many turns as it takes; how much it said in the longest. */
+static unsigned tell_all(struct imap_session *s, struct buffer *said, size_t *longest_out)
+{
+	unsigned turns = 1;
+	*longest_out = 0;
+	for (;; turns++) {
+		size_t before = said->len;
+		bool is_done = view_tell(s->view, true);
+		core_drain(&s->session, said);
+		if (said->len - before > *longest_out)
+			*longest_out = said->len - before;
+		if (is_done)
+			return turns;
+	}
+}
+
+static unsigned count_of(const struct buffer *said, const char *what)
+{
+	unsigned count = 0;
+	struct slice all = buffer_slice(said), word = slice_cstr(what);
+	for (size_t at = slice_find(all, 0, word); at < all.len;
+	     at = slice_find(all, at + word.len, word))
+		count++;
+	return count;
+}
+
+static void much_that_changed_takes_many_turns(void **state)
+{
+	struct buffer said = { 0 };
+	size_t longest;
+	struct imap_session *s = selected(60 * 1000);
+	search(s, "a UID SEARCH RETURN (UPDATE COUNT)", 1,
+	       "* ESEARCH (TAG \"a\") UID COUNT 0\r\na OK SEARCH completed\r\n");
+	view_note_unsearched(s->view, &s->view->uids);
+	assert_int_equal(s->view->unsearched.count, 60 * 1000);
+	assert_true(tell_all(s, &said, &longest) > 10);
+	assert_int_equal(s->view->unsearched.count, 0);
+	assert_int_equal(said.len, 0); /* the store knows none of them */
+	core_sign_out(&world, &s->session);
+	buffer_free(&said);
+}
+
+static void much_that_vanished_is_told_in_parts(void **state)
+{
+	enum { OUT_MAX = SESSION_OUT_HIGH_OCTETS * 3 / 2 };
+	struct buffer said = { 0 };
+	size_t longest;
+	struct imap_session *s = selected(60 * 1000);
+	search(s, "a UID SEARCH RETURN (UPDATE COUNT)", 1,
+	       "* ESEARCH (TAG \"a\") UID COUNT 0\r\na OK SEARCH completed\r\n");
+	/* All are results of it, and all go. */
+	struct search_program program = { 0 };
+	struct cursor c = cursor_of(SLICE("ALL"));
+	struct arena arena = { 0 };
+	assert_int_equal(take_search_program(&c, CHARSET_NAMED, NULL, &arena, &program),
+			 SEARCH_PARSED);
+	struct search_update update = { .tag = SLICE("b"),
+					.uid = true,
+					.text = SLICE("ALL"),
+					.program = &program,
+					.found = &s->view->uids };
+	assert_true(search_context_add(s->view, &update));
+	ranges_copy(&s->view->uids, &s->view->vanished);
+	assert_true(tell_all(s, &said, &longest) > 5);
+	assert_in_range(longest, 1, OUT_MAX);
+	assert_int_equal(count_of(&said, " REMOVEFROM (0 1,3,5,"), 1);
+	assert_int_equal(count_of(&said, " REMOVEFROM ("), 60);
+	assert_int_equal(count_of(&said, " EXPUNGE\r\n"), 60 * 1000);
+	assert_int_equal(ranges_total(&s->view->uids), 0);
+	core_sign_out(&world, &s->session);
+	search_program_fini(&program);
+	arena_fini(&arena);
+	buffer_free(&said);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sets_of_messages_have_a_limit),
+		cmocka_unit_test(much_that_changed_takes_many_turns),
+		cmocka_unit_test(much_that_vanished_is_told_in_parts),
 	};
 	core_world_start(&world);
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
