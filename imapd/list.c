@@ -3,7 +3,7 @@
  * RFC 9051 sections 6.3.9, 6.3.10 and 7.3.1; RFC 3501 section 6.3.9 (LSUB); RFC 5258 (several
  * patterns), 5819 (STATUS), 6154 (SPECIAL-USE), 8440 (MYRIGHTS), 9590 (METADATA); RFC 2342 (namespaces).
  * The names are walked in order, one's own and those that others have shared as one list; a walk
- * that fills the output goes on behind the last name when it has drained. A superior that is no
+ * that fills the output, or takes long, goes on behind the last name in its next turn. A superior that is no
  * mailbox itself is met at the first name below it. REMOTE adds nothing, there being no other
  * server. */
 #include "imapd/list_priv.h"
@@ -14,7 +14,14 @@
 #include "imapd/metadata_priv.h"
 #include "imapd/respond_priv.h"
 
-enum { PATTERNS_MAX = 32 }; /* what is beyond is ignored, as section 6.3.9 allows */
+enum {
+	PATTERNS_MAX = 32, /* what is beyond is ignored, as section 6.3.9 allows */
+	/* After which others have their turn: about a millisecond, in octets that a pattern is
+	 * compared with. */
+	TURN_COST = 512 * 1024,
+	NAME_COST = 1024,  /* to look up the next name */
+	MESSAGE_COST = 64, /* of STATUS, where all messages are looked at */
+};
 
 struct list_work {
 	bool is_lsub, is_extended;
@@ -29,6 +36,7 @@ struct list_work {
 	struct entry_list metadata; /* RFC 9590 */
 	struct buffer after;	    /* the name last walked */
 	struct access_list shared;  /* what others let us see; none where no pattern means it */
+	uint64_t spent;		    /* in this turn */
 };
 
 /* One name that may be listed. */
@@ -102,6 +110,7 @@ static bool find_inferior(struct imap_session *s, struct read *read, struct slic
 			  bool (*is_wanted)(const struct list_work *, const struct mailbox_row *),
 			  struct mailbox_row *row_out)
 {
+	struct list_work *work = s->work;
 	struct buffer prefix = { 0 };
 	buffer_add(&prefix, name);
 	buffer_add_byte(&prefix, MAILBOX_SEPARATOR);
@@ -110,8 +119,9 @@ static bool find_inferior(struct imap_session *s, struct read *read, struct slic
 	while (!is_found && name_next(s, read, after, row_out, NULL) &&
 	       row_out->name.len > prefix.len &&
 	       memcmp(row_out->name.ptr, prefix.data, prefix.len) == 0) {
-		is_found = is_wanted(s->work, row_out);
+		is_found = is_wanted(work, row_out);
 		after = row_out->name;
+		work->spent += NAME_COST;
 	}
 	buffer_free(&prefix);
 	return is_found;
@@ -180,7 +190,7 @@ static void respond_list(struct imap_session *s, const struct list_name *name, b
 static void respond_more(struct imap_session *s, struct read *read, const struct list_name *name,
 			 bool meets)
 {
-	const struct list_work *work = s->work;
+	struct list_work *work = s->work;
 	if (work->tells_rights && meets)
 		respond_myrights(s, name->name, name->rights);
 	if (!work->status_items && work->metadata.count == 0)
@@ -189,6 +199,8 @@ static void respond_more(struct imap_session *s, struct read *read, const struct
 	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
 	enum err err = mailbox_get(read, name->mailbox_id, &arena, mailbox);
 	mailbox->name = name->name;
+	if (err == ERR_OK && (work->status_items & STATUS_DELETED_STORAGE) && mailbox->deleted > 0)
+		work->spent += (uint64_t)mailbox->messages * MESSAGE_COST;
 	if (err == ERR_OK && work->status_items && (name->rights & RIGHT_READ))
 		respond_status(s, read, mailbox, work->status_items);
 	if (err == ERR_OK && work->metadata.count > 0 && (name->rights & METADATA_RIGHTS))
@@ -234,11 +246,13 @@ void list_respond_renamed(struct imap_session *s, struct slice from, struct slic
 
 /* ---- the walk ---- */
 
-static bool matches_any(const struct list_work *work, struct slice name)
+static bool matches_any(struct list_work *work, struct slice name)
 {
-	for (size_t i = 0; i < work->pattern_count; i++)
+	for (size_t i = 0; i < work->pattern_count; i++) {
+		work->spent += work->patterns[i].len * name.len;
 		if (list_pattern_matches(work->patterns[i], name))
 			return true;
+	}
 	return false;
 }
 
@@ -246,7 +260,7 @@ static bool matches_any(const struct list_work *work, struct slice name)
  * something below it does and was asked for. */
 static void consider(struct imap_session *s, struct read *read, const struct list_name *name)
 {
-	const struct list_work *work = s->work;
+	struct list_work *work = s->work;
 	if (!matches_any(work, name->name))
 		return;
 	struct mailbox_row row = { name->name, name->mailbox_id, name->subscribed,
@@ -303,11 +317,13 @@ static enum step walk(struct imap_session *s, struct cursor *in)
 	struct read *read = read_begin(s->back->store);
 	struct slice after = buffer_slice(&work->after);
 	bool has_more = true;
-	while (!session_out_is_full(&s->session)) {
+	work->spent = 0;
+	while (!session_out_is_full(&s->session) && work->spent < TURN_COST) {
 		unsigned rights;
 		has_more = name_next(s, read, after, &row, &rights);
 		if (!has_more)
 			break;
+		work->spent += NAME_COST;
 		consider_superiors(s, read, row.name);
 		consider(s, read,
 			 &(struct list_name){ row.name, row.mailbox_id, row.subscribed,

@@ -8,6 +8,9 @@
 #include "imapd/access_priv.h"
 #include "imapd/grammar_priv.h"
 
+/* Each mailbox is compared with all of them. */
+enum { SOURCES_MAX = 100, NAMES_MAX = 1000 };
+
 /* one-or-more-mailbox = mailbox / "(" mailbox *(SP mailbox) ")" */
 static bool take_names(struct cursor *c, struct arena *arena, bool utf8,
 		       struct search_source *source)
@@ -56,6 +59,7 @@ bool take_search_sources(struct cursor *at, struct arena *arena, bool utf8,
 {
 	struct cursor c = *at;
 	struct search_source **last = sources_out;
+	size_t source_count = 0, name_count = 0;
 	if (!take_keyword(&c, "IN")) {
 		*sources_out = arena_alloc(arena, sizeof(**sources_out));
 		return true;
@@ -65,6 +69,9 @@ bool take_search_sources(struct cursor *at, struct arena *arena, bool utf8,
 	do {
 		*last = arena_alloc(arena, sizeof(**last));
 		if (!take_search_source(&c, arena, utf8, *last))
+			return false;
+		name_count += (*last)->name_count;
+		if (++source_count > SOURCES_MAX || name_count > NAMES_MAX)
 			return false;
 		last = &(*last)->next;
 	} while (take_space(&c));
