@@ -24,6 +24,8 @@ struct fetch {
 	struct ranges unseen;	 /* of the batch */
 	struct fetch_answer answer;
 	bool answering; /* an answer is under way */
+	/* The change log does not reach back to CHANGEDSINCE: each entry's MODSEQ is looked at. */
+	bool asks_entries;
 
 	/* The slice's own. */
 	struct read *read;
@@ -75,6 +77,12 @@ static void slice_end(struct fetch *f)
 	f->mailbox = NULL;
 }
 
+/* The message that the walk is at is none that was asked for. */
+static bool is_unchanged(const struct fetch *f)
+{
+	return f->asks_entries && f->walk.entry.modseq <= f->items.changed_since;
+}
+
 enum slice_outcome { SLICE_ALL_DONE, SLICE_OUT_FULL, SLICE_SPENT, SLICE_BATCH_DONE, SLICE_BROKEN };
 
 static void begin_answer(struct fetch *f)
@@ -113,14 +121,20 @@ static enum slice_outcome fetch_slice(struct fetch *f)
 		if (session_out_is_full(&s->session) || f->spent >= ANSWER_SLICE_OCTETS)
 			break;
 		bool found = walk_next(&f->walk, &f->uids, f->next_uid, &missing);
-		if (missing)
+		if (missing && !f->asks_entries)
 			f->answer.trouble |= TROUBLE_EXPUNGED;
 		if (!found)
 			return SLICE_ALL_DONE;
 		if (f->walk.entry.uid > f->batch_last_uid)
 			return SLICE_BATCH_DONE;
 		f->spent += ANSWER_ENTRY_COST;
-		begin_answer(f);
+		if (!is_unchanged(f)) {
+			begin_answer(f);
+			continue;
+		}
+		if (f->walk.entry.uid == UINT32_MAX)
+			return SLICE_ALL_DONE;
+		f->next_uid = f->walk.entry.uid + 1;
 	}
 	return session_out_is_full(&s->session) ? SLICE_OUT_FULL : SLICE_SPENT;
 }
@@ -207,7 +221,7 @@ static enum step begin_batch(struct imap_session *s)
 			f->batch_last_uid = f->walk.entry.uid - 1;
 			break;
 		}
-		if (!(f->walk.entry.flags & FLAG_SEEN))
+		if (!(f->walk.entry.flags & FLAG_SEEN) && !is_unchanged(f))
 			ranges_add(&f->unseen, f->walk.entry.uid, f->walk.entry.uid);
 		if (f->walk.entry.uid == UINT32_MAX)
 			break;
@@ -249,15 +263,20 @@ static void narrow_to_partial(struct fetch *f)
 	f->uids = named;
 }
 
-/* Leaves of f->uids what has changed, and notes what has vanished of the numbers in `set`. */
+/* Leaves of f->uids what has changed, where the log knows it, and notes what has vanished of the
+ * numbers in `set`. */
 static enum err ask_change_log(struct fetch *f, const struct sequence_set *set)
 {
 	struct imap_view *view = f->s->view;
-	struct ranges newer = { 0 }, both = { 0 }, named = { 0 };
+	struct ranges newer = { 0 }, vanished = { 0 }, both = { 0 }, named = { 0 };
 	if (!f->items.has_changed_since || view->is_gone)
 		return ERR_OK;
 	struct read *read = read_begin(f->s->back->store);
-	enum err err = qresync_changed(view, read, f->items.changed_since, &newer);
+	enum err err =
+		message_changes(read, view->mailbox_id, f->items.changed_since, &newer, &vanished);
+	f->asks_entries = err == ERR_GONE;
+	if (f->asks_entries)
+		err = ERR_OK;
 	if (err == ERR_OK && f->items.wants_vanished) {
 		uint32_t last = view->uidnext > 1 ? view->uidnext - 1 : 0;
 		sequence_set_numbers(set, last, &named);
@@ -266,7 +285,12 @@ static enum err ask_change_log(struct fetch *f, const struct sequence_set *set)
 	read_end(&read);
 	ranges_intersect(&f->uids, &newer, &both);
 	ranges_free(&newer);
+	ranges_free(&vanished);
 	ranges_free(&named);
+	if (f->asks_entries) {
+		ranges_free(&both);
+		return err;
+	}
 	ranges_free(&f->uids);
 	f->uids = both;
 	return err;

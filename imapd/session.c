@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/heap.h"
 #include "imapd/compression_priv.h"
 #include "imapd/metadata_priv.h"
@@ -210,12 +211,31 @@ static enum step take_command(struct imap_session *s, struct cursor *in)
 	return STEP_CLOSE;
 }
 
+/* Whatever a client sends at once, the loop's other sessions have their turn in between: a turn
+ * ends with the command, or the piece of inflated input, after which it has lasted for about a
+ * millisecond or has seen many of them. */
+enum { TURN_MS = 1, TURN_STEPS_MAX = 100 };
+
+static void begin_turn(struct imap_session *s)
+{
+	s->turn_began_ms = clock_monotonic_ms();
+	s->turn_steps = 0;
+}
+
+static bool turn_is_over(const struct imap_session *s)
+{
+	return s->turn_steps >= TURN_STEPS_MAX || clock_monotonic_ms() > s->turn_began_ms + TURN_MS;
+}
+
 static enum step go_on(struct imap_session *s, struct cursor *in)
 {
 	enum step step = STEP_AGAIN;
 	while (step == STEP_AGAIN) {
 		if (session_out_is_full(&s->session))
 			return STEP_WAIT;
+		if (!s->running && !at_end(in) && turn_is_over(s))
+			return STEP_WAIT;
+		s->turn_steps += !s->running;
 		if (s->state == IMAP_CLOSED)
 			step = STEP_CLOSE;
 		else if (s->running)
@@ -247,6 +267,9 @@ static enum step feed_compressed(struct imap_session *s, struct cursor *in)
 			return step;
 		if (!compression_take(s->compression, in))
 			return imap_bye(s, "The compressed data is damaged");
+		s->turn_steps++;
+		if ((plain->len > 0 || !at_end(in)) && turn_is_over(s))
+			return STEP_WAIT;
 	} while (plain->len > 0 || !at_end(in));
 	return STEP_INPUT;
 }
@@ -281,6 +304,7 @@ static enum step feed(struct session *session, struct cursor *in)
 {
 	struct imap_session *s = CONTAINER_OF(session, struct imap_session, session);
 	size_t from = session->out.len;
+	begin_turn(s);
 	enum step step = s->compression ? feed_compressed(s, in) : feed_plain(s, in);
 	deflate_out(s, from, step);
 	return step;

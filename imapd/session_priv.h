@@ -103,6 +103,10 @@ struct imap_session {
 		bool tells_modseq;     /* HIGHESTMODSEQ goes with it, to a QRESYNC client */
 	} reply;
 
+	/* One feed(): when it began, and what it has done. */
+	uint64_t turn_began_ms;
+	unsigned turn_steps;
+
 	uint64_t progress_told_ms; /* when it began, or was last told of: progress_priv.h */
 
 	struct job job; /* the store write of this session that is out; imap_write() */

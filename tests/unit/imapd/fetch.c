@@ -422,6 +422,65 @@ static int stop(void **state)
 	return 0;
 }
 
+/* How often the loop has had its turn before the command was over. */
+static unsigned turns_of(struct session *session, const char *line, struct buffer *said)
+{
+	unsigned turns = 0;
+	struct cursor in = cursor_of(slice_cstr(line));
+	while (session_drive(session, &in) != STEP_INPUT) {
+		core_drain(session, said);
+		turns++;
+		if (session->job_out)
+			loop_run_once(world.loop, 1000);
+	}
+	core_drain(session, said);
+	return turns;
+}
+
+/* Where the change log has been cut off, what has changed is found as FETCH finds all else. */
+static void changes_before_the_log_come_in_slices(void **state)
+{
+	enum { DOUBLINGS = 14, LOGGED = 2200 };
+	struct buffer said = { 0 };
+	struct session *session = signed_in();
+	expect_end(session, "a CREATE logged", "CREATE completed\r\n");
+	append(session, "logged", SLICE("Subject: one\r\n\r\nbody\r\n"));
+	expect_end(session, "b SELECT logged (CONDSTORE)", "SELECT completed\r\n");
+	for (unsigned i = 0; i < DOUBLINGS; i++)
+		expect_end(session, "c UID COPY 1:* logged", "COPY completed\r\n");
+	for (unsigned i = 0; i < LOGGED; i++)
+		expect_end(session,
+			   i % 2 == 0 ? "d UID STORE 2 +FLAGS.SILENT (\\Flagged)"
+				      : "d UID STORE 2 -FLAGS.SILENT (\\Flagged)",
+			   "d OK STORE completed\r\n");
+	assert_true(turns_of(session, "e UID FETCH 3:* (UID) (CHANGEDSINCE 1000)\r\n", &said) >= 1);
+	assert_slice(buffer_slice(&said), "e OK FETCH completed\r\n");
+	buffer_clear(&said);
+	assert_int_equal(turns_of(session, "f UID FETCH 1:9 (UID) (CHANGEDSINCE 1000)\r\n", &said),
+			 0);
+	assert_int_equal(slice_find(buffer_slice(&said), 0, SLICE("* 2 FETCH (UID 2 MODSEQ (")), 0);
+	assert_int_equal(slice_find(slice_sub(buffer_slice(&said), 2, said.len), 0, SLICE("* ")),
+			 said.len - 2);
+	buffer_free(&said);
+	core_sign_out(&world, session);
+}
+
+/* What a client sends at once does not keep others from theirs; nothing of it is lost. */
+static void many_commands_take_turns(void **state)
+{
+	enum { COMMANDS = 1000 };
+	struct buffer line = { 0 }, said = { 0 };
+	struct session *session = signed_in();
+	for (unsigned i = 0; i < COMMANDS; i++)
+		buffer_add_cstr(&line, "x NOOP\r\n");
+	buffer_add_byte(&line, '\0');
+	assert_true(turns_of(session, (const char *)line.data, &said) >= COMMANDS / 100 - 1);
+	assert_int_equal(said.len, COMMANDS * strlen("x OK Completed\r\n"));
+	buffer_free(&line);
+	buffer_free(&said);
+	core_sign_out(&world, session);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -431,6 +490,8 @@ int main(void)
 		cmocka_unit_test(a_long_search_tells_how_far_it_is),
 		cmocka_unit_test(expunged_while_it_is_read),
 		cmocka_unit_test(damage_is_never_served),
+		cmocka_unit_test(changes_before_the_log_come_in_slices),
+		cmocka_unit_test(many_commands_take_turns),
 	};
 	return cmocka_run_group_tests(tests, start, stop);
 }
