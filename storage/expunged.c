@@ -185,6 +185,26 @@ bool expunged_next(struct read *read, uint32_t account_id, struct expunged_place
 	return next_deleted(read, account_id, place, arena, expunged_out);
 }
 
+uint64_t expunged_keywords(struct read *read, uint32_t account_id, uint64_t mailbox_id,
+			   unsigned *left)
+{
+	struct row row;
+	struct key key;
+	struct message_entry entry;
+	uint64_t bits = 0;
+	row_open(&row, read, DB_EXPUNGED);
+	key_expunged(&key, account_id, 0, 0, 0);
+	bool more = row_seek(&row, key_slice(&key));
+	for (; more && *left > 0 && ~bits != 0 && is_message_key(row.key, account_id); --*left) {
+		if (get_be64(row.key.ptr + 13) == mailbox_id &&
+		    entry_decode(row.value, get_be32(row.key.ptr + 21), &entry))
+			bits |= entry.keywords;
+		more = row_next(&row);
+	}
+	row_close(&row);
+	return *left > 0 ? bits : UINT64_MAX;
+}
+
 /* ---- coming back ---- */
 
 /* Its mailbox, or one of that name. */

@@ -32,6 +32,11 @@ struct expunged_place {
 bool expunged_next(struct read *read, uint32_t account_id, struct expunged_place *place,
 		   struct arena *arena, struct expunged *expunged_out);
 
+/* Which keywords the messages have that were expunged from a mailbox that still is; all bits, where
+ * they are more than *left, of which what was looked at is taken. */
+uint64_t expunged_keywords(struct read *read, uint32_t account_id, uint64_t mailbox_id,
+			   unsigned *left);
+
 /* Files it again, with a new UID, its flags (but \Deleted), keywords and INTERNALDATE: in its
  * mailbox, whatever that is called now; where it is gone, in one of its name, made if need be.
  * ERR_NOT_FOUND: it is not there any more. ERR_QUOTA, ERR_LIMIT, ERR_FULL, ERR_GONE. */

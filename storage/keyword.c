@@ -5,8 +5,13 @@
 #include "storage/expunged.h"
 #include "storage/store_priv.h"
 
-/* More are not looked at to find a free bit: the writer has others to serve. */
-enum { LOOK_ENTRIES_MAX = 200 * 1000 };
+enum {
+	/* More are not looked at to find a free bit: the writer has others to serve. */
+	LOOK_ENTRIES_MAX = 200 * 1000,
+	/* What was seen holds while the mailbox stays as it is; but what was expunged goes for good
+	 * without a trace in the mailbox. */
+	LOOK_AGAIN_SECONDS = 60,
+};
 
 /* -1: none. */
 static int keyword_find(const struct slice *keywords, size_t count, struct slice name)
@@ -18,7 +23,7 @@ static int keyword_find(const struct slice *keywords, size_t count, struct slice
 }
 
 /* All bits, where the messages are too many to be asked. */
-static uint64_t bits_in_use(struct read *read, const struct mailbox *mailbox)
+static uint64_t bits_in_use(struct read *read, const struct mailbox *mailbox, unsigned *rows_out)
 {
 	struct message_entry entry;
 	uint64_t bits = 0;
@@ -29,18 +34,36 @@ static uint64_t bits_in_use(struct read *read, const struct mailbox *mailbox)
 		left--;
 	}
 	message_cursor_close(&cursor);
-
-	struct expunged_place place = { 0 };
-	struct expunged expunged;
-	struct arena arena = { 0 };
-	while (left > 0 && ~bits != 0 &&
-	       expunged_next(read, mailbox->account_id, &place, &arena, &expunged)) {
-		if (expunged.mailbox_id == mailbox->mailbox_id)
-			bits |= expunged.entry.keywords;
-		left--;
-	}
-	arena_fini(&arena);
+	if (~bits != 0)
+		bits |= expunged_keywords(read, mailbox->account_id, mailbox->mailbox_id, &left);
+	*rows_out = LOOK_ENTRIES_MAX - left;
 	return left > 0 ? bits : UINT64_MAX;
+}
+
+/* Looks, unless it has seen the mailbox just as it is now: a client may ask again and again. */
+static uint64_t bits_seen(struct write *write, const struct mailbox *mailbox)
+{
+	struct keyword_look *look =
+		&write->store->keyword_looks[mailbox->mailbox_id % KEYWORD_LOOKS];
+	bool is_seen = look->mailbox_id == mailbox->mailbox_id &&
+		       look->modseq == mailbox->highest_modseq &&
+		       write->now_unix >= look->looked_unix &&
+		       write->now_unix < look->looked_unix + LOOK_AGAIN_SECONDS;
+	if (!is_seen) {
+		unsigned rows;
+		uint64_t in_use = bits_in_use(write_read(write), mailbox, &rows);
+		*look = (struct keyword_look){ .mailbox_id = mailbox->mailbox_id,
+					       .modseq = mailbox->highest_modseq,
+					       .in_use = in_use,
+					       .looked_unix = write->now_unix,
+					       .rows = look->rows + rows };
+	}
+	return look->in_use;
+}
+
+void keyword_looks_forget(struct store *store)
+{
+	memset(store->keyword_looks, 0, sizeof(store->keyword_looks));
 }
 
 /* The first bit without a name; MAILBOX_KEYWORDS_MAX: there is none. */
@@ -72,8 +95,7 @@ enum err keyword_bits(struct write *write, struct mailbox_slot *slot, const stru
 				return ERR_LIMIT;
 			bit = first_free(keywords);
 			if (bit == MAILBOX_KEYWORDS_MAX && !has_looked) {
-				uint64_t in_use =
-					bits_in_use(write_read(write), mailbox) | *bits_out;
+				uint64_t in_use = bits_seen(write, mailbox) | *bits_out;
 				for (bit = 0; bit < MAILBOX_KEYWORDS_MAX; bit++)
 					if (!(in_use >> bit & 1))
 						keywords[bit] = SLICE_NONE;

@@ -27,6 +27,14 @@ struct compressor;
 struct watch_table;
 struct queue_watch;
 
+/* Which keywords the messages of a mailbox had, as of a MODSEQ (keyword.c). */
+struct keyword_look {
+	uint64_t mailbox_id, modseq, in_use;
+	int64_t looked_unix;
+	unsigned rows; /* that were looked at, in all */
+};
+enum { KEYWORD_LOOKS = 64 };
+
 struct store {
 	enum store_mode mode;
 	char *path;   /* of the folder */
@@ -50,7 +58,8 @@ struct store {
 	_Atomic bool space_low;
 	_Atomic uint64_t jobs, batches, failed_batches;
 	atomic_uint slots_lent; /* intake.c: to large messages on their way */
-	struct writer *writer;	/* NULL until store_start_writer() */
+	struct keyword_look keyword_looks[KEYWORD_LOOKS]; /* the writer's, by mailbox */
+	struct writer *writer;				  /* NULL until store_start_writer() */
 	struct journal *journal;
 	struct watch_table *watches;
 	struct queue_watch *queue_watch; /* under the lock; NULL: nobody runs the queue */
@@ -74,6 +83,9 @@ struct account_slot {
 	struct account_slot *next;
 	struct account_row row;
 	bool dirty, removed;
+	/* What its annotations take; counted when a batch first asks, then kept up to date. */
+	bool knows_annotations;
+	uint64_t annotation_octets;
 };
 struct mailbox_slot {
 	struct mailbox_slot *next;
@@ -216,6 +228,8 @@ enum err mailbox_remove_all(struct write *write, struct account_slot *account) M
  * one; ERR_LIMIT and ERR_BAD_INPUT come before anything has changed. */
 enum err keyword_bits(struct write *write, struct mailbox_slot *slot, const struct slice *names,
 		      size_t count, bool add, uint64_t *bits_out) MUST_USE;
+/* What was seen in a batch that is lost was perhaps never so. */
+void keyword_looks_forget(struct store *store);
 
 /* change.c. `change` without its runs, which are those of `uids`. */
 enum err change_add(struct write *write, struct mailbox_slot *slot, uint64_t modseq,

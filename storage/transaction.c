@@ -364,6 +364,8 @@ void write_abort(struct write *write)
 	if (!write->read.txn)
 		return;
 	mdb_txn_abort(write->read.txn);
+	if (write->writes > 0)
+		keyword_looks_forget(write->store); /* they may have seen what never was */
 	write_fini(write);
 	store_leave(write->store);
 }
@@ -436,6 +438,8 @@ enum err write_commit(struct write *write)
 			err = ERR_OK;
 		}
 	}
+	if (err != ERR_OK)
+		keyword_looks_forget(store);
 	if (err == ERR_OK) {
 		store->wrote = true;
 		journal_committed(write);

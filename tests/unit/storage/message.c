@@ -199,6 +199,48 @@ static void keeps_to_the_quota(void **state)
 	bed_end(&bed);
 }
 
+/* A client may ask for one keyword too many again and again, or for one after the other that no message
+ * gets: the mailbox is looked through once. */
+static void looks_for_unused_keywords_once(void **state)
+{
+	struct bed bed;
+	char names[MAILBOX_KEYWORDS_MAX + 2][16];
+	struct slice keywords[MAILBOX_KEYWORDS_MAX + 2];
+	bed_begin(&bed, STORE_CREATE);
+	append_some(&bed, 3, 100);
+	const struct keyword_look *look = &bed.store->keyword_looks[bed.inbox_id % KEYWORD_LOOKS];
+	struct op op = { .mailbox_id = bed.inbox_id };
+	for (size_t i = 0; i < ARRAY_LEN(keywords); i++) {
+		snprintf(names[i], sizeof(names[i]), "k%zu", i);
+		keywords[i] = slice_cstr(names[i]);
+	}
+	op.change = (struct store_flags){ .change = FLAGS_ADD,
+					  .keywords = keywords,
+					  .keyword_count = MAILBOX_KEYWORDS_MAX };
+	ranges_add(&op.uids, 1, 2);
+	assert_int_equal(bed_write(&bed, store_run, &op), ERR_OK);
+	op.change.keywords = &keywords[MAILBOX_KEYWORDS_MAX];
+	op.change.keyword_count = 1;
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(bed_write(&bed, store_run, &op), ERR_LIMIT);
+	assert_int_equal(look->rows, 1); /* which has them all */
+
+	op.change.keywords = &keywords[5];
+	op.change.change = FLAGS_REMOVE;
+	assert_int_equal(bed_write(&bed, store_run, &op), ERR_OK);
+	op.change.change = FLAGS_ADD;
+	ranges_clear(&op.uids);
+	ranges_add(&op.uids, 99, 99);
+	for (unsigned i = 0; i < 4; i++) {
+		op.change.keywords = &keywords[MAILBOX_KEYWORDS_MAX + i % 2];
+		assert_int_equal(bed_write(&bed, store_run, &op), ERR_OK);
+		assert_slice(mailbox_now(&bed, bed.inbox_id).keywords[5], i % 2 ? "k65" : "k64");
+	}
+	assert_int_equal(look->rows, 1 + 3);
+	op_free(&op);
+	bed_end(&bed);
+}
+
 /* Each name once, in whatever case; as many as there are bits; none where one too many. */
 static void keeps_keywords(void **state)
 {
@@ -406,9 +448,13 @@ static void changes_many_at_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(files_and_reads_back),	 cmocka_unit_test(says_that_it_is_gone),
-		cmocka_unit_test(keeps_to_the_quota),	 cmocka_unit_test(keeps_keywords),
-		cmocka_unit_test(prunes_the_change_log), cmocka_unit_test(changes_many_at_once),
+		cmocka_unit_test(files_and_reads_back),
+		cmocka_unit_test(says_that_it_is_gone),
+		cmocka_unit_test(keeps_to_the_quota),
+		cmocka_unit_test(keeps_keywords),
+		cmocka_unit_test(looks_for_unused_keywords_once),
+		cmocka_unit_test(prunes_the_change_log),
+		cmocka_unit_test(changes_many_at_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
