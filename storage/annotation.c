@@ -79,11 +79,11 @@ enum err annotation_get(struct read *read, uint32_t account_id, uint64_t mailbox
 
 /* ---- writing ---- */
 
-static enum err owner_check(struct write *write, uint32_t account_id, uint64_t mailbox_id)
+static enum err owner_check(struct write *write, uint32_t account_id, uint64_t mailbox_id,
+			    struct account_slot **account_out)
 {
-	struct account_slot *account;
 	struct mailbox_slot *mailbox;
-	enum err err = account_slot_get(write, account_id, &account);
+	enum err err = account_slot_get(write, account_id, account_out);
 	if (err == ERR_OK && mailbox_id != 0)
 		err = mailbox_slot_get(write, mailbox_id, &mailbox);
 	if (err == ERR_OK && mailbox_id != 0 && mailbox->record.mailbox.account_id != account_id)
@@ -91,55 +91,104 @@ static enum err owner_check(struct write *write, uint32_t account_id, uint64_t m
 	return err == ERR_NOT_FOUND ? ERR_GONE : err;
 }
 
-/* Whether one more of that size has room. */
-static enum err room_check(struct write *write, uint32_t account_id, uint64_t mailbox_id,
-			   size_t octets)
+static uint64_t count_octets(struct read *read, uint32_t account_id)
 {
 	struct key key;
 	struct row row;
 	uint32_t account;
-	uint64_t mailbox;
-	size_t count = 0;
-	row_open(&row, write_read(write), DB_ANNOTATION);
+	uint64_t mailbox, octets = 0;
+	row_open(&row, read, DB_ANNOTATION);
 	key_be32(&key, account_id);
 	bool more = row_seek(&row, key_slice(&key));
 	while (more && annotation_row_is_good(row.key, row.value, &account, &mailbox) &&
 	       account == account_id) {
-		count += mailbox == mailbox_id;
 		octets += row.key.len + row.value.len;
 		more = row_next(&row);
 	}
 	row_close(&row);
-	return count >= ANNOTATIONS_MAX || octets > ANNOTATIONS_MAX_OCTETS ? ERR_LIMIT : ERR_OK;
+	return octets;
+}
+
+/* At most ANNOTATIONS_MAX, as long as nothing is damaged. */
+static size_t count_rows(struct read *read, uint32_t account_id, uint64_t mailbox_id)
+{
+	struct key key;
+	struct row row;
+	size_t count = 0;
+	(void)key_annotation(&key, account_id, mailbox_id, SLICE_NONE);
+	row_open(&row, read, DB_ANNOTATION);
+	bool more = row_seek(&row, key_slice(&key));
+	while (more && count < ANNOTATIONS_MAX && row.key.len >= key.len &&
+	       memcmp(row.key.ptr, key.octets, key.len) == 0) {
+		count++;
+		more = row_next(&row);
+	}
+	row_close(&row);
+	return count;
+}
+
+/* All of an account is walked once a batch, not for each of a hundred values. */
+static void know_octets(struct write *write, struct account_slot *account, uint32_t account_id)
+{
+	if (account->knows_annotations)
+		return;
+	account->annotation_octets = count_octets(write_read(write), account_id);
+	account->knows_annotations = true;
+}
+
+/* Whether one more of that size has room. */
+static enum err room_check(struct write *write, struct account_slot *account, uint32_t account_id,
+			   uint64_t mailbox_id, size_t octets)
+{
+	know_octets(write, account, account_id);
+	if (account->annotation_octets + octets > ANNOTATIONS_MAX_OCTETS ||
+	    count_rows(write_read(write), account_id, mailbox_id) >= ANNOTATIONS_MAX)
+		return ERR_LIMIT;
+	return ERR_OK;
+}
+
+static enum err remove_row(struct write *write, struct account_slot *account, const struct key *key)
+{
+	struct slice value;
+	enum err err = db_get(write_read(write), DB_ANNOTATION, key_slice(key), &value);
+	if (err == ERR_NOT_FOUND)
+		return ERR_OK;
+	uint64_t octets = key->len + value.len;
+	if (err == ERR_OK)
+		err = db_del(write, DB_ANNOTATION, key_slice(key));
+	if (err == ERR_OK && account->knows_annotations)
+		account->annotation_octets -= octets;
+	return err;
 }
 
 enum err annotation_set(struct write *write, uint32_t account_id, uint64_t mailbox_id,
 			struct slice name, struct slice value)
 {
 	struct key key;
+	struct account_slot *account;
 	struct buffer record = { 0 };
 	if (name.len == 0 || value.len > ANNOTATION_VALUE_MAX_OCTETS ||
 	    !key_annotation(&key, account_id, mailbox_id, name))
 		return ERR_BAD_INPUT;
-	enum err err = owner_check(write, account_id, mailbox_id);
+	enum err err = owner_check(write, account_id, mailbox_id, &account);
 	if (err != ERR_OK)
 		return err;
 	write_note_news(write, account_id,
 			&(struct watch_news){ .kinds = WATCH_ANNOTATION,
 					      .mailbox_id = mailbox_id,
 					      .name = name });
-	if (db_has(write_read(write), DB_ANNOTATION, key_slice(&key)))
-		err = db_del(write, DB_ANNOTATION, key_slice(&key));
+	err = remove_row(write, account, &key);
 	if (err != ERR_OK || !value.ptr)
 		return err;
 	err = write_may_grow(write);
 	if (err == ERR_OK)
-		err = room_check(write, account_id, mailbox_id, key.len + value.len);
+		err = room_check(write, account, account_id, mailbox_id, key.len + value.len);
 	if (err != ERR_OK)
 		return err;
 	buffer_add_byte(&record, RECORD_VERSION);
 	buffer_add(&record, value);
 	err = db_put(write, DB_ANNOTATION, key_slice(&key), buffer_slice(&record), PUT_ANY);
+	account->annotation_octets += key.len + record.len;
 	buffer_free(&record);
 	return err;
 }
@@ -148,7 +197,12 @@ enum err annotations_remove(struct write *write, uint32_t account_id, uint64_t m
 {
 	struct key key;
 	struct row row;
-	enum err err = ERR_OK;
+	struct account_slot *account;
+	enum err err = account_slot_get(write, account_id, &account);
+	if (err == ERR_OK)
+		account->knows_annotations = false;
+	else if (err == ERR_NOT_FOUND) /* it is going itself */
+		err = ERR_OK;
 	if (mailbox_id == 0)
 		key_be32(&key, account_id);
 	else

@@ -1,7 +1,7 @@
 /* tests/unit/storage/annotation.c - what clients note about mailboxes, within its limits. */
 #include "tests/unit/storage/bed.h"
 
-#include "storage/annotation.h"
+#include "storage/annotation_priv.h"
 #include "storage/layout_priv.h"
 
 struct set {
@@ -71,6 +71,50 @@ static void are_limited_in_size(void **state)
 	bed_end(&bed);
 }
 
+/* What a batch knows of an account's annotations, without counting again, is what is there. */
+static enum err set_several(struct write *write, void *arg)
+{
+	const struct bed *bed = arg;
+	struct account_slot *slot;
+	static const struct {
+		const char *name;
+		struct slice value;
+	} steps[] = {
+		{ "/private/a", SLICE("one") },	   { "/private/b", SLICE("two") },
+		{ "/private/a", SLICE("longer") }, { "/private/b", SLICE_NONE },
+		{ "/private/none", SLICE_NONE },   { "/private/c", SLICE("") },
+	};
+	assert_int_equal(account_slot_get(write, bed->account_id, &slot), ERR_OK);
+	assert_false(slot->knows_annotations);
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		assert_int_equal(annotation_set(write, bed->account_id, bed->inbox_id,
+						slice_cstr(steps[i].name), steps[i].value),
+				 ERR_OK);
+		assert_true(slot->knows_annotations);
+	}
+	uint64_t known = slot->annotation_octets;
+	slot->knows_annotations = false; /* so that they are counted */
+	assert_int_equal(annotation_set(write, bed->account_id, bed->inbox_id, SLICE("/private/a"),
+					SLICE("longer")),
+			 ERR_OK);
+	assert_int_equal(slot->annotation_octets, known);
+	assert_int_equal(annotations_remove(write, bed->account_id, bed->inbox_id), ERR_OK);
+	assert_int_equal(
+		annotation_set(write, bed->account_id, 0, SLICE("/private/own"), SLICE("x")),
+		ERR_OK);
+	assert_true(slot->annotation_octets > 0 && slot->annotation_octets < known);
+	return ERR_OK;
+}
+
+static void are_counted_once_a_batch(void **state)
+{
+	struct bed bed;
+	bed_begin(&bed, STORE_CREATE);
+	assert_int_equal(bed_write(&bed, set_several, &bed), ERR_OK);
+	assert_int_equal(count_notes(&bed, 0), 1);
+	bed_end(&bed);
+}
+
 static enum err remove_account(struct write *write, void *arg)
 {
 	return account_remove(write, ((struct bed *)arg)->account_id);
@@ -96,6 +140,7 @@ int main(void)
 		cmocka_unit_test(are_limited_in_number),
 		cmocka_unit_test(are_limited_in_size),
 		cmocka_unit_test(go_with_their_account),
+		cmocka_unit_test(are_counted_once_a_batch),
 	};
 	log_set_level(LOG_NOTHING);
 	return cmocka_run_group_tests(tests, NULL, NULL);
