@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/prctl.h>
+#include <netinet/in.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -314,7 +316,13 @@ static void allow_common(struct filter *filter)
 static void allow_front(struct filter *filter)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
-	static const int kinds[] = { SOCK_STREAM, SOCK_DGRAM };
+	/* The protocol may be said, as libunbound does for TCP. */
+	static const struct {
+		int kind, protocol;
+	} kinds[] = { { SOCK_STREAM, 0 },
+		      { SOCK_STREAM, IPPROTO_TCP },
+		      { SOCK_DGRAM, 0 },
+		      { SOCK_DGRAM, IPPROTO_UDP } };
 	allow_common(filter);
 	allow_all(filter, front_calls, ARRAY_LEN(front_calls));
 	for (size_t f = 0; f < ARRAY_LEN(families); f++)
@@ -323,8 +331,8 @@ static void allow_front(struct filter *filter)
 				SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[f]),
 				SCMP_A1(SCMP_CMP_MASKED_EQ,
 					~(scmp_datum_t)(SOCK_CLOEXEC | SOCK_NONBLOCK),
-					(scmp_datum_t)kinds[k]),
-				SCMP_A2(SCMP_CMP_EQ, 0),
+					(scmp_datum_t)kinds[k].kind),
+				SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)kinds[k].protocol),
 			};
 			rule(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3, compares);
 		}

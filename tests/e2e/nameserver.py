@@ -31,7 +31,9 @@ class NameServer:
         self.broken = set()  # names and all below them: SERVFAIL
         self.silent = set()  # likewise: no answer
         self.forged = set()  # likewise: signatures that do not hold
+        self.large = set()   # likewise: too large for a datagram, so TCP has to be asked
         self.asked = []      # "name TYPE", in the order of the questions
+        self.by_tcp = []     # those of them that came by TCP
         self.folder = folder
         self.validity = {"lifetime": 86400}
         self.expired = {}    # names and all below them: signed with this validity
@@ -43,6 +45,8 @@ class NameServer:
             def handle(self):
                 data, sock = self.request
                 answer = server.answer(data)
+                if answer is not None and server.is_large(data):
+                    answer = server.truncated(data)
                 if answer is not None:
                     sock.sendto(answer, self.client_address)
 
@@ -50,6 +54,7 @@ class NameServer:
             def handle(self):
                 while (head := self.rfile.read(2)) and len(head) == 2:
                     answer = server.answer(self.rfile.read(int.from_bytes(head, "big")))
+                    server.by_tcp.append(server.asked[-1])
                     if answer is None:
                         return
                     self.wfile.write(len(answer).to_bytes(2, "big") + answer)
@@ -92,6 +97,15 @@ class NameServer:
     @staticmethod
     def is_among(name, names):
         return any(name.is_subdomain(dns.name.from_text(one)) for one in names)
+
+    def is_large(self, data):
+        return self.is_among(dns.message.from_wire(data).question[0].name, self.large)
+
+    @staticmethod
+    def truncated(data):
+        reply = dns.message.make_response(dns.message.from_wire(data), recursion_available=True)
+        reply.flags |= dns.flags.TC
+        return reply.to_wire()
 
     def types_of(self, name):
         text = name.to_text(omit_final_dot=True).lower()

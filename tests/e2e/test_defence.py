@@ -144,6 +144,18 @@ def test_where_dns_fails_nobody_is_refused(new_server, names):
     assert Client(server, "127.0.0.2").send().startswith("250 ")
 
 
+def test_what_is_too_large_for_a_datagram_is_asked_by_tcp(new_server, names):
+    if not names.tcp:
+        pytest.skip("somebody else has the port")
+    names.large.add("client.example")
+    names.records[reverse("127.0.0.2") + " PTR"] = ["mail.client.example."]
+    names.records["mail.client.example A"] = ["127.0.0.2"]
+    server = start(new_server, names)
+    assert Client(server, "127.0.0.2").send().startswith("250 ")
+    assert "from client.example (mail.client.example [127.0.0.2])" in last_message(server)
+    assert "mail.client.example A" in names.by_tcp
+
+
 def test_without_any_dns_server_mail_goes_on(new_server):
     server = new_server(f"[dns]\nforward = 127.0.0.1:{free_ports(1)[0]}\n"
                         "[smtp]\ngreet_wait = 0\ndns_lists = bl.example\n").start()
