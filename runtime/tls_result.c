@@ -19,6 +19,7 @@ const char *tls_result_word(enum tls_result_kind kind)
 		[TLS_RESULT_POLICY_NOT_FETCHED] = "sts-policy-fetch-error",
 		[TLS_RESULT_POLICY_INVALID] = "sts-policy-invalid",
 		[TLS_RESULT_POLICY_HOST_UNTRUSTED] = "sts-webpki-invalid",
+		[TLS_RESULT_DNSSEC] = "dnssec-invalid",
 	};
 	return words[kind];
 }

@@ -9,6 +9,7 @@
 #include "base/heap.h"
 #include "base/random.h"
 #include "smtpd/relay/families_priv.h"
+#include "smtpd/relay/results_priv.h"
 
 enum { LOOKUP_MS = 20 * 1000, HOSTS_MAX = 32 };
 
@@ -140,6 +141,8 @@ static void on_tlsa(struct tlsa_lookup *lookup)
 		tell(e, EXCHANGERS_NEXT);
 		return;
 	}
+	if (lookup->dane.is_bogus)
+		results_note_dnssec(&e->front, e->domain, lookup->host);
 	e->dns_failed = true;
 	look_up_next(e);
 }

@@ -16,13 +16,13 @@ enum { LOOKUP_MS = 20 * 1000 };
 /* A result that waits for the record of who wants reports. */
 struct telling {
 	struct dns_question question;
-	struct front *front;
+	struct front front; /* who asked may be gone */
 	struct arena arena;
 	struct tls_result_message message;
 	struct tls_result result;
 };
 
-static void say(struct front *front, struct tls_result_message *message,
+static void say(const struct front *front, struct tls_result_message *message,
 		const struct tls_result *result)
 {
 	struct buffer payload = { 0 }, encoded = { 0 };
@@ -45,18 +45,18 @@ static void on_record(struct dns_question *question, const struct dns_answer *an
 		texts[count] = answer->records[count].data;
 	if (tlsrpt_records_uris(texts, count, &uris))
 		telling->result.report_to = uris;
-	say(telling->front, &telling->message, &telling->result);
+	say(&telling->front, &telling->message, &telling->result);
 	arena_fini(&telling->arena);
 	free(telling);
 }
 
-static void tell(struct front *front, const struct tls_result_message *message,
+static void tell(const struct front *front, const struct tls_result_message *message,
 		 const struct tls_result *result)
 {
 	struct telling *telling = heap_alloc(sizeof(*telling));
 	struct arena *arena = &telling->arena;
 	char name[DNS_NAME_MAX_OCTETS + 16];
-	telling->front = front;
+	telling->front = *front;
 	telling->message = *message;
 	telling->message.domain = arena_copy(arena, message->domain);
 	telling->result = *result;
@@ -162,7 +162,7 @@ void results_note(struct connection *connection, enum tls_result_kind kind, cons
 
 void results_note_refused(const struct outgoing *outgoing, const char *reason)
 {
-	struct front *front = outgoing->sender->front;
+	const struct front *front = outgoing->sender->front;
 	struct tls_result result = { .kind = TLS_RESULT_FAILED };
 	struct tls_result_message message = { .domain = outgoing->message.destination,
 					      .level = TLS_LEVEL_UNSAID };
@@ -179,12 +179,23 @@ void results_note_refused(const struct outgoing *outgoing, const char *reason)
 	buffer_free(&policy);
 }
 
-void results_note_policy(struct front *front, struct slice domain, enum tls_result_kind kind,
+void results_note_policy(const struct front *front, struct slice domain, enum tls_result_kind kind,
 			 const char *reason)
 {
 	const struct tls_result result = { .policy = TLS_POLICY_STS,
 					   .kind = kind,
 					   .reason = slice_cstr(reason) };
+	const struct tls_result_message message = { .domain = domain, .level = TLS_LEVEL_UNSAID };
+	tell(front, &message, &result);
+}
+
+void results_note_dnssec(const struct front *front, struct slice domain, struct slice host)
+{
+	const struct tls_result result = { .policy = TLS_POLICY_TLSA,
+					   .kind = TLS_RESULT_DNSSEC,
+					   .host = host,
+					   .reason = SLICE(
+						   "the TLSA records' signatures do not hold") };
 	const struct tls_result_message message = { .domain = domain, .level = TLS_LEVEL_UNSAID };
 	tell(front, &message, &result);
 }

@@ -17,6 +17,12 @@ static void finish(struct tlsa_lookup *lookup, enum dane_state state)
 	lookup->found(lookup);
 }
 
+static void fail(struct tlsa_lookup *lookup, const struct dns_answer *answer)
+{
+	lookup->dane.is_bogus = answer->outcome == DNS_BOGUS;
+	finish(lookup, DANE_FAILED);
+}
+
 static void take_records(struct tlsa_lookup *lookup, const struct dns_answer *answer)
 {
 	struct dane *dane = &lookup->dane;
@@ -37,7 +43,7 @@ static void on_records(struct tlsa_lookup *lookup, const struct dns_answer *answ
 {
 	switch (answer->outcome) {
 	case DNS_FAILED:
-	case DNS_BOGUS: finish(lookup, DANE_FAILED); return;
+	case DNS_BOGUS: fail(lookup, answer); return;
 	case DNS_FOUND:
 		if (answer->secure) {
 			take_records(lookup, answer);
@@ -60,7 +66,7 @@ static void on_alias(struct tlsa_lookup *lookup, const struct dns_answer *answer
 {
 	lookup->is_about_alias = false;
 	if (answer->outcome == DNS_FAILED || answer->outcome == DNS_BOGUS)
-		finish(lookup, DANE_FAILED);
+		fail(lookup, answer);
 	else if (answer->outcome == DNS_FOUND && answer->secure)
 		ask_candidate(lookup);
 	else

@@ -15,6 +15,7 @@ enum dane_state {
 
 struct dane {
 	enum dane_state state;
+	bool is_bogus;	  /* of DANE_FAILED: there is an answer, and its signatures do not hold */
 	const char *base; /* TLSA base domain: whom to ask for, and whose name to find */
 	struct tlsa *records;
 	size_t record_count;
