@@ -237,6 +237,7 @@ static enum client_wish greeting(struct client *client, const struct reply *repl
 
 static enum client_wish take_reply(struct client *client, const struct reply *reply)
 {
+	client->steps++;
 	/* The server leaves, whatever was asked (RFC 5321 section 3.8). */
 	if (reply->code == 421 && client->state != CLIENT_QUIT)
 		return client_close(client, NULL, reply);
@@ -254,8 +255,8 @@ static enum client_wish take_reply(struct client *client, const struct reply *re
 		return reply->code / 100 == 2 ? client_set_ready(client)
 					      : client_close(client, NULL, reply);
 	case CLIENT_SECURING:
-	case CLIENT_READY:
 		return client_close(client, "the server spoke without being asked", NULL);
+	case CLIENT_READY:
 	case CLIENT_QUIT:
 	case CLIENT_OVER: break;
 	}
@@ -268,6 +269,11 @@ enum client_wish client_feed(struct client *client, struct cursor *in)
 	enum client_wish wish =
 		client->state == CLIENT_CONTENT ? CLIENT_WANTS_CONTENT : CLIENT_WANTS_INPUT;
 	struct reply reply;
+	/* Whatever it is: half a reply would keep the connection open, and be the next one's answer. */
+	if (client->state == CLIENT_READY && !at_end(in)) {
+		in->at = in->end;
+		return client_close(client, "the server spoke without being asked", NULL);
+	}
 	while (client->state != CLIENT_OVER) {
 		switch (reply_take(&client->reader, in, &reply)) {
 		case REPLY_PARTIAL: return wish;

@@ -377,6 +377,7 @@ enum client_wish client_content(struct client *client, struct slice octets)
 {
 	assert(client->state == CLIENT_CONTENT);
 	client->content_octets += octets.len;
+	client->steps++;
 	assert(client->content_octets <= client->delivery.size_octets);
 	if (client->uses_bdat)
 		buffer_add(&client->out, octets);

@@ -68,6 +68,7 @@ struct client {
 	struct client_options options;
 	struct log *log; /* the connection's */
 	enum client_state state;
+	uint64_t steps; /* whole replies that came, and pieces of content that went */
 	struct reply_reader reader;
 	struct buffer out;
 	uint32_t features;
@@ -121,7 +122,8 @@ enum client_wish client_next(struct client *client);
 void client_quit(struct client *client);
 /* The connection is gone, or is not to be waited for any longer: `why` in words. */
 void client_abandon(struct client *client, const char *why);
-/* How long the server may take for what is under way (RFC 5321 section 4.5.3.2). */
+/* How long the server may take for what is under way (RFC 5321 section 4.5.3.2), from when it began
+ * or from the last of client->steps. */
 uint64_t client_timeout_ms(const struct client *client);
 
 /* ---- inside ---- */

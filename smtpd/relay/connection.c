@@ -4,12 +4,18 @@
  * After a message it is kept for a few seconds: more mail for the same place needs no new one. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/heap.h"
 #include "smtpd/relay/sender_priv.h"
 
 static void act(struct connection *connection, enum client_wish wish);
 static void lost(struct connection *connection, const char *why);
+
+enum {
+	DELIVERY_MS = 3600 * 1000,  /* for one message, however its server draws that out, */
+	DELIVERY_OCTETS_PER_MS = 8, /* and for its content what a slow line needs */
+};
 
 /* ---- life ---- */
 
@@ -26,6 +32,9 @@ static void destroy(struct connection *connection)
 		connection->outgoing->connection = NULL;
 	timer_free(&connection->timer);
 	client_fini(&connection->client);
+	if (connection->password)
+		wipe(connection->password, strlen(connection->password));
+	free(connection->password);
 	free(connection->key);
 	free(connection->host);
 	free(connection);
@@ -154,6 +163,34 @@ static void over(struct connection *connection)
 	destroy(connection);
 }
 
+/* ---- time ---- */
+
+/* For one message, from now on. */
+static void set_deadline(struct connection *connection)
+{
+	const struct outgoing *outgoing = connection->outgoing;
+	connection->deadline_ms = loop_now_ms(connection->sender->front->loop) + DELIVERY_MS +
+				  outgoing->message.size_octets / DELIVERY_OCTETS_PER_MS;
+}
+
+/* The time of what is waited for begins when that begins, or goes on by a whole step. A server that
+ * sends an octet now and then has no more of it than one that is silent. */
+static void wait(struct connection *connection)
+{
+	const struct client *client = &connection->client;
+	uint64_t now_ms = loop_now_ms(connection->sender->front->loop);
+	uint64_t wait_ms = client_timeout_ms(client);
+	uint64_t left_ms = connection->deadline_ms > now_ms ? connection->deadline_ms - now_ms : 0;
+	if (connection->waits && client->state == connection->waiting_state &&
+	    client->steps == connection->waiting_steps)
+		return;
+	connection->waits = true;
+	connection->waiting_state = client->state;
+	connection->waiting_steps = client->steps;
+	timer_start(connection->timer,
+		    connection->outgoing && left_ms < wait_ms ? left_ms : wait_ms);
+}
+
 /* True: the connection is gone. */
 static bool rest(struct connection *connection)
 {
@@ -186,7 +223,7 @@ static void act(struct connection *connection, enum client_wish wish)
 		flush(connection);
 		switch (wish) {
 		case CLIENT_WANTS_TLS:
-			timer_start(connection->timer, client_timeout_ms(client));
+			wait(connection);
 			secure(connection);
 			return;
 		case CLIENT_IS_READY:
@@ -220,7 +257,7 @@ static void act(struct connection *connection, enum client_wish wish)
 		}
 		break;
 	}
-	timer_start(connection->timer, client_timeout_ms(client));
+	wait(connection);
 }
 
 void connection_assign(struct connection *connection, struct outgoing *outgoing)
@@ -228,6 +265,7 @@ void connection_assign(struct connection *connection, struct outgoing *outgoing)
 	connection->outgoing = outgoing;
 	outgoing->connection = connection;
 	outgoing->exchanger = connection->exchanger;
+	set_deadline(connection);
 	act(connection, client_begin(&connection->client, &outgoing->message));
 }
 
@@ -308,6 +346,7 @@ static void on_ended(struct stream *stream, enum stream_end how)
 		snprintf(why, sizeof(why), "the encryption of the connection failed");
 	else if (how == STREAM_RESET)
 		snprintf(why, sizeof(why), "the connection broke");
+	/* A fault of what was secure already is one of this connection, not of the server. */
 	connection->client.lacks_tls = how == STREAM_TLS && connection->is_handshaking;
 	lost(connection, why);
 }
@@ -336,7 +375,6 @@ static struct client_options options_of(const struct outgoing *outgoing)
 	if (outgoing->route.kind == ROUTE_TO_SMARTHOST && config->smarthost_user &&
 	    sender->password.len > 0) {
 		options.user = config->smarthost_user;
-		options.password = (const char *)sender->password.data;
 	}
 	return options;
 }
@@ -350,7 +388,7 @@ void connection_begin(struct relay_sender *sender, int fd, struct outgoing *outg
 		.ended = on_ended,
 	};
 	struct connection *connection = heap_alloc(sizeof(*connection));
-	const struct client_options options = options_of(outgoing);
+	struct client_options options = options_of(outgoing);
 	char address[PEER_TEXT_MAX];
 	connection->sender = sender;
 	connection->outgoing = outgoing;
@@ -369,10 +407,15 @@ void connection_begin(struct relay_sender *sender, int fd, struct outgoing *outg
 	if (connection->next)
 		connection->next->previous = connection;
 	sender->connections = connection;
+	/* A reload wipes the sender's. */
+	if (options.user)
+		options.password = connection->password =
+			heap_string(buffer_slice(&sender->password));
 	client_init(&connection->client, &options, &connection->log);
 	connection->stream = stream_new(sender->front->loop, fd, &events, connection);
 	connection->timer = timer_new(sender->front->loop, on_timer, connection);
-	timer_start(connection->timer, client_timeout_ms(&connection->client));
+	set_deadline(connection);
+	wait(connection);
 	log_info(&connection->log, EVENT("relay-connected"), CSTR("to", connection->remote));
 	if (options.is_secure)
 		secure(connection); /* which may be its end */

@@ -53,8 +53,9 @@ struct connection {
 	struct client client;
 	struct timer *timer;
 	struct log log;
-	char *key;  /* of its route */
-	char *host; /* for its certificate */
+	char *key;	/* of its route */
+	char *host;	/* for its certificate */
+	char *password; /* the smarthost's; NULL: nobody signs in */
 	char remote[DELIVERY_REMOTE_MAX_OCTETS];
 	struct exchanger exchanger;
 	struct outgoing *outgoing; /* NULL: idle */
@@ -62,6 +63,11 @@ struct connection {
 	bool is_noted; /* how it was secured was told */
 	bool is_fresh; /* no message was sent over it yet */
 	bool is_handshaking;
+	uint64_t deadline_ms; /* of the delivery that is under way, by the loop's clock */
+	/* What the timer is for. */
+	bool waits;
+	enum client_state waiting_state;
+	uint64_t waiting_steps;
 };
 
 struct relay_sender {

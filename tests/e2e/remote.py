@@ -3,12 +3,14 @@
     remote = Remote(); remote.rules["RCPT"] = "550 5.1.1 nobody here"; ...; remote.messages; remote.stop()
 
 A rule is a reply, DROP (the connection ends there), RESET (it ends without the reply having been
-sent, after the content was kept), or a function of the command's line that returns one of them.
+sent, after the content was kept), GARBAGE (octets that are no TLS come over a secured
+connection, which ends), or a function of the command's line that returns one of them.
 """
+import os
 import socket
 import threading
 
-DROP, RESET = object(), object()
+DROP, RESET, GARBAGE = object(), object(), object()
 FEATURES = ("PIPELINING", "8BITMIME", "SIZE 10000000", "ENHANCEDSTATUSCODES", "SMTPUTF8")
 
 
@@ -67,6 +69,9 @@ class Remote:
     def talk(self, client, lines):
         def say(reply):
             if reply is DROP or reply is RESET:
+                return False
+            if reply is GARBAGE:
+                os.write(client.fileno(), b"no record of TLS\r\n")
                 return False
             client.sendall(reply.encode() + b"\r\n" if isinstance(reply, str) else reply)
             return True

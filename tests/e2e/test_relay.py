@@ -1,5 +1,6 @@
 """Mail that leaves: the queue, the sending client, what senders are told. The other side is a
 scripted server on loopback that misbehaves on request, or another Bode."""
+import base64
 import email
 import json
 import os
@@ -9,6 +10,7 @@ import signal
 
 import pytest
 
+from certificates import Authority
 from nameserver import NameServer
 from remote import DROP, RESET, Remote
 from server import PASSWORD, Server, fetch_all, wait_until
@@ -459,6 +461,35 @@ def test_a_smarthost_takes_all_mail(start, remote, tmp_path, way, service):
     assert not remote.messages and PASSWORD not in one.log()
     two.stop()
     two.check_log()
+
+
+def greeting(server):
+    with server.smtp() as client:
+        return client.docmd("EHLO", "client.example")[1].decode()
+
+
+def test_a_reload_between_connecting_and_signing_in(start, tmp_path):
+    authority = Authority()
+    smarthost = Remote(features=("AUTH PLAIN",), tls=authority.issue("localhost").server())
+    password = tmp_path / "password"
+    password.write_text(PASSWORD + "\n")
+    one = start(smarthost, f"smarthost = localhost:{smarthost.port}\nsmarthost_tls = starttls\n"
+                           f"smarthost_user = alice@example.org\n"
+                           f"smarthost_password_file = {password}\n"
+                           f"smarthost_ca = {authority.write(tmp_path / 'ca.pem')}\n")
+
+    def reloads(line):
+        one.config.write_text(one.config.read_text().replace("= localhost", "= renamed.example", 1))
+        one.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "renamed.example" in greeting(one), "the reload")
+        return "\r\n".join(["250-remote.example", "250 AUTH PLAIN"])
+    smarthost.rules["STARTTLS"] = lambda line: smarthost.rules.update(EHLO=reloads) or "220 go"
+    smarthost.rules["AUTH"] = "235 2.7.0 welcome"
+    submit(one, ["carol@other.example"])
+    wait_until(lambda: smarthost.messages and queue_is_empty(one), "the message")
+    said = next(c for c in smarthost.commands if c.startswith("AUTH PLAIN "))
+    assert base64.b64decode(said.split()[2]).decode() == f"\0alice@example.org\0{PASSWORD}"
+    smarthost.stop()
 
 
 def test_a_smarthost_with_a_certificate_of_nobody_gets_nothing(start, remote, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from certificates import Authority
 from nameserver import NameServer
 from policyhost import PolicyHost, policy
-from remote import Remote
+from remote import GARBAGE, Remote
 from server import Server, wait_until
 from test_relay import MESSAGE, RELAY, queue, queue_is_empty, report_text, reports, submit
 
@@ -226,6 +226,28 @@ def test_requiretls_finds_the_exchanger_that_promises_it(world):
     require_tls(world.start())
     world.arrives(other)
     assert not world.remote.messages
+
+
+@pytest.mark.parametrize("stage", ["MAIL", "END"])
+def test_tls_that_breaks_later_says_nothing_about_the_server(world, stage):
+    """On a connection that was kept, under a report: with an empty path, which lets it have one."""
+    server = world.start()
+    server.bode("alias", "add", "out@example.org", "bob@far.example")
+    front = server.children()["front"]
+    seen = []
+
+    def breaks_the_second(line):
+        seen.append(line)
+        return GARBAGE if len(seen) == 2 else "250 fine"
+    world.remote.rules[stage] = breaks_the_second
+    for count in (1, 2):
+        with server.smtp() as client:
+            client.starttls(context=server.tls())
+            client.sendmail("", ["out@example.org"], MESSAGE, ["REQUIRETLS"])
+        wait_until(lambda: len(seen) >= count, "the message")
+    wait_until(lambda: len(world.remote.messages) == 2 and queue_is_empty(server), "both")
+    assert server.children()["front"] == front and "event=bounced" not in server.log()
+    assert ("uncertain=1" in server.log()) == (stage == "END")
 
 
 # ---- MTA-STS ----

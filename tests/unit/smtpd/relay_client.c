@@ -136,6 +136,27 @@ static void pipelines_and_tells_each_recipient(void **state)
 	client_fini(&client);
 }
 
+/* Only what is whole makes the server's time begin anew; and a connection that is kept is no place to
+ * say half of something. */
+static void half_replies_win_no_time(void **state)
+{
+	begin("250 x\r\n", false);
+	struct delivery_message m = message_for(two, 1, &(struct envelope){ 0 });
+	assert_int_equal(client_begin(&client, &m), CLIENT_WANTS_INPUT);
+	uint64_t steps = client.steps;
+	assert_int_equal(hear("250-o"), CLIENT_WANTS_INPUT);
+	assert_int_equal(client.steps, steps);
+	assert_int_equal(hear("250-a\r\n250-b\r\n"), CLIENT_WANTS_INPUT);
+	assert_int_equal(client.steps, steps);
+	assert_int_equal(hear("250 c\r\n"), CLIENT_WANTS_INPUT);
+	assert_int_equal(client.steps, steps + 1);
+	client_fini(&client);
+
+	begin("250 x\r\n", false);
+	assert_int_equal(hear("4"), CLIENT_IS_OVER);
+	client_fini(&client);
+}
+
 static void goes_step_by_step_and_resets(void **state)
 {
 	begin("250 x\r\n", false);
@@ -477,6 +498,7 @@ int main(void)
 		cmocka_unit_test(one_without_a_name_is_avoided_where_there_is_another),
 		cmocka_unit_test(replies_are_read),
 		cmocka_unit_test(pipelines_and_tells_each_recipient),
+		cmocka_unit_test(half_replies_win_no_time),
 		cmocka_unit_test(goes_step_by_step_and_resets),
 		cmocka_unit_test(an_empty_message_goes_to_nobody),
 		cmocka_unit_test(what_a_server_cannot_take_is_not_sent),
