@@ -17,6 +17,8 @@
 #include "base/log.h"
 #include "base/octets.h"
 
+enum { AGAIN_MS = 5000 }; /* after the store has failed */
+
 static size_t bucket_of(struct slice s)
 {
 	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
@@ -117,9 +119,18 @@ void runner_refresh(struct relay_runner *runner, struct destination *destination
 {
 	struct queue_place place;
 	struct read *read = read_begin(runner->back->store);
-	bool found = find_next(runner, read, destination, clock_unix_ms(), &place);
+	int64_t now_unix_ms = clock_unix_ms();
+	bool found = find_next(runner, read, destination, now_unix_ms, &place);
+	/* A store that fails has "nothing"; what it has is asked again. */
+	if (read_failure(read) != ERR_OK) {
+		destination->rests_until_unix_ms = now_unix_ms + AGAIN_MS;
+		place.next_unix_ms = now_unix_ms;
+		found = true;
+	}
 	read_end(&read);
 	destination->due_unix_ms = found ? place.next_unix_ms : INT64_MAX;
+	if (destination->due_unix_ms < destination->rests_until_unix_ms)
+		destination->due_unix_ms = destination->rests_until_unix_ms;
 	if (destination->is_waiting)
 		return;
 	if (found)
@@ -159,9 +170,11 @@ static struct transfer *transfer_new(struct relay_runner *runner, struct destina
 	runner->transfer_count++;
 	if (err == ERR_OK)
 		return transfer;
-	/* One that cannot be read is logged, and stays under way until the next start: nothing can
-	 * be done with it, and `bode verify` tells of it. */
-	if (err == ERR_NOT_FOUND)
+	/* One that is damaged is logged, and stays under way until the next start: nothing can be done
+	 * with it, and `bode verify` tells of it. */
+	if (err_is_store_failure(err))
+		destination->rests_until_unix_ms = clock_unix_ms() + AGAIN_MS;
+	if (err_is_store_failure(err) || err == ERR_NOT_FOUND)
 		runner_end_transfer(transfer);
 	return NULL;
 }
@@ -380,6 +393,9 @@ void relay_runner_look(struct relay_runner *runner)
 	struct buffer names = { 0 };
 	while (queue_next_destination(read, name, &arena, &name))
 		buffer_add_block(&names, name);
+	runner->looks_again = read_failure(read) != ERR_OK;
+	if (runner->looks_again)
+		timer_start(runner->look_timer, AGAIN_MS);
 	read_end(&read);
 	arena_fini(&arena);
 	/* Those that have nothing any more notice it themselves when they are due. */
@@ -390,11 +406,17 @@ void relay_runner_look(struct relay_runner *runner)
 	timer_start(runner->timer, 0);
 }
 
+static void on_look_timer(void *user)
+{
+	relay_runner_look(user);
+}
+
 struct relay_runner *relay_runner_new(struct back *back)
 {
 	struct relay_runner *runner = heap_alloc(sizeof(*runner));
 	runner->back = back;
 	runner->timer = timer_new(back->loop, on_timer, runner);
+	runner->look_timer = timer_new(back->loop, on_look_timer, runner);
 	runner->watch = (struct queue_watch){ .changed = on_changed, .loop = back->loop };
 	queue_watch_begin(back->store, &runner->watch);
 	runner->daily = daily_new(back);
@@ -447,6 +469,7 @@ void relay_runner_stop(struct relay_runner *runner)
 	runner->is_stopped = true;
 	timer_stop(runner->timer);
 	daily_stop(runner->daily);
+	timer_stop(runner->look_timer);
 }
 
 void relay_runner_free(struct relay_runner **runner_at)
@@ -459,6 +482,7 @@ void relay_runner_free(struct relay_runner **runner_at)
 	queue_watch_end(runner->back->store, &runner->watch);
 	timer_free(&runner->timer);
 	daily_free(&runner->daily);
+	timer_free(&runner->look_timer);
 	arena_fini(&runner->arena);
 	free(runner->heap);
 	for (size_t i = 0; i < RUNNER_BUCKETS; i++) {

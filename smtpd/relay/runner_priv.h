@@ -28,9 +28,10 @@ struct destination {
 	struct destination *next;      /* in its bucket */
 	struct destination *waits_for; /* the next one that waits for the same hop */
 	struct slice name;
-	int64_t due_unix_ms;	    /* of its first entry that is not under way; INT64_MAX: none */
-	size_t place;		    /* in the heap, from 1; 0: not there */
-	struct transfer *transfers; /* under way */
+	int64_t due_unix_ms;	     /* of its first entry that is not under way; INT64_MAX: none */
+	int64_t rests_until_unix_ms; /* the store has failed to say what there is */
+	size_t place;		     /* in the heap, from 1; 0: not there */
+	struct transfer *transfers;  /* under way */
 	unsigned transfer_count;
 	bool is_waiting;		/* in its hop's list */
 	bool is_brisk;			/* in one of the runner's lists of what goes first */
@@ -88,6 +89,8 @@ struct relay_runner {
 	struct queue_watch watch;
 	struct timer *timer;
 	struct daily *daily;
+	bool looks_again; /* the store has failed to say which destinations there are: */
+	struct timer *look_timer;
 	struct destination *destinations[RUNNER_BUCKETS];
 	struct hop *hops[RUNNER_BUCKETS];
 	struct destination **heap; /* by due_unix_ms, from 1 */

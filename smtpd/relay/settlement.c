@@ -258,6 +258,12 @@ static enum err also_write(struct write *write, void *user)
 	return entry_write(write, user);
 }
 
+static void note_untold(const struct transfer *transfer, enum err err)
+{
+	log_warning(NULL, HEX("msg", transfer->entry.blob_id), EVENT("sender-not-told"),
+		    WORD("why", err_word(err)), TEXT("to", transfer->entry.envelope.reverse_path));
+}
+
 static void on_filed(void *user, enum err outcome, uint64_t blob_id)
 {
 	struct transfer *transfer = user;
@@ -269,9 +275,7 @@ static void on_filed(void *user, enum err outcome, uint64_t blob_id)
 	bool has_changed = transfer->release && outcome == ERR_BUSY;
 	if (outcome != ERR_OK && !err_is_store_failure(outcome) && !has_changed) {
 		/* His mailbox is full, or gone: the rest is written without it. */
-		log_warning(NULL, HEX("msg", transfer->entry.blob_id), EVENT("sender-not-told"),
-			    WORD("why", err_word(outcome)),
-			    TEXT("to", transfer->entry.envelope.reverse_path));
+		note_untold(transfer, outcome);
 		transfer->is_unreported = true;
 		write_settlement(transfer);
 		return;
@@ -324,8 +328,8 @@ static bool is_ascii(struct slice s)
 	return true;
 }
 
-/* False: there is nobody it could go to. */
-static bool file_report(struct transfer *transfer)
+/* ERR_OK: on_filed() comes. Other errors: there is nobody it could go to, or the store has failed. */
+static enum err file_report(struct transfer *transfer)
 {
 	struct back *back = transfer->runner->back;
 	const struct envelope *original = &transfer->entry.envelope;
@@ -345,15 +349,13 @@ static bool file_report(struct transfer *transfer)
 	enum err err = filing_add_recipient(transfer->filing, read, &sender, &recipient);
 	read_end(&read);
 	if (err != ERR_OK) {
-		log_warning(NULL, HEX("msg", transfer->entry.blob_id), EVENT("sender-not-told"),
-			    WORD("why", err_word(err)), TEXT("to", original->reverse_path));
 		filing_free(&transfer->filing);
-		return false;
+		return err;
 	}
 	filing_set_also(transfer->filing, also_write);
 	(void)filing_feed(transfer->filing, buffer_slice(&transfer->report));
 	filing_commit(transfer->filing);
-	return true;
+	return ERR_OK;
 }
 
 static void write_settlement(struct transfer *transfer)
@@ -361,8 +363,12 @@ static void write_settlement(struct transfer *transfer)
 	if (transfer->told_count > 0 && !transfer->is_unreported) {
 		if (transfer->report.len == 0)
 			format_report(transfer);
-		if (file_report(transfer))
+		enum err err = file_report(transfer);
+		if (err_is_store_failure(err))
+			on_written(transfer, err); /* which comes here again */
+		if (err == ERR_OK || err_is_store_failure(err))
 			return;
+		note_untold(transfer, err);
 		transfer->is_unreported = true;
 	}
 	transfer->job = (struct job){ .run = run_job,

@@ -33,8 +33,14 @@ static bool wants_tls_optional(struct slice start)
 	       slice_eq_nocase(slice_trim(field.value), SLICE("no"));
 }
 
-static void unreadable(struct transfer *transfer)
+static void unreadable(struct transfer *transfer, enum err err)
 {
+	/* The disk may be well again by the next attempt. */
+	if (err_is_store_failure(err)) {
+		transfer_settle_all(transfer, DELIVERY_LATER, "4.3.0",
+				    SLICE("the message cannot be read just now on this server"));
+		return;
+	}
 	log_error(NULL, HEX("msg", transfer->entry.blob_id), EVENT("queued-message-damaged"),
 		  NUM("entry", transfer->entry.queue_id));
 	transfer_settle_all(transfer, DELIVERY_REFUSED, "5.3.0",
@@ -45,8 +51,9 @@ static void unreadable(struct transfer *transfer)
 static bool send_content(struct transfer *transfer)
 {
 	struct buffer octets = { 0 };
-	bool good = true;
-	while (good && transfer->window_octets > 0 && transfer->blob_at < transfer->blob_end) {
+	enum err err = ERR_OK;
+	while (err == ERR_OK && transfer->window_octets > 0 &&
+	       transfer->blob_at < transfer->blob_end) {
 		uint64_t len = transfer->blob_end - transfer->blob_at;
 		/* Up to the end of a chunk, so that each is decompressed once. */
 		uint64_t to_chunk = BLOB_CHUNK_OCTETS - transfer->blob_at % BLOB_CHUNK_OCTETS;
@@ -56,11 +63,11 @@ static bool send_content(struct transfer *transfer)
 			break;
 		buffer_clear(&octets);
 		struct read *read = read_begin(transfer->runner->back->store);
-		good = blob_read(read, transfer->entry.blob_id, transfer->blob_at, len, &octets) ==
-			       ERR_OK &&
-		       octets.len == len;
+		err = blob_read(read, transfer->entry.blob_id, transfer->blob_at, len, &octets);
 		read_end(&read);
-		if (!good)
+		if (err == ERR_OK && octets.len != len)
+			err = ERR_DAMAGED;
+		if (err != ERR_OK)
 			break;
 		transfer->blob_at += len;
 		transfer->window_octets -= len;
@@ -68,9 +75,9 @@ static bool send_content(struct transfer *transfer)
 			     buffer_slice(&octets), -1);
 	}
 	buffer_free(&octets);
-	if (!good)
-		unreadable(transfer);
-	return good;
+	if (err != ERR_OK)
+		unreadable(transfer, err);
+	return err == ERR_OK;
 }
 
 /* As the other side is to see it: a path of ours for a stranger's mail that we pass on. Made anew for
@@ -131,20 +138,20 @@ void transfer_begin(struct transfer *transfer, struct channel *channel)
 	struct read *read = read_begin(transfer->runner->back->store);
 	uint64_t size;
 	enum { LOOK_AT_OCTETS = 16 * 1024 };
-	bool good = blob_size(read, transfer->entry.blob_id, &size) == ERR_OK && size > 0 &&
-		    blob_read(read, transfer->entry.blob_id, 0, LOOK_AT_OCTETS, &start) == ERR_OK;
+	enum err err = blob_size(read, transfer->entry.blob_id, &size);
+	if (err == ERR_OK)
+		err = blob_read(read, transfer->entry.blob_id, 0, LOOK_AT_OCTETS, &start);
 	read_end(&read);
-	if (good) {
-		transfer->blob_at = return_path_octets(buffer_slice(&start));
-		transfer->blob_end = size;
-		transfer->tls_optional = wants_tls_optional(buffer_slice(&start));
-		good = transfer->blob_at < size;
-	}
+	transfer->blob_at = return_path_octets(buffer_slice(&start));
+	transfer->tls_optional = wants_tls_optional(buffer_slice(&start));
 	buffer_free(&start);
-	if (!good) {
-		unreadable(transfer);
+	if (err == ERR_OK && transfer->blob_at >= size)
+		err = ERR_DAMAGED;
+	if (err != ERR_OK) {
+		unreadable(transfer, err);
 		return;
 	}
+	transfer->blob_end = size;
 	transfer->channel = channel;
 	transfer->window_octets = DELIVERY_WINDOW_OCTETS;
 	send_delivery(transfer);

@@ -1,0 +1,188 @@
+/* tests/unit/smtpd/relay_runner.c - the queue's runner on a store that cannot be read for a moment:
+ * whichever read it is that fails, nothing is forgotten, and nobody is told that his mail is lost. */
+#include "tests/unit/storage/bed.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <lmdb.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "runtime/messages.h"
+#include "smtpd/relay/runner_priv.h"
+#include "storage/blob.h"
+
+enum { NEVER = -1, READS_MAX = 40 };
+
+static struct bed bed;
+static struct back back;
+static struct config *config;
+static unsigned deliveries;
+/* Read transactions of this thread, before one of them fails. */
+static _Thread_local int reads_left = NEVER;
+static bool has_failed;
+
+static bool fails(void)
+{
+	bool now = reads_left == 0;
+	if (reads_left != NEVER)
+		reads_left--;
+	has_failed |= now;
+	return now;
+}
+
+int mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **txn_out)
+{
+	int (*true_one)(MDB_env *, MDB_txn *, unsigned, MDB_txn **);
+	*(void **)&true_one = dlsym(RTLD_NEXT, "mdb_txn_begin");
+	return (flags & MDB_RDONLY) && fails() ? EIO : true_one(env, parent, flags, txn_out);
+}
+
+int mdb_txn_renew(MDB_txn *txn)
+{
+	int (*true_one)(MDB_txn *);
+	*(void **)&true_one = dlsym(RTLD_NEXT, "mdb_txn_renew");
+	return fails() ? EIO : true_one(txn);
+}
+
+bool channel_send(struct channel *channel, uint16_t type, uint32_t conversation,
+		  struct slice payload, int fd)
+{
+	deliveries += type == MESSAGE_DELIVER;
+	return true;
+}
+
+static enum err add_entry(struct write *write, void *arg)
+{
+	struct queue_entry *entry = arg;
+	return queue_add(write, entry);
+}
+
+struct mail {
+	struct queue_entry entry;
+	struct intake *intake;
+};
+
+static enum err add_mail(struct write *write, void *arg)
+{
+	struct mail *mail = arg;
+	mail->entry.size_octets = intake_size_octets(mail->intake);
+	enum err err = intake_commit(write, mail->intake, &mail->entry.blob_id);
+	return err == ERR_OK ? add_entry(write, &mail->entry) : err;
+}
+
+/* One of alice's that is due; `is_late`: its time was over long ago. */
+static void queue_mail(bool is_late)
+{
+	struct envelope_recipient recipient = { .forward_path = SLICE("bob@far.example") };
+	struct mail mail = {
+		.entry = { .account_id = bed.account_id,
+			   .arrived_unix = clock_unix() - 10,
+			   .next_unix_ms = clock_unix_ms() - 10,
+			   .envelope = { .reverse_path = SLICE("alice@example.org") },
+			   .recipients = &recipient,
+			   .recipient_count = 1 },
+		.intake = intake_new(bed.store, NULL, NULL, NULL),
+	};
+	if (is_late) {
+		mail.entry.envelope.deliver_by = DELIVER_BY_RETURN;
+		mail.entry.envelope.deliver_by_unix = clock_unix() - 5;
+	}
+	intake_feed(mail.intake,
+		    SLICE("Return-Path: <alice@example.org>\r\nSubject: x\r\n\r\nx\r\n"));
+	assert_int_equal(intake_finish(mail.intake), ERR_OK);
+	assert_int_equal(bed_write(&bed, add_mail, &mail), ERR_OK);
+	intake_free(&mail.intake);
+}
+
+static uint32_t mail_of_alice(void)
+{
+	struct mailbox mailbox = { 0 };
+	struct read *read = read_begin(bed.store);
+	assert_int_equal(mailbox_get(read, bed.inbox_id, &bed.arena, &mailbox), ERR_OK);
+	read_end(&read);
+	return mailbox.messages;
+}
+
+static uint64_t queued(void)
+{
+	struct read *read = read_begin(bed.store);
+	uint64_t count = queue_count(read);
+	read_end(&read);
+	return count;
+}
+
+/* It is with the front, due some time, or on its way to the disk; or all destinations will be looked
+ * at again. */
+static bool is_known(const struct relay_runner *runner)
+{
+	return runner->transfer_count > 0 || runner->heap_count > 0 || runner->looks_again;
+}
+
+/* True: there were so many reads. */
+static bool fails_once(int reads, bool is_late)
+{
+	bed_begin(&bed, STORE_SERVE);
+	queue_mail(is_late);
+	store_start_writer(bed.store);
+	back = (struct back){ .loop = loop_new(0), .store = bed.store, .config = config };
+	deliveries = 0;
+	has_failed = false;
+	reads_left = reads;
+	struct relay_runner *runner = relay_runner_new(&back);
+	relay_runner_add_channel(runner, (struct channel *)&deliveries);
+	for (unsigned i = 0; i < 10; i++)
+		loop_run_once(back.loop, 20);
+	reads_left = NEVER;
+	if (is_late) {
+		assert_int_equal(queued() + mail_of_alice(), 1);
+		assert_true(queued() == 0 || is_known(runner));
+		assert_int_equal(deliveries, 0);
+	} else {
+		assert_int_equal(queued(), 1);
+		assert_int_equal(mail_of_alice(), 0);
+		assert_true(is_known(runner));
+		assert_true(has_failed || deliveries == 1);
+	}
+	for (size_t i = 0; i < RUNNER_BUCKETS; i++)
+		while (runner->numbers[i])
+			runner_end_transfer(runner->numbers[i]);
+	relay_runner_free(&runner);
+	for (unsigned i = 0; i < 3; i++)
+		loop_run_once(back.loop, 20);
+	bed_end(&bed);
+	loop_free(back.loop);
+	return has_failed;
+}
+
+static void a_read_that_fails_forgets_nothing(void **state)
+{
+	int reads = 0;
+	while (reads < READS_MAX && fails_once(reads, false))
+		reads++;
+	assert_in_range(reads, 4, READS_MAX - 1);
+}
+
+static void a_read_that_fails_loses_no_report(void **state)
+{
+	int reads = 0;
+	while (reads < READS_MAX && fails_once(reads, true))
+		reads++;
+	assert_in_range(reads, 4, READS_MAX - 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_read_that_fails_forgets_nothing),
+		cmocka_unit_test(a_read_that_fails_loses_no_report),
+	};
+	log_set_level(LOG_ERROR);
+	config = config_parse("test",
+			      SLICE("[server]\nhostname = mx.example.org\nstate_dir = /nowhere\n"),
+			      stderr);
+	assert_non_null(config);
+	int status = cmocka_run_group_tests(tests, NULL, NULL);
+	config_free(config);
+	return status;
+}
