@@ -40,9 +40,11 @@ bool report_wants_whole(const struct envelope *envelope, const struct report_rec
 	bool has_failed = false;
 	for (size_t i = 0; i < recipient_count; i++)
 		has_failed |= recipients[i].action == REPORT_FAILED;
-	/* RFC 8689 section 5: of what was to travel over secure ways alone, as little as possible. */
+	/* RFC 8689 section 5: of what was to travel over secure ways alone, as little as possible. And
+	 * binary content has a CR or LF of its own, of which another server could make the end of the
+	 * report and commands behind it (RFC 3030 section 3). */
 	return has_failed && envelope->returns != DSN_RETURN_HEADERS && !envelope->requires_tls &&
-	       size_octets <= REPORT_CONTENT_MAX_OCTETS;
+	       envelope->body != ENVELOPE_BINARYMIME && size_octets <= REPORT_CONTENT_MAX_OCTETS;
 }
 
 static bool is_ascii(struct slice s)
