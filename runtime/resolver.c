@@ -25,6 +25,9 @@
 
 enum {
 	LOOKUPS_MAX = 1024, /* libunbound takes about 20 KiB for each */
+	/* Of them, those that strangers cause: fewer than there are sockets (outgoing-range), so that
+	 * zones that answer nothing never keep our own questions waiting. */
+	STRANGERS_MAX = 384,
 	CLASS_IN = 1,
 	RCODE_NXDOMAIN = 3,
 };
@@ -56,9 +59,10 @@ struct resolver {
 	struct ub_ctx *ctx;
 	struct descriptor *descriptor; /* readable: the thread has answers */
 	pthread_mutex_t mutex;
-	struct lookup *newest; /* under the mutex: those that the thread has */
-	unsigned open_count;   /* likewise */
-	unsigned references;   /* likewise: ours, and one for each lookup */
+	struct lookup *newest;	 /* under the mutex: those that the thread has */
+	unsigned open_count;	 /* likewise; */
+	unsigned stranger_count; /* and of them, those for strangers */
+	unsigned references;	 /* likewise: ours, and one for each lookup */
 };
 
 struct lookup {
@@ -68,6 +72,7 @@ struct lookup {
 	struct loop *loop;
 	struct dns_question *question; /* NULL: nobody waits any more. The asking loop's. */
 	enum dns_type type;
+	bool is_for_stranger;
 	struct ub_result *result; /* NULL: failed */
 	struct lookup *newer, *older;
 };
@@ -82,6 +87,7 @@ static void list_add(struct lookup *lookup)
 		lookup->older->newer = lookup;
 	resolver->newest = lookup;
 	resolver->open_count++;
+	resolver->stranger_count += lookup->is_for_stranger;
 	resolver->references++;
 }
 
@@ -96,6 +102,7 @@ static void list_remove(struct lookup *lookup)
 		lookup->older->newer = lookup->newer;
 	lookup->newer = lookup->older = NULL;
 	resolver->open_count--;
+	resolver->stranger_count -= lookup->is_for_stranger;
 }
 
 /* The last one to leave frees it: a lookup may be on its way to a loop still. */
@@ -218,7 +225,8 @@ static void on_readable(void *user)
 static bool hand_over(struct resolver *resolver, struct lookup *lookup, const char *name)
 {
 	pthread_mutex_lock(&resolver->mutex);
-	bool has_room = resolver->open_count < LOOKUPS_MAX;
+	bool has_room = resolver->open_count < LOOKUPS_MAX &&
+			(!lookup->is_for_stranger || resolver->stranger_count < STRANGERS_MAX);
 	if (has_room) {
 		lookup->resolver = resolver;
 		list_add(lookup);
@@ -248,6 +256,7 @@ void resolver_ask(struct resolver *resolver, struct loop *loop, struct dns_quest
 	lookup->deadline.passed = on_patience_over;
 	lookup->loop = loop;
 	lookup->type = type;
+	lookup->is_for_stranger = question->is_for_stranger;
 	lookup->question = question;
 	question->lookup = lookup;
 	if (!resolver || !dns_name_is_valid(name)) {

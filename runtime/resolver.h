@@ -42,6 +42,9 @@ struct dns_answer {
 struct dns_question {
 	/* Once, in a later turn of the loop. The answer lives during the call. */
 	void (*answered)(struct dns_question *question, const struct dns_answer *answer);
+	/* Anybody who connects makes us ask it: such questions have a share of what may be open at a
+	 * time, also after they were cancelled. */
+	bool is_for_stranger;
 	struct lookup *lookup; /* resolver's; NULL: not asked */
 };
 

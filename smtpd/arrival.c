@@ -53,6 +53,7 @@ static void ask(struct smtp_arrival *arrival, struct dns_question *question, enu
 {
 	const struct front *front = arrival->s->front;
 	arrival->open_count++;
+	question->is_for_stranger = true;
 	resolver_ask(front->resolver, front->loop, question, type, slice_cstr(name), PATIENCE_MS);
 }
 

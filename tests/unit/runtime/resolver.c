@@ -299,6 +299,31 @@ static void answers_a_burst(void **state)
 	}
 }
 
+/* Strangers have a share: our own questions find room beside whatever they cause. The one here is
+ * answered from the cache, since a server that says nothing to so many is not asked more for a while. */
+static void strangers_do_not_crowd_us_out(void **state)
+{
+	enum { MANY = 600 };
+	static struct asking silent[MANY];
+	unsigned refused = 0;
+	ask(DNS_TXT, "text.example");
+	for (size_t i = 0; i < MANY; i++) {
+		char name[40];
+		snprintf(name, sizeof(name), "silent%zu.example", 1000 + i);
+		silent[i] = (struct asking){ .question = { .answered = on_answer,
+							   .is_for_stranger = true } };
+		resolver_ask(resolver, loop, &silent[i].question, DNS_A, slice_cstr(name),
+			     PATIENCE_MS);
+	}
+	loop_run_once(loop, 0);
+	for (size_t i = 0; i < MANY; i++)
+		refused += silent[i].answers > 0;
+	assert_true(refused > 0);
+	assert_int_equal(ask(DNS_TXT, "text.example").outcome, DNS_FOUND);
+	for (size_t i = 0; i < MANY; i++)
+		resolver_cancel(&silent[i].question);
+}
+
 static void without_a_resolver_nothing_is_known(void **state)
 {
 	struct asking asking = { .question.answered = on_answer };
@@ -355,6 +380,7 @@ int main(void)
 		cmocka_unit_test(without_a_resolver_nothing_is_known),
 		cmocka_unit_test(refuses_anchors_that_are_none),
 		cmocka_unit_test(works_in_the_sandbox),
+		cmocka_unit_test(strangers_do_not_crowd_us_out),
 	};
 	struct sockaddr_in address = { .sin_family = AF_INET,
 				       .sin_addr = { htonl(INADDR_LOOPBACK) } };
