@@ -94,6 +94,13 @@ static void give_up(struct outgoing *outgoing, enum exchangers_end end)
 		{ EXCHANGERS_NO_ADDRESS, "5.4.4" },
 	};
 	struct slice words = slice_cstr(exchangers_words(end));
+	/* Who runs this server has named it, and can put it right, or its name in DNS. */
+	if (outgoing->route.kind != ROUTE_BY_DNS && end == EXCHANGERS_NO_ADDRESS) {
+		log_error(NULL, EVENT("route-unresolved"), TEXT("host", outgoing->route.host));
+		report_unsent(outgoing, DELIVERY_LATER, "4.4.4",
+			      SLICE("the server that its mail is to go by has no address"), true);
+		return;
+	}
 	for (size_t i = 0; i < ARRAY_LEN(for_good); i++)
 		if (for_good[i].end == end) {
 			report_unsent(outgoing, DELIVERY_REFUSED, for_good[i].status, words, false);

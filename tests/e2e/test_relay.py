@@ -492,6 +492,16 @@ def test_a_reload_between_connecting_and_signing_in(start, tmp_path):
     smarthost.stop()
 
 
+def test_a_smarthost_that_has_no_address_is_waited_for(start, remote):
+    dns = NameServer({})
+    server = start(remote, f"smarthost = smart.example:{remote.port}\n{dns.settings()}")
+    submit(server, ["carol@other.example"])
+    entry = wait_until(lambda: [e for e in queue(server) if e["attempts"]], "an attempt")[0]
+    assert "has no address" in entry["why"] and "event=route-unresolved" in server.log()
+    assert not reports(server)
+    dns.stop()
+
+
 def test_a_smarthost_with_a_certificate_of_nobody_gets_nothing(start, remote, tmp_path):
     (tmp_path / "two").mkdir()
     two = Server(tmp_path / "two", RELAY).start()
