@@ -181,20 +181,36 @@ enum err placement_judge(struct placement *p, struct read *read,
 
 /* ---- putting it there ---- */
 
-static bool is_kept_here(const struct placed_recipient *recipient)
+/* Of each remote: an address here leads to it as well. */
+static bool *find_shared(const struct placement *p, struct arena *arena)
 {
-	return recipient->outcome == ERR_OK && !recipient->is_elsewhere;
+	bool *is_shared = arena_alloc_array(arena, p->found.remote_count, sizeof(*is_shared));
+
+	for (size_t i = 0; i < p->recipient_count; i++) {
+		const struct placed_recipient *recipient = &p->recipients[i];
+		if (recipient->outcome != ERR_OK || recipient->is_elsewhere)
+			continue;
+		for (size_t j = 0; j < recipient->remote_count; j++)
+			is_shared[recipient->remotes[j]] = true;
+	}
+	return is_shared;
 }
 
-/* Those here, whose time has not come. They share an entry whatever their domains, so that who is
- * meant by two of them gets the message once. */
-static enum err queue_held(struct write *write, const struct placement *p,
+static bool is_kept_here(const struct placed_recipient *recipient, const bool *is_shared)
+{
+	return recipient->outcome == ERR_OK &&
+	       (!recipient->is_elsewhere || is_shared[recipient->remotes[0]]);
+}
+
+/* Those here, whose time has not come, and those elsewhere to whom they lead as well. They share an
+ * entry whatever their domains, so that who is meant by two of them gets the message once. */
+static enum err queue_held(struct write *write, const struct placement *p, const bool *is_shared,
 			   struct queue_entry *entry)
 {
 	size_t count = 0;
 
 	for (size_t i = 0; i < p->recipient_count; i++)
-		if (is_kept_here(&p->recipients[i]))
+		if (is_kept_here(&p->recipients[i], is_shared))
 			entry->recipients[count++] = p->recipients[i].envelope;
 	entry->destination = SLICE(QUEUE_HERE);
 	entry->recipient_count = count;
@@ -270,7 +286,7 @@ static enum err queue_alike(struct write *write, const struct placement *p,
 
 /* Those elsewhere. ORCPT and NOTIFY go with whatever a recipient's alias stands for (RFC 3461
  * section 5.2.7.3). */
-static enum err queue_remotes(struct write *write, const struct placement *p, bool is_held,
+static enum err queue_remotes(struct write *write, const struct placement *p, const bool *is_held,
 			      const struct queue_entry *entry, struct arena *arena)
 {
 	const struct destinations *found = &p->found;
@@ -280,7 +296,7 @@ static enum err queue_remotes(struct write *write, const struct placement *p, bo
 	bool *is_queued = arena_alloc_array(arena, found->remote_count, sizeof(*is_queued));
 
 	for (size_t i = 0; i < found->remote_count; i++) {
-		is_queued[i] = !p->is_sent[i] || (is_held && found->remotes[i].via.len > 0);
+		is_queued[i] = !p->is_sent[i] || is_held[i];
 		forwarders[i] = forwarder_of(write_read(write), p, entry->envelope.reverse_path,
 					     &found->remotes[i], arena);
 	}
@@ -305,9 +321,13 @@ static enum err queue_write(struct write *write, const struct placement *p,
 								 : p->recipient_count;
 	entry.next_unix_ms = queue_start_unix(&entry) * 1000;
 	entry.recipients = arena_alloc_array(&arena, room, sizeof(*entry.recipients));
-	enum err err = queue_remotes(write, p, message->is_held, &entry, &arena);
+	/* What a held message's addresses here lead to is asked again when its time has come. */
+	const bool *is_held = message->is_held ? find_shared(p, &arena)
+					       : arena_alloc_array(&arena, p->found.remote_count,
+								   sizeof(*is_held));
+	enum err err = queue_remotes(write, p, is_held, &entry, &arena);
 	if (err == ERR_OK && message->is_held)
-		err = queue_held(write, p, &entry);
+		err = queue_held(write, p, is_held, &entry);
 	arena_fini(&arena);
 	return err;
 }

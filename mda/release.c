@@ -42,8 +42,10 @@ struct release *release_new(struct read *read, const struct config *config,
 	};
 	for (size_t i = 0; i < entry->recipient_count; i++) {
 		enum err err = placement_add(placement, read, &sender, &entry->recipients[i], true);
-		/* What is elsewhere itself is nothing that was held for an address here. */
-		if (err == ERR_OK && placement->recipients[i].is_elsewhere)
+		/* Who has submitted it may mean an address elsewhere beside one here that leads there
+		 * as well. A stranger's was held for an address here, and that is gone. */
+		if (err == ERR_OK && placement->recipients[i].is_elsewhere &&
+		    entry->account_id == 0)
 			placement->recipients[i].resolved = ERR_NOT_FOUND;
 	}
 	bool is_told = placement_find_inboxes(placement, read) == ERR_OK &&

@@ -73,6 +73,18 @@ def test_held_mail_comes_when_it_is_time(start):
     assert server.bode("verify")
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_who_is_meant_twice_elsewhere_gets_held_mail_once(start, first):
+    server, remote = start()
+    server.bode("alias", "add", "list@example.org", "bob@far.example", "dora@far.example")
+    both = ["bob@far.example", "list@example.org"]
+    submit(server, [both[first], both[1 - first]], "HOLDFOR=2")
+    assert not remote.messages
+    wait_until(lambda: not queue(server), "an empty queue")
+    assert sorted(r for m in remote.messages for r in m.recipients) == ["bob@far.example",
+                                                                        "dora@far.example"]
+
+
 def test_held_mail_waits_in_the_queue_and_can_be_called_back(start):
     server, _ = start()
     submit(server, ["carol@example.org", "postmaster"], "HOLDFOR=86400")
