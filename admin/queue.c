@@ -10,6 +10,7 @@
 
 #include "admin/admin_priv.h"
 #include "admin/queue_priv.h"
+#include "admin/shown.h"
 #include "admin/table.h"
 #include "base/clock.h"
 #include "serve/control.h"
@@ -186,18 +187,17 @@ static void show_json(const struct queue_entry *entry)
 		"held", entry->is_held, "warned", entry->was_warned, "priority",
 		entry->envelope.priority, "attempts_made", (json_int_t)entry->attempts_made,
 		"attempts", attempts);
-	json_dumpf(all, stdout, JSON_INDENT(1));
+	json_dumpf(all, stdout, JSON_INDENT(1) | JSON_ENSURE_ASCII);
 	putchar('\n');
 	json_decref(all);
 }
 
 static void print_slice(const char *name, struct slice s)
 {
-	printf("%s", name);
-	/* What came from elsewhere must not write on the terminal but as text. */
-	for (size_t i = 0; i < s.len; i++)
-		putchar(s.ptr[i] < 0x20 || s.ptr[i] == 0x7f ? '?' : s.ptr[i]);
-	putchar('\n');
+	struct buffer shown = { 0 };
+	add_shown(&shown, s);
+	printf("%s%.*s\n", name, SLICE_ARG(buffer_slice(&shown)));
+	buffer_free(&shown);
 }
 
 static void show_text(const struct queue_entry *entry)

@@ -62,6 +62,13 @@ static struct slice qualify(struct admin *admin, struct slice local, struct slic
 	return address_format(&address, &admin->arena);
 }
 
+/* Of a name without a domain, as users of the machine have. */
+static bool is_name_octet(uint8_t c)
+{
+	return ascii_is_alpha(c) || ascii_is_digit(c) || c == '-' || c == '_' || c == '.' ||
+	       c == '+';
+}
+
 static void add_one(struct outgoing *outgoing, struct slice local, struct slice domain)
 {
 	struct admin *admin = outgoing->admin;
@@ -80,6 +87,24 @@ static void add_one(struct outgoing *outgoing, struct slice local, struct slice 
 				    outgoing->recipient_cap * sizeof(*outgoing->recipients));
 	}
 	outgoing->recipients[outgoing->recipient_count++] = recipient;
+}
+
+bool outgoing_add_path(struct outgoing *outgoing, struct cursor *path)
+{
+	struct cursor c = *path;
+	struct address address;
+	struct slice name;
+
+	if (take_forward_path(&c, &outgoing->admin->arena, &address)) {
+		add_one(outgoing, address.local, address.domain);
+	} else if (take_byte(&c, '<') && take_while(&c, is_name_octet, &name) &&
+		   take_byte(&c, '>')) {
+		add_one(outgoing, name, SLICE(""));
+	} else {
+		return false;
+	}
+	*path = c;
+	return true;
 }
 
 void outgoing_add(struct outgoing *outgoing, struct slice list)

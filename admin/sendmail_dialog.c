@@ -57,17 +57,12 @@ static void take_mail(struct dialog *dialog, struct cursor *args)
 
 static void take_rcpt(struct dialog *dialog, struct cursor *args)
 {
-	struct slice path;
-
 	skip_blanks(args);
 	if (!dialog->has_sender) {
 		reply("503 5.5.1 MAIL comes first");
 		return;
 	}
-	size_t before = dialog->outgoing->recipient_count;
-	if (take_byte(args, '<') && take_until_byte(args, '>', &path) && path.len > 0)
-		outgoing_add(dialog->outgoing, path);
-	reply(dialog->outgoing->recipient_count > before || before > 0
+	reply(outgoing_add_path(dialog->outgoing, args)
 		      ? "250 2.1.5 Recipient OK"
 		      : "501 5.1.3 RCPT TO:<name@domain>, please");
 }

@@ -4,6 +4,7 @@
 
 #include "admin/admin_priv.h"
 #include "base/buffer.h"
+#include "base/cursor.h"
 
 /* One recipient, and what became of the message for it. */
 struct outgoing_recipient {
@@ -21,6 +22,9 @@ struct outgoing {
 
 /* Adds those of an address list (RFC 5322 section 3.4); names without a domain get ours. */
 void outgoing_add(struct outgoing *outgoing, struct slice list);
+/* Adds the one of a forward path of SMTP, "<name>" without a domain as well. False, and nothing taken:
+ * it is none. */
+bool outgoing_add_path(struct outgoing *outgoing, struct cursor *path);
 /* Sends `text`, lines ended by LF or CRLF, on its way: what its header lacks is added. Sets each
  * recipient's status, says what went wrong, and returns the worst. */
 int outgoing_send(struct outgoing *outgoing, struct slice text);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "admin/shown.h"
 #include "base/buffer.h"
 #include "base/heap.h"
 #include "base/octets.h"
@@ -47,14 +48,17 @@ static size_t width_of(struct slice s)
 	return width;
 }
 
-static void add_cell(struct table *table, struct slice shown, json_t *value)
+static void add_cell(struct table *table, struct slice text, json_t *value)
 {
+	struct buffer shown = { 0 };
+	add_shown(&shown, text);
 	if (table->at == 0)
 		json_array_append_new(table->rows, table->row = json_object());
 	json_object_set_new(table->row, table->columns[table->at], value);
-	if (width_of(shown) > table->widths[table->at])
-		table->widths[table->at] = width_of(shown);
-	buffer_add_block(&table->cells, shown);
+	if (width_of(buffer_slice(&shown)) > table->widths[table->at])
+		table->widths[table->at] = width_of(buffer_slice(&shown));
+	buffer_add_block(&table->cells, buffer_slice(&shown));
+	buffer_free(&shown);
 	table->at = (table->at + 1) % table->count;
 }
 
@@ -121,7 +125,7 @@ static void print_for_eyes(const struct table *table, const char *none)
 void table_print(struct table *table, const char *none)
 {
 	if (table->json) {
-		json_dumpf(table->rows, stdout, JSON_INDENT(2));
+		json_dumpf(table->rows, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 		putchar('\n');
 	} else {
 		print_for_eyes(table, none);

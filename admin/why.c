@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <time.h>
 
+#include "admin/shown.h"
 #include "admin/why_priv.h"
 #include "base/clock.h"
 #include "base/heap.h"
@@ -237,7 +238,7 @@ static void set_text(json_t *object, const char *key, struct slice text)
 	struct buffer shown = { 0 };
 	if (!text.ptr)
 		return;
-	why_add_text(&shown, text);
+	add_shown(&shown, text);
 	json_object_set_new(object, key,
 			    json_stringn(shown.data ? (char *)shown.data : "", shown.len));
 	buffer_free(&shown);
@@ -354,7 +355,7 @@ static int tell_nothing(struct why *why, struct read *read, const char *text)
 	time_t seconds = (time_t)(oldest_unix_ms / 1000);
 	if (localtime_r(&seconds, &tm))
 		strftime(since, sizeof(since), "%Y-%m-%d %H:%M", &tm);
-	why_add_text(&shown, slice_cstr(text));
+	add_shown(&shown, slice_cstr(text));
 	admin_fail("nothing is known about %.*s; the journal reaches back to %s. Try the other "
 		   "address, the client's IP address or network, or the domain alone; what came in "
 		   "the last second may not be noted yet",

@@ -33,8 +33,6 @@ void why_print(struct read *read, struct arena *arena, const struct life *life, 
 /* One event in words, without its time. */
 void why_words(struct read *read, struct arena *arena, const struct life *life,
 	       const struct journal_event *event, struct buffer *out);
-/* Printable UTF-8, whatever a stranger has sent. */
-void why_add_text(struct buffer *out, struct slice text);
 /* "smtp-4f2a", as in the log. */
 void why_add_connection(struct buffer *out, const struct journal_event *event);
 /* "received", "filed", ... */

@@ -3,32 +3,17 @@
  * Runs in the admin's process. */
 #include <time.h>
 
+#include "admin/shown.h"
 #include "admin/why_priv.h"
-#include "mail/text.h"
 
 /* ---- pieces ---- */
-
-void why_add_text(struct buffer *out, struct slice text)
-{
-	while (text.len > 0) {
-		size_t len = text_utf8_len(text);
-		bool is_c1 = len == 2 && text.ptr[0] == 0xc2 && text.ptr[1] < 0xa0;
-		if (len == 0 || text.ptr[0] < 0x20 || text.ptr[0] == 0x7f || is_c1) {
-			buffer_add_byte(out, '?');
-			len = len == 0 ? 1 : len;
-		} else {
-			buffer_add(out, slice_sub(text, 0, len));
-		}
-		text = slice_sub(text, len, text.len);
-	}
-}
 
 static void add_address(struct buffer *out, struct slice address)
 {
 	if (address.len == 0)
 		buffer_add_cstr(out, "the null sender (a report)");
 	else
-		why_add_text(out, address);
+		add_shown(out, address);
 }
 
 static void add_host_name(struct buffer *out, const struct journal_event *event)
@@ -38,7 +23,7 @@ static void add_host_name(struct buffer *out, const struct journal_event *event)
 	buffer_add_cstr(out, event->peer.family ? peer : "this machine");
 	if (event->client_name.len > 0) {
 		buffer_add_cstr(out, ", which calls itself ");
-		why_add_text(out, event->client_name);
+		add_shown(out, event->client_name);
 	}
 }
 
@@ -53,7 +38,7 @@ static struct slice protocol_of(const struct journal_event *event)
 
 void why_add_connection(struct buffer *out, const struct journal_event *event)
 {
-	why_add_text(out, protocol_of(event));
+	add_shown(out, protocol_of(event));
 	buffer_add_format(out, "-%x", (unsigned)event->conn_id);
 }
 
@@ -125,7 +110,7 @@ static void add_why(struct buffer *out, const char *before, const struct journal
 	const char *words = plain(event->why);
 	if (event->reply.len > 0) {
 		buffer_add_cstr(out, before);
-		why_add_text(out, event->reply);
+		add_shown(out, event->reply);
 		before = "; ";
 	}
 	if (event->why.len == 0)
@@ -134,7 +119,7 @@ static void add_why(struct buffer *out, const char *before, const struct journal
 	if (words)
 		buffer_add_cstr(out, words);
 	else
-		why_add_text(out, event->why);
+		add_shown(out, event->why);
 }
 
 /* ---- events ---- */
@@ -144,13 +129,13 @@ static void received(struct buffer *out, const struct journal_event *event)
 	if (slice_eq(event->service, SLICE("deliver")) ||
 	    slice_eq(event->service, SLICE("sendmail"))) {
 		buffer_add_cstr(out, "handed in on this machine with \"bode ");
-		why_add_text(out, event->service);
+		add_shown(out, event->service);
 		buffer_add_cstr(out, "\"");
 		return;
 	}
 	if (event->login.len > 0) {
 		buffer_add_cstr(out, "submitted by ");
-		why_add_text(out, event->login);
+		add_shown(out, event->login);
 		buffer_add_cstr(out, " from ");
 	} else {
 		buffer_add_cstr(out, "received from ");
@@ -169,23 +154,23 @@ static void filed(struct read *read, struct arena *arena, struct buffer *out,
 	struct filed_place place;
 	if (event->account_id == 0) {
 		buffer_add_cstr(out, "also for ");
-		why_add_text(out, event->recipient);
+		add_shown(out, event->recipient);
 		buffer_add_cstr(out, ", who is served by what was filed for the others");
 		return;
 	}
 	why_look_up(read, arena, event, &place);
 	buffer_add_cstr(out, "filed for ");
-	why_add_text(out, event->recipient);
+	add_shown(out, event->recipient);
 	buffer_add_cstr(out, " in ");
 	if (place.mailbox.len > 0)
-		why_add_text(out, place.mailbox);
+		add_shown(out, place.mailbox);
 	else
 		buffer_add_cstr(out, "a mailbox that is no more");
 	if (place.login.len == 0) {
 		buffer_add_cstr(out, " of a user who is no more");
 	} else if (!slice_eq_nocase(place.login, event->recipient)) {
 		buffer_add_cstr(out, " of ");
-		why_add_text(out, place.login);
+		add_shown(out, place.login);
 	}
 	buffer_add_format(out, ", UID %u", (unsigned)event->uid);
 	if (place.whereabouts == WHEREABOUTS_THERE)
@@ -197,10 +182,10 @@ static void filed(struct read *read, struct arena *arena, struct buffer *out,
 static void queued(struct buffer *out, const struct journal_event *event)
 {
 	buffer_add_cstr(out, "queued for ");
-	why_add_text(out, event->recipient);
+	add_shown(out, event->recipient);
 	if (event->host.len > 0 && !slice_eq_nocase(event->host, event->recipient)) {
 		buffer_add_cstr(out, ", which leads to ");
-		why_add_text(out, event->host);
+		add_shown(out, event->host);
 	}
 	add_why(out, ": ", event);
 	if (event->next_unix_ms) {
@@ -212,10 +197,10 @@ static void queued(struct buffer *out, const struct journal_event *event)
 static void sent(struct buffer *out, const char *words, const struct journal_event *event)
 {
 	buffer_add_cstr(out, words);
-	why_add_text(out, event->recipient);
+	add_shown(out, event->recipient);
 	if (event->host.len > 0) {
 		buffer_add_cstr(out, " by ");
-		why_add_text(out, event->host);
+		add_shown(out, event->host);
 	}
 	add_why(out, ": ", event);
 	if (event->next_unix_ms) {
@@ -228,9 +213,9 @@ static void refused(struct buffer *out, const struct journal_event *event)
 {
 	if (event->recipient.len > 0) {
 		buffer_add_cstr(out, "refused for ");
-		why_add_text(out, event->recipient);
+		add_shown(out, event->recipient);
 	} else if (event->command.len > 0) {
-		why_add_text(out, event->command);
+		add_shown(out, event->command);
 		buffer_add_cstr(out, " refused");
 	} else {
 		buffer_add_cstr(out, "a command refused");
@@ -246,7 +231,7 @@ static void signed_in(struct buffer *out, const struct journal_event *event)
 {
 	bool is_refused = event->kind == JOURNAL_SIGN_IN_REFUSED;
 	buffer_add_cstr(out, is_refused ? "sign-in refused to " : "signed in: ");
-	why_add_text(out, event->login);
+	add_shown(out, event->login);
 	if (is_refused)
 		add_why(out, ": ", event);
 }
@@ -269,7 +254,7 @@ void why_words(struct read *read, struct arena *arena, const struct life *life,
 	case JOURNAL_NOT_FILED:
 		buffer_add_cstr(out, "the message ");
 		if (event->message_id.len > 0) {
-			why_add_text(out, event->message_id);
+			add_shown(out, event->message_id);
 			buffer_add_byte(out, ' ');
 		}
 		refused(out, event);
@@ -312,7 +297,7 @@ static void message_heading(struct buffer *out, const struct life *life)
 		return;
 	if (event->message_id.len > 0) {
 		buffer_add_byte(out, ' ');
-		why_add_text(out, event->message_id);
+		add_shown(out, event->message_id);
 	}
 	buffer_add_cstr(out, ", from ");
 	add_address(out, event->sender);
@@ -337,7 +322,7 @@ static void connection_heading(struct buffer *out, const struct life *life)
 	}
 	if (event->service.len > 0) {
 		buffer_add_cstr(out, ", to ");
-		why_add_text(out, event->service);
+		add_shown(out, event->service);
 	}
 }
 

@@ -398,6 +398,19 @@ def test_the_queue_is_listed_in_pages(start, remote):
     assert len(queue(server)) == 147
 
 
+def test_what_a_server_says_is_only_text(start, remote):
+    remote.rules["RCPT"] = "450 4.7.1 \u009b31m \u00e9"
+    server = start(remote)
+    submit(server)
+    entry = wait_until(lambda: [e for e in queue(server) if e["attempts"]], "an attempt")[0]
+    assert "\u009b" in entry["why"]  # as it was, for programs; but escaped, and not for terminals
+    for words in (["list"], ["list", "--json"], ["show", str(entry["id"])],
+                  ["show", str(entry["id"]), "--json"]):
+        said = server.bode("queue", *words)
+        assert "\u009b" not in said and "31m" in said
+        assert "--json" in words or "\u00e9" in said
+
+
 def test_two_bodes_mail_each_other(start, remote, tmp_path):
     (tmp_path / "two").mkdir()
     two = Server(tmp_path / "two", RELAY)
