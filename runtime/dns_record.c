@@ -47,8 +47,11 @@ static bool take_address(struct cursor *c, size_t octets, struct peer *address_o
 	struct slice address;
 	if (!take_octets(c, octets, &address) || !at_end(c))
 		return false;
-	*address_out = (struct peer){ .family = octets == 4 ? 4 : 6 };
-	memcpy(address_out->address, address.ptr, octets);
+	*address_out = (struct peer){ .family = 4 };
+	if (octets == 4)
+		memcpy(address_out->address, address.ptr, octets);
+	else
+		peer_from_ipv6(address.ptr, address_out);
 	return true;
 }
 

@@ -7,6 +7,13 @@
 
 static const uint8_t mapped_prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
+void peer_from_ipv6(const uint8_t octets[16], struct peer *peer_out)
+{
+	bool mapped = memcmp(octets, mapped_prefix, sizeof(mapped_prefix)) == 0;
+	*peer_out = (struct peer){ .family = mapped ? 4 : 6 };
+	memcpy(peer_out->address, octets + (mapped ? 12 : 0), mapped ? 4 : 16);
+}
+
 void peer_from_sockaddr(const struct sockaddr *address, struct peer *peer_out)
 {
 	*peer_out = (struct peer){ 0 };
@@ -19,10 +26,7 @@ void peer_from_sockaddr(const struct sockaddr *address, struct peer *peer_out)
 	} else if (address->sa_family == AF_INET6) {
 		struct sockaddr_in6 v6;
 		memcpy(&v6, address, sizeof(v6));
-		const uint8_t *octets = v6.sin6_addr.s6_addr;
-		bool mapped = memcmp(octets, mapped_prefix, sizeof(mapped_prefix)) == 0;
-		memcpy(peer_out->address, octets + (mapped ? 12 : 0), mapped ? 4 : 16);
-		peer_out->family = mapped ? 4 : 6;
+		peer_from_ipv6(v6.sin6_addr.s6_addr, peer_out);
 		peer_out->port = ntohs(v6.sin6_port);
 	}
 }

@@ -14,6 +14,8 @@ struct peer {
 	uint16_t port;
 };
 
+/* Without a port. */
+void peer_from_ipv6(const uint8_t octets[16], struct peer *peer_out);
 /* Anything but an internet address gives a local socket. */
 void peer_from_sockaddr(const struct sockaddr *address, struct peer *peer_out);
 /* "192.0.2.7", "2001:db8::7", "local". */

@@ -43,8 +43,10 @@ static bool take_address(struct slice value, struct arena *arena, struct peer *p
 	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(peer->port) };
 	struct slice prefix = SLICE("IPV6:");
 
+	/* The unspecified address, which nobody has (RFC 4291 section 2.5.2): with none, the client
+	 * would pass for a program of this machine. */
 	if (is_unavailable(value)) {
-		*peer = (struct peer){ .family = 0 };
+		*peer = (struct peer){ .family = 6, .port = peer->port };
 		return true;
 	}
 	if (slice_starts_nocase(value, prefix)) {

@@ -115,7 +115,10 @@ static bool parse_address(struct slice text, struct peer *address_out)
 	if (slice_find_byte(text, 0, '/') < text.len || !network_parse(text, &network))
 		return false;
 	*address_out = (struct peer){ .family = network.family };
-	memcpy(address_out->address, network.address, sizeof(address_out->address));
+	if (network.family == 4)
+		memcpy(address_out->address, network.address, 4);
+	else
+		peer_from_ipv6(network.address, address_out);
 	return true;
 }
 

@@ -24,6 +24,11 @@ static void takes_well_formed_records(void **state)
 	assert_true(DECODE(DNS_AAAA, " \x01\r\xb8\0\0\0\0\0\0\0\0\0\0\0\7", &r));
 	peer_format(&r.address, text);
 	assert_string_equal(text, "2001:db8::7");
+	/* An IPv4 address in IPv6's clothes is that address: of this machine, or nobody's. */
+	assert_true(DECODE(DNS_AAAA, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\1", &r));
+	peer_format(&r.address, text);
+	assert_string_equal(text, "127.0.0.1");
+	assert_true(peer_is_loopback(&r.address));
 	assert_true(DECODE(DNS_MX, "\0\x0a\4Mail\7example\0", &r));
 	assert_int_equal(r.preference, 10);
 	assert_slice(r.name, "mail.example");
