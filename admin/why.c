@@ -299,6 +299,7 @@ static json_t *event_json(struct why *why, struct read *read, const struct life 
 	}
 	set_number(object, "uid", event->uid);
 	set_number(object, "queue_entry", event->queue_id);
+	set_hex(object, "report", event->notice);
 	set_text(object, "host", event->host);
 	set_number(object, "next_unix_ms", (uint64_t)event->next_unix_ms);
 	set_text(object, "command", event->command);
@@ -308,7 +309,7 @@ static json_t *event_json(struct why *why, struct read *read, const struct life 
 	return object;
 }
 
-static void print_json(struct why *why, struct read *read)
+static void print_json(struct why *why, struct read *read, FILE *out)
 {
 	json_t *all = json_array();
 	for (size_t i = why->life_count; i-- > 0;) {
@@ -324,19 +325,19 @@ static void print_json(struct why *why, struct read *read)
 		json_object_set_new(object, "events", events);
 		json_array_append_new(all, object);
 	}
-	json_dumpf(all, stdout, JSON_INDENT(1));
-	putchar('\n');
+	json_dumpf(all, out, JSON_INDENT(1));
+	putc('\n', out);
 	json_decref(all);
 }
 
-static void print_words(struct why *why, struct read *read)
+static void print_words(struct why *why, struct read *read, FILE *out)
 {
 	if (why->has_more)
-		printf("(only the newest %zu; --limit shows more)\n\n", why->limit);
+		fprintf(out, "(only the newest %zu; --limit shows more)\n\n", why->limit);
 	for (size_t i = why->life_count; i-- > 0;) {
-		why_print(read, &why->admin->arena, &why->lives[i], stdout);
+		why_print(read, &why->admin->arena, &why->lives[i], out);
 		if (i > 0)
-			putchar('\n');
+			putc('\n', out);
 	}
 }
 
@@ -384,6 +385,9 @@ int admin_why(struct admin *admin, int argc, char **argv)
 	}
 	if (!admin_open_existing_store(admin))
 		return EXIT_FAILURE;
+	char *shown = NULL;
+	size_t shown_octets = 0;
+	FILE *out = open_memstream(&shown, &shown_octets);
 	struct read *read = read_begin(admin->store);
 	int status = EXIT_SUCCESS;
 	why.lives = heap_alloc_array(why.limit, sizeof(*why.lives));
@@ -403,13 +407,17 @@ int admin_why(struct admin *admin, int argc, char **argv)
 	if (why.life_count == 0)
 		status = options.json ? (puts("[]"), EXIT_FAILURE) : tell_nothing(&why, read, text);
 	else if (options.json)
-		print_json(&why, read);
+		print_json(&why, read, out);
 	else
-		print_words(&why, read);
+		print_words(&why, read, out);
 out:
 	for (size_t i = 0; i < why.life_count; i++)
 		free(why.lives[i].events);
 	free(why.lives);
+	/* Who reads it may take his time, and the store would keep for it what is deleted meanwhile. */
 	read_end(&read);
+	fclose(out);
+	fwrite(shown, 1, shown_octets, stdout);
+	free(shown);
 	return status;
 }

@@ -273,7 +273,11 @@ void why_words(struct read *read, struct arena *arena, const struct life *life,
 	case JOURNAL_RELAYED: sent(out, "taken for ", event); break;
 	case JOURNAL_DEFERRED: sent(out, "not taken yet for ", event); break;
 	case JOURNAL_BOUNCED: sent(out, "refused for good, for ", event); break;
-	case JOURNAL_NOTIFIED: sent(out, "the sender was told about ", event); break;
+	case JOURNAL_NOTIFIED:
+		buffer_add_cstr(out, "a report about it was sent to ");
+		add_shown(out, event->recipient);
+		buffer_add_format(out, ": message %llx", (unsigned long long)event->notice);
+		break;
 	case JOURNAL_KIND_COUNT: break;
 	}
 	if (event->more > 0)

@@ -1,8 +1,11 @@
 """bode why: the life of a message or a connection, in plain words, from the journal."""
+import fcntl
 import imaplib
 import json
 import poplib
+import struct
 import subprocess
+import termios
 import time
 
 import pytest
@@ -138,6 +141,30 @@ def test_what_strangers_say_is_only_text(server):
         client.mail("red@elsewhere.example")
         client.docmd("RCPT", 'TO:<"a\\\x1bb"@example.org>')
     assert "\x1b" not in why(server, "127.0.0.1", "--limit", "1000")
+
+
+def live_readers(server, pid):
+    """Its read transactions, from the store's table of readers: slots of 64 octets, each with what it
+    reads, then who reads."""
+    table = (server.state / "store" / "lock.mdb").read_bytes()
+    slots = [struct.unpack_from("=Qi", table, at) for at in range(0, len(table) - 63, 64)]
+    return [what for what, who in slots if who == pid and what != 2 ** 64 - 1]
+
+
+def test_who_reads_slowly_holds_nothing(server):
+    for number in range(60):
+        assert server.deliver("bob@example.org", message(f"slow{number}"))[0] == 250
+    with subprocess.Popen([BODE, "--config", server.config, "why", "bob@example.org"],
+                          stdout=subprocess.PIPE) as pager:
+        room = fcntl.fcntl(pager.stdout, fcntl.F_SETPIPE_SZ, 4096)
+
+        def is_full():
+            waiting = bytearray(4)
+            fcntl.ioctl(pager.stdout, termios.FIONREAD, waiting)
+            return int.from_bytes(waiting, "little") >= room
+        wait_until(is_full, "a full pipe")
+        assert not live_readers(server, pager.pid)
+        assert len(pager.stdout.read()) > room and pager.wait() == 0
 
 
 def test_it_can_be_switched_off(new_server):
