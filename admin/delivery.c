@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/heap.h"
+#include "mail/text.h"
 #include "serve/control.h"
 #include "smtpd/trace.h"
 
@@ -12,6 +13,8 @@ struct delivery {
 	struct filing *filing;
 	struct slice reverse_path;
 	bool may_relay; /* a program of this machine sends it: it may go anywhere */
+	bool has_8bit;	/* of its content */
+	bool is_utf8;	/* one of its addresses */
 	bool is_full;	/* wait for room */
 	bool is_filed;
 	enum err outcome;
@@ -37,6 +40,7 @@ struct delivery *delivery_new(struct admin *admin, struct slice service, struct 
 
 	delivery->admin = admin;
 	delivery->reverse_path = reverse_path;
+	delivery->is_utf8 = !text_is_ascii(reverse_path);
 	delivery->may_relay = slice_eq(service, SLICE("sendmail"));
 	store_start_writer(admin->store);
 	delivery->loop = loop_new(0);
@@ -57,11 +61,13 @@ enum err delivery_add(struct delivery *delivery, struct slice forward_path)
 	struct read *read = read_begin(delivery->admin->store);
 	enum err err = filing_add_recipient(delivery->filing, read, &sender, &recipient);
 	read_end(&read);
+	delivery->is_utf8 |= err == ERR_OK && !text_is_ascii(forward_path);
 	return err;
 }
 
 void delivery_feed(struct delivery *delivery, struct slice octets)
 {
+	delivery->has_8bit |= !text_is_ascii(octets);
 	delivery->is_full = !filing_feed(delivery->filing, octets);
 	while (delivery->is_full)
 		loop_run_once(delivery->loop, 1000);
@@ -86,6 +92,8 @@ enum err delivery_commit(struct delivery *delivery)
 {
 	const struct destinations *found = filing_destinations(delivery->filing);
 
+	filing_set_form(delivery->filing, delivery->has_8bit ? ENVELOPE_8BITMIME : ENVELOPE_7BIT,
+			delivery->is_utf8);
 	filing_commit(delivery->filing);
 	while (!delivery->is_filed)
 		loop_run_once(delivery->loop, 1000);

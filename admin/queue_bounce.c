@@ -1,10 +1,7 @@
 /* admin/queue_bounce.c - bode queue delete --bounce: an entry goes, and its sender hears of it. Runs
  * in the admin's process. */
 #include "admin/queue_priv.h"
-#include "base/clock.h"
-#include "mda/filing.h"
-#include "mda/report.h"
-#include "storage/blob.h"
+#include "mda/notice.h"
 
 struct bounce {
 	struct admin *admin;
@@ -25,43 +22,11 @@ static void on_filed(void *user, enum err outcome, uint64_t blob_id)
 	bounce->outcome = outcome;
 }
 
-static void format(struct bounce *bounce, struct report_recipient *told, size_t count,
-		   struct buffer *text)
-{
-	const struct queue_entry *entry = &bounce->entry;
-	struct buffer content = { 0 };
-	struct read *read = read_begin(bounce->admin->store);
-	bool whole = report_wants_whole(&entry->envelope, told, count, entry->size_octets);
-	if (blob_read(read, entry->blob_id, 0, whole ? UINT64_MAX : REPORT_CONTENT_MAX_OCTETS,
-		      &content) != ERR_OK)
-		buffer_clear(&content);
-	read_end(&read);
-	if (slice_starts_nocase(buffer_slice(&content), SLICE("return-path:")))
-		buffer_drop_front(&content, slice_find_byte(buffer_slice(&content), 0, '\n') + 1);
-	const struct report report = {
-		.hostname = slice_cstr(bounce->admin->config->hostname),
-		.envelope = &entry->envelope,
-		.arrived_unix = entry->arrived_unix,
-		.now_unix = clock_unix(),
-		.recipients = told,
-		.recipient_count = count,
-		.content = buffer_slice(&content),
-		.is_whole = whole,
-	};
-	report_format(&report, text);
-	buffer_free(&content);
-}
-
 /* False: there is nobody to tell, or nobody wants to be told. */
 static bool file(struct bounce *bounce)
 {
 	struct admin *admin = bounce->admin;
 	const struct queue_entry *entry = &bounce->entry;
-	const struct envelope envelope = { .body = ENVELOPE_8BITMIME, .recipient_count = 1 };
-	const struct envelope_recipient recipient = { .forward_path = entry->envelope.reverse_path,
-						      .notify = DSN_NEVER };
-	const struct sender sender = { .config = admin->config, .may_relay = true };
-	struct buffer text = { 0 };
 	size_t count = 0;
 	struct report_recipient *told =
 		arena_alloc_array(&admin->arena, entry->recipient_count, sizeof(*told));
@@ -77,21 +42,27 @@ static bool file(struct bounce *bounce)
 	if (entry->envelope.reverse_path.len == 0 || count == 0)
 		return false;
 	struct loop *loop = loop_new(0);
-	struct filing *filing = filing_new(admin->store, loop, &envelope, on_filed, NULL, bounce);
-	struct read *read = read_begin(admin->store);
-	enum err err = filing_add_recipient(filing, read, &sender, &recipient);
-	read_end(&read);
-	if (err == ERR_OK) {
-		format(bounce, told, count, &text);
-		filing_set_also(filing, remove_entry);
-		(void)filing_feed(filing, buffer_slice(&text));
-		filing_commit(filing);
-		while (!bounce->is_filed)
-			loop_run_once(loop, 1000);
-	}
+	struct filing *filing;
+	const struct notice notice = {
+		.store = admin->store,
+		.loop = loop,
+		.config = admin->config,
+		.envelope = &entry->envelope,
+		.blob_id = entry->blob_id,
+		.size_octets = entry->size_octets,
+		.queue_id = entry->queue_id,
+		.arrived_unix = entry->arrived_unix,
+		.recipients = told,
+		.recipient_count = count,
+		.filed = on_filed,
+		.also = remove_entry,
+		.user = bounce,
+	};
+	enum err err = notice_file(&notice, &filing);
+	while (err == ERR_OK && !bounce->is_filed)
+		loop_run_once(loop, 1000);
 	filing_free(&filing);
 	loop_free(loop);
-	buffer_free(&text);
 	return err == ERR_OK;
 }
 

@@ -21,6 +21,7 @@ void text_decode_header(struct slice value, struct buffer *utf8);
 void text_fold(struct slice utf8, struct buffer *folded);
 /* Appends the text as i;unicode-casemap orders it, octet by octet (RFC 5051 section 2). */
 void text_casemap(struct slice utf8, struct buffer *mapped);
+bool text_is_ascii(struct slice s);
 bool text_is_utf8(struct slice s);
 /* Octets of the character that `s` starts with: 1 to 4; 0 where it is empty, cut off or not
  * UTF-8 (RFC 3629: the shortest form, no surrogates, up to U+10FFFF). */

@@ -42,6 +42,14 @@ size_t text_ascii_len(struct slice s)
 	return i;
 }
 
+bool text_is_ascii(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.ptr[i] >= 0x80)
+			return false;
+	return true;
+}
+
 bool text_is_utf8(struct slice s)
 {
 	for (size_t i = 0; i < s.len;) {

@@ -5,8 +5,7 @@
  * SMTP has one answer for all recipients, so it is all or nothing: the job looks at every account
  * before it writes anything, so that a mailbox that is full or gone refuses the message for all, and
  * the client, told so, still has it. LMTP has an answer for each (RFC 2033 section 4.2).
- *
- * Left out: notices of failure. */
+ */
 #include "mda/filing.h"
 
 #include <assert.h>
@@ -32,6 +31,7 @@ struct filing {
 	struct sender_limits limits; /* with the account whose submission it is; 0: nobody's */
 	enum err (*also)(struct write *write, void *user); /* NULL: nothing more */
 	struct journal_event origin;			   /* kind 0: the journal hears nothing */
+	uint64_t told_blob_id, told_queue_id; /* it is a report about these; 0: it is none */
 	struct intake *intake;
 	struct delivered_to trail; /* of a message that leaves by an alias */
 	bool has_trail;		   /* it was noted */
@@ -121,6 +121,18 @@ void filing_set_origin(struct filing *filing, const struct journal_event *origin
 struct slice filing_message_id(const struct filing *filing)
 {
 	return intake_message_id(filing->intake);
+}
+
+void filing_set_notice_of(struct filing *filing, uint64_t blob_id, uint64_t queue_id)
+{
+	filing->told_blob_id = blob_id;
+	filing->told_queue_id = queue_id;
+}
+
+void filing_set_form(struct filing *filing, enum envelope_body body, bool is_utf8)
+{
+	filing->envelope.body = body;
+	filing->envelope.is_utf8 = is_utf8;
 }
 
 void filing_set_also(struct filing *filing, enum err (*also)(struct write *write, void *user))
@@ -221,6 +233,18 @@ static void note(struct write *write, const struct filing *filing,
 		note_refused(write, filing, &received);
 }
 
+static void note_told(struct write *write, const struct filing *filing)
+{
+	journal_note(write,
+		     &(struct journal_event){
+			     .kind = JOURNAL_NOTIFIED,
+			     .blob_id = filing->told_blob_id,
+			     .queue_id = filing->told_queue_id,
+			     .recipient = filing->placement.recipients[0].envelope.forward_path,
+			     .notice = filing->blob_id,
+		     });
+}
+
 /* ---- the job ---- */
 
 static enum err run_job(struct write *write, struct job *job)
@@ -262,6 +286,8 @@ static enum err run_job(struct write *write, struct job *job)
 		err = filing->also(write, filing->user);
 	if (err == ERR_OK && filing->origin.kind)
 		note(write, filing, &message);
+	if (err == ERR_OK && filing->told_blob_id)
+		note_told(write, filing);
 	return err;
 }
 

@@ -40,8 +40,13 @@ void filing_set_also(struct filing *filing, enum err (*also)(struct write *write
 /* For the journal: service, connection, client and login of where the message came from. Without
  * this nothing is noted. */
 void filing_set_origin(struct filing *filing, const struct journal_event *origin);
+/* Instead, of a report: the journal hears that the sender of that message, and of that entry of the
+ * queue, was told. */
+void filing_set_notice_of(struct filing *filing, uint64_t blob_id, uint64_t queue_id);
 /* The Message-ID, once the commit was asked for; ptr NULL: none, or not known. */
 struct slice filing_message_id(const struct filing *filing);
+/* What the envelope says of content and addresses, for who knows it only now. Before the commit. */
+void filing_set_form(struct filing *filing, enum envelope_body body, bool is_utf8);
 /* As intake_feed(). */
 bool filing_feed(struct filing *filing, struct slice octets);
 uint64_t filing_size_octets(const struct filing *filing);

@@ -47,14 +47,6 @@ bool report_wants_whole(const struct envelope *envelope, const struct report_rec
 	       envelope->body != ENVELOPE_BINARYMIME && size_octets <= REPORT_CONTENT_MAX_OCTETS;
 }
 
-static bool is_ascii(struct slice s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if (s.ptr[i] >= 0x80)
-			return false;
-	return true;
-}
-
 /* The first of the actions that occurs. */
 static enum report_action worst(const struct report *report)
 {
@@ -104,7 +96,7 @@ static void add_header(const struct report *report, const char *boundary, struct
 	struct slice header = slice_sub(report->content, 0, header_end(report->content));
 	if (header_find(header, SLICE("Message-ID"), &field)) {
 		struct slice id = slice_trim(field.value);
-		if (id.len > 0 && id.len < 900 && is_ascii(id) &&
+		if (id.len > 0 && id.len < 900 && text_is_ascii(id) &&
 		    slice_find_byte(id, 0, '\n') == id.len) {
 			buffer_add_cstr(out, "In-Reply-To: ");
 			add_line_text(out, id);
@@ -224,7 +216,7 @@ static void add_status_part(const struct report *report, bool is_global, struct 
 	add_date_field(out, "Arrival-Date", report->arrived_unix);
 	for (size_t i = 0; i < report->recipient_count; i++) {
 		const struct report_recipient *recipient = &report->recipients[i];
-		bool is_utf8 = !is_ascii(recipient->forward_path);
+		bool is_utf8 = !text_is_ascii(recipient->forward_path);
 		buffer_add_cstr(out, "\r\n");
 		if (recipient->orcpt.len > 0) {
 			buffer_add_cstr(out, "Original-Recipient: ");
@@ -268,7 +260,7 @@ static void add_content_part(const struct report *report, bool is_global, struct
 	if (!report->is_whole)
 		content.len = header_end(content);
 	buffer_add_format(out, "Content-Type: %s\r\n", type);
-	if (!is_ascii(content))
+	if (!text_is_ascii(content))
 		buffer_add_cstr(out, "Content-Transfer-Encoding: 8bit\r\n");
 	buffer_add_cstr(out, "\r\n");
 	buffer_add(out, content);
@@ -282,8 +274,8 @@ void report_format(const struct report *report, struct buffer *out)
 	bool is_global = false;
 	snprintf(boundary, sizeof(boundary), "report-%016llx", (unsigned long long)random_u64());
 	for (size_t i = 0; i < report->recipient_count; i++)
-		is_global |= !is_ascii(report->recipients[i].forward_path);
-	is_global |= !is_ascii(report->envelope->reverse_path);
+		is_global |= !text_is_ascii(report->recipients[i].forward_path);
+	is_global |= !text_is_ascii(report->envelope->reverse_path);
 	add_header(report, boundary, out);
 	buffer_add_format(out, "--%s\r\n", boundary);
 	add_text_part(report, out);

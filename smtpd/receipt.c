@@ -11,10 +11,7 @@
 #include "base/clock.h"
 #include "base/heap.h"
 #include "base/log.h"
-#include "mda/report.h"
-#include "storage/blob.h"
-
-enum { HEADER_MAX_OCTETS = 64 * 1024 };
+#include "mda/notice.h"
 
 struct receipt {
 	struct back *back;
@@ -59,56 +56,30 @@ static void on_filed(void *user, enum err outcome, uint64_t blob_id)
 	receipt->done(receipt->user);
 }
 
-static void format(const struct receipt *receipt, const struct envelope *envelope,
-		   const struct report_recipient *told, size_t count, struct buffer *out)
-{
-	struct buffer content = { 0 };
-	struct read *read = read_begin(receipt->back->store);
-
-	/* One that cannot be read is reported without it. */
-	if (blob_read(read, receipt->blob_id, 0, HEADER_MAX_OCTETS, &content) != ERR_OK)
-		buffer_clear(&content);
-	read_end(&read);
-	if (slice_starts_nocase(buffer_slice(&content), SLICE("return-path:")))
-		buffer_drop_front(&content, slice_find_byte(buffer_slice(&content), 0, '\n') + 1);
-	const int64_t now_unix = clock_unix();
-	const struct report report = {
-		.hostname = slice_cstr(receipt->back->config->hostname),
-		.envelope = envelope,
-		.arrived_unix = now_unix,
-		.now_unix = now_unix,
-		.recipients = told,
-		.recipient_count = count,
-		.content = buffer_slice(&content),
-	};
-	report_format(&report, out);
-	buffer_free(&content);
-}
-
 /* False: it has nobody to go to. */
-static bool file(struct receipt *receipt, const struct envelope *original, struct slice text)
+static bool file(struct receipt *receipt, const struct envelope *original, uint64_t size_octets,
+		 const struct report_recipient *told, size_t count)
 {
 	struct back *back = receipt->back;
-	const struct sender sender = { .config = back->config, .may_relay = true };
-	const struct envelope envelope = { .body = ENVELOPE_8BITMIME,
-					   .is_utf8 = original->is_utf8,
-					   .priority = original->priority,
-					   .recipient_count = 1 };
-	const struct envelope_recipient recipient = { .forward_path = original->reverse_path,
-						      .notify = DSN_NEVER };
+	const struct notice notice = {
+		.store = back->store,
+		.loop = back->loop,
+		.config = back->config,
+		.envelope = original,
+		.blob_id = receipt->blob_id,
+		.size_octets = size_octets,
+		.arrived_unix = clock_unix(),
+		.recipients = told,
+		.recipient_count = count,
+		.filed = on_filed,
+		.user = receipt,
+	};
+	enum err err = notice_file(&notice, &receipt->filing);
 
-	receipt->filing = filing_new(back->store, back->loop, &envelope, on_filed, NULL, receipt);
-	struct read *read = read_begin(back->store);
-	enum err err = filing_add_recipient(receipt->filing, read, &sender, &recipient);
-	read_end(&read);
-	if (err != ERR_OK) {
+	if (err != ERR_OK)
 		log_warning(NULL, HEX("msg", receipt->blob_id), EVENT("sender-not-told"),
 			    WORD("why", err_word(err)), TEXT("to", original->reverse_path));
-		return false;
-	}
-	(void)filing_feed(receipt->filing, text);
-	filing_commit(receipt->filing);
-	return true;
+	return err == ERR_OK;
 }
 
 struct receipt *receipt_begin(struct back *back, const struct envelope *envelope,
@@ -116,7 +87,6 @@ struct receipt *receipt_begin(struct back *back, const struct envelope *envelope
 			      void (*done)(void *user), void *user)
 {
 	struct arena arena = { 0 };
-	struct buffer text = { 0 };
 	struct report_recipient *told;
 	struct receipt *receipt = NULL;
 
@@ -128,11 +98,9 @@ struct receipt *receipt_begin(struct back *back, const struct envelope *envelope
 		receipt->blob_id = blob_id;
 		receipt->done = done;
 		receipt->user = user;
-		format(receipt, envelope, told, count, &text);
-		if (!file(receipt, envelope, buffer_slice(&text)))
+		if (!file(receipt, envelope, filing_size_octets(filed), told, count))
 			receipt_free(&receipt);
 	}
-	buffer_free(&text);
 	arena_fini(&arena);
 	return receipt;
 }

@@ -197,7 +197,6 @@ void runner_end_transfer(struct transfer *transfer)
 	runner->transfer_count--;
 	filing_free(&transfer->filing);
 	timer_free(&transfer->again);
-	buffer_free(&transfer->report);
 	arena_fini(&transfer->arena);
 	free(transfer);
 	runner_refresh(runner, destination);

@@ -78,7 +78,6 @@ struct transfer {
 	struct slice remote;
 	bool is_done;	    /* no recipient is left */
 	bool is_unreported; /* the report cannot be filed: without it then */
-	struct buffer report;
 	struct filing *filing;
 	struct job job;
 	struct timer *again; /* after the store has failed */

@@ -11,10 +11,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "mda/notice.h"
 #include "mda/sender.h"
 #include "smtpd/relay/runner_priv.h"
 #include "smtpd/relay/schedule_priv.h"
-#include "storage/blob.h"
 #include "storage/journal.h"
 #include "storage/suppression.h"
 
@@ -283,86 +283,33 @@ static void on_filed(void *user, enum err outcome, uint64_t blob_id)
 	on_written(transfer, outcome);
 }
 
-/* The stored message behind its Return-Path, as much of it as goes into the report. */
-static void read_content(struct transfer *transfer, bool whole, struct buffer *content)
-{
-	struct read *read = read_begin(transfer->runner->back->store);
-	/* One that cannot be read is reported without it. */
-	if (blob_read(read, transfer->entry.blob_id, 0,
-		      whole ? UINT64_MAX : REPORT_CONTENT_MAX_OCTETS, content) != ERR_OK)
-		buffer_clear(content);
-	read_end(&read);
-	if (slice_starts_nocase(buffer_slice(content), SLICE("return-path:")))
-		buffer_drop_front(content, slice_find_byte(buffer_slice(content), 0, '\n') + 1);
-}
-
-static void format_report(struct transfer *transfer)
-{
-	const struct config *config = transfer->runner->back->config;
-	const struct queue_entry *entry = &transfer->entry;
-	struct buffer content = { 0 };
-	bool whole = report_wants_whole(&entry->envelope, transfer->told, transfer->told_count,
-					entry->size_octets);
-	read_content(transfer, whole, &content);
-	const struct report report = {
-		.hostname = slice_cstr(config->hostname),
-		.envelope = &entry->envelope,
-		.arrived_unix = entry->arrived_unix,
-		.now_unix = clock_unix(),
-		.retry_until_unix = schedule_expires_unix(config, entry),
-		.recipients = transfer->told,
-		.recipient_count = transfer->told_count,
-		.content = buffer_slice(&content),
-		.is_whole = whole,
-	};
-	buffer_clear(&transfer->report);
-	report_format(&report, &transfer->report);
-	buffer_free(&content);
-}
-
-static bool is_ascii(struct slice s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if (s.ptr[i] >= 0x80)
-			return false;
-	return true;
-}
-
-/* ERR_OK: on_filed() comes. Other errors: there is nobody it could go to, or the store has failed. */
+/* ERR_OK: on_filed() comes. */
 static enum err file_report(struct transfer *transfer)
 {
-	struct back *back = transfer->runner->back;
-	const struct envelope *original = &transfer->entry.envelope;
-	const struct sender sender = { .config = back->config, .may_relay = true };
-	const struct envelope envelope = {
-		.body = is_ascii(buffer_slice(&transfer->report)) ? ENVELOPE_7BIT
-								  : ENVELOPE_8BITMIME,
-		.is_utf8 = !is_ascii(original->reverse_path),
-		.priority = original->priority, /* RFC 6710 section 4.6 */
-		.requires_tls = original->requires_tls,
-		.recipient_count = 1,
+	const struct back *back = transfer->runner->back;
+	const struct queue_entry *entry = &transfer->entry;
+	const struct notice notice = {
+		.store = back->store,
+		.loop = back->loop,
+		.config = back->config,
+		.envelope = &entry->envelope,
+		.blob_id = entry->blob_id,
+		.size_octets = entry->size_octets,
+		.queue_id = entry->queue_id,
+		.arrived_unix = entry->arrived_unix,
+		.retry_until_unix = schedule_expires_unix(back->config, entry),
+		.recipients = transfer->told,
+		.recipient_count = transfer->told_count,
+		.filed = on_filed,
+		.also = also_write,
+		.user = transfer,
 	};
-	const struct envelope_recipient recipient = { .forward_path = original->reverse_path,
-						      .notify = DSN_NEVER };
-	transfer->filing = filing_new(back->store, back->loop, &envelope, on_filed, NULL, transfer);
-	struct read *read = read_begin(back->store);
-	enum err err = filing_add_recipient(transfer->filing, read, &sender, &recipient);
-	read_end(&read);
-	if (err != ERR_OK) {
-		filing_free(&transfer->filing);
-		return err;
-	}
-	filing_set_also(transfer->filing, also_write);
-	(void)filing_feed(transfer->filing, buffer_slice(&transfer->report));
-	filing_commit(transfer->filing);
-	return ERR_OK;
+	return notice_file(&notice, &transfer->filing);
 }
 
 static void write_settlement(struct transfer *transfer)
 {
 	if (transfer->told_count > 0 && !transfer->is_unreported) {
-		if (transfer->report.len == 0)
-			format_report(transfer);
 		enum err err = file_report(transfer);
 		if (err_is_store_failure(err))
 			on_written(transfer, err); /* which comes here again */
