@@ -24,10 +24,21 @@ static bool take_below(struct cursor *c, uint8_t count, uint8_t *number_out)
 	return take_u8(c, number_out) && *number_out < count;
 }
 
+/* Text that other servers are told, or that stands in a header: no line of its own comes of it. */
+static bool take_line_text(struct cursor *c, size_t max_octets, struct slice *text_out)
+{
+	if (!take_limited(c, max_octets, text_out))
+		return false;
+	for (size_t i = 0; i < text_out->len; i++)
+		if (text_out->ptr[i] < 0x20 || text_out->ptr[i] == 0x7f)
+			return false;
+	return true;
+}
+
 static bool take_time(struct cursor *c, int64_t *unix_out)
 {
 	uint64_t number;
-	if (!take_be64(c, &number) || number > INT64_MAX)
+	if (!take_be64(c, &number) || number > ENVELOPE_UNIX_MAX)
 		return false;
 	*unix_out = (int64_t)number;
 	return true;
@@ -68,8 +79,8 @@ void envelope_copy(const struct envelope *envelope, struct arena *arena,
 bool envelope_next_recipient(struct slice *recipients, struct envelope_recipient *recipient_out)
 {
 	struct cursor c = cursor_of(*recipients);
-	if (!take_limited(&c, ENVELOPE_PATH_MAX_OCTETS, &recipient_out->forward_path) ||
-	    !take_limited(&c, ORCPT_MAX_OCTETS, &recipient_out->orcpt) ||
+	if (!take_line_text(&c, ENVELOPE_PATH_MAX_OCTETS, &recipient_out->forward_path) ||
+	    !take_line_text(&c, ORCPT_MAX_OCTETS, &recipient_out->orcpt) ||
 	    !take_u8(&c, &recipient_out->notify) || (recipient_out->notify & ~DSN_BITS) ||
 	    ((recipient_out->notify & DSN_NEVER) && recipient_out->notify != DSN_NEVER))
 		return false;
@@ -83,10 +94,11 @@ bool envelope_decode(struct slice octets, struct envelope *e)
 	struct envelope_recipient recipient;
 	uint8_t flags, body, returns, priority, deliver_by;
 
-	if (!take_limited(&c, ENVELOPE_PATH_MAX_OCTETS, &e->reverse_path) || !take_u8(&c, &flags) ||
-	    (flags & ~FLAGS) || !take_below(&c, ENVELOPE_BODY_COUNT, &body) ||
+	if (!take_line_text(&c, ENVELOPE_PATH_MAX_OCTETS, &e->reverse_path) ||
+	    !take_u8(&c, &flags) || (flags & ~FLAGS) ||
+	    !take_below(&c, ENVELOPE_BODY_COUNT, &body) ||
 	    !take_below(&c, DSN_RETURN_COUNT, &returns) ||
-	    !take_limited(&c, ENVID_MAX_OCTETS, &e->envid) ||
+	    !take_line_text(&c, ENVID_MAX_OCTETS, &e->envid) ||
 	    !take_below(&c, PRIORITY_MAX - PRIORITY_MIN + 1, &priority) ||
 	    !take_time(&c, &e->hold_until_unix) || !take_below(&c, DELIVER_BY_COUNT, &deliver_by) ||
 	    !take_time(&c, &e->deliver_by_unix) || !take_be32(&c, &e->recipient_count) ||

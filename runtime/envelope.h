@@ -35,6 +35,8 @@ enum {
 	PRIORITY_MAX = 9,
 	BY_MAX_SECONDS = 999999999, /* RFC 2852 section 4 */
 };
+/* The last second that a date has four digits for the year of: what is later is no time. */
+#define ENVELOPE_UNIX_MAX INT64_C(253402300799)
 
 struct envelope {
 	struct slice reverse_path; /* without angle brackets; empty: the null sender */

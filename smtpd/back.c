@@ -356,6 +356,12 @@ static void on_room(void *user)
 		give_credit(t);
 }
 
+static bool wants_schedule(const struct envelope *envelope)
+{
+	return envelope->hold_until_unix != 0 || envelope->deliver_by != DELIVER_BY_NONE ||
+	       envelope->priority != 0;
+}
+
 /* Who it is from and for: ERR_OK, or why it cannot be. */
 static enum err check_envelope(struct transaction *t, const struct token *token)
 {
@@ -365,6 +371,12 @@ static enum err check_envelope(struct transaction *t, const struct token *token)
 
 	if (err != ERR_OK)
 		return err;
+	/* The front offers these to who has signed in, and counts recipients; neither is taken on its
+	 * word. */
+	if (owner.account_id == 0 && wants_schedule(&t->envelope))
+		return ERR_DENIED;
+	if (t->envelope.recipient_count > t->smtpd->back->config->recipients)
+		return ERR_LIMIT;
 	snprintf(t->login, sizeof(t->login), "%s", owner.login);
 	struct read *read = read_begin(t->smtpd->back->store);
 	const struct sender sender = sender_of(t->smtpd, &owner, t->envelope.reverse_path);

@@ -33,7 +33,10 @@ void smtp_pace_note(struct smtp_session *s, size_t taken_octets, size_t left_oct
 	bool is_over =
 		now_ms - pace->since_ms >= s->front->config->idle_smtp_seconds * UINT64_C(1000);
 
-	if (s->session.job_out || (!is_content(s) && left_octets == 0)) {
+	/* A line that is too long leaves nothing behind, and is no less under way. */
+	bool is_between = !is_content(s) && left_octets == 0 && !s->line.is_skipping;
+
+	if (s->session.job_out || is_between) {
 		*pace = (struct smtp_pace){ .since_ms = 0 };
 	} else if (begins || is_over) {
 		*pace = (struct smtp_pace){ .since_ms = now_ms, .is_content = is_content(s) };

@@ -58,7 +58,8 @@ static void on_filed(struct question *question, enum err err, struct slice paylo
 	if (err != ERR_OK || !filed_decode(payload, &message))
 		message = (struct filed_message){ .outcome = ERR_UNAVAILABLE };
 	s->outcome = message.outcome;
-	s->transaction.is_noted = message.outcome != ERR_UNAVAILABLE;
+	/* The back tells the journal of what it has looked at. */
+	s->transaction.is_noted = message.outcome != ERR_UNAVAILABLE && message.outcome != ERR_BUSY;
 	buffer_clear(&s->transaction.outcomes);
 	if (err == ERR_OK && message.outcomes.len == s->transaction.envelope.recipient_count)
 		buffer_add(&s->transaction.outcomes, message.outcomes);

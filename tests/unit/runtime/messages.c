@@ -305,7 +305,7 @@ static void test_envelope_out_of_bounds(void **state)
 	uint8_t long_text[ENVELOPE_PATH_MAX_OCTETS + 1];
 	struct buffer b = { 0 };
 	memset(long_text, 'x', sizeof(long_text));
-	for (unsigned i = 0; i < 9; i++) {
+	for (unsigned i = 0; i < 13; i++) {
 		struct envelope envelope = full_envelope;
 		switch (i) {
 		case 0: envelope.recipient_count = 0; break;
@@ -317,6 +317,10 @@ static void test_envelope_out_of_bounds(void **state)
 		case 6: envelope.hold_until_unix = -1; break;
 		case 7: envelope.deliver_by = DELIVER_BY_COUNT; break;
 		case 8: envelope.deliver_by = DELIVER_BY_NONE; break; /* yet there is a time */
+		case 9: envelope.hold_until_unix = INT64_MAX; break;
+		case 10: envelope.deliver_by_unix = ENVELOPE_UNIX_MAX + 1; break;
+		case 11: envelope.reverse_path = SLICE("a@b\r\nRCPT TO:<c@d>"); break;
+		case 12: envelope.envid = SLICE("a\nb"); break;
 		}
 		encode_transaction(&envelope, &b);
 		assert_false(decode_transaction(buffer_slice(&b)));
@@ -326,6 +330,8 @@ static void test_envelope_out_of_bounds(void **state)
 		{ SLICE("x"), slice_of(long_text, ORCPT_MAX_OCTETS + 1), 0 },
 		{ SLICE("x"), SLICE_NONE, DSN_NEVER | DSN_SUCCESS },
 		{ SLICE("x"), SLICE_NONE, 16 },
+		{ SLICE("x>\r\nDATA"), SLICE_NONE, 0 },
+		{ SLICE("x"), SLICE("rfc822;\x7f"), 0 },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
 		struct envelope_recipient got;

@@ -230,6 +230,45 @@ static void recipients_are_looked_up_again(void **state)
 	assert_int_equal(said_outcome(1), ERR_NOT_FOUND);
 }
 
+static bool open_with(struct token token, const struct envelope *envelope, unsigned recipients)
+{
+	struct transaction_message message = {
+		.client.peer.family = 4,
+		.client.conn_id = 1,
+		.token = token,
+		.envelope = *envelope,
+	};
+	const struct envelope_recipient recipient = { .forward_path = SLICE("alice@example.org") };
+	struct buffer payload = { 0 };
+	message.envelope.recipient_count = recipients;
+	transaction_encode(&message, &payload);
+	for (unsigned i = 0; i < recipients; i++)
+		envelope_encode_recipient(&recipient, &payload);
+	bool good = smtpd_back_message(smtpd, MESSAGE_TRANSACTION, 1, buffer_slice(&payload));
+	buffer_free(&payload);
+	return good;
+}
+
+/* What the session refuses itself, and a front that is somebody else's would not. */
+static void limits_hold_without_the_front(void **state)
+{
+	static const struct envelope held = { .hold_until_unix = 4000000000 },
+				     urgent = { .priority = 3 },
+				     timely = { .deliver_by = DELIVER_BY_NOTIFY,
+						.deliver_by_unix = 4000000000 },
+				     plain = { .hold_until_unix = 0 };
+	assert_true(open_with(nobody, &held, 1));
+	assert_int_equal(said_outcome(1), ERR_DENIED);
+	assert_true(open_with(nobody, &urgent, 1));
+	assert_int_equal(said_outcome(1), ERR_DENIED);
+	assert_true(open_with(nobody, &timely, 1));
+	assert_int_equal(said_outcome(1), ERR_DENIED);
+	assert_true(open_with(nobody, &plain, config->recipients + 1));
+	assert_int_equal(said_outcome(1), ERR_LIMIT);
+	assert_true(open_with(nobody, &plain, config->recipients));
+	assert_int_equal(said_count, 0);
+}
+
 static void the_window_is_counted(void **state)
 {
 	uint64_t sent = 0;
@@ -308,6 +347,7 @@ int main(void)
 		TEST(nobody_sends_as_somebody_else),
 		TEST(files_what_is_committed),
 		TEST(recipients_are_looked_up_again),
+		TEST(limits_hold_without_the_front),
 		TEST(the_window_is_counted),
 		TEST(broken_rules_end_the_channel),
 		TEST(transactions_and_sizes_have_an_end),

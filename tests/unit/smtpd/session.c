@@ -246,6 +246,25 @@ static void a_dribbled_command_is_cut_off(void **state)
 	finish_paced();
 }
 
+/* It leaves nothing behind that could be counted, and goes on for ever. */
+static void a_dribbled_line_that_is_too_long_is_cut_off(void **state)
+{
+	static char line[20001];
+	start_at(1000 * 1000);
+	memset(line, 'x', sizeof(line) - 1);
+	say(line);
+	for (unsigned minute = 1; minute < 5; minute++) {
+		clock_set_fake_unix_ms(1000 * 1000 + minute * 60 * 1000);
+		say("x");
+		assert_int_equal(last_step, STEP_INPUT);
+	}
+	clock_set_fake_unix_ms(1000 * 1000 + 301 * 1000);
+	say("x");
+	expect("421 4.4.2 mx.example.org Too slow, closing connection\r\n");
+	assert_int_equal(last_step, STEP_CLOSE);
+	finish_paced();
+}
+
 static void an_accepted_message_makes_known(void **state)
 {
 	start_limited();
@@ -524,8 +543,13 @@ static void journal_hears_of_refusals(void **state)
 	say("a: b\r\n.\r\n");
 	fake_filed(ERR_QUOTA); /* which the back notes itself */
 	assert_int_equal(fake.noted_count, 4);
+	buffer_clear(&session->session.out);
+	begin_message();
+	say("a: b\r\n.\r\n");
+	fake_filed(ERR_BUSY); /* that it has no room for one more is all that it says */
+	assert_int_equal(fake.noted_count, 5);
 	leave();
-	expect_noted(5, JOURNAL_LEFT, "", "");
+	expect_noted(6, JOURNAL_LEFT, "", "");
 	fake_reset();
 }
 
@@ -566,6 +590,7 @@ int main(void)
 		cmocka_unit_test(a_slow_line_is_fast_enough),
 		cmocka_unit_test(time_that_we_take_is_ours),
 		cmocka_unit_test(a_dribbled_command_is_cut_off),
+		cmocka_unit_test(a_dribbled_line_that_is_too_long_is_cut_off),
 		cmocka_unit_test(journal_hears_of_refusals),
 		cmocka_unit_test(journal_hears_nothing_of_what_goes_well),
 	};
