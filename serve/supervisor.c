@@ -271,7 +271,7 @@ static void log_lines(const char *event_why, char *text)
 		log_error(NULL, EVENT("reload-refused"), WORD("of", event_why), CSTR("why", line));
 }
 
-/* The first line of the file. */
+/* The first line of the file, without blanks around it. */
 static bool load_smarthost_password(const struct config *config, struct buffer *password,
 				    FILE *errors)
 {
@@ -282,7 +282,10 @@ static bool load_smarthost_password(const struct config *config, struct buffer *
 	if (good) {
 		struct slice line = buffer_slice(password);
 		line.len = slice_find_byte(line, 0, '\n');
-		password->len = slice_trim(line).len;
+		line = slice_trim(line);
+		size_t blanks = (size_t)(line.ptr - password->data);
+		password->len = blanks + line.len;
+		buffer_drop_front(password, blanks);
 	} else {
 		fprintf(errors,
 			"%s cannot be read, which [relay] smarthost_password_file names: %s\n",
