@@ -246,17 +246,12 @@ static enum err follow(struct walk *walk, struct slice local, struct slice domai
 	return ERR_OK;
 }
 
-/* "[192.0.2.1]" or "[IPv6:2001:db8::1]" that stands for this machine (RFC 5321 section 4.1.3). */
+/* One that stands for this machine. */
 static bool is_our_literal(const struct config *config, struct slice domain)
 {
 	struct network literal, ours;
 
-	if (!config || domain.len < 2 || domain.ptr[0] != '[')
-		return false;
-	struct slice inside = slice_sub(domain, 1, domain.len - 2);
-	if (slice_starts_nocase(inside, SLICE("IPv6:")))
-		inside = slice_sub(inside, 5, inside.len);
-	if (!network_parse(inside, &literal))
+	if (!config || !address_literal_parse(domain, &literal))
 		return false;
 	for (size_t i = 0; i < config->literal_count; i++)
 		if (network_parse(slice_cstr(config->literals[i]), &ours) &&
@@ -283,11 +278,16 @@ static enum err walk_from(struct walk *walk, const struct address *address)
 	const struct config *config = walk->sender->config;
 	struct slice local = local_normalise(address->local, walk->arena);
 	struct slice domain = address->domain, hostname;
+	struct network literal;
 
 	if (domain.len == 0) /* "<Postmaster>" */
 		return is_role(local) ? follow_role(walk, 0) : ERR_DENIED;
 	if (is_our_literal(config, domain))
 		domain = slice_cstr(config->hostname);
+	if (address_literal_parse(domain, &literal)) {
+		walk->is_remote = true;
+		return walk->sender->may_relay ? add_remote(walk, address) : ERR_DENIED;
+	}
 	if (!domain_normalise(domain, walk->arena, &domain))
 		return ERR_DENIED;
 	const struct address normal = { local, domain }, remote = { address->local, domain };

@@ -100,6 +100,16 @@ bool network_contains(const struct network *network, const struct peer *peer)
 	return ((network->address[whole] ^ peer->address[whole]) >> (8 - rest)) == 0;
 }
 
+bool address_literal_parse(struct slice literal, struct network *address_out)
+{
+	if (literal.len < 3 || literal.ptr[0] != '[' || literal.ptr[literal.len - 1] != ']')
+		return false;
+	struct slice inside = slice_sub(literal, 1, literal.len - 2);
+	if (slice_starts_nocase(inside, SLICE("IPv6:")))
+		inside = slice_sub(inside, 5, inside.len);
+	return slice_find_byte(inside, 0, '/') == inside.len && network_parse(inside, address_out);
+}
+
 bool networks_contain(char *const *networks, size_t count, const struct peer *peer)
 {
 	struct network network;

@@ -29,6 +29,8 @@ struct network {
 	uint8_t prefix_bits;
 };
 bool network_parse(struct slice text, struct network *network_out);
+/* "[192.0.2.1]" or "[IPv6:2001:db8::1]": the address, as a network of one (RFC 5321 section 4.1.3). */
+bool address_literal_parse(struct slice literal, struct network *address_out);
 /* One of the networks of such a list, as a configuration has it. */
 bool networks_contain(char *const *networks, size_t count, const struct peer *peer);
 bool network_contains(const struct network *network, const struct peer *peer);

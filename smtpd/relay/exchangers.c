@@ -109,28 +109,31 @@ static void add_address(struct exchangers *e, const struct peer *address)
 	e->addresses[e->address_count++].port = e->route.port;
 }
 
+static void set_address(const struct network *network, struct peer *address_out)
+{
+	*address_out = (struct peer){ .family = network->family };
+	if (network->family == 4)
+		memcpy(address_out->address, network->address, 4);
+	else
+		peer_from_ipv6(network->address, address_out);
+}
+
 static bool parse_address(struct slice text, struct peer *address_out)
 {
 	struct network network;
 	if (slice_find_byte(text, 0, '/') < text.len || !network_parse(text, &network))
 		return false;
-	*address_out = (struct peer){ .family = network.family };
-	if (network.family == 4)
-		memcpy(address_out->address, network.address, 4);
-	else
-		peer_from_ipv6(network.address, address_out);
+	set_address(&network, address_out);
 	return true;
 }
 
-/* "[192.0.2.1]" or "[IPv6:2001:db8::1]" (RFC 5321 section 4.1.3). */
 static bool parse_literal(struct slice literal, struct peer *address_out)
 {
-	if (literal.len < 3 || literal.ptr[0] != '[' || literal.ptr[literal.len - 1] != ']')
+	struct network network;
+	if (!address_literal_parse(literal, &network))
 		return false;
-	struct slice inside = slice_sub(literal, 1, literal.len - 2);
-	if (slice_starts_nocase(inside, SLICE("ipv6:")))
-		inside = slice_sub(inside, 5, inside.len);
-	return parse_address(inside, address_out);
+	set_address(&network, address_out);
+	return true;
 }
 
 /* ---- lookups ---- */

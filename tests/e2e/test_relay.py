@@ -192,6 +192,7 @@ def test_what_the_remote_refuses_comes_back_with_its_words(start, remote):
     assert original.get_content_type() == "message/rfc822"
     assert original.get_payload(0)["Subject"] == "hello"
     wait_until(lambda: queue_is_empty(server), "an empty queue")
+    assert "a report about it was sent to alice@example.org" in server.bode("why", "1@example.org")
 
 
 @pytest.mark.parametrize("stage", ["GREETING", "EHLO", "MAIL", "RCPT", "DATA", "END"])
@@ -411,6 +412,13 @@ def test_what_a_server_says_is_only_text(start, remote):
         assert "--json" in words or "\u00e9" in said
 
 
+def test_an_address_literal_is_a_destination(start, remote):
+    server = start(remote, f"port = {remote.port}\n")
+    submit(server, ["bob@[127.0.0.1]"])
+    wait_until(lambda: remote.messages and queue_is_empty(server), "the message")
+    assert remote.messages[0].recipients == ["bob@[127.0.0.1]"]
+
+
 def test_two_bodes_mail_each_other(start, remote, tmp_path):
     (tmp_path / "two").mkdir()
     two = Server(tmp_path / "two", RELAY)
@@ -485,7 +493,7 @@ def test_a_reload_between_connecting_and_signing_in(start, tmp_path):
     authority = Authority()
     smarthost = Remote(features=("AUTH PLAIN",), tls=authority.issue("localhost").server())
     password = tmp_path / "password"
-    password.write_text(PASSWORD + "\n")
+    password.write_text(f"  {PASSWORD} \nand more\n")  # of the first line, without blanks
     one = start(smarthost, f"smarthost = localhost:{smarthost.port}\nsmarthost_tls = starttls\n"
                            f"smarthost_user = alice@example.org\n"
                            f"smarthost_password_file = {password}\n"
@@ -533,6 +541,26 @@ def test_success_is_told_where_it_is_asked_for(start, remote):
     assert report.get_payload(1).get_payload(0)["Original-Envelope-Id"] == "my+id"
     assert report.get_payload(1).get_payload(1)["Action"] == "relayed"
     assert report.get_payload(2).get_content_type() == "text/rfc822-headers"
+
+
+def test_a_report_asks_for_no_more_than_it_needs(start):
+    """The message was in UTF-8, its sender's address is not: any server can take the report."""
+    remote = Remote(features=("PIPELINING", "8BITMIME"))
+    server = start(remote)
+    with server.smtp() as client:
+        client.sendmail("bob@far.example", ["alice@example.org"], MESSAGE, ["SMTPUTF8"],
+                        ["NOTIFY=SUCCESS"])
+    wait_until(lambda: remote.messages and queue_is_empty(server), "the report")
+    assert remote.messages[0].sender == "" and b"Action: delivered" in remote.messages[0].content
+    remote.stop()
+
+
+def test_what_root_sends_says_what_it_is(start, remote):
+    server = start(remote)
+    server.bode("sendmail", "j\u00f6rg@far.example", typed="Subject: x\n\n\u00e9\n")
+    wait_until(lambda: remote.messages, "the message")
+    mail = next(c for c in remote.commands if c.startswith("MAIL"))
+    assert " BODY=8BITMIME" in mail and " SMTPUTF8" in mail
 
 
 def test_a_server_that_reports_itself_is_asked_to(start):

@@ -112,7 +112,7 @@ def test_held_mail_for_who_is_gone_comes_back(start):
 
 def test_held_mail_waits_for_room(start):
     server, _ = start()
-    submit(server, ["carol@example.org"], "HOLDFOR=1")
+    submit(server, ["carol@example.org"], "HOLDFOR=10")
     server.bode("user", "quota", "carol@example.org", "--size", "1")
     entry = wait_until(lambda: [e for e in queue(server) if e["attempts"]], "an attempt")[0]
     assert "full" in entry["why"]

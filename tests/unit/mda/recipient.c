@@ -217,7 +217,6 @@ static void addresses_elsewhere_need_the_right_to_relay(void **state)
 	sender.may_relay = true;
 	check("Ann", "Elsewhere.Example", ERR_OK, "Ann@elsewhere.example! ");
 	check("a b", "elsewhere.example", ERR_OK, "\"a b\"@elsewhere.example! ");
-	check("alice", "[127.0.0.1]", ERR_DENIED, "");
 	check("nobody", "example.org", ERR_NOT_FOUND, "");
 	sender.may_relay = false;
 }
@@ -340,6 +339,18 @@ static void rewritten_paths_lead_back(void **state)
 	arena_fini(&arena);
 }
 
+/* RFC 5321 section 4.1.3: as good as a domain, for who may send anywhere. */
+static void literals_elsewhere(void **state)
+{
+	check("X", "[192.0.2.9]", ERR_DENIED, "");
+	sender.may_relay = true;
+	check("X", "[192.0.2.9]", ERR_OK, "X@[192.0.2.9]! ");
+	check("x", "[IPv6:2001:db8::9]", ERR_OK, "x@[IPv6:2001:db8::9]! ");
+	check("x", "[other:9]", ERR_DENIED, "");
+	check("x", "[192.0.2.0/24]", ERR_DENIED, "");
+	sender.may_relay = false;
+}
+
 /* RFC 5321 sections 4.1.3 and 4.5.1 */
 static void roles_are_always_read(void **state)
 {
@@ -420,6 +431,7 @@ int main(void)
 		cmocka_unit_test(a_store_that_fails_refuses_nobody),
 		cmocka_unit_test(details_are_cut_off),
 		cmocka_unit_test(other_names_and_catch_all),
+		cmocka_unit_test(literals_elsewhere),
 		cmocka_unit_test(roles_are_always_read),
 		cmocka_unit_test(rewritten_paths_lead_back),
 		cmocka_unit_test(lists_take_mail_from_who_may_post),
