@@ -163,12 +163,18 @@ def test_without_dnssec_tlsa_records_prove_nothing(world):
     assert not [asked for asked in world.dns.asked if asked.endswith("TLSA")]
 
 
-def test_the_base_domain_follows_cnames(world):
-    """The records stand where the CNAMEs lead, and the certificate bears that name; a host that
-    has none there is asked for under its own name (RFC 7672 section 2.2.2)."""
+@pytest.mark.parametrize("target,records", [("mx.far.example", "mx.far.example"),
+                                            ("mx.far.example", "alias.far.example"),
+                                            ("mx.near.example", "alias.far.example")])
+def test_the_base_domain_follows_cnames(world, target, records):
+    """The records stand where the CNAMEs lead, or under the name as it was given; under that alone
+    where DNSSEC does not secure what it leads to (RFC 7672 section 2.2.2)."""
     world.set("far.example MX", "10 alias.far.example.")
-    world.set("alias.far.example CNAME", "mx.far.example.")
-    world.set(world.tlsa_name, world.authority.tlsa("2 0 1"))
+    world.set("alias.far.example CNAME", f"{target}.")
+    world.set("mx.near.example A", "127.0.0.1")
+    certificate = world.authority.issue(records)
+    world.remote.tls = certificate.server()
+    world.set(f"_{world.remote.port}._tcp.{records} TLSA", world.authority.tlsa("2 0 1"))
     server = world.start()
     submit(server)
     world.arrives()
