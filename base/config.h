@@ -91,8 +91,8 @@ struct config {
 	enum config_smarthost_tls smarthost_tls;
 	char *smarthost_user; /* NULL: without signing in */
 	char *smarthost_password_file;
-	char *smarthost_ca;	 /* PEM file; NULL: the system's authorities */
-	char *relay_authorities; /* likewise, of all other servers */
+	char *smarthost_ca;		  /* PEM file; NULL: the system's authorities */
+	char *relay_authorities;	  /* likewise, of all other servers */
 	unsigned downgrade_delay_seconds; /* 0: what was before does not matter */
 	bool tls_reports;
 	unsigned policy_port;	 /* of web servers with policies of MTA-STS */

@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <linux/prctl.h>
 #include <netinet/in.h>
-#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
