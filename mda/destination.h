@@ -29,6 +29,8 @@ struct destinations {
 	struct remote_destination *remotes; /* as they were found */
 	size_t remote_count, remote_cap;
 	size_t recipient_count; /* that were added */
+	/* One of them leads to somebody who is no member of a list that has an owner. */
+	bool leads_past_lists;
 };
 
 void destinations_add_account(struct destinations *found, struct arena *arena, uint32_t account_id);

@@ -102,9 +102,9 @@ enum filing_fate filing_fate(const struct filing *filing, size_t recipient, enum
 	*why_out = placed->outcome;
 	if (placed->outcome != ERR_OK)
 		return FILING_REFUSED;
-	if (is_held(filing) || !placed->is_final)
+	if (is_held(filing) || placed->end == PLACED_ON)
 		return FILING_QUEUED;
-	return FILING_FILED;
+	return placed->end == PLACED_EXPANDED ? FILING_EXPANDED : FILING_FILED;
 }
 
 void filing_set_origin(struct filing *filing, const struct journal_event *origin)

@@ -28,7 +28,8 @@ void filing_set_outcomes(struct filing *filing);
  * ERR_OK. `why_out`: of FILING_REFUSED. */
 enum filing_fate {
 	FILING_REFUSED,
-	FILING_FILED, /* in mailboxes here, or given to a list that is answered for by its owner */
+	FILING_FILED, /* in a mailbox here, or given to a list that is answered for by its owner */
+	FILING_EXPANDED, /* in mailboxes and the queue, for the several that an alias stands for */
 	FILING_QUEUED,
 };
 enum filing_fate filing_fate(const struct filing *filing, size_t recipient, enum err *why_out);

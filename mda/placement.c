@@ -39,10 +39,14 @@ static void merge(struct placement *p, struct placed_recipient *recipient,
 	recipient->is_elsewhere = one->remote_count == 1 && one->remotes[0].via.len == 0;
 	for (size_t i = 0; i < one->account_count; i++)
 		destinations_add_account(found, p->arena, one->account_ids[i]);
-	recipient->is_final = true;
+	if (!one->leads_past_lists)
+		recipient->end = PLACED_DELIVERED;
+	else if (one->account_count + one->remote_count > 1)
+		recipient->end = PLACED_EXPANDED;
+	else
+		recipient->end = one->remote_count > 0 ? PLACED_ON : PLACED_DELIVERED;
 	for (size_t i = 0; i < one->remote_count; i++) {
 		struct remote_destination remote = one->remotes[i];
-		recipient->is_final &= remote.owner.len > 0;
 		remote.recipient = found->recipient_count;
 		recipient->remotes[i] = destinations_add_remote(found, p->arena, &remote);
 	}
@@ -255,6 +259,29 @@ static void set_owner(struct queue_entry *entry, struct slice owner)
 	}
 }
 
+/* What goes along to one elsewhere. With an alias that stands for several that is all but the wish to
+ * hear of success, which the alias was the answer to (RFC 3461 section 5.2.7.3 (c)); unless another
+ * recipient means him alone. */
+static struct envelope_recipient asked_for(const struct placement *p, size_t remote)
+{
+	const struct placed_recipient *by = &p->recipients[p->found.remotes[remote].recipient];
+
+	for (size_t i = 0; by->end == PLACED_EXPANDED && i < p->recipient_count; i++) {
+		const struct placed_recipient *other = &p->recipients[i];
+		if (other->outcome == ERR_OK && other->end == PLACED_ON &&
+		    other->remotes[0] == remote)
+			by = other;
+	}
+	struct envelope_recipient asked = by->envelope;
+	if (by->end == PLACED_EXPANDED && (asked.notify & DSN_SUCCESS)) {
+		asked.notify &= (uint8_t)~DSN_SUCCESS;
+		if (asked.notify == DSN_UNSAID)
+			asked.notify = DSN_NEVER;
+	}
+	asked.forward_path = p->found.remotes[remote].address;
+	return asked;
+}
+
 /* Those who leave by the same domain of ours, or by none, and the same list, from the first on that
  * has no entry. */
 static enum err queue_alike(struct write *write, const struct placement *p,
@@ -274,9 +301,7 @@ static enum err queue_alike(struct write *write, const struct placement *p,
 		if (is_queued[i] || !slice_eq(forwarders[i], entry->forwarder) ||
 		    !slice_eq(found->remotes[i].owner, owner))
 			continue;
-		struct envelope_recipient *to = &entry->recipients[entry->recipient_count++];
-		*to = p->recipients[found->remotes[i].recipient].envelope;
-		to->forward_path = found->remotes[i].address;
+		entry->recipients[entry->recipient_count++] = asked_for(p, i);
 		is_queued[i] = true;
 	}
 	if (owner.len > 0)
@@ -284,8 +309,7 @@ static enum err queue_alike(struct write *write, const struct placement *p,
 	return queue_add(write, entry);
 }
 
-/* Those elsewhere. ORCPT and NOTIFY go with whatever a recipient's alias stands for (RFC 3461
- * section 5.2.7.3). */
+/* Those elsewhere. */
 static enum err queue_remotes(struct write *write, const struct placement *p, const bool *is_held,
 			      const struct queue_entry *entry, struct arena *arena)
 {

@@ -9,6 +9,13 @@
 #include "runtime/envelope.h"
 #include "runtime/journal_event.h"
 
+/* What the sender can be told once a recipient's message is placed (RFC 3461 section 5.2.7). */
+enum placed_end {
+	PLACED_ON,	  /* for one address elsewhere: who sends it there tells */
+	PLACED_DELIVERED, /* in a mailbox, or with a list that is answered for by its owner */
+	PLACED_EXPANDED, /* for the several that an alias stands for: of their success nobody tells */
+};
+
 /* One recipient of the envelope. */
 struct placed_recipient {
 	struct envelope_recipient envelope;
@@ -19,7 +26,7 @@ struct placed_recipient {
 	size_t account_count;
 	size_t *remotes; /* numbers in found.remotes */
 	size_t remote_count;
-	bool is_final; /* of what becomes of it from there on the sender is told nothing */
+	enum placed_end end;
 };
 
 /* Zero-initialise, but for `arena`, which all of it lives in. */

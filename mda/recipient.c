@@ -54,6 +54,12 @@ static bool leads_somewhere(const struct destinations *found)
 
 static enum err follow(struct walk *walk, struct slice local, struct slice domain, unsigned depth);
 
+static void add_account(struct walk *walk, uint32_t account_id)
+{
+	destinations_add_account(&walk->found, walk->arena, account_id);
+	walk->found.leads_past_lists |= walk->owner.len == 0;
+}
+
 /* Mail for elsewhere: the domain in its normal form, the local part as it is. */
 static enum err add_remote(struct walk *walk, const struct address *address)
 {
@@ -64,6 +70,7 @@ static enum err add_remote(struct walk *walk, const struct address *address)
 		.owner = walk->owner,
 	};
 	destinations_add_remote(&walk->found, walk->arena, &remote);
+	walk->found.leads_past_lists |= walk->owner.len == 0;
 	return ERR_OK;
 }
 
@@ -198,7 +205,7 @@ static enum err follow_role(struct walk *walk, unsigned depth)
 	}
 	if (!account_next(walk->read, &account_id, walk->arena, &account))
 		return ERR_NOT_FOUND;
-	destinations_add_account(&walk->found, walk->arena, account_id);
+	add_account(walk, account_id);
 	return ERR_OK;
 }
 
@@ -242,7 +249,7 @@ static enum err follow(struct walk *walk, struct slice local, struct slice domai
 		return follow_alias(walk, &record, local, domain, depth);
 	if (walk->found.account_count >= RECIPIENT_ACCOUNTS_MAX)
 		return ERR_LIMIT;
-	destinations_add_account(&walk->found, walk->arena, record.account_id);
+	add_account(walk, record.account_id);
 	return ERR_OK;
 }
 
@@ -330,6 +337,7 @@ enum err recipient_resolve(struct read *read, const struct sender *sender,
 			remote->via = address_format(address, arena);
 		destinations_add_remote(found, arena, remote);
 	}
+	found->leads_past_lists |= walk.found.leads_past_lists;
 	found->recipient_count++;
 	return ERR_OK;
 }

@@ -5,7 +5,6 @@
 #include "mda/release.h"
 
 #include "base/clock.h"
-#include "mda/placement.h"
 
 struct release {
 	struct placement placement;
@@ -61,9 +60,9 @@ enum err release_outcome(const struct release *release, size_t recipient)
 	return release->outcomes[recipient];
 }
 
-bool release_is_final(const struct release *release, size_t recipient)
+enum placed_end release_end(const struct release *release, size_t recipient)
 {
-	return release->placement.recipients[recipient].is_final;
+	return release->placement.recipients[recipient].end;
 }
 
 enum err release_write(struct write *write, struct release *release)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/config.h"
+#include "mda/placement.h"
 #include "storage/queue.h"
 
 struct release;
@@ -14,8 +15,8 @@ struct release *release_new(struct read *read, const struct config *config,
 /* Of a recipient, by his number in the entry. ERR_OK; ERR_QUOTA, and failures of the store: perhaps
  * later; others: never. */
 enum err release_outcome(const struct release *release, size_t recipient);
-/* Does it lie in mailboxes here then, or with the members of a list, and goes nowhere else? */
-bool release_is_final(const struct release *release, size_t recipient);
+/* What his sender can be told then. */
+enum placed_end release_end(const struct release *release, size_t recipient);
 /* In a job: puts it where it belongs, for those whose outcome is ERR_OK; the entry itself is the
  * caller's. ERR_BUSY: it is no longer so as it was, nothing is written; make a new one. */
 enum err release_write(struct write *write, struct release *release) MUST_USE;

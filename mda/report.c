@@ -20,6 +20,9 @@ static const struct {
 			     "your message could not be delivered yet to" },
 	[REPORT_DELIVERED] = { "delivered", "2.0.0", "Your message was delivered",
 			       "your message was delivered to" },
+	[REPORT_EXPANDED] = { "expanded", "2.0.0", "Your message was passed on to several",
+			      "your message was passed on to everybody whom this address stands "
+			      "for, but you\r\nwill not be told when each of them has it" },
 	[REPORT_RELAYED] = { "relayed", "2.0.0", "Your message was passed on",
 			     "your message was passed on to a server that will not report what "
 			     "becomes of it, for" },

@@ -10,7 +10,8 @@ enum report_action {
 	REPORT_FAILED, /* the first is what is said in the subject, where there are several */
 	REPORT_DELAYED,
 	REPORT_DELIVERED,
-	REPORT_RELAYED, /* to a server that tells nothing of what it does with it */
+	REPORT_EXPANDED, /* to all that an alias stands for, of whose success nobody tells */
+	REPORT_RELAYED,	 /* to a server that tells nothing of what it does with it */
 	REPORT_ACTIONS,
 };
 

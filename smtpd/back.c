@@ -279,6 +279,7 @@ static void log_filed(struct transaction *t)
 	static const char *const fates[] = {
 		[FILING_REFUSED] = "not-filed",
 		[FILING_FILED] = "filed",
+		[FILING_EXPANDED] = "expanded",
 		[FILING_QUEUED] = "queued",
 	};
 	struct slice recipients = t->envelope.recipients;

@@ -1,9 +1,10 @@
-/* smtpd/receipt.c - "delivered" reports for recipients of this host (RFC 3461 sections 4.1 and 5.2.2).
+/* smtpd/receipt.c - "delivered" and "expanded" reports for recipients of this host (RFC 3461 sections
+ * 4.1, 5.2.2 and 5.2.7).
  * Runs in the back.
  *
  * The report is written before the message is acknowledged, so that who is told "250" need not
  * wonder. Where it cannot be written, the message has been filed all the same. What leaves by the
- * queue, by way of an alias too, is the queue's to report on. */
+ * queue for one recipient, by way of an alias too, is the queue's to report on. */
 #include "smtpd/receipt_priv.h"
 
 #include <stdlib.h>
@@ -21,7 +22,7 @@ struct receipt {
 	struct filing *filing;
 };
 
-/* Those who have it in their mailboxes, and nowhere else. */
+/* Those who have it in their mailboxes, and those that stand for several who have it or will. */
 static size_t collect(const struct envelope *envelope, const struct filing *filed,
 		      struct arena *arena, struct report_recipient **told_out)
 {
@@ -31,15 +32,19 @@ static size_t collect(const struct envelope *envelope, const struct filing *file
 	size_t count = 0;
 
 	*told_out = arena_alloc_array(arena, envelope->recipient_count, sizeof(**told_out));
-	for (size_t i = 0; envelope_next_recipient(&rest, &recipient); i++)
-		if (report_is_wanted(recipient.notify, REPORT_DELIVERED) &&
-		    filing_fate(filed, i, &why) == FILING_FILED)
+	for (size_t i = 0; envelope_next_recipient(&rest, &recipient); i++) {
+		enum filing_fate fate = filing_fate(filed, i, &why);
+		enum report_action action =
+			fate == FILING_EXPANDED ? REPORT_EXPANDED : REPORT_DELIVERED;
+		if (report_is_wanted(recipient.notify, action) &&
+		    (fate == FILING_FILED || fate == FILING_EXPANDED))
 			(*told_out)[count++] = (struct report_recipient){
 				.forward_path = recipient.forward_path,
 				.orcpt = recipient.orcpt,
-				.action = REPORT_DELIVERED,
+				.action = action,
 				.status = SLICE("2.1.5"),
 			};
+	}
 	return count;
 }
 

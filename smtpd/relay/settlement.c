@@ -79,7 +79,8 @@ static void tell(struct transfer *transfer, const struct settlement *settlement,
 		.action = action,
 		.status = status,
 		.remote = settlement->remote,
-		.words = settled->words,
+		/* What became of each whom it stands for is not said. */
+		.words = action == REPORT_EXPANDED ? SLICE_NONE : settled->words,
 		.is_reply = settled->is_reply,
 	};
 }
@@ -111,13 +112,17 @@ static void apply(struct transfer *transfer, const struct settlement *settlement
 		else if (verdict == DELIVERY_LATER &&
 			 entry->envelope.deliver_by == DELIVER_BY_NOTIFY)
 			status = SLICE("4.4.7");
-		/* Where an alias led elsewhere, who sends it there tells. */
-		bool is_over = verdict == DELIVERY_TAKEN && transfer->release
-				       ? release_is_final(transfer->release, i)
-				       : verdict != DELIVERY_LATER;
+		enum report_action action = action_of(settlement, verdict);
+		bool is_over = verdict != DELIVERY_LATER;
+		if (verdict == DELIVERY_TAKEN && transfer->release) {
+			enum placed_end end = release_end(transfer->release, i);
+			/* Where an alias led elsewhere, who sends it there tells. */
+			is_over = end != PLACED_ON;
+			if (end == PLACED_EXPANDED)
+				action = REPORT_EXPANDED;
+		}
 		if (is_over || (verdict == DELIVERY_LATER && is_late))
-			tell(transfer, settlement, &recipient, settled,
-			     action_of(settlement, verdict), status);
+			tell(transfer, settlement, &recipient, settled, action, status);
 		if (verdict == DELIVERY_LATER)
 			entry->recipients[kept++] = recipient;
 	}
@@ -143,9 +148,8 @@ static void note_journal(struct write *write, const struct transfer *transfer,
 			 const struct report_recipient *told)
 {
 	static const enum journal_kind kinds[REPORT_ACTIONS] = {
-		[REPORT_FAILED] = JOURNAL_BOUNCED,
-		[REPORT_DELAYED] = JOURNAL_DEFERRED,
-		[REPORT_DELIVERED] = JOURNAL_RELAYED,
+		[REPORT_FAILED] = JOURNAL_BOUNCED,    [REPORT_DELAYED] = JOURNAL_DEFERRED,
+		[REPORT_DELIVERED] = JOURNAL_RELAYED, [REPORT_EXPANDED] = JOURNAL_RELAYED,
 		[REPORT_RELAYED] = JOURNAL_RELAYED,
 	};
 	journal_note(write, &(struct journal_event){

@@ -574,6 +574,33 @@ def test_a_server_that_reports_itself_is_asked_to(start):
     remote.stop()
 
 
+def test_an_alias_of_several_is_told_of_once(start):
+    """RFC 3461 section 5.2.7.3 (c): "expanded" at once, of the rest only what fails. Who stands for one
+    alone has his wish go on with the message."""
+    remote = Remote(features=("DSN", "PIPELINING"))
+    remote.rules["RCPT"] = lambda to: "550 5.1.1 nobody" if "eve@" in to else "250 2.1.5 fine"
+    server = start(remote)
+    server.bode("alias", "add", "team@example.org", "bob@far.example", "eve@far.example")
+    server.bode("alias", "add", "both@example.org", "dan@far.example", "dora@far.example")
+    server.bode("alias", "add", "out@example.org", "dora@far.example")
+    submit(server, ["team@example.org"],
+           rcpt_options=["NOTIFY=SUCCESS,FAILURE", "ORCPT=rfc822;team@example.org"])
+    wait_until(lambda: len(reports(server)) == 2 and queue_is_empty(server), "both reports")
+    actions = [r.get_payload(1).get_payload(1) for r in reports(server)]
+    assert sorted((a["Action"], a["Final-Recipient"]) for a in actions) == [
+        ("expanded", "rfc822; team@example.org"), ("failed", "rfc822; eve@far.example")]
+    assert {a["Original-Recipient"] for a in actions} == {"rfc822;team@example.org"}
+    assert "RCPT TO:<bob@far.example> NOTIFY=FAILURE ORCPT=rfc822;team@example.org" \
+        in remote.commands
+
+    submit(server, ["both@example.org", "out@example.org"], rcpt_options=["NOTIFY=SUCCESS"])
+    wait_until(lambda: len(reports(server)) == 3 and queue_is_empty(server), "the third report")
+    assert "RCPT TO:<dan@far.example> NOTIFY=NEVER" in remote.commands
+    assert "RCPT TO:<dora@far.example> NOTIFY=SUCCESS" in remote.commands
+    assert reports(server)[-1].get_payload(1).get_payload(1)["Action"] == "expanded"
+    remote.stop()
+
+
 def test_mail_goes_where_dns_says(start, remote):
     records = {
         "two.example MX": ["10 dead.two.example.", "20 mx.two.example."],

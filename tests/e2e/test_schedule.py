@@ -73,6 +73,17 @@ def test_held_mail_comes_when_it_is_time(start):
     assert server.bode("verify")
 
 
+def test_held_mail_for_an_alias_of_several_is_told_of_when_it_goes(start):
+    server, remote = start()
+    server.bode("alias", "add", "both@example.org", "carol@example.org", "dora@far.example")
+    submit(server, ["both@example.org"], "HOLDFOR=1", rcpt_options=["NOTIFY=SUCCESS"])
+    message, fields = report(server)
+    assert message["Subject"] == "Your message was passed on to several"
+    assert (fields["Action"], fields["Final-Recipient"]) == ("expanded", "rfc822; both@example.org")
+    wait_until(lambda: remote.messages and not queue(server), "an empty queue")
+    assert len(inbox(server, "alice@example.org")) == len(inbox(server, "carol@example.org")) == 1
+
+
 @pytest.mark.parametrize("first", [0, 1])
 def test_who_is_meant_twice_elsewhere_gets_held_mail_once(start, first):
     server, remote = start()
