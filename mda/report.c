@@ -178,8 +178,18 @@ static int hex_value(uint8_t c)
 	return ascii_is_digit(c) ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
+/* What came from elsewhere, in a field; message/delivery-status is ASCII alone. */
+static void add_field_text(struct buffer *out, struct slice text, bool is_global)
+{
+	size_t from = out->len;
+	add_line_text(out, text);
+	for (size_t i = from; !is_global && i < out->len; i++)
+		if (out->data[i] >= 0x80)
+			out->data[i] = '?';
+}
+
 /* xtext of RFC 3461 section 4, decoded onto one line. */
-static void add_xtext(struct buffer *out, struct slice text)
+static void add_xtext(struct buffer *out, struct slice text, bool is_global)
 {
 	struct buffer plain = { 0 };
 	for (size_t i = 0; i < text.len; i++) {
@@ -192,8 +202,68 @@ static void add_xtext(struct buffer *out, struct slice text)
 			buffer_add_byte(&plain, text.ptr[i]);
 		}
 	}
-	add_line_text(out, buffer_slice(&plain));
+	add_field_text(out, buffer_slice(&plain), is_global);
 	buffer_free(&plain);
+}
+
+/* "\x{F6}" of RFC 6533 section 3: its length, and the character in UTF-8; 0: it is none. */
+static size_t take_embedded(struct slice text, uint8_t utf8_out[4], size_t *utf8_len_out)
+{
+	uint32_t code = 0;
+	size_t at = 3;
+	if (!slice_eq(slice_sub(text, 0, 3), SLICE("\\x{")))
+		return 0;
+	for (; at < text.len && at < 9 && hex_value(text.ptr[at]) >= 0; at++)
+		code = code * 16 + (uint32_t)hex_value(text.ptr[at]);
+	if (at < 5 || at == text.len || text.ptr[at] != '}')
+		return 0;
+	size_t len = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+	static const uint8_t leads[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
+	for (size_t i = len; i-- > 1; code >>= 6)
+		utf8_out[i] = (uint8_t)(0x80 | (code & 0x3f));
+	utf8_out[0] = (uint8_t)(leads[len] | code);
+	*utf8_len_out = len;
+	return text_utf8_len(slice_of(utf8_out, len)) == len ? at + 1 : 0;
+}
+
+/* An address of the type "utf-8" (RFC 6533 section 3): as it is spoken, or in ASCII alone. */
+static void add_utf8_address(struct buffer *out, struct slice text, bool is_global)
+{
+	struct buffer plain = { 0 };
+	for (size_t at = 0; at < text.len;) {
+		uint8_t utf8[4];
+		size_t utf8_len, len = text_utf8_len(slice_sub(text, at, text.len));
+		size_t taken =
+			is_global ? take_embedded(slice_sub(text, at, text.len), utf8, &utf8_len)
+				  : 0;
+		if (taken > 0) {
+			buffer_add(&plain, slice_of(utf8, utf8_len));
+			at += taken;
+		} else if (is_global || len < 2) {
+			buffer_add_byte(&plain, text.ptr[at++]);
+		} else {
+			uint32_t code = text.ptr[at] & (0x7fu >> len);
+			for (size_t i = 1; i < len; i++)
+				code = code << 6 | (text.ptr[at + i] & 0x3f);
+			buffer_add_format(&plain, "\\x{%X}", (unsigned)code);
+			at += len;
+		}
+	}
+	add_field_text(out, buffer_slice(&plain), is_global);
+	buffer_free(&plain);
+}
+
+static void add_original(struct buffer *out, struct slice orcpt, bool is_global)
+{
+	const struct slice type = SLICE("utf-8;");
+	buffer_add_cstr(out, "Original-Recipient: ");
+	if (slice_starts_nocase(orcpt, type)) {
+		buffer_add(out, type);
+		add_utf8_address(out, slice_sub(orcpt, type.len, orcpt.len), is_global);
+	} else {
+		add_xtext(out, orcpt, is_global);
+	}
+	buffer_add_cstr(out, "\r\n");
 }
 
 /* class "." subject "." detail */
@@ -213,7 +283,7 @@ static void add_status_part(const struct report *report, bool is_global, struct 
 	buffer_add_format(out, "Reporting-MTA: dns; %.*s\r\n", SLICE_ARG(report->hostname));
 	if (report->envelope->envid.len > 0) {
 		buffer_add_cstr(out, "Original-Envelope-Id: ");
-		add_xtext(out, report->envelope->envid);
+		add_xtext(out, report->envelope->envid, is_global);
 		buffer_add_cstr(out, "\r\n");
 	}
 	add_date_field(out, "Arrival-Date", report->arrived_unix);
@@ -221,11 +291,8 @@ static void add_status_part(const struct report *report, bool is_global, struct 
 		const struct report_recipient *recipient = &report->recipients[i];
 		bool is_utf8 = !text_is_ascii(recipient->forward_path);
 		buffer_add_cstr(out, "\r\n");
-		if (recipient->orcpt.len > 0) {
-			buffer_add_cstr(out, "Original-Recipient: ");
-			add_xtext(out, recipient->orcpt);
-			buffer_add_cstr(out, "\r\n");
-		}
+		if (recipient->orcpt.len > 0)
+			add_original(out, recipient->orcpt, is_global);
 		buffer_add_format(out, "Final-Recipient: %s; ", is_utf8 ? "utf-8" : "rfc822");
 		add_line_text(out, recipient->forward_path);
 		buffer_add_format(out,
@@ -239,13 +306,13 @@ static void add_status_part(const struct report *report, bool is_global, struct 
 			struct slice name = recipient->remote;
 			name.len = slice_find_byte(name, 0, ' ');
 			buffer_add_cstr(out, "Remote-MTA: dns; ");
-			add_line_text(out, name);
+			add_field_text(out, name, is_global);
 			buffer_add_cstr(out, "\r\n");
 		}
 		if (recipient->words.len > 0) {
 			buffer_add_format(out, "Diagnostic-Code: %s; ",
 					  recipient->is_reply ? "smtp" : "x-bode");
-			add_line_text(out, recipient->words);
+			add_field_text(out, recipient->words, is_global);
 			buffer_add_cstr(out, "\r\n");
 		}
 		add_date_field(out, "Last-Attempt-Date", report->now_unix);
@@ -256,10 +323,13 @@ static void add_status_part(const struct report *report, bool is_global, struct 
 
 static void add_content_part(const struct report *report, bool is_global, struct buffer *out)
 {
+	struct slice content = report->content;
+	/* A header in UTF-8 is no text of RFC 822, whatever the addresses (RFC 6533 section 4.2). */
+	is_global |= report->envelope->is_utf8 &&
+		     !text_is_ascii(slice_sub(content, 0, header_end(content)));
 	const char *type = report->is_whole ? (is_global ? "message/global" : "message/rfc822")
 			   : is_global	    ? "message/global-headers"
 					    : "text/rfc822-headers";
-	struct slice content = report->content;
 	if (!report->is_whole)
 		content.len = header_end(content);
 	buffer_add_format(out, "Content-Type: %s\r\n", type);

@@ -535,12 +535,50 @@ def test_a_smarthost_with_a_certificate_of_nobody_gets_nothing(start, remote, tm
 
 def test_success_is_told_where_it_is_asked_for(start, remote):
     server = start(remote)
-    submit(server, options=["RET=HDRS", "ENVID=my+2Bid"], rcpt_options=["NOTIFY=SUCCESS,FAILURE"])
+    submit(server, options=["RET=HDRS", "ENVID=my+2Bid"],
+           rcpt_options=["NOTIFY=SUCCESS,FAILURE", "ORCPT=rfc822;Bob+2Bx@example.com"])
     report = wait_until(lambda: reports(server), "the report")[0]
     assert report["Subject"] == "Your message was passed on"
     assert report.get_payload(1).get_payload(0)["Original-Envelope-Id"] == "my+id"
     assert report.get_payload(1).get_payload(1)["Action"] == "relayed"
+    assert report.get_payload(1).get_payload(1)["Original-Recipient"] == "rfc822;Bob+x@example.com"
     assert report.get_payload(2).get_content_type() == "text/rfc822-headers"
+
+
+@pytest.mark.parametrize("ret, whole", [("HDRS", False), ("FULL", True), (None, True)])
+def test_what_comes_back_is_as_much_as_was_asked_for(start, remote, ret, whole):
+    """RFC 3461 section 4.3, and the recipient under the name that the sender gave him (section 4.2)."""
+    remote.rules["RCPT"] = "550 5.1.1 nobody"
+    server = start(remote)
+    submit(server, options=[f"RET={ret}"] if ret else [],
+           rcpt_options=["ORCPT=rfc822;Bob+2Bx@example.com"])
+    report = wait_until(lambda: reports(server), "the report")[0]
+    fields = report.get_payload(1).get_payload(1)
+    assert (fields["Action"], fields["Original-Recipient"]) == ("failed",
+                                                                "rfc822;Bob+x@example.com")
+    part = report.get_payload(2)
+    assert part.get_content_type() == ("message/rfc822" if whole else "text/rfc822-headers")
+    assert ("The first line." in part.as_string()) == whole
+
+
+def test_an_address_in_utf8_is_told_of_in_utf8(start):
+    """RFC 6533: the parts have types of their own, the addresses are as they are spoken."""
+    remote = Remote(features=("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN"))
+    remote.rules["RCPT"] = "550 5.1.1 nobody"
+    server = start(remote)
+    with server.submission("alice@example.org") as client:
+        client.ehlo()
+        assert client.mail("alice@example.org", ["SMTPUTF8", "BODY=8BITMIME"])[0] == 250
+        assert client.docmd("RCPT", "TO:<j\u00f6rg@far.example> "
+                                    "ORCPT=utf-8;J\\x{F6}rg@far.example")[0] == 250
+        assert client.data(MESSAGE)[0] == 250
+    report = wait_until(lambda: list(fetch_all(server.imap("alice@example.org")).values()),
+                        "the report")[0].decode()
+    assert "Content-Type: message/global-delivery-status\r\n" in report
+    assert "Original-Recipient: utf-8;J\u00f6rg@far.example\r\n" in report
+    assert "Final-Recipient: utf-8; j\u00f6rg@far.example\r\n" in report
+    assert "Content-Type: message/global\r\n" in report
+    remote.stop()
 
 
 def test_a_report_asks_for_no_more_than_it_needs(start):
