@@ -114,12 +114,22 @@ static void add_missing(struct submission *s, bool has_from, bool has_date, bool
 		add_message_id(s, out);
 }
 
+/* Without the empty line at its end, which is written anew behind what is added. */
+static struct slice without_empty_line(struct slice header)
+{
+	size_t len = header.len;
+	if (len == 0 || header.ptr[len - 1] != '\n')
+		return header;
+	len -= len > 1 && header.ptr[len - 2] == '\r' ? 2 : 1;
+	return len == 0 || header.ptr[len - 1] == '\n' ? slice_sub(header, 0, len) : header;
+}
+
 /* The first `end` octets of what was gathered are the header; behind it the body, perhaps without
  * an empty line between them. */
 static enum err header_done(struct submission *s, size_t end, struct buffer *out)
 {
 	struct slice all = buffer_slice(&s->header), rest = slice_sub(all, end, all.len);
-	struct cursor c = cursor_of(slice_sub(all, 0, end));
+	struct cursor c = cursor_of(without_empty_line(slice_sub(all, 0, end)));
 	struct header_field field;
 	bool has_from = false, has_date = false, has_id = false;
 	enum err err = ERR_OK;

@@ -2,11 +2,11 @@
 
     server = Server(folder); server.add_user("alice@example.org"); server.start(); ...; server.stop()
 """
-import contextlib
 import imaplib
 import os
 import pathlib
 import poplib
+import random
 import re
 import signal
 import smtplib
@@ -23,13 +23,32 @@ PASSWORD = "correct horse"
 WAIT_SECONDS = 60  # for anything that should take no time; sanitizers and busy machines are slow
 
 
+# Below the ports that the kernel gives to whoever connects, and a part for each worker of pytest.
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 16
+PORTS = range(10_000 + WORKER, 32_000, 16)
+given = set()
+
+
+def is_free(port):
+    with socket.socket() as one:
+        try:
+            one.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
+
+
 def free_ports(count):
-    """Ports that nobody has now. Bound all at once, so that they differ."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+    """Ports that nobody has now, and that were not given before."""
+    ports = []
+    while len(ports) < count:
+        port = random.choice(PORTS)
+        if port not in given and is_free(port):
+            given.add(port)
+            ports.append(port)
+        if len(given) > len(PORTS) // 2:
+            given.clear()
+    return ports
 
 
 def wait_until(condition, what, seconds=WAIT_SECONDS):

@@ -88,6 +88,11 @@ static void what_is_missing_is_added(void **state)
 	assert_slice(buffer_slice(&out), TRACE OWN DATED "Subject: x\r\n\r\n");
 	assert_int_equal(submit(TRACE OWN DATED "Subject: x", 4, &out), ERR_OK);
 	assert_slice(buffer_slice(&out), TRACE OWN DATED "Subject: x\r\n\r\n");
+	/* An empty line behind a bare line feed, which BINARYMIME lets through: what is added stands
+	 * before it. */
+	assert_int_equal(submit(TRACE OWN "Subject: x\n\r\nhello\r\n", 4, &out), ERR_OK);
+	assert_true(has(&out, "Subject: x\nDate: "));
+	assert_true(has(&out, "@example.org>\r\n\r\nhello\r\n"));
 	buffer_free(&out);
 }
 
