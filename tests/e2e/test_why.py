@@ -173,7 +173,9 @@ def test_it_can_be_switched_off(new_server):
     assert "[journal] days is 0" in server.bode("why", "bob@example.org", status=1)
 
 
-def test_what_was_refused_before_sign_in(server):
+def test_what_was_refused_before_sign_in(new_server):
+    """By a server of its own: of what strangers do much at once only a part is told one by one."""
+    server = new_server().start()
     with server.imap("bob@example.org"):
         pass
     client = imaplib.IMAP4("localhost", server.ports["imap"], timeout=WAIT_SECONDS)
