@@ -1,10 +1,11 @@
 """Runs a program that wants a terminal in one, shows what it drew, and ends with its status.
 
-STEPS in the environment, a list in JSON, is what somebody at the terminal would do: wait until a
-text has been drawn since the step before, then type."""
+STEPS in the environment, a list in JSON, is what somebody at the terminal would do: wait until what
+a regular expression describes has been drawn since the step before, then type."""
 import json
 import os
 import pty
+import re
 import select
 import signal
 import sys
@@ -19,7 +20,7 @@ if pid == 0:
 deadline = time.monotonic() + SECONDS
 seen = b""
 while time.monotonic() < deadline:
-    if steps and steps[0][0].encode() in seen:
+    if steps and re.search(steps[0][0].encode(), seen):
         os.write(terminal, steps.pop(0)[1].encode())
         seen = b""
     if select.select([terminal], [], [], 0.2)[0]:

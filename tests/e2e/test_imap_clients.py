@@ -241,7 +241,8 @@ def test_alpine_saves_and_deletes(server, tmp_path):
         """))
     # Saves the first message to Archive, deletes the second, quits.
     steps = [("PASSWORD", PASSWORD + "\r"), ("Preserve password", "n"), ("Second by a real", "s"),
-             ("SAVE", "\x15Archive\r"), ("copied", "n"), ("", "d"), ("", "q")]
+             ("SAVE", "\x15Archive\r"),
+             ("copied|Saving DONE", "n"), ("", "d"), ("", "q")]
     run("/usr/bin/python3", IN_TERMINAL, need("alpine"), "-p", config, "-i", HOME=str(tmp_path),
         TERM="xterm", STEPS=json.dumps(steps))
     imap = server.imap(user)
