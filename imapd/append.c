@@ -82,18 +82,22 @@ const char *append_why_not_message(const struct append *append,
 	return NULL;
 }
 
-const char *append_why_not_octets(struct append *append, uint64_t octets)
+const char *append_why_not_part(struct append *append, uint64_t octets)
 {
 	struct imap_session *s = append->s;
 	struct append_message *message = append->last;
+	struct arena arena = { 0 };
 	struct account account;
 	uint64_t most = s->back->config->message_size_octets;
+	if (append->parts++ >= APPEND_PARTS_MAX)
+		return "[LIMIT] Too many parts for one command";
 	if (octets > most || message->size_octets > most - octets)
 		return "[TOOBIG] The message is too large";
 
 	struct read *read = read_begin(s->back->store);
-	enum err err = account_get(read, append->owner_id, &s->command_arena, &account);
+	enum err err = account_get(read, append->owner_id, &arena, &account);
 	read_end(&read);
+	arena_fini(&arena); /* the account's figures do not live in it */
 	if (err != ERR_OK)
 		return respond_refusal(err);
 	uint64_t used = account.used_octets + append->size_octets;

@@ -271,7 +271,7 @@ static const char *begin_copy(struct append *append, struct slice url)
 	if (err != ERR_OK)
 		return respond_refusal(err);
 	append->is_copying = true;
-	return append_why_not_octets(append, append->part.left.end - append->part.left.start);
+	return append_why_not_part(append, append->part.left.end - append->part.left.start);
 }
 
 static enum step copy_on(struct imap_session *s, struct append *append)
@@ -417,7 +417,7 @@ bool imap_append_is_receiving(const struct imap_session *s)
 static enum step begin_literal(struct imap_session *s, struct append *append)
 {
 	uint64_t octets = s->framing.literal.size_octets;
-	const char *why = append_why_not_octets(append, octets);
+	const char *why = append_why_not_part(append, octets);
 	if (!why && octets == 0 && !append->last->is_catenated)
 		why = "The message is empty";
 	if (why)

@@ -9,6 +9,8 @@
 enum {
 	/* Of one command. Beyond that a client is told to come again. */
 	APPEND_MESSAGES_MAX = 1000,
+	/* Of all its messages together: each literal and each URL, empty ones too. */
+	APPEND_PARTS_MAX = 5000,
 };
 
 struct append_message {
@@ -54,6 +56,7 @@ struct append {
 	uint32_t uidvalidity;
 	struct append_message *first, *last; /* the last one is on its way */
 	size_t count;
+	unsigned parts;	      /* of all of them */
 	uint64_t size_octets; /* of all of them */
 
 	enum append_state state;
@@ -66,10 +69,10 @@ struct append {
 	bool intake_waits;    /* for room() */
 };
 
-/* append.c. NULL: one more message, or so many octets more of the last one, may come. */
+/* append.c. NULL: one more message, or a part of so many octets of the last one, may come. */
 const char *append_why_not_message(const struct append *append,
 				   const struct append_message *message);
-const char *append_why_not_octets(struct append *append, uint64_t octets);
+const char *append_why_not_part(struct append *append, uint64_t octets);
 /* All messages are whole. */
 enum step append_file(struct imap_session *s);
 /* None is filed. Where the client sends a literal unasked, its octets are skipped first. `why` is

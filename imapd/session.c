@@ -212,8 +212,8 @@ static enum step take_command(struct imap_session *s, struct cursor *in)
 }
 
 /* Whatever a client sends at once, the loop's other sessions have their turn in between: a turn
- * ends with the command, or the piece of inflated input, after which it has lasted for about a
- * millisecond or has seen many of them. */
+ * ends with the command, the step of one or the piece of inflated input after which it has lasted
+ * for about a millisecond or has seen many of them. */
 enum { TURN_MS = 1, TURN_STEPS_MAX = 100 };
 
 static void begin_turn(struct imap_session *s)
@@ -233,9 +233,9 @@ static enum step go_on(struct imap_session *s, struct cursor *in)
 	while (step == STEP_AGAIN) {
 		if (session_out_is_full(&s->session))
 			return STEP_WAIT;
-		if (!s->running && !at_end(in) && turn_is_over(s))
+		if ((s->running || !at_end(in)) && turn_is_over(s))
 			return STEP_WAIT;
-		s->turn_steps += !s->running;
+		s->turn_steps++;
 		if (s->state == IMAP_CLOSED)
 			step = STEP_CLOSE;
 		else if (s->running)

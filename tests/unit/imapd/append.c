@@ -4,6 +4,7 @@
 
 #include "tests/unit/imapd/core.h"
 
+#include "imapd/append_priv.h"
 #include "storage/message.h"
 
 enum { SMALL_OCTETS = 180 * 1000, LARGE_OCTETS = 1500 * 1000, SMALL_COUNT = 8 };
@@ -128,6 +129,25 @@ static void others_are_copied_in_pieces(void **state)
 	core_sign_out(&world, session);
 }
 
+/* An empty part takes nothing off the size that a message may have, so they are counted. */
+static void parts_have_a_limit(void **state)
+{
+	struct buffer said = { 0 };
+	struct session *session = core_sign_in(&world, 1);
+	assert_true(core_feed(&world, session, SLICE_NONE, &said));
+	buffer_clear(&said);
+	assert_true(
+		core_feed(&world, session, SLICE("a APPEND INBOX CATENATE (TEXT {0+}\r\n"), &said));
+	for (unsigned i = 1; i < APPEND_PARTS_MAX; i++)
+		assert_true(core_feed(&world, session, SLICE(" TEXT {0+}\r\n"), &said));
+	assert_int_equal(said.len, 0);
+	assert_true(core_feed(&world, session, SLICE(" TEXT {0+}\r\n)\r\nb NOOP\r\n"), &said));
+	assert_slice(buffer_slice(&said), "a NO [LIMIT] Too many parts for one command\r\n"
+					  "b OK Completed\r\n");
+	buffer_free(&said);
+	core_sign_out(&world, session);
+}
+
 static int setup(void **state)
 {
 	core_world_start(&world);
@@ -145,6 +165,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whole_messages_wait_in_the_store),
 		cmocka_unit_test(others_are_copied_in_pieces),
+		cmocka_unit_test(parts_have_a_limit),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
