@@ -197,6 +197,7 @@ enum err store_open(const char *state_dir, enum store_mode mode, struct store **
 	store->lock_fd = -1;
 	store->path = path_join(state_dir, "store");
 	store->reserve_octets = STORE_RESERVE_OCTETS;
+	store->slow_ms = STORE_SLOW_MS;
 	store->garbage_delay_seconds = GARBAGE_DELAY_SECONDS;
 	pthread_mutex_init(&store->lock, NULL);
 	pthread_condattr_init(&monotonic);
@@ -295,5 +296,6 @@ void store_counters(struct store *store, struct store_counters *counters_out)
 		.jobs = store->jobs,
 		.batches = store->batches,
 		.failed_batches = store->failed_batches,
+		.slow = store->slow,
 	};
 }

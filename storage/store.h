@@ -65,6 +65,7 @@ struct read *write_read(struct write *write);
 
 struct store_counters {
 	uint64_t jobs, batches, failed_batches; /* one sync pair each */
+	uint64_t slow; /* waits for the disk or another writer, each logged */
 };
 void store_counters(struct store *store, struct store_counters *counters_out);
 

@@ -18,6 +18,7 @@ enum {
 	/* What a batch may find free at least, or nothing that grows is taken: so deletions, which
 	 * copy pages before they free others, always find room. */
 	STORE_RESERVE_OCTETS = 32 << 20,
+	STORE_SLOW_MS = 2000,
 	STORE_READERS_MAX = 1024,
 	/* How long a body without reference stays readable: a FETCH under way finishes. */
 	GARBAGE_DELAY_SECONDS = 15 * 60,
@@ -56,8 +57,10 @@ struct store {
 	_Atomic bool wrote;		     /* a batch was committed by this process */
 
 	_Atomic bool space_low;
-	_Atomic uint64_t jobs, batches, failed_batches;
-	atomic_uint slots_lent; /* intake.c: to large messages on their way */
+	_Atomic uint64_t jobs, batches, failed_batches, slow;
+	uint64_t slow_ms;		 /* a commit that takes so long is slow */
+	_Atomic uint64_t slow_logged_ms; /* when one was last said so */
+	atomic_uint slots_lent;		 /* intake.c: to large messages on their way */
 	struct keyword_look keyword_looks[KEYWORD_LOOKS]; /* the writer's, by mailbox */
 	struct writer *writer;				  /* NULL until store_start_writer() */
 	struct journal *journal;

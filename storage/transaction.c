@@ -326,9 +326,26 @@ static void write_fini(struct write *write)
 	write->read = (struct read){ 0 };
 }
 
+/* Clients only see that nobody answers: whether the disk keeps the writer or another process that
+ * writes is to be told by us. Once a minute is enough, since it comes in swarms. */
+static void tell_if_slow(struct store *store, const char *waited_for, uint64_t since_ms)
+{
+	enum { LOG_EVERY_MS = 60 * 1000 };
+	uint64_t now_ms = clock_monotonic_ms(), logged_ms = store->slow_logged_ms;
+	if (now_ms - since_ms < store->slow_ms)
+		return;
+	atomic_fetch_add(&store->slow, 1);
+	if (logged_ms != 0 && now_ms - logged_ms < LOG_EVERY_MS)
+		return;
+	store->slow_logged_ms = now_ms;
+	log_warning(NULL, EVENT("store-slow"), WORD("waited-for", waited_for),
+		    NUM("ms", now_ms - since_ms));
+}
+
 enum err write_begin(struct store *store, struct write *write)
 {
 	int code = MDB_PANIC;
+	uint64_t since_ms = clock_monotonic_ms();
 	for (int attempt = 0; attempt < 2 && code != 0; attempt++) {
 		*write = (struct write){ .store = store,
 					 .now_unix = clock_unix(),
@@ -347,6 +364,7 @@ enum err write_begin(struct store *store, struct write *write)
 	}
 	if (code != 0)
 		return environment_failure(store, code, "begin");
+	tell_if_slow(store, "another-writer", since_ms);
 	write->read.store = store;
 	write->read.write = write;
 	struct slice record;
@@ -427,7 +445,9 @@ enum err write_commit(struct write *write)
 		return err;
 	}
 	unsigned generation = store->generation;
+	uint64_t since_ms = clock_monotonic_ms();
 	int code = mdb_txn_commit(write->read.txn);
+	tell_if_slow(store, "disk", since_ms);
 	write->read.txn = NULL;
 	store_leave(store);
 	if (code != 0) {

@@ -225,7 +225,8 @@ static void readers_check(struct writer *writer)
 }
 
 /* Those who were answered together come back together, and many small syncs cost more than few
- * large ones. So as long as each look finds more than the last, the batch waits. Under the lock. */
+ * large ones. So the batch waits until as many are there, and for as long as each look finds more
+ * than the last. Under the lock. */
 static void batch_gather(struct writer *writer)
 {
 	uint64_t patience_us = writer->batch_us / GATHER_FRACTION;
@@ -239,7 +240,7 @@ static void batch_gather(struct writer *writer)
 		pthread_mutex_unlock(&writer->lock);
 		nanosleep(&look, NULL);
 		pthread_mutex_lock(&writer->lock);
-		if (writer->waiting == before)
+		if (writer->waiting == before && before >= writer->batch_jobs)
 			return;
 	}
 }

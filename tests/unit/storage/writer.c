@@ -249,6 +249,22 @@ static void writes_nothing_for_nothing(void **state)
 	bed_end(&bed);
 }
 
+/* A disk that keeps the writer is counted and logged, since clients cannot tell it from a server that
+ * hangs. */
+static void tells_of_a_slow_disk(void **state)
+{
+	struct crowd *crowd = crowd_new();
+	struct store_counters before, after;
+	store_counters(crowd->bed.store, &before);
+	crowd->bed.store->slow_ms = 0;
+	log_set_level(LOG_ERROR);
+	crowd_submit(crowd, 1);
+	log_set_level(LOG_INFO);
+	store_counters(crowd->bed.store, &after);
+	assert_true(after.slow > before.slow);
+	crowd_free(crowd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -257,6 +273,7 @@ int main(void)
 		cmocka_unit_test(survives_a_failing_store),
 		cmocka_unit_test(finishes_what_waits_when_it_closes),
 		cmocka_unit_test(writes_nothing_for_nothing),
+		cmocka_unit_test(tells_of_a_slow_disk),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
