@@ -15,6 +15,7 @@
 #include "base/heap.h"
 #include "base/log.h"
 #include "base/octets.h"
+#include "mail/text.h"
 #include "mda/filing.h"
 #include "runtime/stream.h"
 #include "smtpd/smtpd.h"
@@ -172,14 +173,6 @@ static enum err find_sender(struct program *program, struct read *read, struct s
 
 /* ---- the message ---- */
 
-static bool is_ascii(struct slice text)
-{
-	for (size_t i = 0; i < text.len; i++)
-		if (text.ptr[i] >= 0x80)
-			return false;
-	return true;
-}
-
 static void feed_trace(struct program *program, const struct program_message *message)
 {
 	struct buffer lines = { 0 };
@@ -228,8 +221,8 @@ static void begin(struct program *program, const struct program_message *message
 	struct back *back = program->desk->back;
 	struct envelope envelope = { .reverse_path = message->reverse_path,
 				     .body = ENVELOPE_8BITMIME,
-				     .is_utf8 = !is_ascii(message->recipients) ||
-						!is_ascii(message->reverse_path),
+				     .is_utf8 = !text_is_ascii(message->recipients) ||
+						!text_is_ascii(message->reverse_path),
 				     .recipient_count = message->recipient_count };
 	const struct journal_event origin = { .service = SLICE("sendmail"),
 					      .login = slice_cstr(program->user) };

@@ -14,6 +14,13 @@
 #include "base/clock.h"
 #include "base/heap.h"
 
+/* Nothing moves, but an older Bode would take what it does not know for damage, or read it wrongly. */
+static int change_nothing(MDB_txn *txn)
+{
+	(void)txn;
+	return 0;
+}
+
 /* From format 1 to 2: what is expunged may be had back. */
 static int add_expunged(MDB_txn *txn)
 {
@@ -36,14 +43,6 @@ static int add_journal(MDB_txn *txn)
 	return code == 0 ? mdb_dbi_open(txn, "journal-index", MDB_CREATE, &dbi) : code;
 }
 
-/* From format 4 to 5: nothing moves, but an older Bode would refuse mail for a domain that is
- * another's name as if nobody were there. */
-static int add_domain_aliases(MDB_txn *txn)
-{
-	(void)txn;
-	return 0;
-}
-
 /* From format 5 to 6: what accounts may submit. */
 static int add_submission(MDB_txn *txn)
 {
@@ -56,22 +55,6 @@ static int add_annotations(MDB_txn *txn)
 {
 	MDB_dbi dbi;
 	return mdb_dbi_open(txn, "annotation", MDB_CREATE, &dbi);
-}
-
-/* From format 7 to 8: nothing moves, but an older Bode would take what an alias has forwarded, and
- * whom an account cannot write to, for damage. */
-static int add_forwarding(MDB_txn *txn)
-{
-	(void)txn;
-	return 0;
-}
-
-/* From format 8 to 9: nothing moves, but an older Bode cannot read a change log that says which
- * flags changed. */
-static int add_changed_flags(MDB_txn *txn)
-{
-	(void)txn;
-	return 0;
 }
 
 /* From format 9 to 10: lists of rights. */
@@ -91,9 +74,16 @@ static int add_remote(MDB_txn *txn)
 /* The step at i leads from format i + 1 to i + 2. A step speaks LMDB, and names and layouts as
  * they were then: what the rest of the room knows is today's. */
 static int (*const steps[STORE_FORMAT - 1])(MDB_txn *txn) = {
-	add_expunged,	add_queue,	 add_journal,	 add_domain_aliases,
-	add_submission, add_annotations, add_forwarding, add_changed_flags,
-	add_acl,	add_remote,
+	add_expunged,
+	add_queue,
+	add_journal,
+	change_nothing, /* 5: a domain may be another's name; nobody would seem to be there */
+	add_submission,
+	add_annotations,
+	change_nothing, /* 8: what an alias has forwarded, and whom an account cannot write to */
+	change_nothing, /* 9: the change log says which flags changed */
+	add_acl,
+	add_remote,
 };
 
 static uint64_t created_unix(MDB_txn *txn, MDB_dbi main)

@@ -50,7 +50,7 @@ def relayed(peer, n, transactions, **options):
 
 
 def many(peer, quick):
-    n = 1000 if quick else 20000
+    n = 1000 if quick else peer.share(20000)
     peer.start()
     relayed(peer, 200, 200, size=4096, conns=20)  # warm
     cpu = peer.cgroup.cpu_us()

@@ -21,7 +21,7 @@ def receive(peer, n, **options):
 
 def smtp(count, conns, **options):
     def row(peer, quick):
-        n = max(count // (80 if quick else 1), conns * (2 if quick else 5))
+        n = max(count // 80 if quick else peer.share(count), conns * (2 if quick else 5))
         options["conns"] = conns
         peer.start()
         peer.load("smtp", max(conns // 2, 1) * (1 if quick else 20), **options)  # warm
