@@ -264,16 +264,20 @@ static enum client_wish take_reply(struct client *client, const struct reply *re
 	return CLIENT_IS_OVER;
 }
 
+/* Whatever it is: it would be taken for the reply to what is said next. */
+static enum client_wish close_unasked(struct client *client, struct cursor *in)
+{
+	in->at = in->end;
+	return client_close(client, "the server spoke without being asked", NULL);
+}
+
 enum client_wish client_feed(struct client *client, struct cursor *in)
 {
 	enum client_wish wish =
 		client->state == CLIENT_CONTENT ? CLIENT_WANTS_CONTENT : CLIENT_WANTS_INPUT;
 	struct reply reply;
-	/* Whatever it is: half a reply would keep the connection open, and be the next one's answer. */
-	if (client->state == CLIENT_READY && !at_end(in)) {
-		in->at = in->end;
-		return client_close(client, "the server spoke without being asked", NULL);
-	}
+	if (client->state == CLIENT_READY && !at_end(in))
+		return close_unasked(client, in);
 	while (client->state != CLIENT_OVER) {
 		switch (reply_take(&client->reader, in, &reply)) {
 		case REPLY_PARTIAL: return wish;
@@ -283,7 +287,18 @@ enum client_wish client_feed(struct client *client, struct cursor *in)
 			return client_close(client, "the server does not speak SMTP", NULL);
 		case REPLY_TAKEN: break;
 		}
+		size_t said_octets = client->out.len;
 		wish = take_reply(client, &reply);
+		if (at_end(in) || client->state == CLIENT_OVER || wish == CLIENT_WANTS_TLS) {
+			; /* the last one; or what follows is of no interest */
+		} else if (wish == CLIENT_HAS_RESULT) {
+			client->has_surplus = true;
+			in->at = in->end;
+		} else if (wish == CLIENT_IS_READY || client->out.len > said_octets) {
+			/* All was answered, and what is said now has not even gone out. */
+			client->was_greeted &= client->is_busy;
+			return close_unasked(client, in);
+		}
 		if (wish != CLIENT_WANTS_INPUT && wish != CLIENT_WANTS_CONTENT)
 			return wish;
 	}

@@ -78,6 +78,8 @@ enum client_wish client_next(struct client *client)
 {
 	if (client->state == CLIENT_OVER)
 		return CLIENT_IS_OVER;
+	if (client->has_surplus)
+		return client_close(client, "the server spoke without being asked", NULL);
 	if (!client->must_reset)
 		return CLIENT_IS_READY;
 	buffer_add_cstr(&client->out, "RSET\r\n");

@@ -99,6 +99,7 @@ struct client {
 	bool is_uncertain; /* it ended between the content's end and the reply */
 	bool is_down;	   /* the trouble is the server's, not this message's */
 	bool must_reset;
+	bool has_surplus;	 /* more has come than was asked for */
 	uint64_t content_octets; /* that were given to the server */
 	uint8_t line_state;	 /* of the dot-stuffing */
 };

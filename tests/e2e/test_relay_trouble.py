@@ -2,7 +2,7 @@
 conversation; what it does to one message is not to be felt by the next."""
 import pytest
 
-from remote import DROP, Remote
+from remote import DROP, FEATURES, Remote
 from test_relay import (MESSAGE, queue, queue_is_empty, remote, report_text, reports, start,  # noqa: F401
                         submit, wait_until)
 
@@ -88,6 +88,19 @@ def test_trouble_between_messages_touches_none(start, remote, stage, how):  # no
                                                              ["dora@far.example"]]
     assert len(reports(server)) == 1
     server.stop()  # with QUIT, where a connection was kept
+
+
+def test_a_reply_too_many_is_no_answer_to_the_next_message(start):  # noqa: F811
+    """It comes with the last one; the content of the next message is refused."""
+    remote = Remote(features=FEATURES + ("CHUNKING",))
+    remote.rules["END"] = once("250 2.0.0 fine\r\n250 2.0.0 fine", "554 5.7.1 not this one")
+    server = start(remote)
+    submit(server)
+    wait_until(lambda: remote.messages and queue_is_empty(server), "the first")
+    submit(server)
+    report = wait_until(lambda: reports(server), "the report")[0]
+    assert "554 5.7.1 not this one" in report_text(report) and len(remote.messages) == 1
+    remote.stop()
 
 
 def test_who_accepts_and_closes_gets_it_again(start, remote):  # noqa: F811

@@ -157,6 +157,47 @@ static void half_replies_win_no_time(void **state)
 	client_fini(&client);
 }
 
+/* One reply too many would be the answer to what is said next, and at last the one to the content of
+ * another message. */
+static void replies_too_many_answer_nothing(void **state)
+{
+	static const char *const ends[] = { "250 d\r\n250 e\r\n", "250 d\r\n2" };
+	struct delivery_message m = message_for(two, 1, &(struct envelope){ 0 });
+	m.size_octets = 2;
+	/* With the last one, whole or not: the result counts, and the connection is at its end. */
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+		begin("250-x\r\n250 PIPELINING\r\n", false);
+		assert_int_equal(client_begin(&client, &m), CLIENT_WANTS_INPUT);
+		assert_int_equal(hear("250 a\r\n250 b\r\n354 c\r\n"), CLIENT_WANTS_CONTENT);
+		assert_int_equal(client_content(&client, SLICE("\r\n")), CLIENT_WANTS_INPUT);
+		assert_int_equal(hear(ends[i]), CLIENT_HAS_RESULT);
+		assert_int_equal(client.results[0].verdict, DELIVERY_TAKEN);
+		assert_int_equal(client_next(&client), CLIENT_IS_OVER);
+		client_fini(&client);
+	}
+	/* With the one to RSET. */
+	begin("250 x\r\n", false);
+	assert_int_equal(client_begin(&client, &m), CLIENT_WANTS_INPUT);
+	assert_int_equal(hear("550 no\r\n"), CLIENT_HAS_RESULT);
+	assert_int_equal(client_next(&client), CLIENT_WANTS_INPUT);
+	assert_int_equal(hear("250 a\r\n250 b\r\n"), CLIENT_IS_OVER);
+	client_fini(&client);
+	/* In the middle, where one command waits for the other. */
+	begin("250-x\r\n250 CHUNKING\r\n", false);
+	assert_int_equal(client_begin(&client, &m), CLIENT_WANTS_INPUT);
+	assert_int_equal(hear("250 a\r\n250 b\r\n"), CLIENT_IS_OVER);
+	assert_int_equal(client.results[0].verdict, DELIVERY_LATER);
+	client_fini(&client);
+	/* Before anything was begun: the next server, please. */
+	client_init(&client,
+		    &(struct client_options){ .hostname = "me.example", .tls = CLIENT_TLS_MAY },
+		    &log_);
+	assert_int_equal(hear("220 hello\r\n"), CLIENT_WANTS_INPUT);
+	assert_int_equal(hear("250 x\r\n250 y\r\n"), CLIENT_IS_OVER);
+	assert_false(client.was_greeted);
+	client_fini(&client);
+}
+
 static void goes_step_by_step_and_resets(void **state)
 {
 	begin("250 x\r\n", false);
@@ -499,6 +540,7 @@ int main(void)
 		cmocka_unit_test(replies_are_read),
 		cmocka_unit_test(pipelines_and_tells_each_recipient),
 		cmocka_unit_test(half_replies_win_no_time),
+		cmocka_unit_test(replies_too_many_answer_nothing),
 		cmocka_unit_test(goes_step_by_step_and_resets),
 		cmocka_unit_test(an_empty_message_goes_to_nobody),
 		cmocka_unit_test(what_a_server_cannot_take_is_not_sent),
