@@ -85,7 +85,6 @@ static void secure(struct connection *connection)
 	if (demand->proof == TLS_PROOF_NAME)
 		context = outgoing->route.kind == ROUTE_TO_SMARTHOST ? sender->trust.smarthost
 								     : sender->trust.authorities;
-	connection->is_handshaking = true;
 	if (!context && demand->is_lenient) {
 		context = sender->trust.opportunistic;
 		tls.proof = TLS_PROOF_NONE;
@@ -96,6 +95,7 @@ static void secure(struct connection *connection)
 		     "certificate against");
 		return;
 	}
+	connection->is_handshaking = true;
 	if (demand->proof == TLS_PROOF_DANE) {
 		const struct exchanger *exchanger = &outgoing->exchanger;
 		const struct dane *dane = exchanger->dane;
@@ -315,6 +315,9 @@ static void on_secured(struct stream *stream)
 static void lost(struct connection *connection, const char *why)
 {
 	struct outgoing *outgoing = connection->outgoing;
+	/* However it ended: many a server that takes no version or cipher of ours just hangs up. */
+	if (connection->is_handshaking)
+		results_note(connection, TLS_RESULT_FAILED, why);
 	/* Encryption was only an offer: once more without (RFC 7435 section 4.3). */
 	if (connection->is_handshaking && connection->client.options.tls == CLIENT_TLS_MAY &&
 	    outgoing) {

@@ -332,6 +332,11 @@ void exchangers_drop(struct exchangers *e, uint32_t rivals)
 	e->address_count = kept;
 }
 
+bool exchangers_are_doubtful(const struct exchangers *e)
+{
+	return e->dns_failed;
+}
+
 void exchangers_free(struct exchangers **at)
 {
 	struct exchangers *e = *at;

@@ -42,6 +42,8 @@ struct exchangers *exchangers_new(const struct front *front, const struct route 
 void exchangers_next(struct exchangers *exchangers);
 /* Those of the rivals whose bits are set were tried as well. */
 void exchangers_drop(struct exchangers *exchangers, uint32_t rivals);
+/* DNS did not answer about one of the hosts, which may be a good one. */
+bool exchangers_are_doubtful(const struct exchangers *exchangers);
 /* Accepts NULL, leaves NULL. */
 void exchangers_free(struct exchangers **exchangers);
 /* In words, for the sender. */

@@ -82,6 +82,18 @@ static void report_unsent(struct outgoing *outgoing, enum delivery_verdict verdi
 	say(outgoing, &message, recipients);
 }
 
+/* Another server would do no better, and waiting would not help; unless it is not known which servers
+ * there are, or what is said of them. */
+static void report_all_unfit(struct outgoing *outgoing, struct slice words)
+{
+	if (exchangers_are_doubtful(outgoing->exchangers))
+		report_unsent(outgoing, DELIVERY_LATER, "4.4.3", words, false);
+	else if (outgoing->is_doubtful)
+		report_unsent(outgoing, DELIVERY_LATER, "4.7.10", words, false);
+	else
+		report_unsent(outgoing, DELIVERY_REFUSED, outgoing->unfit_status, words, false);
+}
+
 static void give_up(struct outgoing *outgoing, enum exchangers_end end)
 {
 	static const struct {
@@ -108,10 +120,9 @@ static void give_up(struct outgoing *outgoing, enum exchangers_end end)
 		}
 	if (outgoing->trouble.len > 0)
 		words = buffer_slice(&outgoing->trouble);
-	/* Another server would do no better, and waiting would not help. */
 	if (end == EXCHANGERS_NO_MORE && outgoing->unfit > 0 &&
 	    outgoing->unfit == outgoing->tried) {
-		report_unsent(outgoing, DELIVERY_REFUSED, outgoing->unfit_status, words, false);
+		report_all_unfit(outgoing, words);
 		return;
 	}
 	report_unsent(outgoing, DELIVERY_LATER, end == EXCHANGERS_DNS_FAILED ? "4.4.3" : "4.4.1",
@@ -167,6 +178,7 @@ static void go_on(struct outgoing *outgoing)
 	if (demand_find(outgoing, &outgoing->demand, &why, &status)) {
 		outgoing_start(outgoing);
 	} else if (status) {
+		outgoing->is_doubtful |= outgoing->sts.is_doubtful;
 		outgoing_try_fitter(outgoing, status, why);
 	} else {
 		set_remote(outgoing);

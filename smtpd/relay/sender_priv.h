@@ -41,6 +41,7 @@ struct outgoing {
 	/* How many were tried, and how many of them cannot be given it for good: with which status. */
 	unsigned tried, unfit;
 	const char *unfit_status;
+	bool is_doubtful; /* one was found unfit for want of a policy that may exist */
 	char remote[DELIVERY_REMOTE_MAX_OCTETS];
 	struct buffer trouble; /* with the exchanger before */
 	bool in_the_clear;     /* TLS failed there: once more without */

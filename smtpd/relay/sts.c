@@ -45,12 +45,14 @@ static void finish(struct sts_lookup *lookup, struct slice text)
 {
 	lookup->has_policy =
 		text.len > 0 && sts_policy_parse(arena_copy(lookup->arena, text), &lookup->policy);
+	lookup->is_doubtful &= !lookup->has_policy;
 	lookup->found(lookup);
 }
 
 /* What the back knows, as long as it is in force. */
-static void finish_with_known(struct sts_lookup *lookup)
+static void finish_with_known(struct sts_lookup *lookup, bool is_doubtful)
 {
+	lookup->is_doubtful = is_doubtful;
 	finish(lookup, lookup->known.expires_unix > clock_unix() ? lookup->known.text : SLICE_NONE);
 }
 
@@ -141,7 +143,7 @@ static void on_answered(void *user, const struct https_answer *answer)
 		if (fetch->is_good)
 			finish(lookup, buffer_slice(&fetch->text));
 		else
-			finish_with_known(lookup);
+			finish_with_known(lookup, true);
 	}
 }
 
@@ -215,7 +217,9 @@ static void on_record(struct dns_question *question, const struct dns_answer *an
 	} else if (fetch && fetch->is_good) {
 		finish(lookup, buffer_slice(&fetch->text));
 	} else {
-		finish_with_known(lookup);
+		/* There is a record, but not what it speaks of; or nobody knows. */
+		finish_with_known(lookup, has_record || answer->outcome == DNS_FAILED ||
+						  answer->outcome == DNS_BOGUS);
 	}
 }
 

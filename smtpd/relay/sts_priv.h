@@ -26,6 +26,7 @@ struct sts_lookup {
 
 	/* The answer. */
 	bool has_policy; /* one that is in force */
+	bool is_doubtful; /* without one: DNS or the policy's host did not say whether there is one */
 	struct sts_policy policy;
 
 	struct dns_question question;

@@ -2,6 +2,7 @@
 demands. The other side is a scripted server on loopback, DNS a zone that the test signs."""
 import datetime
 import json
+import socket
 
 import pytest
 
@@ -234,6 +235,21 @@ def test_requiretls_finds_the_exchanger_that_promises_it(world):
     assert not world.remote.messages
 
 
+def test_requiretls_waits_for_an_exchanger_that_dns_does_not_tell_of(world):
+    """The one that is known promises nothing, but it is not the only one."""
+    world.set("far.example MX", "10 mx.far.example.", "20 second.far.example.")
+    world.set("second.far.example A", "127.0.0.2")
+    world.dns.broken.add("mx.far.example")
+    other = world.add_remote("127.0.0.2", world.authority.issue("second.far.example").server())
+    other.features = ("PIPELINING",)
+    server = world.start()
+    require_tls(server)
+    assert world.waits(2) and not reports(server)
+    world.dns.broken.clear()
+    world.arrives()
+    assert not other.messages and not reports(server)
+
+
 @pytest.mark.parametrize("stage", ["MAIL", "END"])
 def test_tls_that_breaks_later_says_nothing_about_the_server(world, stage):
     """On a connection that was kept, under a report: with an empty path, which lets it have one."""
@@ -418,6 +434,22 @@ def test_requiretls_goes_where_a_policy_names_the_server(sts):
     sts.arrives()
 
 
+@pytest.mark.parametrize("about", ["record", "fetch"])
+def test_requiretls_waits_where_nobody_knows_whether_there_is_a_policy(sts, about):
+    if about == "record":
+        sts.dns.broken.add("_mta-sts.near.example")
+    else:
+        sts.web.status = 503
+    sts.start()
+    sts.submit(options=["REQUIRETLS"])
+    assert sts.waits()["attempts"] and not reports(sts.server)
+    sts.dns.broken.clear()
+    sts.web.status = 200
+    sts.server.stop()  # and with it what was fetched in vain
+    sts.server.start()
+    sts.arrives()
+
+
 def test_where_there_are_tlsa_records_a_policy_has_no_say(sts):
     sts.set("far.example MX", "10 mx.far.example.")
     sts.set("_mta-sts.far.example TXT", '"v=STSv1; id=1;"')
@@ -481,6 +513,29 @@ def test_after_a_while_mail_goes_as_it_can(sts):
     sts.submit()
     wait_until(lambda: len(sts.remote.messages) == 2, "the message, in the clear")
     assert "event=way-downgraded" in sts.server.log()
+
+
+class HangsUp:
+    """In place of an ssl.SSLContext: the connection ends in the middle of the handshake."""
+    def wrap_socket(self, client, server_side):
+        client.recv(65536)
+        client.shutdown(socket.SHUT_RDWR)
+        raise OSError("hung up")
+
+
+def test_a_handshake_that_is_hung_up_on_is_a_result_as_any_other(sts):
+    """So the wait for what was reached before has an end."""
+    del sts.dns.records["_mta-sts.near.example TXT"]
+    sts.start("downgrade_delay = 1 s")
+    sts.submit()
+    sts.arrives()
+    sts.remote.tls = HangsUp()
+    sts.server.stop()  # and with it the connection that is open
+    sts.server.start()
+    sts.submit()
+    wait_until(lambda: len(sts.remote.messages) == 2, "the message, in the clear")
+    assert "event=way-downgraded" in sts.server.log()
+    assert ("no-policy-found", "validation-failure") in counted(sts.server, "near.example")
 
 
 @pytest.mark.parametrize("how", ["gone", "renounced"])
