@@ -4,6 +4,14 @@ import pytest
 from server import Server
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: takes its time; it begins first, beside the others")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def make(folder, settings="", users=("alice@example.org", "bob@example.org")):
     server = Server(folder, settings)
     for user in users:
