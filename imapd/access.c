@@ -204,10 +204,19 @@ enum err access_list_make(struct read *read, uint32_t account_id, struct arena *
 	struct gathering g = { .read = read, .arena = arena };
 	struct acl_shared at;
 	size_t cap = 0;
+	uint32_t owner_id = 0;
+	unsigned looked = 0, of_owner = 0;
 	*list_out = (struct access_list){ 0 };
 	bool more = acl_shared_next(read, account_id, NULL, &at);
-	for (; more && list_out->count < ACCESS_LIST_MAX;
+	for (; more && looked < ACCESS_LIST_MAX;
 	     more = acl_shared_next(read, account_id, &at, &at)) {
+		looked++;
+		of_owner = at.owner_id == owner_id ? of_owner + 1 : 1;
+		owner_id = at.owner_id;
+		if (of_owner > ACCESS_LIST_MAX_OF_OWNER) {
+			at.mailbox_id = UINT64_MAX; /* on to the next one's */
+			continue;
+		}
 		struct access_row row = { .owner_id = at.owner_id, .mailbox_id = at.mailbox_id };
 		row.rights = acl_rights(read, account_id, at.owner_id, at.mailbox_id);
 		if (!(row.rights & RIGHTS_TO_KNOW) || !row_make(&g, &row))

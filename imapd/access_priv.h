@@ -54,7 +54,12 @@ struct access_list {
 	struct access_row *rows;
 	size_t count;
 };
-enum { ACCESS_LIST_MAX = 20000 /* more are left out */ };
+enum {
+	/* More rows are not looked at, whatever comes of them, */
+	ACCESS_LIST_MAX = 20000,
+	/* and none of one owner beyond this: nobody can crowd out what others share. */
+	ACCESS_LIST_MAX_OF_OWNER = 2000,
+};
 enum err access_list_make(struct read *read, uint32_t account_id, struct arena *arena,
 			  struct access_list *list_out) MUST_USE;
 /* The first row behind `after`; NULL at the end. */

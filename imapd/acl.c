@@ -120,8 +120,10 @@ static enum step after_change(struct imap_session *s, enum err outcome)
 	const struct acl_work *work = s->work;
 	if (outcome == ERR_OK)
 		return imap_ok(s, work->done_text);
-	if (work->has_found && outcome == ERR_NOT_FOUND)
+	if (work->has_found && outcome == ERR_NOT_FOUND) {
+		s->errors++; /* who tries names is soon cut off */
 		return imap_no(s, no_such_user);
+	}
 	if (work->has_found && outcome == ERR_BAD_INPUT)
 		return imap_no(s, "[CANNOT] The owner has all rights, and keeps them");
 	if (outcome == ERR_LIMIT)

@@ -307,6 +307,7 @@ static enum step feed(struct session *session, struct cursor *in)
 	begin_turn(s);
 	enum step step = s->compression ? feed_compressed(s, in) : feed_plain(s, in);
 	deflate_out(s, from, step);
+	s->waits_for_turn = step == STEP_WAIT;
 	return step;
 }
 
@@ -343,7 +344,8 @@ static enum step notify(struct session *session, enum news news)
 	size_t from = session->out.len;
 	enum step step = take_news(s, news);
 	deflate_out(s, from, step);
-	return step;
+	/* Commands that have come already are not done because there is news between their turns. */
+	return step == STEP_INPUT && s->waits_for_turn ? STEP_WAIT : step;
 }
 
 static void session_free(struct session *session)

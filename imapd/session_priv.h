@@ -106,6 +106,7 @@ struct imap_session {
 	/* One feed(): when it began, and what it has done. */
 	uint64_t turn_began_ms;
 	unsigned turn_steps;
+	bool waits_for_turn; /* there may be input that was not looked at yet */
 
 	uint64_t progress_told_ms; /* when it began, or was last told of: progress_priv.h */
 

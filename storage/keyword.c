@@ -11,6 +11,8 @@ enum {
 	/* What was seen holds while the mailbox stays as it is; but what was expunged goes for good
 	 * without a trace in the mailbox. */
 	LOOK_AGAIN_SECONDS = 60,
+	/* So few may be looked at again whenever the mailbox has changed. */
+	LOOK_CHEAP_ROWS = 5000,
 };
 
 /* -1: none. */
@@ -40,22 +42,27 @@ static uint64_t bits_in_use(struct read *read, const struct mailbox *mailbox, un
 	return left > 0 ? bits : UINT64_MAX;
 }
 
-/* Looks, unless it has seen the mailbox just as it is now: a client may ask again and again. */
+/* Looks, unless it has seen the mailbox just as it is now: a client may ask again and again. One that
+ * changes it in between waits a minute where looking is work, with those that share its place. */
 static uint64_t bits_seen(struct write *write, const struct mailbox *mailbox)
 {
 	struct keyword_look *look =
 		&write->store->keyword_looks[mailbox->mailbox_id % KEYWORD_LOOKS];
-	bool is_seen = look->mailbox_id == mailbox->mailbox_id &&
-		       look->modseq == mailbox->highest_modseq &&
-		       write->now_unix >= look->looked_unix &&
-		       write->now_unix < look->looked_unix + LOOK_AGAIN_SECONDS;
+	bool is_recent = write->now_unix >= look->looked_unix &&
+			 write->now_unix < look->looked_unix + LOOK_AGAIN_SECONDS;
+	bool is_seen = is_recent && look->mailbox_id == mailbox->mailbox_id &&
+		       look->modseq == mailbox->highest_modseq;
+	if (!is_seen && is_recent && look->last_rows > LOOK_CHEAP_ROWS)
+		return UINT64_MAX;
 	if (!is_seen) {
 		unsigned rows;
 		uint64_t in_use = bits_in_use(write_read(write), mailbox, &rows);
+		write->has_looked = true;
 		*look = (struct keyword_look){ .mailbox_id = mailbox->mailbox_id,
 					       .modseq = mailbox->highest_modseq,
 					       .in_use = in_use,
 					       .looked_unix = write->now_unix,
+					       .last_rows = rows,
 					       .rows = look->rows + rows };
 	}
 	return look->in_use;

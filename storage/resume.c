@@ -3,11 +3,14 @@
  * What came after the backup is gone, but clients have seen it: a UID that meant one message to
  * them must not mean another (RFC 9051 section 2.3.1.1), and a MODSEQ that they have must not lie
  * ahead of the store's (RFC 7162 section 3.1.1). So both go on far behind where they were: further
- * than a server gets between two backups. Clients then miss what is gone, and load nothing anew. */
+ * than a server gets between two backups. Clients then miss what is gone, and load nothing anew. So
+ * do the numbers of mailboxes and bodies, which are MAILBOXIDs and EMAILIDs (RFC 8474 sections 4 and
+ * 5.1). */
 #include "storage/account.h"
 #include "storage/backup_priv.h"
 
 #define MODSEQ_STEP (UINT64_C(1) << 40)
+#define ID_STEP (UINT64_C(1) << 32)
 enum { UID_STEP = 1000000 };
 
 struct resume {
@@ -57,12 +60,22 @@ static enum err resume_account(struct write *write, struct job *job)
 	return err;
 }
 
+static enum err resume_ids(struct write *write, struct job *job)
+{
+	(void)job;
+	write_touch(write);
+	write->head.next_mailbox_id += ID_STEP;
+	write->head.next_blob_id += ID_STEP;
+	return ERR_OK;
+}
+
 enum err backup_resume(struct store *store)
 {
 	struct resume resume = { .job.run = resume_account };
+	struct job ids = { .run = resume_ids };
 	struct arena arena = { 0 };
 	struct account account;
-	enum err err = ERR_OK;
+	enum err err = store_write_now(store, &ids);
 	for (bool more = true; more && err == ERR_OK; arena_reset(&arena)) {
 		struct read *read = read_begin(store);
 		more = account_next(read, &resume.account_id, &arena, &account);

@@ -32,7 +32,7 @@ struct queue_watch;
 struct keyword_look {
 	uint64_t mailbox_id, modseq, in_use;
 	int64_t looked_unix;
-	unsigned rows; /* that were looked at, in all */
+	unsigned last_rows, rows; /* that were looked at: the last time, and in all */
 };
 enum { KEYWORD_LOOKS = 64 };
 
@@ -128,6 +128,7 @@ struct write {
 	struct mailbox_slot *mailboxes[WRITE_BUCKETS];
 	struct change_note *notes, *last_note;
 	struct queue_note *queue_notes;
+	bool has_looked; /* at keywords: keyword_looks may tell of what never was, if it fails */
 	struct buffer events; /* for the journal: each its length (be16) and octets */
 	unsigned journal_rows;
 	struct buffer told;    /* the part of them that others waited with (journal.c) */

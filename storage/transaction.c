@@ -381,9 +381,9 @@ void write_abort(struct write *write)
 {
 	if (!write->read.txn)
 		return;
+	if (write->has_looked && write->writes > 0)
+		keyword_looks_forget(write->store);
 	mdb_txn_abort(write->read.txn);
-	if (write->writes > 0)
-		keyword_looks_forget(write->store); /* they may have seen what never was */
 	write_fini(write);
 	store_leave(write->store);
 }
@@ -458,7 +458,7 @@ enum err write_commit(struct write *write)
 			err = ERR_OK;
 		}
 	}
-	if (err != ERR_OK)
+	if (err != ERR_OK && write->has_looked)
 		keyword_looks_forget(store);
 	if (err == ERR_OK) {
 		store->wrote = true;

@@ -17,7 +17,7 @@
 #include "base/log.h"
 #include "base/octets.h"
 
-enum { AGAIN_MS = 5000 }; /* after the store has failed */
+enum { AGAIN_MS = 5000 }; /* after the store has failed, or lacked an entry that is due */
 
 static size_t bucket_of(struct slice s)
 {
@@ -172,10 +172,12 @@ static struct transfer *transfer_new(struct relay_runner *runner, struct destina
 		return transfer;
 	/* One that is damaged is logged, and stays under way until the next start: nothing can be done
 	 * with it, and `bode verify` tells of it. */
-	if (err_is_store_failure(err))
+	/* One that is missing has just gone; or its row is damage, which would be due again at once,
+	 * for ever. */
+	if (err_is_store_failure(err) || err == ERR_NOT_FOUND) {
 		destination->rests_until_unix_ms = clock_unix_ms() + AGAIN_MS;
-	if (err_is_store_failure(err) || err == ERR_NOT_FOUND)
 		runner_end_transfer(transfer);
+	}
 	return NULL;
 }
 

@@ -4,7 +4,8 @@
 
 #include "tests/unit/imapd/core.h"
 
-#include "storage/mailbox.h"
+#include "imapd/access_priv.h"
+#include "storage/account.h"
 
 enum { MAILBOXES = 150 };
 
@@ -65,6 +66,50 @@ static void searches_of_many_mailboxes_take_turns(void **state)
 	core_sign_out(&world, session);
 }
 
+static enum err share_run(struct write *write, struct job *job)
+{
+	static const char *const owners[] = { "bob", "carol" };
+	const struct acl_entry anyone = { ACL_ANYONE, false, RIGHT_LOOKUP };
+	enum err err = ERR_OK;
+	for (unsigned i = 0; i < ARRAY_LEN(owners) && err == ERR_OK; i++) {
+		unsigned count = i == 0 ? ACCESS_LIST_MAX_OF_OWNER + 100 : 1;
+		uint32_t owner_id;
+		err = account_add(write, slice_cstr(owners[i]), SLICE("example.org"), SLICE("x"),
+				  &owner_id);
+		for (unsigned k = 0; k < count && err == ERR_OK; k++) {
+			char name[20];
+			uint64_t mailbox_id;
+			snprintf(name, sizeof(name), "m%u", k);
+			err = mailbox_create(write, owner_id, slice_cstr(name), USE_NONE,
+					     &mailbox_id);
+			if (err == ERR_OK)
+				err = acl_change(write, mailbox_id, ACL_SET, &anyone);
+		}
+	}
+	return err;
+}
+
+/* One who shares thousands of mailboxes with everybody does not hide what others share. */
+static void owners_have_their_part_of_the_list(void **state)
+{
+	struct access_list list;
+	struct arena arena = { 0 };
+	struct job job = { .run = share_run };
+	unsigned of_bob = 0, of_carol = 0;
+	assert_int_equal(store_write_now(world.back.store, &job), ERR_OK);
+	struct read *read = read_begin(world.back.store);
+	assert_int_equal(access_list_make(read, world.account_id, &arena, &list), ERR_OK);
+	read_end(&read);
+	for (size_t i = 0; i < list.count; i++) {
+		of_bob += slice_find(list.rows[i].name, 0, SLICE("bob")) < list.rows[i].name.len;
+		of_carol +=
+			slice_find(list.rows[i].name, 0, SLICE("carol")) < list.rows[i].name.len;
+	}
+	assert_int_equal(of_bob, ACCESS_LIST_MAX_OF_OWNER);
+	assert_int_equal(of_carol, 1);
+	arena_fini(&arena);
+}
+
 /* So that each of ten thousand mailboxes is not compared with as many names. */
 static void sources_have_a_limit(void **state)
 {
@@ -107,6 +152,7 @@ int main(void)
 		cmocka_unit_test(patterns_that_are_work_take_turns),
 		cmocka_unit_test(searches_of_many_mailboxes_take_turns),
 		cmocka_unit_test(sources_have_a_limit),
+		cmocka_unit_test(owners_have_their_part_of_the_list),
 	};
 	return cmocka_run_group_tests(tests, start, stop);
 }

@@ -118,6 +118,32 @@ static void a_flood_is_cut_off(void **state)
 	core_sign_out(&world, session);
 }
 
+/* Commands that have come wait for their turn; what is told meanwhile does not end that. */
+static void news_between_turns_lose_no_command(void **state)
+{
+	enum { COMMANDS = 1000 };
+	struct buffer line = { 0 }, said = { 0 };
+	struct session *session =
+		signed_in(1, "a NOTIFY SET (personal (MessageNew MessageExpunge))\r\n");
+	for (unsigned i = 0; i < COMMANDS; i++)
+		buffer_add_cstr(&line, "x NOOP\r\n");
+	struct cursor in = cursor_of(buffer_slice(&line));
+	unsigned turns = 0;
+	while (session_drive(session, &in) == STEP_WAIT) {
+		core_drain(session, &said);
+		/* STEP_INPUT would close the session of a client that has sent all it wanted to. */
+		assert_int_equal(session->class->notify(session, NEWS_CHANGED), STEP_WAIT);
+		turns++;
+	}
+	core_drain(session, &said);
+	assert_true(turns > 0);
+	assert_int_equal(session->class->notify(session, NEWS_CHANGED), STEP_INPUT);
+	assert_int_equal(said.len, COMMANDS * strlen("x OK Completed\r\n"));
+	buffer_free(&line);
+	buffer_free(&said);
+	core_sign_out(&world, session);
+}
+
 static int setup(void **state)
 {
 	core_world_start(&world);
@@ -136,6 +162,7 @@ int main(void)
 		cmocka_unit_test(anything_may_have_changed),
 		cmocka_unit_test(changed_mailboxes_are_found),
 		cmocka_unit_test(a_flood_is_cut_off),
+		cmocka_unit_test(news_between_turns_lose_no_command),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -309,7 +309,7 @@ static void goes_on_after_a_restore(void **state)
 
 struct numbers {
 	uint32_t uidnext, uidvalidity;
-	uint64_t modseq;
+	uint64_t modseq, blob_id; /* of the last message */
 };
 
 static void numbers_get(struct bed *bed, struct numbers *out)
@@ -323,6 +323,9 @@ static void numbers_get(struct bed *bed, struct numbers *out)
 	out->uidvalidity = mailbox.uidvalidity;
 	out->modseq = mailbox.highest_modseq;
 	assert_true(mailbox.pruned_modseq <= mailbox.highest_modseq);
+	struct message_entry entry = { 0 };
+	if (message_get(read, mailbox.mailbox_id, mailbox.uidnext - 1, &entry) == ERR_OK)
+		out->blob_id = entry.blob_id;
 	read_end(&read);
 	arena_fini(&arena);
 }
@@ -337,7 +340,7 @@ static void numbers_are_not_given_again(void **state)
 {
 	struct scene scene;
 	struct backup_counts counts = { 0 };
-	struct numbers before, after;
+	struct numbers before, after, again = { 0 };
 	const char *why;
 	char moved[80];
 	scene_begin(&scene);
@@ -363,6 +366,9 @@ static void numbers_are_not_given_again(void **state)
 			assert_true(after.uidvalidity > before.uidvalidity);
 		}
 		append(&scene.bed, 3, 1000);
+		numbers_get(&scene.bed, &again);
+		assert_true(again.blob_id >
+			    before.blob_id); /* an EMAILID is another message's, too */
 	}
 	struct ranges changed = { 0 }, vanished = { 0 };
 	struct read *read = read_begin(scene.bed.store);

@@ -237,6 +237,20 @@ static void looks_for_unused_keywords_once(void **state)
 		assert_slice(mailbox_now(&bed, bed.inbox_id).keywords[5], i % 2 ? "k65" : "k64");
 	}
 	assert_int_equal(look->rows, 1 + 3);
+
+	/* Where looking is work, changes in between do not buy another look. */
+	((struct keyword_look *)(uintptr_t)look)->last_rows = 100 * 1000;
+	op.change.change = FLAGS_REMOVE;
+	op.change.keywords = &keywords[6];
+	ranges_clear(&op.uids);
+	ranges_add(&op.uids, 1, 2);
+	assert_int_equal(bed_write(&bed, store_run, &op), ERR_OK);
+	op.change.change = FLAGS_ADD;
+	op.change.keywords = &keywords[MAILBOX_KEYWORDS_MAX];
+	assert_int_equal(bed_write(&bed, store_run, &op), ERR_LIMIT);
+	((struct keyword_look *)(uintptr_t)look)->looked_unix -= 60;
+	assert_int_equal(bed_write(&bed, store_run, &op), ERR_OK);
+	assert_int_equal(look->rows, 1 + 3 + 3);
 	op_free(&op);
 	bed_end(&bed);
 }
