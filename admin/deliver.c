@@ -6,6 +6,7 @@
 
 #include "admin/admin_priv.h"
 #include "admin/delivery.h"
+#include "base/buffer.h"
 
 struct input {
 	struct delivery *delivery;
@@ -13,15 +14,17 @@ struct input {
 	bool after_cr; /* the last octet read was a CR */
 };
 
-/* Every line feed gets the carriage return it lacks. */
+/* A line ends with CRLF, however it ended. */
 static void feed_with_crlf(struct input *input, struct slice octets, struct buffer *lines)
 {
 	buffer_clear(lines);
 	for (size_t i = 0; i < octets.len; i++) {
-		if (octets.ptr[i] == '\n' && !input->after_cr)
-			buffer_add_byte(lines, '\r');
-		buffer_add_byte(lines, octets.ptr[i]);
-		input->after_cr = octets.ptr[i] == '\r';
+		uint8_t octet = octets.ptr[i];
+		if (octet == '\r' || (octet == '\n' && !input->after_cr))
+			buffer_add_cstr(lines, "\r\n");
+		else if (octet != '\n')
+			buffer_add_byte(lines, octet);
+		input->after_cr = octet == '\r';
 	}
 	input->size_octets += lines->len;
 	delivery_feed(input->delivery, buffer_slice(lines));
@@ -67,6 +70,7 @@ static int report(enum err err, const char *text)
 	case ERR_REFUSED: return admin_fail("%s is a list that not everybody may post to", text);
 	case ERR_LIMIT: return admin_fail("the alias %s leads too deep or too far", text);
 	case ERR_QUOTA: return admin_fail("the mailbox of %s is full (quota)", text);
+	case ERR_LOOP: return admin_fail("the message goes round in circles");
 	default: return admin_fail_store(err, "the message was not filed");
 	}
 }
@@ -94,17 +98,16 @@ int admin_deliver(struct admin *admin, int argc, char **argv)
 		fputs("Type or paste the message, header first; end with Ctrl-D.\n", stderr);
 
 	struct input input = {
-		.delivery = delivery_new(admin, SLICE("deliver"), reverse_path),
+		.delivery = delivery_new(admin, SLICE("deliver"), reverse_path, SLICE_NONE),
 		.limit_octets = admin->config->message_size_octets,
 	};
 	struct slice forward_path = address_format(&address, &admin->arena);
-	enum err err = delivery_add(input.delivery, forward_path);
+	enum err err = delivery_add(input.delivery, forward_path, SLICE_NONE);
 	int status = EXIT_FAILURE;
 	if (err != ERR_OK) {
 		status = report(err, text);
 		goto out;
 	}
-	delivery_feed_trace(input.delivery, forward_path);
 	if (feed_input(&input))
 		status = report(delivery_commit(input.delivery), text);
 out:

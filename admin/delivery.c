@@ -1,23 +1,16 @@
 /* admin/delivery.c - a message on its way into the store, from the admin's process. */
 #include "admin/delivery.h"
 
-#include "base/clock.h"
 #include "base/heap.h"
-#include "mail/text.h"
 #include "serve/control.h"
-#include "smtpd/trace.h"
+#include "smtpd/local_message.h"
 
 struct delivery {
 	struct admin *admin;
 	struct loop *loop;
-	struct filing *filing;
-	struct slice reverse_path;
-	bool may_relay; /* a program of this machine sends it: it may go anywhere */
-	bool has_8bit;	/* of its content */
-	bool is_utf8;	/* one of its addresses */
-	bool is_full;	/* wait for room */
+	struct local_message *message;
 	bool is_filed;
-	enum err outcome;
+	enum err outcome; /* of what was fed so far; then of the filing */
 };
 
 static void on_filed(void *user, enum err outcome, uint64_t blob_id)
@@ -30,71 +23,52 @@ static void on_filed(void *user, enum err outcome, uint64_t blob_id)
 
 static void on_room(void *user)
 {
-	((struct delivery *)user)->is_full = false;
+	/* delivery_feed() looks by itself. */
 }
 
-struct delivery *delivery_new(struct admin *admin, struct slice service, struct slice reverse_path)
+struct delivery *delivery_new(struct admin *admin, struct slice service, struct slice reverse_path,
+			      struct slice author)
 {
 	struct delivery *delivery = heap_alloc(sizeof(*delivery));
-	const struct envelope envelope = { .reverse_path = reverse_path, .recipient_count = 1 };
+	const struct sender sender = { .config = admin->config,
+				       .reverse_path = reverse_path,
+				       .may_relay = author.len > 0 };
+	const struct journal_event origin = { .service = service };
 
 	delivery->admin = admin;
-	delivery->reverse_path = reverse_path;
-	delivery->is_utf8 = !text_is_ascii(reverse_path);
-	delivery->may_relay = slice_eq(service, SLICE("sendmail"));
 	store_start_writer(admin->store);
 	delivery->loop = loop_new(0);
-	delivery->filing =
-		filing_new(admin->store, delivery->loop, &envelope, on_filed, on_room, delivery);
-	filing_set_origin(delivery->filing, &(struct journal_event){ .service = service });
+	delivery->message = local_message_new(admin->store, delivery->loop, &sender, author,
+					      &origin, on_filed, on_room, delivery);
 	return delivery;
 }
 
-enum err delivery_add(struct delivery *delivery, struct slice forward_path)
+enum err delivery_add(struct delivery *delivery, struct slice forward_path, struct slice fallback)
 {
-	const struct sender sender = {
-		.config = delivery->admin->config,
-		.reverse_path = delivery->reverse_path,
-		.may_relay = delivery->may_relay,
-	};
-	const struct envelope_recipient recipient = { .forward_path = forward_path };
 	struct read *read = read_begin(delivery->admin->store);
-	enum err err = filing_add_recipient(delivery->filing, read, &sender, &recipient);
+	enum err err = local_message_add(delivery->message, read, forward_path, fallback);
+
 	read_end(&read);
-	delivery->is_utf8 |= err == ERR_OK && !text_is_ascii(forward_path);
 	return err;
 }
 
 void delivery_feed(struct delivery *delivery, struct slice octets)
 {
-	delivery->has_8bit |= !text_is_ascii(octets);
-	delivery->is_full = !filing_feed(delivery->filing, octets);
-	while (delivery->is_full)
+	if (delivery->outcome == ERR_OK)
+		delivery->outcome = local_message_feed(delivery->message, octets);
+	while (local_message_is_full(delivery->message))
 		loop_run_once(delivery->loop, 1000);
-}
-
-void delivery_feed_trace(struct delivery *delivery, struct slice forward_path)
-{
-	struct buffer lines = { 0 };
-	const struct trace trace = {
-		.reverse_path = delivery->reverse_path,
-		.hostname = slice_cstr(delivery->admin->config->hostname),
-		.protocol = "local",
-		.forward_path = forward_path,
-		.arrived_unix = clock_unix(),
-	};
-	trace_format(&trace, &lines);
-	delivery_feed(delivery, buffer_slice(&lines));
-	buffer_free(&lines);
 }
 
 enum err delivery_commit(struct delivery *delivery)
 {
-	const struct destinations *found = filing_destinations(delivery->filing);
+	const struct destinations *found =
+		filing_destinations(local_message_filing(delivery->message));
 
-	filing_set_form(delivery->filing, delivery->has_8bit ? ENVELOPE_8BITMIME : ENVELOPE_7BIT,
-			delivery->is_utf8);
-	filing_commit(delivery->filing);
+	if (delivery->outcome == ERR_OK)
+		delivery->outcome = local_message_commit(delivery->message);
+	if (delivery->outcome != ERR_OK)
+		return delivery->outcome;
 	while (!delivery->is_filed)
 		loop_run_once(delivery->loop, 1000);
 	for (size_t i = 0; delivery->outcome == ERR_OK && i < found->account_count; i++)
@@ -111,7 +85,7 @@ void delivery_free(struct delivery **delivery)
 	*delivery = NULL;
 	if (!d)
 		return;
-	filing_free(&d->filing);
+	local_message_free(&d->message);
 	store_close(&d->admin->store);
 	loop_free(d->loop);
 	free(d);

@@ -21,7 +21,7 @@
 #include "admin/sendmail_priv.h"
 #include "base/heap.h"
 #include "mail/header.h"
-#include "mda/submission.h"
+#include "mda/sender.h"
 
 struct wishes {
 	const char *sender;    /* -f; NULL: the user */
@@ -47,16 +47,11 @@ void sendmail_refused(struct outgoing_recipient *recipient, int status, const ch
 
 /* ---- addresses ---- */
 
-static const char *origin_of(const struct config *config)
-{
-	return config->origin ? config->origin : config->hostname;
-}
-
 static struct slice qualify(struct admin *admin, struct slice local, struct slice domain)
 {
 	struct address address = { local, domain };
 	if (domain.len == 0)
-		address.domain = slice_cstr(origin_of(admin->config));
+		address.domain = slice_cstr(sender_origin(admin->config));
 	else if (!domain_normalise(domain, &admin->arena, &address.domain))
 		address.domain = domain; /* the server will say what is wrong with it */
 	return address_format(&address, &admin->arena);
@@ -125,14 +120,17 @@ void outgoing_reset(struct outgoing *outgoing)
 	outgoing->recipient_count = outgoing->recipient_cap = 0;
 }
 
-/* -f ADDRESS, "name", "<>" or "". */
+/* -f ADDRESS, "name", "<>" or "". What is neither is seen at the end, by outgoing_send(). */
 static struct slice reverse_path_of(struct admin *admin, const char *text)
 {
+	struct slice trimmed = slice_trim(slice_cstr(text));
 	size_t count;
-	const struct header_address *list =
-		address_list_parse(slice_cstr(text), &admin->arena, &count);
+	const struct header_address *list = address_list_parse(trimmed, &admin->arena, &count);
+
+	if (slice_eq(trimmed, SLICE("<>")))
+		return SLICE("");
 	return count > 0 && list[0].mailbox.len > 0 ? qualify(admin, list[0].mailbox, list[0].host)
-						    : SLICE("");
+						    : trimmed;
 }
 
 static struct slice user_address(struct admin *admin)
@@ -175,49 +173,67 @@ static struct slice without_mbox_line(struct slice text)
 	return text;
 }
 
-static void add_from(struct outgoing *outgoing, const char *full_name, struct buffer *message)
+struct slice outgoing_author(const struct outgoing *outgoing)
 {
-	struct slice author = outgoing->reverse_path;
-	if (author.len == 0)
-		author = user_address(outgoing->admin);
-	buffer_add_cstr(message, "From: ");
-	if (full_name && full_name[0]) {
-		buffer_add_byte(message, '"');
-		for (const char *c = full_name; *c; c++) {
-			if (*c == '"' || *c == '\\')
-				buffer_add_byte(message, '\\');
-			if (!iscntrl((unsigned char)*c))
-				buffer_add_byte(message, (uint8_t)*c);
-		}
-		buffer_add_cstr(message, "\" ");
+	return outgoing->reverse_path.len > 0 ? outgoing->reverse_path
+					      : user_address(outgoing->admin);
+}
+
+static const char *full_name; /* of a From that is missing; NULL: none */
+
+/* With the full name, which nobody else knows. */
+static void add_from(struct outgoing *outgoing, struct buffer *message)
+{
+	buffer_add_cstr(message, "From: \"");
+	for (const char *c = full_name; *c; c++) {
+		if (*c == '"' || *c == '\\')
+			buffer_add_byte(message, '\\');
+		if (!iscntrl((unsigned char)*c))
+			buffer_add_byte(message, (uint8_t)*c);
 	}
-	buffer_add_byte(message, '<');
-	buffer_add(message, author);
+	buffer_add_cstr(message, "\" <");
+	buffer_add(message, outgoing_author(outgoing));
 	buffer_add_cstr(message, ">\r\n");
 }
 
-static const char *full_name; /* of the From that is added; NULL: none */
-
-/* As it goes on its way. False: its header is too long. */
-static bool complete(struct outgoing *outgoing, struct slice text, struct buffer *message)
+/* As it is handed over: header and body told apart, with CRLF. */
+static void prepare(struct outgoing *outgoing, struct slice text, struct buffer *message)
 {
-	const struct sender sender = { .config = outgoing->admin->config };
-	struct buffer lines = { 0 };
 	struct header_field field;
 
 	text = without_mbox_line(text);
 	bool is_headed = has_header(text);
-	if (!is_headed || !header_find(text, SLICE("From"), &field))
-		add_from(outgoing, full_name, &lines);
+	if (full_name && full_name[0] && (!is_headed || !header_find(text, SLICE("From"), &field)))
+		add_from(outgoing, message);
 	if (!is_headed && !(text.len > 0 && (text.ptr[0] == '\n' || text.ptr[0] == '\r')))
-		buffer_add_cstr(&lines, "\r\n");
-	add_lines(text, &lines);
-	struct submission *header = submission_new(NULL, &sender, outgoing->reverse_path);
-	bool good = submission_feed(header, buffer_slice(&lines), message) == ERR_OK &&
-		    submission_finish(header, message) == ERR_OK;
-	submission_free(&header);
-	buffer_free(&lines);
-	return good;
+		buffer_add_cstr(message, "\r\n");
+	add_lines(text, message);
+}
+
+static bool is_address(struct outgoing *outgoing, struct slice path)
+{
+	struct address address;
+	return address_parse(path, &outgoing->admin->arena, &address);
+}
+
+/* Nothing that is no address gets into an envelope. False: nobody is left to write to. */
+static bool check_addresses(struct outgoing *outgoing)
+{
+	size_t good_count = 0;
+
+	for (size_t i = 0; i < outgoing->recipient_count; i++) {
+		struct outgoing_recipient *recipient = &outgoing->recipients[i];
+		recipient->status = EX_OK;
+		if (is_address(outgoing, recipient->path))
+			good_count++;
+		else
+			sendmail_refused(recipient, EX_DATAERR, "this is no mail address");
+	}
+	if (outgoing->reverse_path.len > 0 && !is_address(outgoing, outgoing->reverse_path)) {
+		fputs("sendmail: the sender is no mail address; write -f name@domain\n", stderr);
+		return false;
+	}
+	return good_count > 0;
 }
 
 int outgoing_send(struct outgoing *outgoing, struct slice text)
@@ -225,16 +241,13 @@ int outgoing_send(struct outgoing *outgoing, struct slice text)
 	struct buffer message = { 0 };
 	int status = EX_OK;
 
-	for (size_t i = 0; i < outgoing->recipient_count; i++)
-		outgoing->recipients[i].status = EX_OK;
-	if (!complete(outgoing, text, &message)) {
-		fputs("sendmail: the header of the message is too long\n", stderr);
-		status = EX_DATAERR;
-	} else if (sendmail_may_store(outgoing->admin)) {
+	if (!check_addresses(outgoing))
+		return EX_DATAERR;
+	prepare(outgoing, text, &message);
+	if (sendmail_may_store(outgoing->admin))
 		sendmail_by_store(outgoing, buffer_slice(&message));
-	} else {
+	else
 		sendmail_by_socket(outgoing, buffer_slice(&message));
-	}
 	buffer_free(&message);
 	/* Who may try again shall, even if that cannot help all. */
 	for (size_t i = 0; i < outgoing->recipient_count; i++)

@@ -10,7 +10,7 @@
 struct outgoing_recipient {
 	struct slice path;     /* "local@domain" as SMTP writes it */
 	struct slice fallback; /* who gets it if nobody has that address; empty: nobody */
-	int status;	       /* of sysexits.h; EX_OK: it is on disk */
+	int status;	       /* of sysexits.h; EX_OK: it is to be sent, and then: it is on disk */
 };
 
 struct outgoing {
@@ -25,12 +25,14 @@ void outgoing_add(struct outgoing *outgoing, struct slice list);
 /* Adds the one of a forward path of SMTP, "<name>" without a domain as well. False, and nothing taken:
  * it is none. */
 bool outgoing_add_path(struct outgoing *outgoing, struct cursor *path);
+/* Who stands in for a From that is missing. */
+struct slice outgoing_author(const struct outgoing *outgoing);
 /* Sends `text`, lines ended by LF or CRLF, on its way: what its header lacks is added. Sets each
  * recipient's status, says what went wrong, and returns the worst. */
 int outgoing_send(struct outgoing *outgoing, struct slice text);
 void outgoing_reset(struct outgoing *outgoing);
 
-/* The ways: `message` is whole, with CRLF. Right into the store, for who owns it: */
+/* The ways, for each recipient whose status is EX_OK: `message` has CRLF; its header is completed on them, as that of all submitted mail is. Right into the store, for who owns it: */
 bool sendmail_may_store(struct admin *admin);
 void sendmail_by_store(struct outgoing *outgoing, struct slice message);
 /* Or to the running server, over the socket of [listen] sendmail. */

@@ -86,23 +86,32 @@ static bool receive_all(int fd, uint8_t *octets, size_t len)
 	return true;
 }
 
+static size_t count_good(const struct outgoing *outgoing)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < outgoing->recipient_count; i++)
+		count += outgoing->recipients[i].status == EX_OK;
+	return count;
+}
+
 static void add_head(const struct outgoing *outgoing, uint64_t size_octets, struct buffer *out)
 {
 	const struct program_message message = {
 		.reverse_path = outgoing->reverse_path,
 		.size_octets = size_octets,
-		.recipient_count = (uint32_t)outgoing->recipient_count,
+		.recipient_count = (uint32_t)count_good(outgoing),
 	};
 	struct buffer head = { 0 };
 
 	program_encode(&message, &head);
-	for (size_t i = 0; i < outgoing->recipient_count; i++)
-		program_encode_recipient(
-			&(struct program_recipient){
-				.forward_path = outgoing->recipients[i].path,
-				.fallback = outgoing->recipients[i].fallback,
-			},
-			&head);
+	for (size_t i = 0; i < outgoing->recipient_count; i++) {
+		const struct outgoing_recipient *recipient = &outgoing->recipients[i];
+		const struct program_recipient to = { .forward_path = recipient->path,
+						      .fallback = recipient->fallback };
+		if (recipient->status == EX_OK)
+			program_encode_recipient(&to, &head);
+	}
 	buffer_add_be32(out, (uint32_t)head.len);
 	buffer_add(out, buffer_slice(&head));
 	buffer_free(&head);
@@ -118,16 +127,23 @@ void sendmail_by_socket(struct outgoing *outgoing, struct slice message)
 		refuse_all(outgoing, EX_TEMPFAIL, why);
 		return;
 	}
-	uint8_t *outcomes = arena_alloc(&outgoing->admin->arena, outgoing->recipient_count);
 	add_head(outgoing, message.len, &head);
+	if (head.len - 4 > PROGRAM_HEAD_MAX_OCTETS) {
+		refuse_all(outgoing, EX_DATAERR, "too many recipients for one message");
+		goto out;
+	}
+	size_t count = count_good(outgoing);
+	uint8_t *outcomes = arena_alloc(&outgoing->admin->arena, count);
 	/* Where it is refused by its head, the answer comes though not all was taken. */
 	(void)(send_all(fd, buffer_slice(&head)) && send_all(fd, message));
-	if (receive_all(fd, outcomes, outgoing->recipient_count)) {
+	if (receive_all(fd, outcomes, count)) {
 		for (size_t i = 0; i < outgoing->recipient_count; i++)
-			sendmail_tell(&outgoing->recipients[i], (enum err)outcomes[i]);
+			if (outgoing->recipients[i].status == EX_OK)
+				sendmail_tell(&outgoing->recipients[i], (enum err) * outcomes++);
 	} else {
 		refuse_all(outgoing, EX_TEMPFAIL, "the server has hung up");
 	}
+out:
 	buffer_free(&head);
 	close(fd);
 }

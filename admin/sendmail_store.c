@@ -36,7 +36,14 @@ void sendmail_tell(struct outgoing_recipient *recipient, enum err outcome)
 		sendmail_refused(recipient, EX_NOPERM,
 				 "you may not send as that; leave -f out, or see bode user allow");
 		break;
-	case ERR_LIMIT: sendmail_refused(recipient, EX_DATAERR, "the message is too large"); break;
+	case ERR_LOOP:
+		sendmail_refused(recipient, EX_UNAVAILABLE, "the message goes round in circles");
+		break;
+	case ERR_LIMIT:
+		sendmail_refused(recipient, EX_DATAERR,
+				 "too much for one message: octets, octets of its header, "
+				 "recipients, or those whom an alias stands for");
+		break;
 	case ERR_QUOTA: sendmail_refused(recipient, EX_TEMPFAIL, "the mailbox is full"); break;
 	case ERR_RATE:
 		sendmail_refused(recipient, EX_TEMPFAIL, "no more today; tomorrow it may work");
@@ -45,39 +52,30 @@ void sendmail_tell(struct outgoing_recipient *recipient, enum err outcome)
 	}
 }
 
-/* False: said why. */
-static bool add(struct delivery *delivery, struct outgoing_recipient *recipient)
-{
-	enum err err = delivery_add(delivery, recipient->path);
-	if ((err == ERR_NOT_FOUND || err == ERR_DENIED) && recipient->fallback.len > 0)
-		err = delivery_add(delivery, recipient->fallback);
-	sendmail_tell(recipient, err);
-	return err == ERR_OK;
-}
-
 void sendmail_by_store(struct outgoing *outgoing, struct slice message)
 {
-	struct slice only = SLICE_NONE;
 	size_t count = 0;
 
 	if (!admin_open_existing_store(outgoing->admin)) {
 		refuse_all(outgoing, EX_TEMPFAIL, "the store cannot be opened");
 		return;
 	}
-	struct delivery *delivery =
-		delivery_new(outgoing->admin, SLICE("sendmail"), outgoing->reverse_path);
-	for (size_t i = 0; i < outgoing->recipient_count; i++)
-		if (add(delivery, &outgoing->recipients[i])) {
-			only = outgoing->recipients[i].path;
-			count++;
-		}
+	struct delivery *delivery = delivery_new(outgoing->admin, SLICE("sendmail"),
+						 outgoing->reverse_path, outgoing_author(outgoing));
+	for (size_t i = 0; i < outgoing->recipient_count; i++) {
+		struct outgoing_recipient *recipient = &outgoing->recipients[i];
+		if (recipient->status != EX_OK)
+			continue;
+		enum err err = delivery_add(delivery, recipient->path, recipient->fallback);
+		sendmail_tell(recipient, err);
+		count += err == ERR_OK;
+	}
 	if (count > 0) {
-		delivery_feed_trace(delivery, outgoing->recipient_count == 1 ? only : SLICE_NONE);
 		delivery_feed(delivery, message);
 		enum err err = delivery_commit(delivery);
-		if (err != ERR_OK)
-			refuse_all(outgoing, EX_TEMPFAIL,
-				   err == ERR_QUOTA ? "the mailbox is full" : err_word(err));
+		for (size_t i = 0; i < outgoing->recipient_count; i++)
+			if (outgoing->recipients[i].status == EX_OK)
+				sendmail_tell(&outgoing->recipients[i], err);
 	}
 	delivery_free(&delivery);
 }

@@ -56,6 +56,33 @@ static enum err check_domain(struct read *read, const struct sender *sender,
 	return slice_eq(named.alias_of, own.domain) ? ERR_OK : ERR_DENIED;
 }
 
+const char *sender_origin(const struct config *config)
+{
+	return config->origin ? config->origin : config->hostname;
+}
+
+bool sender_is_bound(const struct sender *sender)
+{
+	return sender->account_id != 0 || sender->user.len > 0;
+}
+
+/* NAME@origin or NAME@hostname, whoever reads what is sent there. */
+static bool is_own_name(const struct sender *sender, const struct address *address,
+			struct arena *arena)
+{
+	if (sender->user.len == 0 ||
+	    !slice_eq(address->local, local_normalise(sender->user, arena)))
+		return false;
+	const char *const names[] = { sender_origin(sender->config), sender->config->hostname };
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		struct slice domain;
+		if (names[i] && domain_normalise(slice_cstr(names[i]), arena, &domain) &&
+		    slice_eq(domain, address->domain))
+			return true;
+	}
+	return false;
+}
+
 enum err sender_check_address(struct read *read, const struct sender *sender,
 			      const struct address *address, struct arena *arena)
 {
@@ -66,6 +93,10 @@ enum err sender_check_address(struct read *read, const struct sender *sender,
 	if (!domain_normalise(address->domain, arena, &normal.domain))
 		return ERR_DENIED;
 	normal.local = local_normalise(address->local, arena);
+	if (is_own_name(sender, &normal, arena))
+		return ERR_OK;
+	if (sender->account_id == 0)
+		return ERR_DENIED;
 	enum err err = recipient_resolve(read, &stranger, &normal, arena, &found);
 	if (err == ERR_OK && destinations_have_account(&found, sender->account_id))
 		return ERR_OK;
@@ -83,7 +114,7 @@ enum err sender_check_path(struct read *read, const struct sender *sender, struc
 {
 	struct address address;
 
-	if (sender->account_id == 0 || sender->reverse_path.len == 0)
+	if (!sender_is_bound(sender) || sender->reverse_path.len == 0)
 		return ERR_OK;
 	if (!address_parse(sender->reverse_path, arena, &address))
 		return ERR_DENIED;

@@ -12,15 +12,23 @@ struct sender {
 	const struct config *config;
 	struct slice reverse_path; /* without angle brackets; empty: the null sender */
 	uint32_t account_id;	   /* who signed in; 0: nobody did */
-	bool may_relay;		   /* also to addresses that are not ours */
+	/* The user of this machine whom it comes from, who sends as NAME@origin and NAME@hostname as well.
+	 * Empty: it comes from elsewhere, or from root, who sends as anybody. */
+	struct slice user;
+	bool may_relay; /* also to addresses that are not ours */
 };
 
-/* ERR_OK: the account may send as `address`, in the envelope or as the author (RFC 6409 section
- * 6.1): it leads to the account, or the account is allowed to, or its domain allows it. Nobody sends
- * as a list, which is an address that not everybody may post to. ERR_DENIED. */
+/* What follows a name without a domain, of a user of this machine. */
+const char *sender_origin(const struct config *config);
+/* He signed in, or is a user of this machine: what he may send as has to be asked. */
+bool sender_is_bound(const struct sender *sender);
+/* ERR_OK: who is bound may send as `address`, in the envelope or as the author (RFC 6409 section
+ * 6.1): it leads to the account, or the account is allowed to, or its domain allows it; or it is the
+ * user's own name. Nobody sends as a list, which is an address that not everybody may post to.
+ * ERR_DENIED. */
 enum err sender_check_address(struct read *read, const struct sender *sender,
 			      const struct address *address, struct arena *arena) MUST_USE;
-/* The reverse-path. Whoever did not sign in may name any, and everybody the null sender (receipts
+/* The reverse-path. Whoever is not bound may name any, and everybody the null sender (receipts
  * have it, RFC 3798 section 2.1). ERR_DENIED. */
 enum err sender_check_path(struct read *read, const struct sender *sender,
 			   struct arena *arena) MUST_USE;

@@ -34,6 +34,7 @@ struct submission *submission_new(struct store *store, const struct sender *send
 	submission->store = store;
 	submission->sender = *sender;
 	submission->sender.reverse_path = arena_copy(&submission->arena, sender->reverse_path);
+	submission->sender.user = arena_copy(&submission->arena, sender->user);
 	submission->author = arena_copy(&submission->arena, author);
 	return submission;
 }
@@ -55,11 +56,11 @@ bool submission_is_through(const struct submission *submission)
 	return submission->is_through;
 }
 
-/* Whoever is named as an author: the account may send as each of them. */
+/* Whoever is named as an author: the sender may send as each of them. */
 static enum err check_authors(struct submission *s, struct slice value)
 {
 	size_t count, authors = 0;
-	if (s->sender.account_id == 0)
+	if (!sender_is_bound(&s->sender))
 		return ERR_OK;
 	struct header_address *list = address_list_parse(value, &s->arena, &count);
 	struct read *read = read_begin(s->store);
@@ -68,9 +69,12 @@ static enum err check_authors(struct submission *s, struct slice value)
 	if (count > AUTHORS_MAX)
 		err = ERR_DENIED;
 	for (size_t i = 0; err == ERR_OK && i < count; i++) {
-		const struct address author = { list[i].mailbox, list[i].host };
+		struct address author = { list[i].mailbox, list[i].host };
 		if (!author.domain.ptr) /* a group's start or end */
 			continue;
+		/* As cron writes it. */
+		if (author.domain.len == 0 && s->sender.user.len > 0)
+			author.domain = slice_cstr(sender_origin(s->sender.config));
 		authors++;
 		err = sender_check_address(read, &s->sender, &author, &s->arena);
 	}

@@ -1,5 +1,5 @@
-/* mda/submission.h - the header of a message that an account submits (RFC 6409 sections 6 and 8): the
- * author is one that the account may send as, Date and Message-ID are there, Bcc is not. Runs in the
+/* mda/submission.h - the header of a message that is submitted (RFC 6409 sections 6 and 8): the
+ * author is one that the account, or the user of this machine, may send as, Date and Message-ID are there, Bcc is not. Runs in the
  * back and in the admin's process; on one thread. */
 #pragma once
 
@@ -10,12 +10,12 @@ struct submission;
 
 enum { SUBMISSION_HEADER_MAX_OCTETS = 256 * 1024 };
 
-/* `sender` is copied, but for its configuration; where nobody signed in, anybody may be the author,
- * and the store may be NULL. `author` is the address that stands in for a From that is missing. */
+/* `sender` is copied, but for its configuration; where he is not bound (mda/sender.h), anybody may
+ * be the author, and the store may be NULL. `author` is the address that stands in for a From that is missing. */
 struct submission *submission_new(struct store *store, const struct sender *sender,
 				  struct slice author);
 /* The next octets of the message, cut anyhow; those that may go on are appended to `out`: nothing
- * while the header is on its way, then all of it as it shall be. ERR_BAD_INPUT: the account may not
+ * while the header is on its way, then all of it as it shall be. ERR_BAD_INPUT: the sender may not
  * send as who the header says; ERR_LIMIT: the header is too long; a failure of the store. */
 enum err submission_feed(struct submission *submission, struct slice octets,
 			 struct buffer *out) MUST_USE;

@@ -6,9 +6,12 @@
 
 static bool take_path(struct cursor *c, struct slice *path_out)
 {
-	return take_block(c, path_out) && path_out->len <= PROGRAM_PATH_MAX_OCTETS &&
-	       memchr(path_out->ptr ? path_out->ptr : (const uint8_t *)"x", 0, path_out->len) ==
-		       NULL;
+	if (!take_block(c, path_out) || path_out->len > PROGRAM_PATH_MAX_OCTETS)
+		return false;
+	for (size_t i = 0; i < path_out->len; i++)
+		if (path_out->ptr[i] < 0x20 || path_out->ptr[i] == 0x7f)
+			return false;
+	return true;
 }
 
 void program_encode(const struct program_message *message, struct buffer *out)

@@ -1,7 +1,8 @@
 /* runtime/program_message.h - what a program of this machine says to the server over the socket of
  * [listen] sendmail, and what it hears: one message, in one go. Values only; any thread.
  *
- *   be32 length of the head, the head, then size_octets of the message, with CRLF
+ *   be32 length of the head, the head, then size_octets of the message, whose lines end with CRLF;
+ *   what its header lacks the server adds
  *   the answer: an octet for each recipient, an enum err
  *
  * Who the program runs as is not said: the kernel is asked. Decoding trusts nothing. */
@@ -16,7 +17,9 @@ enum {
 };
 
 struct program_message {
-	struct slice reverse_path; /* without angle brackets; empty: the null sender */
+	/* This and the others: at most PROGRAM_PATH_MAX_OCTETS, none of them a control octet. Without
+	 * angle brackets; empty: the null sender. */
+	struct slice reverse_path;
 	uint64_t size_octets;
 	uint32_t recipient_count; /* at least one */
 	struct slice recipients;  /* encoded */

@@ -1,5 +1,5 @@
 /* smtpd/content.c - the data between DATA and its end (RFC 5321 sections 4.1.1.4 and 4.5.2),
- * and that of BDAT (RFC 3030 section 2). Runs in the front.
+ * and that of BDAT (RFC 3030 section 2), or from a program of this machine. Runs in both.
  *
  * The end is CRLF.CRLF, every octet of it. A CR or LF outside of CRLF makes the message one
  * that we refuse, after reading to its real end: section 2.3.8 forbids to send it, mending it

@@ -17,8 +17,8 @@ enum content_state {
 
 /* Zero-initialise; then, before the first octet, what it is. */
 struct smtp_content {
-	bool is_chunked; /* comes by BDAT (RFC 3030): dots mean nothing, no CONTENT_END */
-	bool is_binary;	 /* BODY=BINARYMIME, and chunked: behind the header any octet goes */
+	bool is_chunked; /* comes by BDAT (RFC 3030), or by its size: dots mean nothing, no CONTENT_END */
+	bool is_binary; /* BODY=BINARYMIME, and chunked: behind the header any octet goes */
 	enum content_state state;
 	bool has_bare;	      /* a CR or LF that is not part of CRLF has come */
 	bool is_past_header;  /* the empty line has come */

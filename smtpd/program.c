@@ -3,8 +3,11 @@
  * front, which strangers talk to, has a word in it.
  *
  * A user of the machine sends as himself: NAME@origin or NAME@hostname, or with the null sender; where
- * NAME@origin leads to an account, as whatever that may send as, within its limits a day. Root sends
- * as anybody, as he may in any case. */
+ * an account has NAME@origin for its own, as whatever that may send as, within its limits a day. That
+ * goes for From as well, as in SMTP. Root sends as anybody, as he may in any case.
+ *
+ * No user can shut out the others: the more places one has, the more must be free for another, and who
+ * dribbles loses his. */
 #include "runtime/program_message.h"
 
 #include <stdio.h>
@@ -15,16 +18,17 @@
 #include "base/heap.h"
 #include "base/log.h"
 #include "base/octets.h"
-#include "mail/text.h"
-#include "mda/filing.h"
 #include "runtime/stream.h"
+#include "smtpd/local_message.h"
 #include "smtpd/smtpd.h"
-#include "smtpd/trace.h"
 #include "storage/back.h"
 
 enum {
-	PROGRAMS_MAX = 50, /* at a time; others hear "later" */
-	IDLE_MS = 60 * 1000,
+	PROGRAMS_MAX = 100, /* at a time; others hear "later" */
+	/* Silent for so long, or with a head that takes longer, or with content at less than [limits]
+	 * minimum_rate in that time: he is not waited for. */
+	PATIENCE_MS = 60 * 1000,
+	TELL_MS = 60 * 1000, /* of who was refused */
 	USER_MAX_OCTETS = 64,
 };
 
@@ -42,7 +46,9 @@ struct program {
 	struct buffer head;
 	uint32_t head_octets;
 	uint64_t left_octets; /* of the content */
-	struct filing *filing;
+	uint64_t since_ms;    /* the head, or this stretch of the content */
+	uint64_t octets;      /* that came in it */
+	struct local_message *message;
 	uint8_t *outcomes; /* of each recipient */
 	size_t *numbers;   /* of those the filing has, its number; else SIZE_MAX */
 	size_t recipient_count, filed_count;
@@ -52,6 +58,8 @@ struct program_desk {
 	struct back *back;
 	struct program *programs;
 	unsigned count;
+	uint64_t told_ms; /* when the log last heard of one who was refused */
+	unsigned untold;
 };
 
 static void program_free(struct program *program)
@@ -60,7 +68,7 @@ static void program_free(struct program *program)
 	if (program->next)
 		program->next->at = program->at;
 	program->desk->count--;
-	filing_free(&program->filing);
+	local_message_free(&program->message);
 	buffer_free(&program->head);
 	arena_fini(&program->arena);
 	free(program);
@@ -93,6 +101,7 @@ static void refuse_all(struct program *program, enum err outcome)
 static void on_filed(void *user, enum err outcome, uint64_t blob_id)
 {
 	struct program *program = user;
+	const struct filing *filing = local_message_filing(program->message);
 	enum err why;
 
 	if (outcome != ERR_OK) {
@@ -101,116 +110,89 @@ static void on_filed(void *user, enum err outcome, uint64_t blob_id)
 		return;
 	}
 	log_info(&program->log, HEX("msg", blob_id), EVENT("accepted"), CSTR("by", program->user),
-		 NUM("size_octets", filing_size_octets(program->filing)),
+		 NUM("size_octets", filing_size_octets(filing)),
 		 NUM("rcpts", program->filed_count));
 	for (size_t i = 0; i < program->recipient_count; i++)
 		if (program->numbers[i] != SIZE_MAX) {
-			(void)filing_fate(program->filing, program->numbers[i], &why);
+			(void)filing_fate(filing, program->numbers[i], &why);
 			program->outcomes[i] = (uint8_t)why;
 		}
 	answer(program);
 }
 
+static void begin_stretch(struct program *program)
+{
+	program->since_ms = clock_monotonic_ms();
+	program->octets = 0;
+}
+
+/* Time in which he waited for us is not held against him. */
 static void on_room(void *user)
 {
-	stream_resume(((struct program *)user)->stream);
+	struct program *program = user;
+
+	begin_stretch(program);
+	stream_set_idle_ms(program->stream, PATIENCE_MS);
+	stream_resume(program->stream);
 }
 
 /* ---- as whom ---- */
 
-static bool is_name_at(const struct address *address, struct slice name, const char *domain,
-		       struct arena *arena)
+/* The account whose own address the user's is. What else leads somewhere from there, an alias, a detail,
+ * a role, the domain's catch-all, tells who reads his mail, not who he is. */
+static uint32_t account_of(struct program *program, struct read *read)
 {
-	struct slice normal, given;
+	const char *origin = sender_origin(program->desk->back->config);
+	struct slice local = local_normalise(slice_cstr(program->user), &program->arena), domain;
+	struct domain_record names;
+	struct address_record record;
 
-	return domain && domain_normalise(slice_cstr(domain), arena, &normal) &&
-	       domain_normalise(address->domain, arena, &given) && slice_eq(normal, given) &&
-	       slice_eq(local_normalise(address->local, arena), local_normalise(name, arena));
-}
-
-/* The account that the user's own address leads to, alone; 0: none. */
-static uint32_t account_of(struct program *program, struct read *read, const char *origin)
-{
-	const struct sender nobody = { .config = program->desk->back->config };
-	const struct address own = { slice_cstr(program->user), slice_cstr(origin) };
-	struct destinations found = { 0 };
-
-	if (recipient_resolve(read, &nobody, &own, &program->arena, &found) != ERR_OK ||
-	    found.account_count != 1 || found.remote_count > 0)
+	if (!domain_normalise(slice_cstr(origin), &program->arena, &domain) ||
+	    domain_get(read, domain, &program->arena, &names) != ERR_OK)
 		return 0;
-	return found.account_ids[0];
+	if (names.alias_of.len > 0)
+		domain = names.alias_of;
+	if (address_find(read, local, domain, &program->arena, &record) != ERR_OK)
+		return 0;
+	return record.account_id;
 }
 
 static enum err find_sender(struct program *program, struct read *read, struct slice reverse_path,
 			    struct sender *sender)
 {
-	const struct config *config = program->desk->back->config;
-	const char *origin = config->origin ? config->origin : config->hostname;
-	struct slice name = slice_cstr(program->user);
 	struct address address;
 
-	*sender = (struct sender){ .config = config,
+	*sender = (struct sender){ .config = program->desk->back->config,
 				   .reverse_path = reverse_path,
 				   .may_relay = true };
+	if (reverse_path.len > 0 && !address_parse(reverse_path, &program->arena, &address))
+		return ERR_BAD_INPUT;
 	if (program->uid == 0)
-		return reverse_path.len == 0 ||
-				       address_parse(reverse_path, &program->arena, &address)
-			       ? ERR_OK
-			       : ERR_BAD_INPUT;
-	sender->account_id = account_of(program, read, origin);
-	if (reverse_path.len == 0)
 		return ERR_OK;
-	if (!address_parse(reverse_path, &program->arena, &address))
-		return ERR_BAD_INPUT;
-	if (is_name_at(&address, name, origin, &program->arena) ||
-	    is_name_at(&address, name, config->hostname, &program->arena))
-		return ERR_OK;
-	if (sender->account_id == 0)
-		return ERR_BAD_INPUT;
+	sender->user = slice_cstr(program->user);
+	sender->account_id = account_of(program, read);
 	enum err err = sender_check_path(read, sender, &program->arena);
 	return err == ERR_DENIED ? ERR_BAD_INPUT : err;
 }
 
+/* Who stands in for a From that is missing. */
+static struct slice author_of(struct program *program, struct slice reverse_path)
+{
+	const struct address own = { slice_cstr(program->user),
+				     slice_cstr(sender_origin(program->desk->back->config)) };
+
+	return reverse_path.len > 0 ? reverse_path : address_format(&own, &program->arena);
+}
+
 /* ---- the message ---- */
 
-static void feed_trace(struct program *program, const struct program_message *message)
-{
-	struct buffer lines = { 0 };
-	struct slice recipients = message->recipients;
-	struct program_recipient only;
-	struct trace trace = {
-		.reverse_path = message->reverse_path,
-		.hostname = slice_cstr(program->desk->back->config->hostname),
-		.protocol = "local",
-		.arrived_unix = clock_unix(),
-	};
-
-	if (message->recipient_count == 1 && program_next_recipient(&recipients, &only))
-		trace.forward_path = only.forward_path;
-	trace_format(&trace, &lines);
-	(void)filing_feed(program->filing, buffer_slice(&lines));
-	buffer_free(&lines);
-}
-
-static enum err add(struct program *program, struct read *read, const struct sender *sender,
-		    const struct program_recipient *recipient)
-{
-	struct envelope_recipient to = { .forward_path = recipient->forward_path };
-	enum err err = filing_add_recipient(program->filing, read, sender, &to);
-
-	if ((err != ERR_NOT_FOUND && err != ERR_DENIED) || recipient->fallback.len == 0)
-		return err;
-	to.forward_path = recipient->fallback;
-	return filing_add_recipient(program->filing, read, sender, &to);
-}
-
-static void add_all(struct program *program, struct read *read, const struct sender *sender,
-		    struct slice recipients)
+static void add_all(struct program *program, struct read *read, struct slice recipients)
 {
 	struct program_recipient recipient;
 
 	for (size_t i = 0; program_next_recipient(&recipients, &recipient); i++) {
-		enum err err = add(program, read, sender, &recipient);
+		enum err err = local_message_add(program->message, read, recipient.forward_path,
+						 recipient.fallback);
 		program->numbers[i] = err == ERR_OK ? program->filed_count++ : SIZE_MAX;
 		program->outcomes[i] = (uint8_t)err;
 	}
@@ -219,23 +201,19 @@ static void add_all(struct program *program, struct read *read, const struct sen
 static void begin(struct program *program, const struct program_message *message)
 {
 	struct back *back = program->desk->back;
-	struct envelope envelope = { .reverse_path = message->reverse_path,
-				     .body = ENVELOPE_8BITMIME,
-				     .is_utf8 = !text_is_ascii(message->recipients) ||
-						!text_is_ascii(message->reverse_path),
-				     .recipient_count = message->recipient_count };
 	const struct journal_event origin = { .service = SLICE("sendmail"),
 					      .login = slice_cstr(program->user) };
 	struct sender sender;
-
-	program->filing =
-		filing_new(back->store, back->loop, &envelope, on_filed, on_room, program);
-	filing_set_origin(program->filing, &origin);
-	filing_set_outcomes(program->filing);
 	struct read *read = read_begin(back->store);
 	enum err err = find_sender(program, read, message->reverse_path, &sender);
-	if (err == ERR_OK)
-		add_all(program, read, &sender, message->recipients);
+
+	if (err == ERR_OK) {
+		program->message = local_message_new(back->store, back->loop, &sender,
+						     author_of(program, message->reverse_path),
+						     &origin, on_filed, on_room, program);
+		filing_set_outcomes(local_message_filing(program->message));
+		add_all(program, read, message->recipients);
+	}
 	if (read_failure(read) != ERR_OK)
 		err = read_failure(read);
 	read_end(&read);
@@ -243,26 +221,26 @@ static void begin(struct program *program, const struct program_message *message
 		refuse_all(program, err != ERR_OK ? err : ERR_NOT_FOUND);
 		return;
 	}
-	feed_trace(program, message);
 	program->left_octets = message->size_octets;
 	program->state = PROGRAM_CONTENT;
+	begin_stretch(program);
 }
 
-/* False: it is none, or larger than anybody may send. */
+/* False: it is none. */
 static bool head_done(struct program *program)
 {
 	const struct config *config = program->desk->back->config;
 	struct program_message message;
 
-	if (!program_decode(buffer_slice(&program->head), &message) ||
-	    message.recipient_count > config->recipients)
+	if (!program_decode(buffer_slice(&program->head), &message))
 		return false;
 	program->recipient_count = message.recipient_count;
 	program->outcomes = arena_alloc(&program->arena, message.recipient_count);
 	memset(program->outcomes, ERR_OK, message.recipient_count);
 	program->numbers = arena_alloc_array(&program->arena, message.recipient_count,
 					     sizeof(*program->numbers));
-	if (message.size_octets > config->message_size_octets)
+	if (message.size_octets > config->message_size_octets ||
+	    message.recipient_count > config->recipients)
 		refuse_all(program, ERR_LIMIT);
 	else
 		begin(program, &message);
@@ -287,21 +265,48 @@ static bool gather(struct program *program, struct cursor *in, uint32_t octets)
 static void take_content(struct program *program, struct cursor *in)
 {
 	struct slice octets = take(in, program->left_octets);
+	enum err err = ERR_OK;
+
 	program->left_octets -= octets.len;
-	bool has_room = octets.len == 0 || filing_feed(program->filing, octets);
-	if (program->left_octets == 0) {
+	program->octets += octets.len;
+	if (octets.len > 0)
+		err = local_message_feed(program->message, octets);
+	if (err == ERR_OK && program->left_octets == 0) {
 		program->state = PROGRAM_FILING;
 		stream_set_idle_ms(program->stream, 0); /* now it is ours to be quick */
-		filing_commit(program->filing);
-	} else if (!has_room) {
+		err = local_message_commit(program->message);
+	} else if (err == ERR_OK && local_message_is_full(program->message)) {
+		stream_set_idle_ms(program->stream, 0);
 		stream_pause(program->stream);
 	}
+	if (err != ERR_OK) {
+		refuse_all(program, err);
+		answer(program);
+	}
+}
+
+/* Each octet begins the idle time anew, so somebody could keep his place for ever. */
+static bool is_too_slow(struct program *program)
+{
+	uint64_t elapsed_ms = clock_monotonic_ms() - program->since_ms;
+
+	if (elapsed_ms < PATIENCE_MS)
+		return false;
+	if (program->state != PROGRAM_CONTENT ||
+	    program->octets * 1000 < program->desk->back->config->minimum_rate * elapsed_ms)
+		return true;
+	begin_stretch(program);
+	return false;
 }
 
 static void on_input(struct stream *stream, struct cursor *in)
 {
 	struct program *program = stream_user(stream);
 
+	if (program->state < PROGRAM_FILING && is_too_slow(program)) {
+		program_end(program);
+		return;
+	}
 	if (program->state == PROGRAM_LENGTH && gather(program, in, 4)) {
 		program->head_octets = get_be32(program->head.data);
 		buffer_clear(&program->head);
@@ -348,11 +353,35 @@ static const struct stream_events events = {
 	.ended = on_ended,
 };
 
+/* As many for one user as there are free ones for others. */
+static bool has_place(const struct program_desk *desk, uint32_t uid)
+{
+	unsigned his = 0;
+
+	for (const struct program *program = desk->programs; program; program = program->next)
+		his += program->uid == uid;
+	return his < PROGRAMS_MAX - desk->count;
+}
+
+/* Who knocks in vain must not fill the log. */
+static void log_refused(struct program_desk *desk, uint32_t uid)
+{
+	uint64_t now_ms = clock_monotonic_ms();
+
+	if (desk->told_ms != 0 && now_ms - desk->told_ms < TELL_MS) {
+		desk->untold++;
+		return;
+	}
+	desk->told_ms = now_ms;
+	log_warning(NULL, EVENT("program-refused"), NUM("uid", uid), NUM("programs", desk->count),
+		    NUM("more", desk->untold));
+	desk->untold = 0;
+}
+
 void program_desk_take(struct program_desk *desk, int fd, uint32_t uid, struct slice user)
 {
-	if (desk->count >= PROGRAMS_MAX || user.len == 0 || user.len > USER_MAX_OCTETS) {
-		log_warning(NULL, EVENT("program-refused"), NUM("uid", uid),
-			    NUM("programs", desk->count));
+	if (!has_place(desk, uid) || user.len == 0 || user.len > USER_MAX_OCTETS) {
+		log_refused(desk, uid);
 		close(fd);
 		return;
 	}
@@ -367,8 +396,9 @@ void program_desk_take(struct program_desk *desk, int fd, uint32_t uid, struct s
 		program->next->at = &program->next;
 	desk->programs = program;
 	desk->count++;
+	begin_stretch(program);
 	program->stream = stream_new(desk->back->loop, fd, &events, program);
-	stream_set_idle_ms(program->stream, IDLE_MS);
+	stream_set_idle_ms(program->stream, PATIENCE_MS);
 }
 
 struct program_desk *program_desk_new(struct back *back)

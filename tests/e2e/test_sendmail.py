@@ -83,6 +83,25 @@ def test_exit_codes_say_what_went_wrong(machine, way):
     sendmail(machine, "-bt", status=EX_USAGE, config=config)
     sendmail(machine, "-t", typed=b"Subject: nobody\n\n", status=EX_DATAERR, config=config)
     sendmail(machine, "-bi", config=config)
+    # What could not be read in the queue again does not get there.
+    for sender in (b"a\x02b@example.org", b"x" * 2000 + b"@example.org", b"@example.org"):
+        problem = sendmail(machine, "-f", sender, "x@elsewhere.example", status=EX_DATAERR,
+                           config=config)
+        assert "the sender is no mail address" in problem
+    problem = sendmail(machine, b"a\x02b@elsewhere.example", "alice@example.org",
+                       status=EX_DATAERR, config=config)
+    assert "this is no mail address" in problem and "alice" not in problem
+    assert len(json.loads(machine.bode("queue", "list", "--json"))) == 1
+    assert len(mail_of(machine)) == 2
+
+
+def test_more_recipients_than_a_message_may_have(machine):
+    many = [f"x{i}@elsewhere.example" for i in range(1001)]
+    assert "too much" in sendmail(machine, *many, status=EX_DATAERR, config=machine.outside)
+    too_many = [f"{'x' * 60}{i}@{'y' * 60}.example" for i in range(4000)]
+    assert "too many" in sendmail(machine, *too_many, status=EX_DATAERR, config=machine.outside)
+    sendmail(machine, *many[:1000], config=machine.outside)
+    assert len(json.loads(machine.bode("queue", "list", "--json"))) == 10
 
 
 @pytest.fixture
@@ -124,6 +143,12 @@ def test_users_of_the_machine_send_as_themselves(new_server, open_folder):
     assert "may not send as" in run("-f", "bob@example.org", "alice@example.org", status=EX_NOPERM)
     assert "may not send as" in run("-f", "x@elsewhere.example", "alice@example.org",
                                     status=EX_NOPERM)
+    assert "may not send as" in run("alice@example.org", typed=b"From: bob@example.org\n\nx\n",
+                                    status=EX_NOPERM)
+    # not even as who reads his mail,
+    server.bode("alias", "add", "nobody@example.org", "bob@example.org")
+    assert "may not send as" in run("-f", "bob@example.org", "alice@example.org", status=EX_NOPERM)
+    server.bode("alias", "remove", "nobody@example.org")
     # unless there is an account for the user that may.
     server.add_user("nobody@example.org")
     server.bode("user", "allow", "nobody@example.org", "news@elsewhere.example")

@@ -57,10 +57,13 @@ static void nothing_else_is(void **state)
 	assert_false(program_decode(buffer_slice(&head), &message));
 	make(UINT32_MAX);
 	assert_false(program_decode(buffer_slice(&head), &message));
-	/* Neither a NUL nor more than an address can have. */
-	make(2);
-	head.data[head.len - 1] = 0;
-	assert_false(program_decode(buffer_slice(&head), &message));
+	/* Neither what ends a line nor more than an address can have. */
+	for (unsigned octet = 0; octet < 256; octet++) {
+		make(2);
+		head.data[head.len - 1] = (uint8_t)octet;
+		assert_int_equal(program_decode(buffer_slice(&head), &message),
+				 octet >= 0x20 && octet != 0x7f);
+	}
 	for (size_t len = PROGRAM_PATH_MAX_OCTETS; len <= PROGRAM_PATH_MAX_OCTETS + 1; len++) {
 		const struct program_message one = { .recipient_count = 1 };
 		buffer_clear(&path);
