@@ -3,6 +3,7 @@
 #include "runtime/delivery.h"
 
 #include "base/octets.h"
+#include "runtime/dns_record.h"
 
 enum { DESTINATION_MAX_OCTETS = 255, STATUS_MAX_OCTETS = 11 };
 
@@ -58,7 +59,7 @@ void policy_encode(const struct policy_message *m, struct buffer *out)
 bool policy_decode(struct slice payload, struct policy_message *m_out)
 {
 	struct cursor c = cursor_of(payload);
-	return take_policy(&c, m_out) && m_out->domain.len > 0 &&
+	return take_policy(&c, m_out) && dns_name_is_valid(m_out->domain) &&
 	       m_out->expires_unix >= m_out->fetched_unix &&
 	       m_out->expires_unix - m_out->fetched_unix <= POLICY_KEPT_MAX_SECONDS && at_end(&c);
 }

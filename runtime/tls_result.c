@@ -4,8 +4,7 @@
 
 #include "base/cursor.h"
 #include "base/octets.h"
-
-enum { DOMAIN_MAX_OCTETS = 255 };
+#include "runtime/dns_record.h"
 
 const char *tls_result_word(enum tls_result_kind kind)
 {
@@ -80,10 +79,10 @@ bool tls_result_message_decode(struct slice payload, struct tls_result_message *
 	struct cursor c = cursor_of(payload);
 	struct tls_result result;
 	uint8_t level, is_renounced, has_result;
-	if (!take_limited(&c, DOMAIN_MAX_OCTETS, &m_out->domain) || m_out->domain.len == 0 ||
-	    slice_find_byte(m_out->domain, 0, 0) < m_out->domain.len || !take_u8(&c, &level) ||
-	    level > TLS_LEVEL_UNSAID || !take_u8(&c, &is_renounced) || is_renounced > 1 ||
-	    !take_u8(&c, &has_result) || has_result > 1)
+	/* It goes into reports, where it may say nothing but what a domain's name can. */
+	if (!take_block(&c, &m_out->domain) || !dns_name_is_valid(m_out->domain) ||
+	    !take_u8(&c, &level) || level > TLS_LEVEL_UNSAID || !take_u8(&c, &is_renounced) ||
+	    is_renounced > 1 || !take_u8(&c, &has_result) || has_result > 1)
 		return false;
 	m_out->level = (enum tls_level)level;
 	m_out->is_renounced = is_renounced;

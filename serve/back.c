@@ -92,15 +92,7 @@ static void on_message(struct channel *channel, uint16_t type, uint32_t conversa
 			close(fd);
 		break;
 	case MESSAGE_POLICY:
-		good = fd < 0 && relay_keep_policy(&peer->owner->back, payload);
-		if (fd >= 0)
-			close(fd);
-		break;
 	case MESSAGE_TLS_RESULT:
-		good = fd < 0 && relay_keep_result(&peer->owner->back, payload);
-		if (fd >= 0)
-			close(fd);
-		break;
 	case MESSAGE_DELIVERED:
 	case MESSAGE_DELIVERY_CREDIT:
 		good = fd < 0 && peer->owner->runner &&

@@ -2,31 +2,45 @@
  * back, and in the admin's process. */
 #include "storage/remote_priv.h"
 
+#include "runtime/dns_record.h"
 #include "runtime/fingerprint.h"
 #include "storage/store_priv.h"
 
 enum {
 	FINGERPRINT_OCTETS = 8,
-	DOMAIN_NAME_MAX_OCTETS = 255,
 	POLICY_ID_MAX_OCTETS = 32,
 	LEVEL_KEPT_SECONDS = 180 * 24 * 3600,
 };
 
-static bool domain_is_good(struct slice domain)
+/* So many octets of it at most: who has mail sent to ever new domains is not to fill the store with what
+ * is remembered of them. */
+static bool is_full(struct read *read)
 {
-	return domain.len > 0 && domain.len <= DOMAIN_NAME_MAX_OCTETS &&
-	       slice_find_byte(domain, 0, 0) == domain.len;
+	uint64_t rows, octets;
+	db_extent(read, DB_REMOTE, &rows, &octets);
+	return octets >= REMOTE_MAX_OCTETS;
 }
 
 static bool key_remote(struct key *key, enum remote_kind kind, struct slice domain)
 {
 	key->octets[0] = (uint8_t)kind;
 	key->len = 1;
-	if (!domain_is_good(domain))
+	if (!dns_name_is_valid(domain))
 		return false;
 	memcpy(key->octets + 1, domain.ptr, domain.len);
 	key->len += domain.len;
 	return true;
+}
+
+static enum err put_row(struct write *write, const struct key *key, struct slice record)
+{
+	struct slice before = SLICE_NONE;
+	enum err err = db_get(write_read(write), DB_REMOTE, key_slice(key), &before);
+	if (err != ERR_OK && err != ERR_NOT_FOUND)
+		return err;
+	if (record.len > before.len && is_full(write_read(write)))
+		return ERR_LIMIT;
+	return db_put(write, DB_REMOTE, key_slice(key), record, PUT_ANY);
 }
 
 static bool take_time(struct cursor *c, int64_t *unix_out)
@@ -71,7 +85,7 @@ enum err remote_policy_put(struct write *write, struct slice domain,
 	buffer_add_be64(&record, (uint64_t)policy->expires_unix);
 	buffer_add_block(&record, policy->id);
 	buffer_add_block(&record, policy->text);
-	err = db_put(write, DB_REMOTE, key_slice(&key), buffer_slice(&record), PUT_ANY);
+	err = put_row(write, &key, buffer_slice(&record));
 	buffer_free(&record);
 	return err;
 }
@@ -108,7 +122,7 @@ enum err remote_level_put(struct write *write, struct slice domain,
 		return ERR_BAD_INPUT;
 	put_be64(value + 2, (uint64_t)level->reached_unix);
 	put_be64(value + 10, (uint64_t)level->lost_unix);
-	return db_put(write, DB_REMOTE, key_slice(&key), slice_of(value, sizeof(value)), PUT_ANY);
+	return put_row(write, &key, slice_of(value, sizeof(value)));
 }
 
 bool remote_level_find(struct read *read, struct slice domain, struct remote_level *level_out)
@@ -146,7 +160,7 @@ static bool result_decode(struct slice key, struct slice value, struct remote_re
 		return false;
 	result_out->day = get_be32(key.ptr + 1);
 	result_out->domain = slice_sub(key, 5, key.len - AROUND);
-	return domain_is_good(result_out->domain) && key.ptr[5 + result_out->domain.len] == 0 &&
+	return dns_name_is_valid(result_out->domain) && key.ptr[5 + result_out->domain.len] == 0 &&
 	       take_version(&c) && take_be64(&c, &result_out->count) &&
 	       take_block(&c, &result_out->what) &&
 	       result_out->what.len <= REMOTE_RESULT_MAX_OCTETS && at_end(&c);
@@ -175,7 +189,7 @@ enum err remote_result_add(struct write *write, const struct remote_result *resu
 	enum err err = write_may_grow(write);
 	if (err != ERR_OK)
 		return err;
-	if (!domain_is_good(result->domain) || result->what.len > REMOTE_RESULT_MAX_OCTETS)
+	if (!dns_name_is_valid(result->domain) || result->what.len > REMOTE_RESULT_MAX_OCTETS)
 		return ERR_BAD_INPUT;
 	key_results(&key, result->day, result->domain);
 	const struct key prefix = key;
@@ -191,7 +205,7 @@ enum err remote_result_add(struct write *write, const struct remote_result *resu
 	buffer_add_byte(&record, RECORD_VERSION);
 	buffer_add_be64(&record, present.count + result->count);
 	buffer_add_block(&record, result->what);
-	err = db_put(write, DB_REMOTE, key_slice(&key), buffer_slice(&record), PUT_ANY);
+	err = put_row(write, &key, buffer_slice(&record));
 	buffer_free(&record);
 	return err;
 }
@@ -280,8 +294,8 @@ bool remote_row_is_good(struct slice key, struct slice value)
 	struct remote_result result;
 	uint64_t day;
 	switch (key.len > 0 ? key.ptr[0] : 0) {
-	case REMOTE_POLICY: return domain_is_good(domain) && policy_decode(value, &policy);
-	case REMOTE_LEVEL: return domain_is_good(domain) && level_decode(value, &level);
+	case REMOTE_POLICY: return dns_name_is_valid(domain) && policy_decode(value, &policy);
+	case REMOTE_LEVEL: return dns_name_is_valid(domain) && level_decode(value, &level);
 	case REMOTE_RESULT: return result_decode(key, value, &result);
 	case REMOTE_REPORTED: return key.len == 1 && number_decode(value, &day);
 	default: return false;

@@ -13,6 +13,8 @@ enum {
 	REMOTE_TEXT_MAX_OCTETS = 64 * 1024,
 	REMOTE_RESULT_MAX_OCTETS = 8 * 1024,
 	REMOTE_RESULTS_MAX = 100, /* different ones, of a domain and day; then no new ones */
+	REMOTE_MAX_OCTETS =
+		1 << 30, /* all of it; then no new rows, and none gets longer: ERR_LIMIT */
 };
 
 /* A policy as it was fetched (RFC 8461 section 3.3). */

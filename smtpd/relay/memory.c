@@ -2,7 +2,8 @@
  * back.
  *
  * A front that is somebody else's can have such rows say what it likes; it could as well send mail
- * without asking them. They are bounded in size and in the time that they are believed. */
+ * without asking them. But only of domains that it was given mail for, no faster than the disk takes
+ * them, and bounded in size and in the time that they are believed. */
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -12,8 +13,30 @@
 #include "smtpd/relay/runner_priv.h"
 #include "storage/remote.h"
 
+/* False: it has told enough for now, or is not asked about that domain. */
+static bool may_tell(struct relay_runner *runner, struct slice domain)
+{
+	if (!given_has(runner->given, domain))
+		return false;
+	bool has_room = runner->note_count < RUNNER_NOTES_MAX;
+	if (!has_room && !runner->has_dropped)
+		log_warning(NULL, EVENT("front-tells-too-much"), NUM("notes", RUNNER_NOTES_MAX));
+	runner->has_dropped = !has_room;
+	return has_room;
+}
+
+static void note_begin(struct relay_runner *runner, struct job *job,
+		       enum err (*run)(struct write *write, struct job *job),
+		       void (*done)(struct job *job))
+{
+	*job = (struct job){ .run = run, .done = done, .loop = runner->back->loop };
+	runner->note_count++;
+	store_submit(runner->back->store, job);
+}
+
 struct note {
 	struct job job;
+	struct relay_runner *runner;
 	struct arena arena;
 	struct policy_message policy;
 };
@@ -37,27 +60,28 @@ static void on_done(struct job *job)
 	if (job->outcome != ERR_OK)
 		log_warning(NULL, EVENT("policy-not-kept"), TEXT("domain", note->policy.domain),
 			    WORD("why", err_word(job->outcome)));
+	note->runner->note_count--;
 	arena_fini(&note->arena);
 	free(note);
 }
 
-bool relay_keep_policy(struct back *back, struct slice payload)
+bool relay_keep_policy(struct relay_runner *runner, struct slice payload)
 {
-	struct note *note = heap_alloc(sizeof(*note));
+	struct policy_message told;
 	int64_t now_unix = clock_unix();
-	if (!policy_decode(arena_copy(&note->arena, payload), &note->policy) ||
-	    note->policy.text.len == 0) {
-		arena_fini(&note->arena);
-		free(note);
+	if (!policy_decode(payload, &told) || told.text.len == 0)
 		return false;
-	}
+	if (!may_tell(runner, told.domain))
+		return true;
+	struct note *note = heap_alloc(sizeof(*note));
+	note->runner = runner;
+	(void)policy_decode(arena_copy(&note->arena, payload), &note->policy);
 	/* By our own clock: it is not believed for longer than it could have said. */
 	if (note->policy.fetched_unix > now_unix) {
 		note->policy.expires_unix -= note->policy.fetched_unix - now_unix;
 		note->policy.fetched_unix = now_unix;
 	}
-	note->job = (struct job){ .run = run_policy, .done = on_done, .loop = back->loop };
-	store_submit(back->store, &note->job);
+	note_begin(runner, &note->job, run_policy, on_done);
 	return true;
 }
 
@@ -67,7 +91,7 @@ enum { DAY_SECONDS = 24 * 3600 };
 
 struct result_note {
 	struct job job;
-	struct back *back;
+	struct relay_runner *runner;
 	struct arena arena;
 	struct tls_result_message message;
 	int64_t now_unix;
@@ -103,7 +127,7 @@ static enum err keep_level(struct write *write, struct result_note *note)
 	if (!is_known && message->level == TLS_LEVEL_NONE)
 		return ERR_OK;
 	if (message->level < level.level && !message->is_renounced &&
-	    is_waited_for(note->back, &level, note->now_unix)) {
+	    is_waited_for(note->runner->back, &level, note->now_unix)) {
 		if (level.lost_unix != 0)
 			return ERR_OK;
 		note->is_lost = true;
@@ -142,24 +166,26 @@ static void on_result_done(struct job *job)
 		log_warning(NULL, EVENT("result-not-kept"), TEXT("domain", note->message.domain),
 			    WORD("why", err_word(job->outcome)));
 	else if (note->is_lost)
-		log_warning(NULL, EVENT("way-downgraded"), TEXT("domain", note->message.domain),
-			    WORD("to", levels[note->message.level]),
-			    NUM("waits_seconds", note->back->config->downgrade_delay_seconds));
+		log_warning(
+			NULL, EVENT("way-downgraded"), TEXT("domain", note->message.domain),
+			WORD("to", levels[note->message.level]),
+			NUM("waits_seconds", note->runner->back->config->downgrade_delay_seconds));
+	note->runner->note_count--;
 	arena_fini(&note->arena);
 	free(note);
 }
 
-bool relay_keep_result(struct back *back, struct slice payload)
+bool relay_keep_result(struct relay_runner *runner, struct slice payload)
 {
-	struct result_note *note = heap_alloc(sizeof(*note));
-	if (!tls_result_message_decode(arena_copy(&note->arena, payload), &note->message)) {
-		arena_fini(&note->arena);
-		free(note);
+	struct tls_result_message told;
+	if (!tls_result_message_decode(payload, &told))
 		return false;
-	}
-	note->back = back;
+	if (!may_tell(runner, told.domain))
+		return true;
+	struct result_note *note = heap_alloc(sizeof(*note));
+	note->runner = runner;
+	(void)tls_result_message_decode(arena_copy(&note->arena, payload), &note->message);
 	note->now_unix = clock_unix();
-	note->job = (struct job){ .run = run_result, .done = on_result_done, .loop = back->loop };
-	store_submit(back->store, &note->job);
+	note_begin(runner, &note->job, run_result, on_result_done);
 	return true;
 }

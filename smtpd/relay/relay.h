@@ -33,13 +33,10 @@ struct relay_runner *relay_runner_new(struct back *back);
 void relay_runner_add_channel(struct relay_runner *runner, struct channel *channel);
 /* What was under way through it is tried again. */
 void relay_runner_remove_channel(struct relay_runner *runner, struct channel *channel);
-/* MESSAGE_DELIVERED or _DELIVERY_CREDIT. False: it breaks the rules; the caller ends the channel. */
+/* MESSAGE_DELIVERED, _DELIVERY_CREDIT, MESSAGE_POLICY or MESSAGE_TLS_RESULT. False: it breaks the rules;
+ * the caller ends the channel. */
 bool relay_runner_message(struct relay_runner *runner, struct channel *channel, uint16_t type,
 			  uint32_t conversation, struct slice payload);
-/* MESSAGE_POLICY: kept, and given with each message for that domain. False: it breaks the rules. */
-bool relay_keep_policy(struct back *back, struct slice payload);
-/* MESSAGE_TLS_RESULT: remembered and counted. Likewise. */
-bool relay_keep_result(struct back *back, struct slice payload);
 /* Another process has changed the queue: looks at all of it anew. */
 void relay_runner_look(struct relay_runner *runner);
 /* Begins nothing more; what is under way goes on. */

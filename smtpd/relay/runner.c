@@ -421,6 +421,7 @@ struct relay_runner *relay_runner_new(struct back *back)
 	runner->watch = (struct queue_watch){ .changed = on_changed, .loop = back->loop };
 	queue_watch_begin(back->store, &runner->watch);
 	runner->daily = daily_new(back);
+	runner->given = given_new(RUNNER_GIVEN_MAX);
 	relay_runner_look(runner);
 	return runner;
 }
@@ -455,6 +456,10 @@ bool relay_runner_message(struct relay_runner *runner, struct channel *channel, 
 			  uint32_t conversation, struct slice payload)
 {
 	struct transfer *transfer = runner->numbers[conversation % RUNNER_BUCKETS];
+	if (type == MESSAGE_POLICY)
+		return relay_keep_policy(runner, payload);
+	if (type == MESSAGE_TLS_RESULT)
+		return relay_keep_result(runner, payload);
 	while (transfer && transfer->number != conversation)
 		transfer = transfer->next_number;
 	/* Nobody but who was given it has a say in it; and it may have an end that the front has not
@@ -483,6 +488,7 @@ void relay_runner_free(struct relay_runner **runner_at)
 	queue_watch_end(runner->back->store, &runner->watch);
 	timer_free(&runner->timer);
 	daily_free(&runner->daily);
+	given_free(&runner->given);
 	timer_free(&runner->look_timer);
 	arena_fini(&runner->arena);
 	free(runner->heap);

@@ -8,6 +8,7 @@
 #include "mda/report.h"
 #include "runtime/delivery.h"
 #include "smtpd/relay/daily_priv.h"
+#include "smtpd/relay/given_priv.h"
 #include "smtpd/relay/hop_priv.h"
 #include "smtpd/relay/relay.h"
 #include "smtpd/relay/route_priv.h"
@@ -19,6 +20,8 @@ enum {
 	RUNNER_BRISK_RESERVE = 50,   /* of them, for those that are brisk; half for the proven */
 	RUNNER_BRISK_MS = 5000,
 	RUNNER_BUCKETS = 4096,
+	RUNNER_GIVEN_MAX = 4096, /* domains that the front may tell something of */
+	RUNNER_NOTES_MAX = 200,	 /* of what it tells, on their way to the disk */
 };
 
 struct hop;
@@ -102,6 +105,9 @@ struct relay_runner {
 	unsigned transfer_count;
 	struct channel *channels[64];
 	size_t channel_count;
+	struct given *given; /* domains that mail was given to the front for */
+	unsigned note_count; /* memory.c's, under way */
+	bool has_dropped;    /* notes, since the last one that found room */
 	bool is_stopped;
 	struct arena arena; /* of one piece of work */
 };
@@ -118,8 +124,13 @@ void runner_dispatch(struct relay_runner *runner);
 void runner_leave_hop(struct relay_runner *runner, struct transfer *transfer);
 void runner_end_transfer(struct transfer *transfer);
 
-/* memory.c: how well the way to a domain has to be secured, as it has been before. */
+/* memory.c */
+/* How well the way to a domain has to be secured, as it has been before. */
 enum tls_level relay_known_level(const struct back *back, struct read *read, struct slice domain);
+/* MESSAGE_POLICY: kept, and given with each message for that domain. False: it breaks the rules. */
+bool relay_keep_policy(struct relay_runner *runner, struct slice payload);
+/* MESSAGE_TLS_RESULT: remembered and counted. Likewise. */
+bool relay_keep_result(struct relay_runner *runner, struct slice payload);
 
 /* transfer.c: gives an entry to the front. */
 void transfer_begin(struct transfer *transfer, struct channel *channel);

@@ -126,6 +126,7 @@ static void send_delivery(struct transfer *transfer)
 	message.envelope.recipients = buffer_slice(&recipients);
 	message.envelope.reverse_path = reverse_path(transfer);
 	delivery_encode(&message, &payload);
+	given_add(transfer->runner->given, entry->destination);
 	channel_send(transfer->channel, MESSAGE_DELIVER, transfer->number, buffer_slice(&payload),
 		     -1);
 	buffer_free(&payload);

@@ -424,12 +424,14 @@ static void test_delivery_and_policy(void **state)
 	policy_encode(&policy, &b);
 	assert_exact(&b, decode_policy);
 	/* For longer than a policy can say, of nobody, or the other way round. */
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 4; i++) {
 		struct policy_message bad = policy;
 		if (i == 0)
 			bad.expires_unix++;
 		else if (i == 1)
 			bad.domain = SLICE_NONE;
+		else if (i == 2)
+			bad.domain = SLICE("far.example\r\n\r\nhello");
 		else
 			bad.expires_unix = bad.fetched_unix - 1;
 		buffer_clear(&b);
@@ -468,10 +470,16 @@ static void test_tls_result(void **state)
 	buffer_clear(&b);
 	tls_result_message_encode(&m, &b);
 	assert_exact(&b, decode_result);
-	m.domain = SLICE("far\0example");
-	buffer_clear(&b);
-	tls_result_message_encode(&m, &b);
-	assert_false(decode_result(buffer_slice(&b)));
+	/* It stands in a report's header. */
+	static const struct slice bad[] = { { (const uint8_t *)"far\0example", 11 },
+					    { (const uint8_t *)"far.example\r\nBcc: b", 19 },
+					    { NULL, 0 } };
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		m.domain = bad[i];
+		buffer_clear(&b);
+		tls_result_message_encode(&m, &b);
+		assert_false(decode_result(buffer_slice(&b)));
+	}
 	buffer_free(&b);
 	buffer_free(&encoded);
 }

@@ -1,7 +1,21 @@
 /* tests/unit/storage/remote.c - what is remembered of domains elsewhere, within its limits. */
 #include "tests/unit/storage/bed.h"
 
+#include <dlfcn.h>
+
 #include "storage/remote_priv.h"
+
+/* Pages that a database has beside its true ones. */
+static size_t more_pages;
+
+int mdb_stat(MDB_txn *txn, MDB_dbi dbi, MDB_stat *stat)
+{
+	int (*true_one)(MDB_txn *, MDB_dbi, MDB_stat *);
+	*(void **)&true_one = dlsym(RTLD_NEXT, "mdb_stat");
+	int code = true_one(txn, dbi, stat);
+	stat->ms_overflow_pages += more_pages;
+	return code;
+}
 
 enum { DAY_SECONDS = 24 * 3600 };
 
@@ -153,12 +167,42 @@ static void a_domain_has_so_many_results_at_most(void **state)
 	bed_end(&bed);
 }
 
+/* Who has mail sent to invented domains does not fill the disk with them; of those that are known, all
+ * goes on. */
+static void all_of_it_has_an_end(void **state)
+{
+	struct bed bed;
+	bed_begin(&bed, STORE_ADMIN);
+	struct remote_result result = {
+		.day = 1, .domain = SLICE("a.example"), .what = SLICE("x"), .count = 1
+	};
+	struct remote_level level = { .level = 1, .reached_unix = 3000 };
+	struct remote_policy policy = { .id = SLICE("a1"), .text = SLICE("a text") };
+	assert_int_equal(bed_write(&bed, add_result, &result), ERR_OK);
+	assert_int_equal(bed_write(&bed, put_policy, &policy), ERR_OK);
+	more_pages = REMOTE_MAX_OCTETS / 4096;
+	assert_int_equal(bed_write(&bed, add_result, &result), ERR_OK);
+	assert_int_equal(bed_write(&bed, put_policy, &policy), ERR_OK);
+	policy.text = SLICE("a longer text");
+	assert_int_equal(bed_write(&bed, put_policy, &policy), ERR_LIMIT);
+	assert_int_equal(bed_write(&bed, put_level, &level), ERR_LIMIT);
+	result.domain = SLICE("b.example");
+	assert_int_equal(bed_write(&bed, add_result, &result), ERR_LIMIT);
+	more_pages = 0;
+	assert_int_equal(bed_write(&bed, add_result, &result), ERR_OK);
+	/* And a domain is one. */
+	result.domain = SLICE("a.example\r\nBcc: b@example");
+	assert_int_equal(bed_write(&bed, add_result, &result), ERR_BAD_INPUT);
+	bed_end(&bed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(policies_and_levels_are_found_again),
 		cmocka_unit_test(results_are_counted_by_day_and_domain),
 		cmocka_unit_test(a_domain_has_so_many_results_at_most),
+		cmocka_unit_test(all_of_it_has_an_end),
 	};
 	log_set_level(LOG_NOTHING);
 	return cmocka_run_group_tests(tests, NULL, NULL);

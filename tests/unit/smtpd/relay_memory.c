@@ -1,0 +1,162 @@
+/* tests/unit/smtpd/relay_memory.c - what a front tells of domains elsewhere, and how much of it the back
+ * believes. */
+#include "tests/unit/storage/bed.h"
+
+#include "base/clock.h"
+#include "runtime/messages.h"
+#include "smtpd/relay/runner_priv.h"
+#include "storage/remote.h"
+
+enum { DAY_SECONDS = 24 * 3600 };
+
+static struct bed bed;
+static struct back back;
+static struct config *config;
+static struct relay_runner *runner;
+
+static int begin(void **state)
+{
+	bed_begin(&bed, STORE_SERVE);
+	store_start_writer(bed.store);
+	back = (struct back){ .loop = loop_new(0), .store = bed.store, .config = config };
+	runner = relay_runner_new(&back);
+	given_add(runner->given, SLICE("far.example"));
+	return 0;
+}
+
+static void drain(void)
+{
+	while (runner->note_count > 0)
+		loop_run_once(back.loop, 50);
+}
+
+static int end(void **state)
+{
+	drain();
+	clock_set_fake_unix_ms(-1);
+	relay_runner_stop(runner);
+	relay_runner_free(&runner);
+	loop_run_once(back.loop, 0);
+	bed_end(&bed);
+	loop_free(back.loop);
+	return 0;
+}
+
+static void tell(const char *domain, struct tls_result_message message)
+{
+	struct buffer payload = { 0 };
+	message.domain = slice_cstr(domain);
+	tls_result_message_encode(&message, &payload);
+	assert_true(
+		relay_runner_message(runner, NULL, MESSAGE_TLS_RESULT, 0, buffer_slice(&payload)));
+	buffer_free(&payload);
+}
+
+static void tell_good(const char *domain)
+{
+	struct buffer encoded = { 0 };
+	tls_result_encode(&(struct tls_result){ .kind = TLS_RESULT_GOOD }, &encoded);
+	tell(domain, (struct tls_result_message){ .level = TLS_LEVEL_ENCRYPTED,
+						  .has_result = true,
+						  .result = buffer_slice(&encoded) });
+	buffer_free(&encoded);
+}
+
+static void tell_policy(const char *domain)
+{
+	struct buffer payload = { 0 };
+	policy_encode(&(struct policy_message){ .domain = slice_cstr(domain),
+						.id = SLICE("a1"),
+						.text = SLICE("version: STSv1"),
+						.fetched_unix = clock_unix(),
+						.expires_unix = clock_unix() + DAY_SECONDS },
+		      &payload);
+	assert_true(relay_runner_message(runner, NULL, MESSAGE_POLICY, 0, buffer_slice(&payload)));
+	buffer_free(&payload);
+}
+
+static bool has_policy(const char *domain)
+{
+	struct remote_policy policy;
+	struct arena arena = { 0 };
+	struct read *read = read_begin(bed.store);
+	bool found = remote_policy_find(read, slice_cstr(domain), &arena, &policy);
+	read_end(&read);
+	arena_fini(&arena);
+	return found;
+}
+
+static uint64_t counted(void)
+{
+	struct remote_place place = { 0 };
+	struct remote_result result;
+	struct arena arena = { 0 };
+	uint64_t count = 0;
+	struct read *read = read_begin(bed.store);
+	while (remote_result_next(read, &place, &arena, &result))
+		count += result.count;
+	read_end(&read);
+	arena_fini(&arena);
+	return count;
+}
+
+/* A front that is somebody else's could invent them without end. */
+static void domains_that_no_mail_went_to_are_nothing(void **state)
+{
+	tell_good("other.example");
+	tell_policy("other.example");
+	assert_int_equal(runner->note_count, 0);
+	tell_good("far.example");
+	tell_policy("far.example");
+	drain();
+	assert_int_equal(counted(), 1);
+	assert_true(has_policy("far.example"));
+	assert_false(has_policy("other.example"));
+}
+
+static void the_latest_domains_are_remembered(void **state)
+{
+	struct given *given = given_new(2);
+	given_add(given, SLICE("a.example"));
+	given_add(given, SLICE("b.example"));
+	given_add(given, SLICE("a.example"));
+	given_add(given, SLICE("c.example"));
+	assert_true(given_has(given, SLICE("a.example")));
+	assert_false(given_has(given, SLICE("b.example")));
+	assert_true(given_has(given, SLICE("c.example")));
+	given_free(&given);
+}
+
+/* The writer takes what it can; what comes faster is dropped. */
+static void so_much_is_under_way_at_most(void **state)
+{
+	for (unsigned i = 0; i < RUNNER_NOTES_MAX + 100; i++)
+		tell_good("far.example");
+	tell_policy("far.example");
+	assert_int_equal(runner->note_count, RUNNER_NOTES_MAX);
+	drain();
+	assert_int_equal(counted(), RUNNER_NOTES_MAX);
+	assert_false(has_policy("far.example"));
+	tell_policy("far.example");
+	drain();
+	assert_true(has_policy("far.example"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(domains_that_no_mail_went_to_are_nothing, begin,
+						end),
+		cmocka_unit_test(the_latest_domains_are_remembered),
+		cmocka_unit_test_setup_teardown(so_much_is_under_way_at_most, begin, end),
+	};
+	log_set_level(LOG_NOTHING);
+	config = config_parse("test",
+			      SLICE("[server]\nhostname = mx.example.org\nstate_dir = /nowhere\n"
+				    "[relay]\ndowngrade_delay = 1 d\n"),
+			      stderr);
+	assert_non_null(config);
+	int status = cmocka_run_group_tests(tests, NULL, NULL);
+	config_free(config);
+	return status;
+}
