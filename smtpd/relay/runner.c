@@ -220,6 +220,31 @@ static void make_brisk(struct relay_runner *runner, struct destination *destinat
 	*list = destination;
 }
 
+/* The hop's turn comes to those who wait for it: as many as there is room for; all of them where they
+ * are only to be put off. One that comes to nothing has dispatch_one() call again. */
+static void release_waiting(struct relay_runner *runner, struct hop *hop)
+{
+	int64_t now_unix_ms = clock_unix_ms();
+	bool is_down = hop_is_down(&hop->pace, now_unix_ms);
+	unsigned room =
+		hop_limit(&hop->pace) > hop->under_way ? hop_limit(&hop->pace) - hop->under_way : 0;
+	while (hop->first_waiting && (is_down || room > 0)) {
+		struct destination *waiting = hop->first_waiting;
+		hop->first_waiting = waiting->waits_for;
+		waiting->waits_for = NULL;
+		waiting->is_waiting = false;
+		if (!hop->first_waiting)
+			hop->last_waiting = &hop->first_waiting;
+		if (waiting->due_unix_ms <= now_unix_ms && room > 0)
+			room--;
+		if (waiting->due_unix_ms != INT64_MAX)
+			due_put(runner, waiting);
+		if (hop_is_proven(&hop->pace))
+			make_brisk(runner, waiting, hop);
+		destination_forget(runner, waiting);
+	}
+}
+
 void runner_leave_hop(struct relay_runner *runner, struct transfer *transfer)
 {
 	struct hop *hop = transfer->hop;
@@ -227,22 +252,7 @@ void runner_leave_hop(struct relay_runner *runner, struct transfer *transfer)
 		return;
 	transfer->hop = NULL;
 	hop->under_way--;
-	bool is_down = hop_is_down(&hop->pace, clock_unix_ms());
-	unsigned room =
-		hop_limit(&hop->pace) > hop->under_way ? hop_limit(&hop->pace) - hop->under_way : 0;
-	/* As many as there is room for; all of them where they are only to be put off. */
-	while (hop->first_waiting && (is_down || room-- > 0)) {
-		struct destination *waiting = hop->first_waiting;
-		hop->first_waiting = waiting->waits_for;
-		waiting->waits_for = NULL;
-		waiting->is_waiting = false;
-		if (!hop->first_waiting)
-			hop->last_waiting = &hop->first_waiting;
-		if (waiting->due_unix_ms != INT64_MAX)
-			due_put(runner, waiting);
-		if (hop_is_proven(&hop->pace))
-			make_brisk(runner, waiting, hop);
-	}
+	release_waiting(runner, hop);
 	hop_forget(runner, hop);
 }
 
@@ -316,6 +326,7 @@ static void dispatch_one(struct relay_runner *runner, struct destination *destin
 		make_brisk(runner, destination, hop);
 	if (hop) {
 		hop->under_way--;
+		release_waiting(runner, hop);
 		hop_forget(runner, hop);
 	}
 	destination->transfer_count--;

@@ -18,6 +18,7 @@ static struct bed bed;
 static struct back back;
 static struct config *config;
 static unsigned deliveries;
+static uint32_t conversations[16]; /* of the first */
 /* Read transactions of this thread, before one of them fails. */
 static _Thread_local int reads_left = NEVER;
 static bool has_failed;
@@ -48,7 +49,11 @@ int mdb_txn_renew(MDB_txn *txn)
 bool channel_send(struct channel *channel, uint16_t type, uint32_t conversation,
 		  struct slice payload, int fd)
 {
-	deliveries += type == MESSAGE_DELIVER;
+	if (type != MESSAGE_DELIVER)
+		return true;
+	if (deliveries < ARRAY_LEN(conversations))
+		conversations[deliveries] = conversation;
+	deliveries++;
 	return true;
 }
 
@@ -71,14 +76,14 @@ static enum err add_mail(struct write *write, void *arg)
 	return err == ERR_OK ? add_entry(write, &mail->entry) : err;
 }
 
-/* One of alice's that is due; `is_late`: its time was over long ago. */
-static void queue_mail(bool is_late)
+/* One of alice's that is due since so long; `is_late`: its time was over long ago. */
+static void queue_mail_to(const char *path, int64_t due_ms, bool is_late)
 {
-	struct envelope_recipient recipient = { .forward_path = SLICE("bob@far.example") };
+	struct envelope_recipient recipient = { .forward_path = slice_cstr(path) };
 	struct mail mail = {
 		.entry = { .account_id = bed.account_id,
 			   .arrived_unix = clock_unix() - 10,
-			   .next_unix_ms = clock_unix_ms() - 10,
+			   .next_unix_ms = clock_unix_ms() - due_ms,
 			   .envelope = { .reverse_path = SLICE("alice@example.org") },
 			   .recipients = &recipient,
 			   .recipient_count = 1 },
@@ -93,6 +98,11 @@ static void queue_mail(bool is_late)
 	assert_int_equal(intake_finish(mail.intake), ERR_OK);
 	assert_int_equal(bed_write(&bed, add_mail, &mail), ERR_OK);
 	intake_free(&mail.intake);
+}
+
+static void queue_mail(bool is_late)
+{
+	queue_mail_to("bob@far.example", 10, is_late);
 }
 
 static uint32_t mail_of_alice(void)
@@ -171,11 +181,69 @@ static void a_read_that_fails_loses_no_report(void **state)
 	assert_in_range(reads, 4, READS_MAX - 1);
 }
 
+static void succeed(struct relay_runner *runner, uint32_t conversation)
+{
+	struct buffer payload = { 0 };
+	const struct delivered_recipient recipient = { .verdict = DELIVERY_TAKEN,
+						       .code = 250,
+						       .words = SLICE("250 fine") };
+	delivered_encode(&(struct delivered_message){ .recipient_count = 1 }, &payload);
+	delivered_encode_recipient(&recipient, &payload);
+	assert_true(relay_runner_message(runner, (struct channel *)&deliveries, MESSAGE_DELIVERED,
+					 conversation, buffer_slice(&payload)));
+	buffer_free(&payload);
+}
+
+/* Many destinations wait for one smarthost. Those whose turn comes first come to nothing, since it is too
+ * late for them; the one behind them has its turn all the same. */
+static void who_waits_behind_nothing_has_its_turn(void **state)
+{
+	enum { LATE = 40 };
+	struct config *shared =
+		config_parse("test",
+			     SLICE("[server]\nhostname = mx.example.org\nstate_dir = /nowhere\n"
+				   "[relay]\nsmarthost = hub.example:25\n"),
+			     stderr);
+	assert_non_null(shared);
+	bed_begin(&bed, STORE_SERVE);
+	char path[32];
+	for (int64_t i = 0; i < HOP_LIMIT_FIRST + LATE + 1; i++) {
+		bool is_late = i >= HOP_LIMIT_FIRST && i < HOP_LIMIT_FIRST + LATE;
+		snprintf(path, sizeof(path), "bob@d%lld.example", (long long)i);
+		queue_mail_to(path, 10000 - i * 10, is_late);
+	}
+	store_start_writer(bed.store);
+	back = (struct back){ .loop = loop_new(0), .store = bed.store, .config = shared };
+	deliveries = 0;
+	struct relay_runner *runner = relay_runner_new(&back);
+	relay_runner_add_channel(runner, (struct channel *)&deliveries);
+	while (deliveries < HOP_LIMIT_FIRST)
+		loop_run_once(back.loop, 20);
+	for (unsigned i = 0; i < HOP_LIMIT_FIRST; i++)
+		succeed(runner, conversations[i]);
+	for (unsigned i = 0;
+	     i < 1000 && (deliveries == HOP_LIMIT_FIRST || runner->transfer_count > 1); i++)
+		loop_run_once(back.loop, 20);
+	assert_int_equal(deliveries, HOP_LIMIT_FIRST + 1);
+	assert_int_equal(queued(), 1);
+	assert_int_equal(mail_of_alice(), LATE);
+	for (size_t i = 0; i < RUNNER_BUCKETS; i++)
+		while (runner->numbers[i])
+			runner_end_transfer(runner->numbers[i]);
+	relay_runner_free(&runner);
+	for (unsigned i = 0; i < 3; i++)
+		loop_run_once(back.loop, 20);
+	bed_end(&bed);
+	loop_free(back.loop);
+	config_free(shared);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_read_that_fails_forgets_nothing),
 		cmocka_unit_test(a_read_that_fails_loses_no_report),
+		cmocka_unit_test(who_waits_behind_nothing_has_its_turn),
 	};
 	log_set_level(LOG_ERROR);
 	config = config_parse("test",
