@@ -181,9 +181,10 @@ static bool take_modifiers(struct cursor *c, bool uid, struct fetch_items *items
 		return false;
 	do {
 		if (take_keyword(c, "CHANGEDSINCE")) {
+			/* 0 is not in the grammar, but Thunderbird says it where it has kept no
+			 * MODSEQ, and stops reading that mailbox where it is refused. */
 			items->has_changed_since = true;
-			if (!take_space(c) || !take_number64(c, &items->changed_since) ||
-			    items->changed_since == 0)
+			if (!take_space(c) || !take_number64(c, &items->changed_since))
 				return false;
 		} else if (uid && take_keyword(c, "VANISHED")) {
 			items->wants_vanished = true;

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.long
 USER, OTHER = "thunder@example.org", "bird@example.org"
 FIRST = {"INBOX", "Drafts", "Sent", "Junk", "Trash", "Archive"}
 UMLAUTS = "Projekte/Grüße"
+SHARED = f"Other Users/{OTHER}/Team"
 
 
 class Certified(Server):
@@ -52,6 +53,10 @@ def server(tmp_path_factory):
         imap.subscribe(name)
     imap.create("Unwanted")
     imap.unsubscribe("Unwanted")
+    other = one.imap(OTHER, mailbox=None)
+    other.create("Team")
+    assert other.setacl("Team", USER, "lrs")[0] == "OK"
+    assert imap.subscribe(f'"{SHARED}"')[0] == "OK"
     yield one
     assert one.stop() == 0, one.log()[-4000:]
     one.check_log()
@@ -73,17 +78,7 @@ def thunderbird(server, tmp_path_factory):
 def watch(thunderbird):
     """Has the inbox shown, and waits until Thunderbird listens for what comes."""
     thunderbird.display("INBOX")
-    wait_until(lambda: listens(thunderbird), "IDLE")
-
-
-def listens(thunderbird):
-    """Whether a connection's last command is IDLE, and the server has said that it knows."""
-    for dialog in thunderbird.dialogs().values():
-        sent = [number for number, (its, _) in enumerate(dialog) if its]
-        if sent and dialog[sent[-1]][1].endswith(" IDLE") and any(
-                line.startswith("+") for _, line in dialog[sent[-1]:]):
-            return True
-    return False
+    wait_until(lambda: thunderbird.listens_to("INBOX"), "IDLE")
 
 
 def deliver(server, name, body="Hello\r\n", subject=None):
@@ -111,12 +106,13 @@ def holds(server, mailbox, message_id):
 
 
 def test_it_lists_the_folders(server, thunderbird):
-    wanted = FIRST | {"Projekte", UMLAUTS}
+    wanted = FIRST | {"Projekte", UMLAUTS, SHARED}
     shown = thunderbird.wait_for("""
         const shown = folders().filter(one => pane.folderPane.getRowForFolder(one.URI));
-        return shown.length >= count && shown.map(one => one.onlineName);
-        """, "the folders in the pane", count=len(wanted))
-    assert set(shown) == wanted  # but what it is not subscribed to
+        return wanted.every(path => shown.includes(folder(path))) &&
+          shown.filter(one => !one.noSelect).map(one => one.onlineName);
+        """, "the folders in the pane", wanted=sorted(wanted))
+    assert set(shown) == wanted  # and not what it is not subscribed to
     assert thunderbird.run("return folder(path).name", path=UMLAUTS) == "Grüße"
     uses = thunderbird.run("""
         return Object.fromEntries(["Inbox", "Drafts", "SentMail", "Junk", "Trash", "Archive"]
@@ -179,6 +175,33 @@ def test_it_opens_a_mail(server, thunderbird):
 
 def seen(server, message_id):
     return server.imap(USER).search(None, "SEEN", "HEADER", "Message-ID", message_id)[1] != [b""]
+
+
+def test_it_opens_a_long_one(server, thunderbird):
+    lines = "".join(f"line {number} of many, with some more in it\r\n" for number in range(6000))
+    shown = thunderbird.read("INBOX", deliver(server, "long", lines + "the last line\r\n"))
+    assert "line 0 of many" in shown["text"] and "line 3000 of" in shown["text"]
+    assert shown["text"].rstrip().endswith("the last line")
+    # In pieces, with so many octets.
+    assert any("BODY[]<0." in line.upper() for line in thunderbird.sent())
+
+
+def test_it_reads_what_another_shares(server, thunderbird):
+    imap = server.imap(OTHER, mailbox="Team")
+    imap.append("Team", None, None, b"From: a@example.org\r\nSubject: ours\r\n"
+                b"Message-ID: <ours@example.org>\r\n\r\nFor all of us\r\n")
+    assert "For all of us" in thunderbird.read(SHARED, "ours@example.org")["text"]
+    assert thunderbird.run("return folder(path).getPermissionsForUser(server.username)",
+                           path=SHARED) == "lrs"
+    assert not thunderbird.run("return folder(path).canDeleteMessages", path=SHARED)
+
+
+def test_it_copies_a_mail(server, thunderbird):
+    message_id = deliver(server, "copied")
+    thunderbird.read("INBOX", message_id)
+    thunderbird.run("pane.commandController.doCommand('cmd_copyMessage', folder('Archive'))")
+    wait_until(lambda: holds(server, "Archive", message_id), "the copy")
+    assert holds(server, "INBOX", message_id)
 
 
 @pytest.mark.parametrize("target,encoded", [("Archive", "Archive"),
@@ -246,30 +269,66 @@ def test_flags_go_both_ways(server, thunderbird):
         one.folder.markMessagesFlagged([one], false);
         one.folder.removeKeywordsFromMessages([one], "$label2");""", id=message_id)
     wait_until(lambda: r"\Flagged" not in flags() and "$label2" not in flags(), "them to go")
+    thunderbird.run("""
+        const one = message("INBOX", id);
+        pane.selectMessage(one);
+        pane.commandController.doCommand("cmd_markAsJunk");
+        one.folder.addMessageDispositionState(one, Ci.nsIMsgFolder.nsMsgDispositionState_Replied);
+        one.folder.addMessageDispositionState(one, Ci.nsIMsgFolder.nsMsgDispositionState_Forwarded);
+        """, id=message_id)
+    wait_until(lambda: all(flag in flags() for flag in (r"\Answered", "$Forwarded", " Junk")),
+               "what it has done with it")
 
 
-def test_it_sends(server, thunderbird):
-    windows = "[...Services.wm.getEnumerator('msgcompose')]"
+WINDOWS = "[...Services.wm.getEnumerator('msgcompose')]"
+
+
+def write(thunderbird, subject, body):
+    """Opens the window to write in."""
     thunderbird.run("""
         const params = Cc["@mozilla.org/messengercompose/composeparams;1"]
           .createInstance(Ci.nsIMsgComposeParams);
         const fields = Cc["@mozilla.org/messengercompose/composefields;1"]
           .createInstance(Ci.nsIMsgCompFields);
-        Object.assign(fields, { to, subject: "Viele Grüße", body: "Es grüßt Thunderbird\\n" });
+        Object.assign(fields, { to, subject, body });
         params.composeFields = fields;
         params.type = Ci.nsIMsgCompType.New;
         params.format = Ci.nsIMsgCompFormat.PlainText;
         params.identity = account.defaultIdentity;
-        MailServices.compose.OpenComposeWindowWithParams(null, params);""", to=OTHER)
-    thunderbird.wait_for(f"return {windows}[0]?.composeEditorReady", "the window to write in")
-    thunderbird.run(f"{windows}[0].goDoCommand('cmd_sendNow')")
-    thunderbird.wait_for(f"return !{windows}.length", "that window to close")
+        MailServices.compose.OpenComposeWindowWithParams(null, params);""",
+                    to=OTHER, subject=subject, body=body)
+    thunderbird.wait_for(f"return {WINDOWS}[0]?.composeEditorReady", "the window to write in")
+
+
+def test_it_sends(server, thunderbird):
+    write(thunderbird, "Viele Grüße", "Es grüßt Thunderbird\n")
+    thunderbird.run(f"{WINDOWS}[0].goDoCommand('cmd_sendNow')")
+    thunderbird.wait_for(f"return !{WINDOWS}.length", "that window to close")
     for imap in (server.imap(OTHER), server.imap(USER, mailbox="Sent")):
         sent = email.message_from_bytes(wait_until(lambda imap=imap: list(fetch_all(imap).values()),
                                                    "what was sent")[0], policy=email.policy.SMTP)
         assert sent["Subject"] == "Viele Grüße" and sent["From"].addresses[0].addr_spec == USER
         assert "Es grüßt Thunderbird" in sent.get_content()
     assert server.imap(USER, mailbox="Sent").search(None, "SEEN")[1] == [b"1"]
+
+
+def test_it_keeps_one_draft(server, thunderbird):
+    def drafts():
+        imap = server.imap(USER, mailbox="Drafts")
+        uids = imap.uid("SEARCH", "UNDELETED", "DRAFT")[1][0].split()
+        return [imap.uid("FETCH", uid, "(BODY.PEEK[])")[1][0][1].decode() for uid in uids]
+
+    def save(what):
+        thunderbird.run(f"{WINDOWS}[0].goDoCommand('cmd_saveAsDraft')")
+        wait_until(lambda: len(drafts()) == 1 and what in drafts()[0], what)
+        thunderbird.wait_for(f"return !{WINDOWS}[0].gWindowLocked && {WINDOWS}[0].gSaveOperationIn"
+                             "Progress !== true", "the window to be free again")
+    write(thunderbird, "unfinished", "The first of it\n")
+    save("The first of it")
+    thunderbird.run(f"{WINDOWS}[0].gMsgCompose.editor.insertText('And the next. ')")
+    save("And the next.")  # in the other's place
+    thunderbird.run(f"{WINDOWS}[0].close()")
+    thunderbird.wait_for(f"return !{WINDOWS}.length", "that window to close")
 
 
 def test_it_deletes_and_expunges(server, thunderbird):
@@ -330,6 +389,13 @@ def test_the_server_searches_for_it(server, thunderbird):
     assert found == [message_id]
 
 
+def test_it_asks_how_many_there_are(server, thunderbird):
+    mailbox = thunderbird.run("return folder('Projekte').serverTotal")
+    server.imap(USER).append("Projekte", None, None, b"Subject: one\r\n\r\nx\r\n")
+    thunderbird.run("await finished(one => folder('Projekte').updateStatus(one, top.msgWindow))")
+    assert thunderbird.run("return folder('Projekte').serverTotal") == max(mailbox, 0) + 1
+
+
 def test_it_makes_renames_and_removes_a_folder(server, thunderbird):
     thunderbird.run("server.rootFolder.createSubfolder('Zoë', top.msgWindow)")
     thunderbird.wait_for("return !!folder('Zoë')", "the new folder")
@@ -339,13 +405,13 @@ def test_it_makes_renames_and_removes_a_folder(server, thunderbird):
     imap = server.imap(USER, mailbox=None)
     wait_until(lambda: imap.select('"Zo&AOs- &- Co"')[0] == "OK", "it at the server")
     imap.unselect()
-    # Into the trash, as Thunderbird does with folders, and out of it.
-    thunderbird.run("await finished(one => MailServices.imap.deleteFolder(folder('Zoë & Co'), one, "
-                    "top.msgWindow))")
+    thunderbird.run("""await finished(one => MailServices.imap.deleteFolder(
+        folder('Zoë & Co'), one, top.msgWindow))""")
     assert imap.select('"Zo&AOs- &- Co"')[0] == "NO"
 
 
 def test_it_learns_what_changed_while_it_was_away(server, thunderbird):
+    """And this time it comes by STARTTLS."""
     watch(thunderbird)
     kept, gone = deliver(server, "kept"), deliver(server, "gone")
     for one in (kept, gone):
@@ -357,8 +423,11 @@ def test_it_learns_what_changed_while_it_was_away(server, thunderbird):
     imap.uid("STORE", holds(server, "INBOX", gone)[0], "+FLAGS", r"(\Deleted)")
     imap.expunge()
     new = deliver(server, "came-meanwhile")
+    thunderbird.prefer({"mail.server.server1.port": server.ports["imap"],
+                        "mail.server.server1.socketType": 2})
     thunderbird.start()
     watch(thunderbird)
+    assert any(line == "STARTTLS" for line in thunderbird.sent())
     thunderbird.message("INBOX", new)
     thunderbird.wait_for("return message('INBOX', id).isFlagged", "the flag", id=kept)
     thunderbird.wait_for("return !message('INBOX', id)", "the end of the other", id=gone)

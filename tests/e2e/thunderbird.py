@@ -43,6 +43,9 @@ const finished = start => new Promise((resolve, reject) => start({
 """
 
 
+Line = collections.namedtuple("Line", "is_sent mailbox text")
+
+
 class CannotStart(Exception):
     """This machine has no Thunderbird, or it does not get as far as listening."""
 
@@ -138,9 +141,7 @@ class Thunderbird:
         self.process = self.marionette = None
         self.screen = None
         self.profile.mkdir()
-        (self.profile / "user.js").write_text("".join(
-            f"user_pref({json.dumps(key)}, {json.dumps(value)});\n"
-            for key, value in preferences(address, ports).items()))
+        self.prefer(preferences(address, ports))
         database = f"sql:{self.profile}"
         for words in (["-N", "--empty-password"],
                       ["-A", "-n", "authority", "-t", "C,,", "-i", str(authority)]):
@@ -169,6 +170,12 @@ class Thunderbird:
 
     # ---- life ----
 
+    def prefer(self, preferences):
+        """For the next start."""
+        with open(self.profile / "user.js", "a") as file:
+            file.writelines(f"user_pref({json.dumps(key)}, {json.dumps(value)});\n"
+                            for key, value in preferences.items())
+
     def start(self):
         self.starts += 1
         port_file = self.profile / "MarionetteActivePort"
@@ -179,7 +186,8 @@ class Thunderbird:
             "HOME": str(self.folder), "XDG_RUNTIME_DIR": str(self.folder), "LC_ALL": "C.UTF-8",
             "DISPLAY": self.screen.name, "GDK_BACKEND": "x11", "MOZ_ENABLE_WAYLAND": "0",
             "LIBGL_ALWAYS_SOFTWARE": "1", "NO_AT_BRIDGE": "1", "GTK_A11Y": "none",
-            "DBUS_SESSION_BUS_ADDRESS": f"unix:path={self.folder}/nobody", "MOZ_CRASHREPORTER_DISABLE": "1",
+            "DBUS_SESSION_BUS_ADDRESS": f"unix:path={self.folder}/nobody",
+            "MOZ_CRASHREPORTER_DISABLE": "1",
             # It shows what this test has sent, on machines that may not let it make a sandbox.
             "MOZ_DISABLE_CONTENT_SANDBOX": "1", "MOZ_DISABLE_SOCKET_PROCESS_SANDBOX": "1",
             "MOZ_LOG": "timestamp,sync,IMAP:4",
@@ -244,12 +252,9 @@ class Thunderbird:
                       path=path)
 
     def message(self, path, message_id):
-        """What Thunderbird knows of a message, once it knows of it."""
-        return self.wait_for("""
-            const one = message(path, id);
-            return one && { read: one.isRead, flagged: one.isFlagged, subject: one.mime2DecodedSubject,
-                            keywords: one.getStringProperty("keywords").split(" ").filter(Boolean) };
-            """, f"{message_id} in {path}", path=path, id=message_id)
+        """Waits until Thunderbird knows of a message."""
+        self.wait_for("return !!message(path, id)", f"{message_id} in {path}", path=path,
+                      id=message_id)
 
     def read(self, path, message_id):
         """Opens a message in the pane; returns its text, subject and attachments as shown."""
@@ -273,19 +278,29 @@ class Thunderbird:
         return (self.folder / "thunderbird.log").read_text(errors="replace")
 
     def dialogs(self, start=None):
-        """{connection: [(of Thunderbird, line)]} of a start, or of this one."""
+        """{connection: [Line]} of a start, or of this one."""
         found = collections.defaultdict(list)
         for path in sorted(self.folder.glob(f"imap{start or self.starts}*.moz_log")):
-            text = path.read_text(errors="replace")
-            for connection, what, line in re.findall(
-                    r"IMAP ([0-9a-f]+):[^ ]*?:(SendData|CreateNewLineFromSocket): ([^\r\n]*)", text):
-                found[connection].append((what == "SendData", line))
+            for connection, state, what, text in re.findall(
+                    r"IMAP ([0-9a-f]+):[^ :]*:([^\r\n]*?):(SendData|CreateNewLineFromSocket): "
+                    r"([^\r\n]*)", path.read_text(errors="replace")):
+                found[connection].append(Line(what == "SendData", state.removeprefix("S-"), text))
         return found
 
     def sent(self):
         """Its commands, without tags."""
-        return [line.partition(" ")[2] for dialog in self.dialogs().values()
-                for its, line in dialog if its]
+        return [line.text.partition(" ")[2] for dialog in self.dialogs().values()
+                for line in dialog if line.is_sent]
+
+    def listens_to(self, mailbox):
+        """Whether a connection's last command is IDLE, and the server has said that it knows."""
+        for dialog in self.dialogs().values():
+            sent = [number for number, line in enumerate(dialog) if line.is_sent]
+            last = dialog[sent[-1]:] if sent else []
+            if last and last[0].mailbox == mailbox and last[0].text.endswith(" IDLE") and any(
+                    line.text.startswith("+") for line in last):
+                return True
+        return False
 
     def check_dialogs(self):
         """What no server should have had to say to a command of Thunderbird's."""
@@ -293,8 +308,8 @@ class Thunderbird:
             dialogs = self.dialogs(start)
             assert dialogs, "nothing was said"
             for dialog in dialogs.values():
-                for number, (its, line) in enumerate(dialog):
-                    refused = not its and re.match(r"\S+ (BAD|NO)\b", line)
+                for number, line in enumerate(dialog):
+                    refused = not line.is_sent and re.match(r"\S+ (BAD|NO)\b", line.text)
                     assert not refused, dialog[max(number - 8, 0):number + 1]
 
 
@@ -302,7 +317,8 @@ def preferences(address, ports):
     nobody = "http://127.0.0.1:9/"
     return {
         # The account.
-        "mail.accountmanager.accounts": "account1", "mail.accountmanager.defaultaccount": "account1",
+        "mail.accountmanager.accounts": "account1",
+        "mail.accountmanager.defaultaccount": "account1",
         "mail.account.account1.server": "server1", "mail.account.account1.identities": "id1",
         "mail.identity.id1.fullName": "Tester", "mail.identity.id1.useremail": address,
         "mail.identity.id1.valid": True, "mail.identity.id1.smtpServer": "smtp1",
@@ -325,10 +341,12 @@ def preferences(address, ports):
         "mail.rights.version": 1, "mailnews.start_page.enabled": False,
         "mailnews.start_page_override.mstone": "ignore", "mail.spotlight.firstRunDone": True,
         "app.donation.eoy.version.viewed": 999, "mail.inappnotifications.enabled": False,
-        "mail.compose.attachment_reminder": False, "mail.warn_on_send_accel_key": False,
+        "mail.compose.attachment_reminder": False, "mailnews.ui.junk.firstuse": False,
+        "mail.warn_on_send_accel_key": False,
         "mail.biff.show_alert": False, "mail.biff.play_sound": False, "mail.chat.enabled": False,
         "datareporting.policy.dataSubmissionPolicyBypassNotification": True,
-        "browser.shell.checkDefaultBrowser": False, "mailnews.database.global.indexer.enabled": False,
+        "browser.shell.checkDefaultBrowser": False,
+        "mailnews.database.global.indexer.enabled": False,
         "mailnews.mark_message_read.auto": True, "mailnews.mark_message_read.delay": False,
         # Nothing outside: a proxy that is not there, and nobody to tell or to be told by.
         "network.proxy.type": 1, "network.proxy.http": "127.0.0.1", "network.proxy.http_port": 9,
@@ -337,14 +355,16 @@ def preferences(address, ports):
         "network.captive-portal-service.enabled": False,
         "network.connectivity-service.enabled": False, "network.dns.disableIPv6": True,
         "network.trr.mode": 5, "network.manage-offline-status": False,
-        "app.update.enabled": False, "app.update.auto": False, "app.update.disabledForTesting": True,
+        "app.update.enabled": False, "app.update.auto": False,
+        "app.update.disabledForTesting": True,
         "extensions.update.enabled": False, "extensions.getAddons.cache.enabled": False,
         "extensions.systemAddon.update.enabled": False, "extensions.blocklist.enabled": False,
         "services.settings.server": nobody, "toolkit.telemetry.server": nobody,
         "toolkit.telemetry.enabled": False, "toolkit.telemetry.unified": False,
         "datareporting.healthreport.uploadEnabled": False,
         "datareporting.policy.dataSubmissionEnabled": False,
-        "browser.safebrowsing.malware.enabled": False, "browser.safebrowsing.phishing.enabled": False,
+        "browser.safebrowsing.malware.enabled": False,
+        "browser.safebrowsing.phishing.enabled": False,
         "security.OCSP.enabled": 0, "mail.instrumentation.postUrl": "",
         # One window of its own is enough.
         "marionette.port": 0, "fission.autostart": False, "dom.ipc.processCount": 1,
