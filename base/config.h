@@ -77,6 +77,7 @@ struct config {
 	unsigned dns_list_score;
 	/* [auth] */
 	enum config_plaintext plaintext;
+	bool unauthenticate; /* an IMAP client may sign out and keep its connection */
 	/* [addresses] */
 	char *separators; /* of a user and a detail, each octet one; NULL: there are no details */
 	char *postmaster; /* an address; NULL: the first postmaster, or the first account */

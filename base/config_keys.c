@@ -69,6 +69,8 @@ const struct config_key config_keys[] = {
 	  "The sum of weights from which a client's mail is refused." },
 	{ "auth", "plaintext", KEY_CHOICE, AT(plaintext), 0, 0, plaintext_words, "never", NULL,
 	  "Who may sign in without TLS: never (nobody), or loopback (clients on this machine)." },
+	{ "auth", "unauthenticate", KEY_BOOL, AT(unauthenticate), 0, 0, no_yes_words, "yes", NULL,
+	  "Whether an IMAP client may sign out and sign in as another user on the same connection (UNAUTHENTICATE): yes or no. Say no where clients come through a proxy that looks at them only until they have signed in." },
 	{ "store", "undelete_days", KEY_NUMBER, AT(undelete_days), 0, 3650, NULL, "7", NULL,
 	  "How many days expunged mail and the mail of deleted mailboxes can be had back, by `bode undelete`. 0: not at all." },
 	{ "store", "scrub_days", KEY_NUMBER, AT(scrub_days), 0, 3650, NULL, "30", NULL,

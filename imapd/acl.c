@@ -151,7 +151,7 @@ enum step imap_setacl(struct imap_session *s, struct cursor *args, bool uid)
 	    !at_end(args))
 		return imap_bad(s, "A mailbox name, an identifier and rights, please");
 	if (!acl_text_parse(rights, &work->change, &work->rights))
-		return imap_bad(s, "The rights are " ALL_RIGHTS_TEXT ", in small letters");
+		return imap_bad(s, "The rights are lrswipkxtecda, in small letters");
 	work->done_text = "SETACL completed";
 	return imap_write(s, run_change, work, after_change);
 }

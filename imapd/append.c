@@ -214,7 +214,8 @@ static enum step after_append(struct imap_session *s, enum err outcome)
 	if (!append->is_replace)
 		return imap_ok(s, arena_format(&s->command_arena, "%s APPEND completed", code));
 	/* Before the EXPUNGE, so that it is known what came in its place (section 4.3). */
-	buffer_add_format(&s->session.out, "* OK %s The replacement is there\r\n", code);
+	buffer_add_format(&s->session.out, "* OK %s %s\r\n", code,
+			  imap_text(s, "The replacement is there"));
 	return imap_ok_expunged(s, "REPLACE completed");
 }
 

@@ -46,6 +46,8 @@ static const struct imap_command commands[] = {
 	{ "COMPARATOR", false, IMAP_ANY, TELL_ALL, imap_comparator },
 	{ "COMPRESS", false, IMAP_ANY, TELL_ALL, imap_compress },
 	{ "NOTIFY", false, IMAP_ANY, TELL_ALL, imap_notify },
+	{ "LANGUAGE", false, IMAP_ANY, TELL_ALL, imap_language },
+	{ "UNAUTHENTICATE", false, IMAP_ANY, TELL_NOTHING, imap_unauthenticate },
 	{ "IDLE", false, IMAP_ANY, TELL_ALL, imap_idle },
 	{ "ESEARCH", false, IMAP_ANY, TELL_ALL, imap_esearch },
 	{ "CHECK", false, IMAP_SELECTED, TELL_ALL, imap_noop },
@@ -144,9 +146,10 @@ const char *imap_capabilities(struct imap_session *s)
 	struct read *read = read_begin(s->back->store);
 	bool may_set_quotas = imap_is_administrator(s, read, &own);
 	read_end(&read);
-	return arena_format(&s->command_arena, "%s%s APPENDLIMIT=%llu",
+	return arena_format(&s->command_arena, "%s%s%s APPENDLIMIT=%llu",
 			    capability_text(CAPABILITY_SIGNED_IN),
 			    may_set_quotas ? " QUOTASET" : "",
+			    s->back->config->unauthenticate ? " UNAUTHENTICATE" : "",
 			    (unsigned long long)s->back->config->message_size_octets);
 }
 
@@ -178,8 +181,8 @@ enum step imap_logout(struct imap_session *s, struct cursor *args, bool uid)
 {
 	if (!at_end(args))
 		return imap_bad(s, "LOGOUT has no arguments");
-	respond_line(&s->session.out, SLICE("*"), "BYE", "Goodbye");
-	respond_line(&s->session.out, s->tag, "OK", "LOGOUT completed");
+	respond_line(&s->session.out, s->language, SLICE("*"), "BYE", "Goodbye");
+	respond_line(&s->session.out, s->language, s->tag, "OK", "LOGOUT completed");
 	imap_set_state(s, IMAP_CLOSED);
 	return STEP_CLOSE;
 }

@@ -25,13 +25,16 @@ enum {
 	WINDOW_MAX_OCTETS = 32 * 1024,
 	KEPT_OUT_OCTETS = 4 * 1024,
 	BETWEEN_BLOCKS = 128, /* of z_stream.data_type, after inflate() */
-	BITS_AND_LAST_BLOCK = 64 | 7,
+	LAST_BLOCK = 64,
+	UNUSED_BITS = 7,
 };
 
 struct compression {
 	z_stream deflater, inflater;
 	bool has_deflater, has_inflater;
 	bool inflater_is_full;	   /* it stopped because its room was used up */
+	bool is_ending;		   /* compression_take_end() has been called */
+	unsigned ends_of_blocks;   /* met since all was said, that of its own block included */
 	struct buffer plain;	   /* inflated */
 	struct buffer said, heard; /* the ends of both streams, while there are no states */
 };
@@ -111,12 +114,44 @@ bool compression_take(struct compression *c, struct cursor *in)
 	c->inflater.avail_in = (uInt)octets.len;
 	c->inflater.next_out = buffer_reserve(&c->plain, PIECE_OCTETS);
 	c->inflater.avail_out = PIECE_OCTETS;
-	int code = inflate(&c->inflater, Z_SYNC_FLUSH);
+	/* Not beyond a block: behind one the stream may end (compression_take_end()). */
+	int code = inflate(&c->inflater, Z_BLOCK);
 	c->plain.len += PIECE_OCTETS - c->inflater.avail_out;
 	c->inflater_is_full = c->inflater.avail_out == 0;
 	in->at += octets.len - c->inflater.avail_in;
 	/* Z_BUF_ERROR: there was nothing to do. */
 	return code == Z_OK || code == Z_BUF_ERROR;
+}
+
+static bool is_between_blocks(const struct compression *c)
+{
+	return c->has_inflater && (c->inflater.data_type & BETWEEN_BLOCKS) && !c->inflater_is_full;
+}
+
+/* Z_FINISH marks the last block. Z_SYNC_FLUSH, where a client is content with that, puts an empty block
+ * behind what was said, and ends with a whole octet; the first of such a block, where it has one of
+ * its own, is below any that a command begins with. */
+enum compression_end compression_take_end(struct compression *c, struct cursor *in)
+{
+	enum { FIRST_OF_COMMAND = 0x20 };
+	if (!c->is_ending)
+		c->ends_of_blocks = is_between_blocks(c);
+	c->is_ending = true;
+	while (c->plain.len == 0) {
+		unsigned bits = (unsigned)c->inflater.data_type;
+		bool is_whole = is_between_blocks(c) && !(bits & UNUSED_BITS);
+		bool has_empty_block = c->ends_of_blocks > 1;
+		if (is_between_blocks(c) && (bits & LAST_BLOCK))
+			return COMPRESSION_ENDED;
+		if (is_whole && (has_empty_block || (!at_end(in) && *in->at >= FIRST_OF_COMMAND)))
+			return COMPRESSION_ENDED;
+		if (at_end(in) && !c->inflater_is_full)
+			return COMPRESSION_GOES_ON;
+		if (!compression_take(c, in))
+			return COMPRESSION_BROKEN;
+		c->ends_of_blocks += is_between_blocks(c);
+	}
+	return COMPRESSION_BROKEN;
 }
 
 /* ---- what we say ---- */
@@ -133,7 +168,7 @@ static void begin_deflater(struct compression *c)
 	c->has_deflater = true;
 }
 
-void compression_send(struct compression *c, struct buffer *out, size_t from)
+void compression_send(struct compression *c, struct buffer *out, size_t from, bool is_last)
 {
 	struct buffer plain = { 0 };
 	if (out->len == from)
@@ -147,8 +182,8 @@ void compression_send(struct compression *c, struct buffer *out, size_t from)
 	do {
 		c->deflater.next_out = buffer_reserve(out, PIECE_OCTETS);
 		c->deflater.avail_out = PIECE_OCTETS;
-		int code = deflate(&c->deflater, Z_SYNC_FLUSH);
-		assert(code == Z_OK || code == Z_BUF_ERROR);
+		int code = deflate(&c->deflater, is_last ? Z_FINISH : Z_SYNC_FLUSH);
+		assert(code == Z_OK || code == Z_BUF_ERROR || (is_last && code == Z_STREAM_END));
 		out->len += PIECE_OCTETS - c->deflater.avail_out;
 	} while (c->deflater.avail_out == 0);
 	buffer_free(&plain);
@@ -169,8 +204,8 @@ void compression_rest(struct compression *c)
 		buffer_add(&c->said, slice_of(window + len - kept, kept));
 		end_deflater(c);
 	}
-	bool is_between = c->has_inflater && (c->inflater.data_type & BETWEEN_BLOCKS) &&
-			  !(c->inflater.data_type & BITS_AND_LAST_BLOCK) && !c->inflater_is_full;
+	bool is_between =
+		is_between_blocks(c) && !(c->inflater.data_type & (LAST_BLOCK | UNUSED_BITS));
 	if (is_between && inflateGetDictionary(&c->inflater, window, &len) == Z_OK) {
 		buffer_add(&c->heard, slice_of(window, len));
 		end_inflater(c);

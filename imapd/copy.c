@@ -68,7 +68,8 @@ static enum step after_copy(struct imap_session *s, enum err outcome)
 	if (!copy->moves)
 		return imap_ok(s, copyuid_text(s, copy, "COPY completed"));
 	/* Before the EXPUNGEs that follow (RFC 9051 section 6.4.8). */
-	respond_line(&s->session.out, SLICE("*"), "OK", copyuid_text(s, copy, "Moved"));
+	respond_line(&s->session.out, s->language, SLICE("*"), "OK",
+		     copyuid_text(s, copy, "Moved"));
 	return imap_ok_expunged(s, "MOVE completed");
 }
 

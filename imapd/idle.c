@@ -74,7 +74,7 @@ enum step imap_idle(struct imap_session *s, struct cursor *args, bool uid)
 	s->work_fini = idle_fini;
 	framing_reset(&s->framing);
 	arena_fini(&s->command_arena);
-	buffer_add_cstr(&s->session.out, "+ idling\r\n");
+	buffer_add_format(&s->session.out, "+ %s\r\n", imap_text(s, "idling"));
 	sync_view(s);
 	s->running = idle_go_on;
 	return STEP_AGAIN;

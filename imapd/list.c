@@ -526,12 +526,3 @@ enum step imap_lsub(struct imap_session *s, struct cursor *args, bool uid)
 	add_pattern(s, work, reference, pattern);
 	return list_start(s);
 }
-
-enum step imap_namespace(struct imap_session *s, struct cursor *args, bool uid)
-{
-	if (!at_end(args))
-		return imap_bad(s, "NAMESPACE has no arguments");
-	buffer_add_cstr(&s->session.out, "* NAMESPACE ((\"\" \"/\")) ((\"" ACCESS_OTHERS
-					 "/\" \"/\")) ((\"" ACCESS_SHARED "/\" \"/\"))\r\n");
-	return imap_ok(s, "NAMESPACE completed");
-}

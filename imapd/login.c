@@ -1,13 +1,15 @@
 /* imapd/login.c - a connection up to sign-in. Runs in the front.
  *
  * RFC 9051 sections 6.1 and 6.2: CAPABILITY, NOOP, LOGOUT, ID, STARTTLS, LOGIN, AUTHENTICATE
- * with PLAIN and LOGIN; RFC 4959 (SASL-IR). Without TLS no password is taken, unless the
+ * with PLAIN and LOGIN; RFC 4959 (SASL-IR); RFC 5255 (LANGUAGE). Without TLS no password is taken, unless the
  * configuration allows it on this very machine. Passwords are judged by the back, which also
  * makes guessing slow; here they are counted and their memory is overwritten. After sign-in
- * the back answers the command and serves the client; this process only encrypts. */
+ * the back answers the command and serves the client; this process only encrypts, until the
+ * client signs out (RFC 8437). */
 #include "auth/sasl.h"
 #include "imapd/id_priv.h"
 #include "imapd/imapd.h"
+#include "imapd/language_priv.h"
 #include "imapd/login_priv.h"
 #include "imapd/respond_priv.h"
 #include "runtime/sign_in.h"
@@ -31,6 +33,8 @@ enum login_state {
 	LOGIN_CLOSED = 16,
 };
 
+static void take_back(const struct relay_home *home, struct stream *stream);
+
 struct imap_login {
 	struct session session; /* first */
 	struct front *front;
@@ -42,6 +46,7 @@ struct imap_login {
 	struct slice verb;  /* likewise, for the journal; a constant, or empty */
 	struct sasl sasl;
 	unsigned errors, failures;
+	enum language language; /* of what is said to people */
 };
 
 static void set_state(struct imap_login *l, enum login_state state)
@@ -70,7 +75,7 @@ static void end_command(struct imap_login *l)
 
 static enum step bye(struct imap_login *l, const char *text)
 {
-	respond_line(&l->session.out, SLICE("*"), "BYE", text);
+	respond_line(&l->session.out, l->language, SLICE("*"), "BYE", text);
 	set_state(l, LOGIN_CLOSED);
 	return STEP_CLOSE;
 }
@@ -96,7 +101,7 @@ static enum step reply(struct imap_login *l, const char *condition, const char *
 	if (strcmp(condition, "OK") != 0 && !is_the_backs(l))
 		note_refusal(l, condition, text);
 	l->verb = SLICE_NONE;
-	respond_line(&l->session.out, buffer_slice(&l->tag), condition, text);
+	respond_line(&l->session.out, l->language, buffer_slice(&l->tag), condition, text);
 	end_command(l);
 	set_state(l, LOGIN_READY);
 	return STEP_AGAIN;
@@ -155,7 +160,10 @@ static enum step after_check(struct imap_login *l)
 {
 	if (l->sign_in.outcome != ERR_OK)
 		return after_failure(l);
-	if (!sign_in_hand_over(&l->sign_in, buffer_slice(&l->tag))) {
+	struct relay_home home = { .take = take_back, .failures = l->failures };
+	const struct sign_in_command command = { .tag = buffer_slice(&l->tag),
+						 .language = (uint8_t)l->language };
+	if (!sign_in_hand_over(&l->sign_in, &command, &home)) {
 		l->sign_in.outcome = ERR_UNAVAILABLE;
 		return after_failure(l);
 	}
@@ -178,7 +186,7 @@ static enum step login_noop(struct imap_login *l, struct cursor *args)
 
 static enum step login_logout(struct imap_login *l, struct cursor *args)
 {
-	respond_line(&l->session.out, SLICE("*"), "BYE", "Goodbye");
+	respond_line(&l->session.out, l->language, SLICE("*"), "BYE", "Goodbye");
 	reply(l, "OK", "LOGOUT completed");
 	set_state(l, LOGIN_CLOSED);
 	return STEP_CLOSE;
@@ -190,6 +198,22 @@ static enum step login_id(struct imap_login *l, struct cursor *args)
 		return bad(l, "ID needs NIL or a list of names and values");
 	buffer_add_cstr(&l->session.out, IMAP_ID_LINE);
 	return reply(l, "OK", "ID completed");
+}
+
+static enum step login_language(struct imap_login *l, struct cursor *args)
+{
+	enum language chosen;
+	switch (take_language_command(args, &l->arena, &chosen)) {
+	case LANGUAGE_COMMAND_BAD: return bad(l, "LANGUAGE wants ranges of languages");
+	case LANGUAGE_COMMAND_CANNOT:
+		return reply(l, "NO", "None of these languages is spoken here");
+	case LANGUAGE_COMMAND_ASKS: respond_languages(&l->session.out); break;
+	case LANGUAGE_COMMAND_CHOOSES:
+		l->language = chosen;
+		respond_language(&l->session.out, chosen);
+		break;
+	}
+	return reply(l, "OK", "LANGUAGE completed");
 }
 
 static enum step login_starttls(struct imap_login *l, struct cursor *args)
@@ -262,6 +286,7 @@ static const struct {
 	{ "NOOP", false, NEEDS_NOTHING, login_noop },
 	{ "LOGOUT", false, NEEDS_NOTHING, login_logout },
 	{ "ID", true, NEEDS_NOTHING, login_id },
+	{ "LANGUAGE", true, NEEDS_NOTHING, login_language },
 	{ "STARTTLS", false, NEEDS_TLS_CONTEXT, login_starttls },
 	{ "LOGIN", true, NEEDS_PASSWORDS, login_login },
 	{ "AUTHENTICATE", true, NEEDS_PASSWORDS, login_authenticate },
@@ -371,6 +396,8 @@ static enum step notify(struct session *session, enum news news)
 	case NEWS_ENDED: return STEP_WAIT; /* what has come is still answered */
 	case NEWS_SECURED: /* the client starts over; we have kept nothing it said */
 		l->sign_in.client.secure = true;
+		l->language =
+			LANGUAGE_DEFAULT; /* an attacker may have chosen it (RFC 5255 section 7) */
 		end_command(l);
 		set_state(l, LOGIN_READY);
 		return STEP_INPUT;
@@ -394,14 +421,32 @@ static const struct session_class login_class = {
 	.free = login_free,
 };
 
-struct session *imap_login_new(struct front *front, struct stream *stream)
+static struct imap_login *login_new(struct front *front, struct stream *stream, uint32_t conn_id)
 {
 	struct imap_login *l = heap_alloc(sizeof(*l));
-	session_init(&l->session, &login_class, front->loop, 0);
+	session_init(&l->session, &login_class, front->loop, conn_id);
 	sign_in_init(&l->sign_in, &l->session, front, PROTOCOL_IMAP, stream);
 	l->front = front;
 	l->state = LOGIN_GREETING;
-	return &l->session;
+	return l;
+}
+
+struct session *imap_login_new(struct front *front, struct stream *stream)
+{
+	return &login_new(front, stream, 0)->session;
+}
+
+/* The client has said UNAUTHENTICATE and has had its answer (RFC 8437): it may sign in again, but no
+ * more often in vain than one that never could. */
+static void take_back(const struct relay_home *home, struct stream *stream)
+{
+	struct imap_login *l = login_new(home->front, stream, home->conn_id);
+	log_info(&l->session.log, EVENT("signed-out"));
+	l->failures = home->failures;
+	l->state = LOGIN_READY;
+	stream_set_idle_ms(stream, LOGIN_IDLE_MS);
+	stream_resume(stream);
+	session_start(&l->session, stream, home->front->tls);
 }
 
 void imapd_login_start(struct front *front, struct stream *stream, enum config_service service)

@@ -20,7 +20,7 @@ enum {
 void notify_overflow(struct notify *notify)
 {
 	struct imap_session *s = notify->s;
-	respond_line(&s->session.out, SLICE("*"), "OK",
+	respond_line(&s->session.out, s->language, SLICE("*"), "OK",
 		     "[NOTIFICATIONOVERFLOW] Too much has happened: no more is told");
 	log_info(&s->session.log, EVENT("notify-overflow"));
 	notify->request = (struct notify_request){ 0 };

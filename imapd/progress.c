@@ -38,6 +38,6 @@ void progress_tell(struct imap_session *s, uint64_t done, uint64_t goal)
 				  (unsigned long long)goal);
 	else
 		buffer_add_cstr(out, " NIL NIL");
-	buffer_add_cstr(out, ")] Still at work\r\n");
+	buffer_add_format(out, ")] %s\r\n", imap_text(s, "Still at work"));
 	s->progress_told_ms = clock_monotonic_ms();
 }

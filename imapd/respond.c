@@ -107,13 +107,14 @@ void respond_ranges(struct buffer *out, const struct ranges *set)
 	}
 }
 
-void respond_line(struct buffer *out, struct slice tag, const char *condition, const char *text)
+void respond_line(struct buffer *out, enum language language, struct slice tag,
+		  const char *condition, const char *text)
 {
 	buffer_add(out, tag);
 	buffer_add_byte(out, ' ');
 	buffer_add_cstr(out, condition);
 	buffer_add_byte(out, ' ');
-	buffer_add_cstr(out, text);
+	respond_text(out, language, text);
 	buffer_add_cstr(out, "\r\n");
 }
 
@@ -142,7 +143,7 @@ const char *respond_refusal(enum err err)
 	return "[SERVERBUG] Not done";
 }
 
-#define BOTH_REVISIONS "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE "
+#define BOTH_REVISIONS "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE LANGUAGE "
 #define SIGN_IN "AUTH=PLAIN AUTH=LOGIN"
 /* What IMAP4rev2 has folded in is named too, for clients that know only IMAP4rev1. */
 #define OF_SESSION "IDLE UNSELECT COMPRESS=DEFLATE INPROGRESS "

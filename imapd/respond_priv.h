@@ -6,6 +6,7 @@
 #include "base/buffer.h"
 #include "base/err.h"
 #include "base/ranges.h"
+#include "imapd/texts_priv.h"
 
 /* string: quoted where possible, else a literal. `utf8` allows octets above 127 in a quoted
  * string (RFC 9051); without it they make a literal. NUL, which no string may hold
@@ -21,8 +22,9 @@ void respond_literal_header(struct buffer *out, uint64_t size_octets);
 void respond_mailbox(struct buffer *out, struct slice name, bool utf8);
 /* uid-set or sequence-set: 1:5,7 */
 void respond_ranges(struct buffer *out, const struct ranges *set);
-/* "tag OK text" CRLF, "* OK text" CRLF */
-void respond_line(struct buffer *out, struct slice tag, const char *condition, const char *text);
+/* "tag OK text" CRLF, "* OK text" CRLF. `text` is English, and is said in the `language`. */
+void respond_line(struct buffer *out, enum language language, struct slice tag,
+		  const char *condition, const char *text);
 
 /* What NO says for an outcome of the store: "[OVERQUOTA] the mailbox is full", ... */
 const char *respond_refusal(enum err err);

@@ -81,7 +81,7 @@ static void keep_up_to_date(struct search *search)
 		return;
 	buffer_add(&s->session.out, SLICE("* NO [NOUPDATE "));
 	respond_string(&s->session.out, s->tag, false);
-	buffer_add(&s->session.out, SLICE("] Not this one\r\n"));
+	buffer_add_format(&s->session.out, "] %s\r\n", imap_text(s, "Not this one"));
 }
 
 static enum step search_tell(struct imap_session *s)

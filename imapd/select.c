@@ -35,7 +35,7 @@ void view_tell_permanent_flags(struct imap_view *view, const struct mailbox *mai
 	buffer_add_cstr(out, "* OK [PERMANENTFLAGS ");
 	respond_permanent_flags(out, mailbox,
 				access_withheld(view->is_read_only ? 0 : view->rights));
-	buffer_add_cstr(out, "] Flags that can be kept\r\n");
+	buffer_add_format(out, "] %s\r\n", imap_text(view->s, "Flags that can be kept"));
 }
 
 static void tell_mailbox(struct imap_session *s, struct read *read, const struct mailbox *mailbox)
@@ -52,14 +52,17 @@ static void tell_mailbox(struct imap_session *s, struct read *read, const struct
 				? 0
 				: ranges_rank(&s->view->uids, message_first_unseen(read, mailbox));
 		if (unseen > 0)
-			buffer_add_format(out, "* OK [UNSEEN %u] First unseen message\r\n", unseen);
+			buffer_add_format(out, "* OK [UNSEEN %u] %s\r\n", unseen,
+					  imap_text(s, "First unseen message"));
 	}
 	view_tell_permanent_flags(s->view, mailbox);
-	buffer_add_format(out, "* OK [UIDVALIDITY %u] UIDs are valid\r\n", mailbox->uidvalidity);
-	buffer_add_format(out, "* OK [UIDNEXT %u] Next UID\r\n", mailbox->uidnext);
+	buffer_add_format(out, "* OK [UIDVALIDITY %u] %s\r\n", mailbox->uidvalidity,
+			  imap_text(s, "UIDs are valid"));
+	buffer_add_format(out, "* OK [UIDNEXT %u] %s\r\n", mailbox->uidnext,
+			  imap_text(s, "Next UID"));
 	buffer_add_cstr(out, "* OK [MAILBOXID ");
 	respond_object_id_list(out, 'F', mailbox->mailbox_id);
-	buffer_add_cstr(out, "] Keeps its number under any name\r\n");
+	buffer_add_format(out, "] %s\r\n", imap_text(s, "Keeps its number under any name"));
 	view_tell_highest_modseq(s->view);
 	if (imap_is_rev2(s)) /* RFC 9051 section 6.3.2: REQUIRED */
 		list_respond_selected(s, read, mailbox);
@@ -132,7 +135,7 @@ static enum step open_by_name(struct imap_session *s, struct cursor *args, bool 
 		return imap_bad(s, "QRESYNC has to be enabled first");
 	if (s->view) {
 		imap_leave_mailbox(s);
-		respond_line(&s->session.out, SLICE("*"), "OK",
+		respond_line(&s->session.out, s->language, SLICE("*"), "OK",
 			     "[CLOSED] The previous mailbox is closed");
 	}
 	if (work->parameters.condstore)

@@ -15,6 +15,7 @@
 #include "imapd/notify_priv.h"
 #include "imapd/respond_priv.h"
 #include "imapd/view_priv.h"
+#include "runtime/way_back.h"
 #include "storage/account.h"
 
 void imap_set_state(struct imap_session *s, enum imap_state state)
@@ -27,7 +28,7 @@ void imap_set_state(struct imap_session *s, enum imap_state state)
 
 enum step imap_bye(struct imap_session *s, const char *text)
 {
-	respond_line(&s->session.out, SLICE("*"), "BYE", text);
+	respond_line(&s->session.out, s->language, SLICE("*"), "BYE", text);
 	imap_set_state(s, IMAP_CLOSED);
 	s->running = NULL;
 	return STEP_CLOSE;
@@ -69,12 +70,17 @@ static enum step conclude(struct imap_session *s, struct cursor *in)
 	if (s->reply.tells_modseq && s->view && imap_has(s, IMAP_ENABLED_QRESYNC))
 		text = arena_format(&s->command_arena, "[HIGHESTMODSEQ %llu] %s",
 				    (unsigned long long)s->view->told_modseq, text);
-	respond_line(&s->session.out, s->tag, s->reply.condition, text);
+	respond_line(&s->session.out, s->language, s->tag, s->reply.condition, text);
 	end_command(s);
 	if (s->begins_compression) {
 		s->begins_compression = false;
 		s->compression = compression_new();
 		s->plain_octets = s->session.out.len;
+	}
+	if (s->signs_out) {
+		imap_set_state(s, IMAP_CLOSED);
+		s->session.releases = !s->compression;
+		return STEP_CLOSE;
 	}
 	if (s->errors > s->back->config->protocol_errors)
 		return imap_bye(s, "Too many errors");
@@ -256,6 +262,19 @@ static enum step go_on(struct imap_session *s, struct cursor *in)
 	return step;
 }
 
+/* The client's compressed stream ends behind UNAUTHENTICATE (RFC 8437 section 4.1), ours behind its
+ * answer; what follows is not for us. */
+static enum step end_compression(struct imap_session *s, struct cursor *in)
+{
+	switch (compression_take_end(s->compression, in)) {
+	case COMPRESSION_GOES_ON: return STEP_INPUT;
+	case COMPRESSION_ENDED: s->session.releases = true; return STEP_CLOSE;
+	case COMPRESSION_BROKEN: break;
+	}
+	log_info(&s->session.log, EVENT("compression-not-ended"));
+	return STEP_CLOSE;
+}
+
 static enum step feed_compressed(struct imap_session *s, struct cursor *in)
 {
 	struct buffer *plain = compression_plain(s->compression);
@@ -263,6 +282,8 @@ static enum step feed_compressed(struct imap_session *s, struct cursor *in)
 		struct cursor c = cursor_of(buffer_slice(plain));
 		enum step step = go_on(s, &c);
 		buffer_drop_front(plain, plain->len - cursor_left(&c));
+		if (step == STEP_CLOSE && s->signs_out)
+			return end_compression(s, in);
 		if (step != STEP_INPUT)
 			return step;
 		if (!compression_take(s->compression, in))
@@ -290,12 +311,15 @@ static enum step feed_plain(struct imap_session *s, struct cursor *in)
 /* What the core has queued since there were `from` octets is for a client that inflates. */
 static void deflate_out(struct imap_session *s, size_t from, enum step step)
 {
-	if (!s->compression)
+	if (!s->compression || s->output_ended)
 		return;
 	if (s->plain_octets > from)
 		from = s->plain_octets;
 	s->plain_octets = 0;
-	compression_send(s->compression, &s->session.out, from);
+	s->output_ended = s->signs_out && s->state == IMAP_CLOSED;
+	compression_send(s->compression, &s->session.out, from, s->output_ended);
+	if (s->output_ended)
+		return;
 	if (step == STEP_INPUT && (!s->running || imap_is_idle(s)))
 		compression_rest(s->compression);
 }
@@ -327,6 +351,9 @@ static enum step take_news(struct imap_session *s, enum news news)
 {
 	/* Not in the middle of a response. */
 	bool may_speak = !s->running || imap_is_idle(s) || imap_append_is_receiving(s);
+	if (s->state ==
+	    IMAP_CLOSED) /* signed out: only the end of the client's stream is waited for */
+		return news == NEWS_CHANGED ? STEP_INPUT : STEP_CLOSE;
 	switch (news) {
 	case NEWS_TIMEOUT: return may_speak ? imap_bye(s, "Idle for too long") : STEP_CLOSE;
 	case NEWS_SHUTDOWN:
@@ -348,6 +375,11 @@ static enum step notify(struct session *session, enum news news)
 	return step == STEP_INPUT && s->waits_for_turn ? STEP_WAIT : step;
 }
 
+static void released(struct session *session, int fd, struct slice unread)
+{
+	imap_signed_out(CONTAINER_OF(session, struct imap_session, session), fd, unread);
+}
+
 static void session_free(struct session *session)
 {
 	struct imap_session *s = CONTAINER_OF(session, struct imap_session, session);
@@ -357,6 +389,7 @@ static void session_free(struct session *session)
 	framing_reset(&s->framing);
 	buffer_free(&s->typed);
 	compression_free(&s->compression);
+	way_back_release(&s->way_back);
 	buffer_free(&s->session.out);
 	arena_fini(&s->command_arena);
 	free(s);
@@ -380,6 +413,7 @@ static const struct session_class imap_class = {
 	.name = "imap",
 	.feed = feed,
 	.notify = notify,
+	.released = released,
 	.free = session_free,
 };
 
@@ -400,6 +434,8 @@ struct session *imap_session_new(struct back *back, const struct session_message
 	s->account_id = account_id;
 	s->state = IMAP_AUTHENTICATED;
 	s->tag = arena_copy(&s->command_arena, message->tag);
+	if (message->language < LANGUAGES)
+		s->language = (enum language)message->language;
 	buffer_add(&s->typed, message->typed);
 	s->running = answer_sign_in;
 	return &s->session;

@@ -31,6 +31,7 @@
 
 #include "base/arena.h"
 #include "imapd/framing_priv.h"
+#include "imapd/texts_priv.h"
 #include "runtime/messages.h"
 #include "runtime/session.h"
 #include "storage/back.h"
@@ -39,6 +40,7 @@ struct imap_session;
 struct imap_view; /* view_priv.h */
 struct notify;
 struct compression;
+struct way_back;
 
 /* RFC 9051 section 3; bits, so that a row of the table can name several. */
 enum imap_state {
@@ -81,10 +83,11 @@ struct imap_session {
 	struct session session; /* first: runtime/session.h */
 	struct back *back;
 	uint32_t account_id;
-	uint8_t state;	    /* enum imap_state; imap_set_state() changes it */
-	uint8_t enabled;    /* enum imap_enabled */
-	uint8_t comparator; /* enum comparator: comparator_priv.h */
-	uint16_t errors;    /* commands in a row that made no sense */
+	uint8_t state;		/* enum imap_state; imap_set_state() changes it */
+	uint8_t enabled;	/* enum imap_enabled */
+	uint8_t comparator;	/* enum comparator: comparator_priv.h */
+	enum language language; /* of what is said to people */
+	uint16_t errors;	/* commands in a row that made no sense */
 
 	struct framing framing; /* the command being received or run */
 	struct buffer typed;	/* what the client typed before the hand-over, still to be fed */
@@ -119,6 +122,11 @@ struct imap_session {
 	bool begins_compression;	 /* behind the tagged reply that is being made */
 	size_t plain_octets;		 /* of session.out, when it has just begun */
 
+	bool signs_out;		   /* behind the tagged reply, the client is the front's again */
+	bool output_ended;	   /* of the compressed stream */
+	uint32_t conversation;	   /* of the MESSAGE_SESSION that began it */
+	struct way_back *way_back; /* held; NULL: none */
+
 	struct notify *notify;	/* notify_priv.h; NULL until NOTIFY is used */
 	struct imap_view *view; /* the selected mailbox; NULL in IMAP_AUTHENTICATED */
 };
@@ -136,6 +144,11 @@ static inline bool imap_has(const struct imap_session *s, enum imap_enabled what
 static inline bool imap_speaks_utf8(const struct imap_session *s)
 {
 	return s->enabled & (IMAP_ENABLED_REV2 | IMAP_ENABLED_UTF8);
+}
+/* A text without a response code, for a line that is not made by those below. */
+static inline const char *imap_text(const struct imap_session *s, const char *english)
+{
+	return text_in(s->language, english);
 }
 /* A CONDSTORE enabling command has come (RFC 7162 section 3.1): the first one tells the
  * HIGHESTMODSEQ of the selected mailbox. enable.c. */
@@ -198,6 +211,8 @@ bool imap_account_is_gone(struct imap_session *s);
 bool imap_append_meets_literal(struct imap_session *s, enum step *step_out);
 /* The octets of a message are on their way; nothing else is being said. */
 bool imap_append_is_receiving(const struct imap_session *s);
+/* unauthenticate.c: takes `fd`, the session's socket. */
+void imap_signed_out(struct imap_session *s, int fd, struct slice unread);
 /* idle.c: something changed while IDLE runs. */
 bool imap_is_idle(const struct imap_session *s);
 enum step imap_idle_news(struct imap_session *s);
@@ -238,6 +253,8 @@ enum step imap_setmetadata(struct imap_session *s, struct cursor *args, bool uid
 enum step imap_comparator(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_compress(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_notify(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_unauthenticate(struct imap_session *s, struct cursor *args, bool uid);
+enum step imap_language(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_idle(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_expunge(struct imap_session *s, struct cursor *args, bool uid);
 enum step imap_store(struct imap_session *s, struct cursor *args, bool uid);

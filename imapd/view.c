@@ -473,8 +473,9 @@ static bool tell_changes(struct imap_view *view, struct read *read, const struct
 void view_tell_highest_modseq(struct imap_view *view)
 {
 	buffer_add_format(
-		&view->s->session.out, "* OK [HIGHESTMODSEQ %llu] Highest\r\n",
-		(unsigned long long)(view->vanished.count ? view->told_modseq : view->modseq));
+		&view->s->session.out, "* OK [HIGHESTMODSEQ %llu] %s\r\n",
+		(unsigned long long)(view->vanished.count ? view->told_modseq : view->modseq),
+		imap_text(view->s, "Highest"));
 }
 
 /* All has been told that may be. A client that saw MODSEQs of what came after an expunge which

@@ -261,7 +261,7 @@ static enum step take_verdict(struct pop3_login *l)
 {
 	enum err outcome = l->sign_in.outcome;
 	if (outcome == ERR_OK) {
-		if (sign_in_hand_over(&l->sign_in, SLICE_NONE)) {
+		if (sign_in_hand_over(&l->sign_in, &(struct sign_in_command){ 0 }, NULL)) {
 			(void)close_login(l, "signed-in");
 			return STEP_CLOSE;
 		}

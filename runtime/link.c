@@ -12,7 +12,7 @@
 #include "runtime/known_clients.h"
 #include "runtime/loop_priv.h"
 
-enum { BUCKETS = 1024 }; /* a power of two */
+enum { BUCKETS = 4096 }; /* a power of two; each signed-in client has a question, too */
 
 /* Lists are rings through question->next and ->prev; the head is a question of no meaning. */
 struct link {
@@ -130,12 +130,29 @@ static void note_known(struct link *link, struct slice clients)
 			limits_note_good(link->limits, &peer);
 }
 
+static void on_signed_out(struct link *link, uint32_t conversation, struct slice unread, int fd)
+{
+	struct question *question = find(link, conversation);
+	if (!question || !question->signed_out) { /* the client has left meanwhile */
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	ring_remove(question);
+	question->conversation = 0;
+	question->signed_out(question, unread, fd);
+}
+
 static void on_message(struct channel *channel, uint16_t type, uint32_t conversation,
 		       struct slice payload, int fd)
 {
 	struct link *link = channel_user(channel);
+	if (type == MESSAGE_SIGNED_OUT && fd != -1) {
+		on_signed_out(link, conversation, payload, fd);
+		return;
+	}
 	if (fd >= 0)
-		close(fd); /* the back sends us none */
+		close(fd); /* the back sends us no others */
 	if (type == MESSAGE_DELIVER || type == MESSAGE_DELIVERY_CONTENT) {
 		if (link->worker)
 			link->worker->message(link->worker, (enum message_type)type, conversation,
@@ -245,15 +262,30 @@ static void register_question(struct link *link, struct question *question)
 	ring_add(bucket_of(link, question->conversation), question);
 }
 
-void link_ask(struct link *link, struct question *question, enum message_type type,
-	      struct slice payload)
+void link_ask_with(struct link *link, struct question *question, enum message_type type,
+		   struct slice payload, int fd)
 {
 	if (!link->channel || payload.len > CHANNEL_PAYLOAD_MAX_OCTETS) {
+		if (fd >= 0)
+			close(fd);
 		fail(link, question);
 		return;
 	}
 	register_question(link, question);
-	channel_send(link->channel, (uint16_t)type, question->conversation, payload, -1);
+	channel_send(link->channel, (uint16_t)type, question->conversation, payload, fd);
+}
+
+void link_ask(struct link *link, struct question *question, enum message_type type,
+	      struct slice payload)
+{
+	link_ask_with(link, question, type, payload, -1);
+}
+
+void link_forget(struct question *question)
+{
+	question->conversation = 0;
+	if (is_in_ring(question))
+		ring_remove(question);
 }
 
 bool link_tell(struct link *link, enum message_type type, struct slice payload, int fd)
@@ -303,7 +335,5 @@ void link_transaction_abandon(struct link *link, struct question *question)
 	if (question->conversation != 0)
 		channel_send(link->channel, MESSAGE_ABANDON, question->conversation, SLICE_NONE,
 			     -1);
-	question->conversation = 0;
-	if (is_in_ring(question))
-		ring_remove(question);
+	link_forget(question);
 }

@@ -18,6 +18,9 @@ struct question {
 	void (*answered)(struct question *question, enum err err, struct slice payload);
 	/* Only for transactions: octets that the back has dealt with. May be NULL. */
 	void (*credit)(struct question *question, uint32_t octets);
+	/* Only for MESSAGE_SESSION: MESSAGE_SIGNED_OUT came, in place of answered(). `fd` is the
+	 * callee's, or CHANNEL_FD_LOST. NULL elsewhere. */
+	void (*signed_out)(struct question *question, struct slice unread, int fd);
 	uint32_t conversation;	      /* link's */
 	struct question *next, *prev; /* link's */
 };
@@ -47,6 +50,11 @@ bool link_is_up(const struct link *link);
 /* Sends `type` and calls question->answered() once, in a later turn of the loop. */
 void link_ask(struct link *link, struct question *question, enum message_type type,
 	      struct slice payload);
+/* The same with a descriptor, as in channel_send(); it is closed where the back is away. */
+void link_ask_with(struct link *link, struct question *question, enum message_type type,
+		   struct slice payload, int fd);
+/* Nobody waits for the answer any more; nothing is called. */
+void link_forget(struct question *question);
 /* Says something that has no answer; `fd` as in channel_send(). False: the back is away (fd is closed). */
 bool link_tell(struct link *link, enum message_type type, struct slice payload, int fd);
 

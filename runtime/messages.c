@@ -140,6 +140,7 @@ void session_message_encode(const struct session_message *m, struct buffer *out)
 	add_client(out, &m->client);
 	buffer_add_byte(out, (uint8_t)m->protocol);
 	add_token(out, &m->token);
+	buffer_add_byte(out, m->language);
 	buffer_add_block(out, m->tag);
 	buffer_add_block(out, m->typed);
 }
@@ -148,7 +149,8 @@ bool session_message_decode(struct slice payload, struct session_message *m_out)
 {
 	struct cursor c = cursor_of(payload);
 	return take_client(&c, &m_out->client) && take_protocol(&c, &m_out->protocol) &&
-	       take_token(&c, &m_out->token) && take_limited(&c, TAG_MAX_OCTETS, &m_out->tag) &&
+	       take_token(&c, &m_out->token) && take_u8(&c, &m_out->language) &&
+	       take_limited(&c, TAG_MAX_OCTETS, &m_out->tag) &&
 	       take_limited(&c, TYPED_MAX_OCTETS, &m_out->typed) && at_end(&c);
 }
 

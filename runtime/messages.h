@@ -14,13 +14,13 @@
 enum message_type {
 	/* front -> back                      answered by */
 	MESSAGE_AUTHENTICATE = 1, /* MESSAGE_AUTHENTICATED */
-	MESSAGE_SESSION,	  /* nothing: the session speaks on its own socket (fd) */
-	MESSAGE_FORGET_TOKEN,	  /* nothing; the SMTP connection with this token is over */
-	MESSAGE_RECIPIENT,	  /* MESSAGE_RECIPIENT_VERDICT */
-	MESSAGE_TRANSACTION,	  /* nothing: opens conversation N as a transaction */
-	MESSAGE_CONTENT,	  /* MESSAGE_CREDIT, from time to time */
-	MESSAGE_COMMIT,		  /* MESSAGE_FILED */
-	MESSAGE_ABANDON,	  /* nothing: the transaction is forgotten */
+	MESSAGE_SESSION, /* the session speaks on its own socket (fd); MESSAGE_SIGNED_OUT, if ever */
+	MESSAGE_FORGET_TOKEN, /* nothing; the SMTP connection with this token is over */
+	MESSAGE_RECIPIENT,    /* MESSAGE_RECIPIENT_VERDICT */
+	MESSAGE_TRANSACTION,  /* nothing: opens conversation N as a transaction */
+	MESSAGE_CONTENT,      /* MESSAGE_CREDIT, from time to time */
+	MESSAGE_COMMIT,	      /* MESSAGE_FILED */
+	MESSAGE_ABANDON,      /* nothing: the transaction is forgotten */
 	MESSAGE_EVENT, /* nothing: what happened (runtime/journal_event.h), for the journal */
 	MESSAGE_DELIVERY_CREDIT, /* nothing: be32, octets of a message that leaves were dealt with */
 	MESSAGE_DELIVERED,	 /* nothing: what came of a delivery (runtime/delivery.h) */
@@ -34,6 +34,7 @@ enum message_type {
 	MESSAGE_DELIVER,	  /* MESSAGE_DELIVERED; runtime/delivery.h */
 	MESSAGE_DELIVERY_CONTENT, /* MESSAGE_DELIVERY_CREDIT, from time to time */
 	MESSAGE_KNOWN_CLIENTS,	  /* nothing: runtime/known_clients.h */
+	MESSAGE_SIGNED_OUT,	  /* nothing: the client is the front's again; runtime/way_back.h */
 };
 
 enum { TOKEN_OCTETS = 16 };
@@ -78,6 +79,7 @@ struct session_message {
 	enum mail_protocol protocol;
 	struct token token;
 	struct slice tag;   /* IMAP: the tag of LOGIN or AUTHENTICATE, at most 256 octets */
+	uint8_t language;   /* IMAP: enum language of imapd/, which checks its bounds */
 	struct slice typed; /* input that came after it, to be served first; at most 64 KiB */
 };
 void session_message_encode(const struct session_message *m, struct buffer *out);

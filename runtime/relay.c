@@ -6,8 +6,11 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/heap.h"
+#include "base/log.h"
 #include "runtime/stream_priv.h"
 
 /* A client that takes nothing for so long is gone, though TCP may not know it (a closed window
@@ -19,6 +22,8 @@ struct relay {
 	struct stream *client;
 	struct stream *back;
 	struct relay *newer, *older;
+	struct relay_home home;
+	struct question question;
 };
 
 static void list_add(struct relay *relay)
@@ -31,8 +36,7 @@ static void list_add(struct relay *relay)
 	loop->relay_count++;
 }
 
-/* Both sides get what is queued for them, then the relay is gone. */
-static void end(struct relay *relay)
+static void list_remove(struct relay *relay)
 {
 	if (relay->newer)
 		relay->newer->older = relay->older;
@@ -41,6 +45,13 @@ static void end(struct relay *relay)
 	if (relay->older)
 		relay->older->newer = relay->newer;
 	relay->loop->relay_count--;
+}
+
+/* Both sides get what is queued for them, then the relay is gone. */
+static void end(struct relay *relay)
+{
+	list_remove(relay);
+	link_forget(&relay->question);
 	stream_close(relay->client);
 	stream_close(relay->back);
 	free(relay);
@@ -127,7 +138,57 @@ static const struct stream_events back_events = {
 	.ended = back_ended,
 };
 
-void relay_start(struct stream *client, int back_fd)
+/* ---- signed out ---- */
+
+/* What waits in a socket, to its end for now. */
+static void drain(int fd, struct buffer *into)
+{
+	enum { PIECE_OCTETS = 64 * 1024 };
+	ssize_t got;
+	do {
+		got = recv(fd, buffer_reserve(into, PIECE_OCTETS), PIECE_OCTETS, MSG_DONTWAIT);
+		into->len += got > 0 ? (size_t)got : 0;
+	} while (got > 0);
+}
+
+/* With the back's end of the pair, which nobody reads or writes any more, both directions are at
+ * hand: what the session said and we have not passed on, and what the client typed that the session
+ * has not taken, in the order of its way there. */
+static void signed_out(struct question *question, struct slice unread, int back_end)
+{
+	struct relay *relay = CONTAINER_OF(question, struct relay, question);
+	struct relay_home home = relay->home;
+	struct stream *client = relay->client;
+	struct buffer said = { 0 }, typed = { 0 }, unsent = { 0 };
+	if (back_end < 0) {
+		log_error(NULL, EVENT("sign-out-failed"), WORD("why", "no-descriptors"));
+		end(relay);
+		return;
+	}
+	int own_end = stream_give_up(relay->back, &said, &unsent);
+	drain(own_end, &said);
+	buffer_add(&typed, unread);
+	drain(back_end, &typed);
+	buffer_add(&typed, buffer_slice(&unsent));
+	close(own_end);
+	close(back_end);
+	list_remove(relay);
+	free(relay);
+	stream_write(client, buffer_slice(&said));
+	stream_pause(client);
+	stream_put_back(client, buffer_slice(&typed));
+	buffer_free(&said);
+	buffer_free(&unsent);
+	buffer_wipe(&typed);
+	home.take(&home, client);
+}
+
+/* The back is gone, and with it its end of the pair: back_ended() sees to that. */
+static void back_is_gone(struct question *question, enum err err, struct slice payload)
+{
+}
+
+struct question *relay_start(struct stream *client, int back_fd, const struct relay_home *home)
 {
 	struct relay *relay = heap_alloc(sizeof(*relay));
 	relay->loop = stream_loop(client);
@@ -137,6 +198,11 @@ void relay_start(struct stream *client, int back_fd)
 	stream_set_idle_ms(client, 0); /* the back's session keeps the time */
 	stream_set_events(client, &client_events, relay);
 	stream_resume(client);
+	if (!home)
+		return NULL;
+	relay->home = *home;
+	relay->question = (struct question){ .answered = back_is_gone, .signed_out = signed_out };
+	return &relay->question;
 }
 
 unsigned relay_count(struct loop *loop)

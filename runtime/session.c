@@ -94,6 +94,18 @@ static void close_stream(struct session *session)
 	end(session);
 }
 
+/* In a turn of its own, when all output has gone. */
+static void release(struct session *session)
+{
+	struct buffer unread = { 0 }, unsent = { 0 };
+	int fd = stream_give_up(session->stream, &unread, &unsent);
+	session->stream = NULL;
+	session->class->released(session, fd, buffer_slice(&unread));
+	buffer_wipe(&unread);
+	buffer_free(&unsent);
+	end(session);
+}
+
 /* Does what the core wished for. The session may be gone afterwards. */
 static void obey(struct session *session, enum step step)
 {
@@ -107,7 +119,14 @@ static void obey(struct session *session, enum step step)
 	if (step == STEP_INPUT && session->ended && !session->has_news)
 		step = STEP_CLOSE; /* it would wait for ever */
 	switch (step) {
-	case STEP_CLOSE: close_stream(session); return;
+	case STEP_CLOSE:
+		if (!session->releases) {
+			close_stream(session);
+			return;
+		}
+		stream_pause(session->stream);
+		stream_want_drained(session->stream);
+		return;
 	case STEP_WAIT:
 		if (session->job_out)
 			stream_pause(session->stream);
@@ -165,7 +184,7 @@ enum step session_drive(struct session *session, struct cursor *in)
 static void on_input(struct stream *stream, struct cursor *in)
 {
 	struct session *session = stream_user(stream);
-	if (session->job_out || session->out_waits) {
+	if (session->job_out || session->out_waits || session->releases) {
 		stream_pause(stream);
 		return;
 	}
@@ -176,6 +195,10 @@ static void on_drained(struct stream *stream)
 {
 	struct session *session = stream_user(stream);
 	session->out_waits = false;
+	if (session->releases) {
+		release(session);
+		return;
+	}
 	if (session->job_out)
 		return;
 	stream_resume(stream);
@@ -294,7 +317,7 @@ static void keep_news(struct session *session, enum news news)
 
 void session_wake_news(struct session *session, enum news news)
 {
-	if (session->closing)
+	if (session->closing || session->releases)
 		return;
 	if (!session->stream) {
 		keep_news(session, news);

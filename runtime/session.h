@@ -40,6 +40,9 @@ struct session_class {
 	enum step (*feed)(struct session *session, struct cursor *in);
 	/* Something happened that is not input. May queue output. */
 	enum step (*notify)(struct session *session, enum news news);
+	/* After `releases`: everything that was said is on its way. `fd` is the stream's socket, the
+	 * callee's; `unread` what came from it and was not taken. free() follows. May be NULL. */
+	void (*released)(struct session *session, int fd, struct slice unread);
 	/* Frees the session and all it holds; the stream is gone already. */
 	void (*free)(struct session *session);
 };
@@ -52,6 +55,7 @@ struct session {
 	struct log log;
 	uint32_t conn_id; /* as in log.conn; for messages to the back */
 	bool wants_tls;	  /* set by the core with its last plaintext reply: start TLS after it */
+	bool releases;	  /* set by the core with STEP_CLOSE: its client goes on elsewhere */
 	bool job_out;
 	bool closing; /* no more input is fed */
 	/* How a driver without a stream (a test) hears of session_job_end() and news. */

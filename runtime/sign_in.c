@@ -5,8 +5,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "runtime/relay.h"
-
 void sign_in_init(struct sign_in *sign_in, struct session *session, struct front *front,
 		  enum mail_protocol protocol, struct stream *stream)
 {
@@ -74,30 +72,37 @@ void sign_in_ask(struct sign_in *sign_in, struct slice authorize_as, struct slic
 	buffer_wipe(&payload);
 }
 
-bool sign_in_hand_over(struct sign_in *sign_in, struct slice tag)
+bool sign_in_hand_over(struct sign_in *sign_in, const struct sign_in_command *command,
+		       struct relay_home *home)
 {
 	struct session_message m = { .client = sign_in->client,
 				     .protocol = sign_in->protocol,
 				     .token = sign_in->token,
-				     .tag = tag };
+				     .tag = command->tag,
+				     .language = command->language };
 	struct buffer payload = { 0 };
 	int pair[2];
 
 	sign_in->token = (struct token){ { 0 } };
+	if (!link_is_up(sign_in->front->link))
+		return false;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0) {
 		log_error(&sign_in->session->log, EVENT("socketpair-failed"), ERRNO(errno));
 		return false;
 	}
-	session_message_encode(&m, &payload);
-	bool told =
-		link_tell(sign_in->front->link, MESSAGE_SESSION, buffer_slice(&payload), pair[1]);
-	buffer_free(&payload);
-	if (!told) {
-		close(pair[0]);
-		return false;
+	if (home) {
+		home->front = sign_in->front;
+		home->conn_id = sign_in->client.conn_id;
 	}
 	struct stream *stream = session_detach_stream(sign_in->session);
 	stream_set_idle_ms(stream, 0); /* the back's session knows what idling is */
-	relay_start(stream, pair[0]);
+	struct question *question = relay_start(stream, pair[0], home);
+	struct link *link = sign_in->front->link;
+	session_message_encode(&m, &payload);
+	if (question)
+		link_ask_with(link, question, MESSAGE_SESSION, buffer_slice(&payload), pair[1]);
+	else
+		link_tell(link, MESSAGE_SESSION, buffer_slice(&payload), pair[1]);
+	buffer_free(&payload);
 	return true;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "runtime/front.h"
+#include "runtime/relay.h"
 #include "runtime/session.h"
 
 /* Embedded in a login session. */
@@ -31,7 +32,14 @@ void sign_in_note_refusal(const struct sign_in *sign_in, struct slice verb, stru
  * ERR_OK, ERR_DENIED, ERR_BUSY (throttled), or a failure of ours. The slices may go away. */
 void sign_in_ask(struct sign_in *sign_in, struct slice authorize_as, struct slice login,
 		 struct slice password);
-/* After ERR_OK: the back answers the sign-in command (IMAP: `tag`) on the client's stream and
- * takes over; input not yet taken goes there first. True: the core returns STEP_CLOSE at once.
+/* What the back has to know to answer it; all zero for POP3. */
+struct sign_in_command {
+	struct slice tag;
+	uint8_t language; /* as in struct session_message */
+};
+/* After ERR_OK: the back answers the sign-in command on the client's stream and
+ * takes over; input not yet taken goes there first. With a `home` (runtime/relay.h; `front` and
+ * `conn_id` are filled in) it may come back. True: the core returns STEP_CLOSE at once.
  * False: the back is away; the client is still ours and has had no answer. */
-bool sign_in_hand_over(struct sign_in *sign_in, struct slice tag);
+bool sign_in_hand_over(struct sign_in *sign_in, const struct sign_in_command *command,
+		       struct relay_home *home);

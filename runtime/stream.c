@@ -144,7 +144,8 @@ static void destroy(struct stream *stream)
 	buffer_free(&stream->out);
 	buffer_wipe(&stream->early);
 	uv_close((uv_handle_t *)&stream->poll, on_poll_closed);
-	close(stream->fd);
+	if (stream->fd >= 0)
+		close(stream->fd);
 }
 
 struct stream *stream_new(struct loop *loop, int fd, const struct stream_events *events, void *user)

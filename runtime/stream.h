@@ -7,6 +7,7 @@
  * All calls and callbacks on the stream's loop. No callback comes after stream_close(). */
 #pragma once
 
+#include "base/buffer.h"
 #include "base/cursor.h"
 #include "runtime/loop.h"
 #include "runtime/peer.h"
@@ -91,6 +92,13 @@ void stream_set_idle_ms(struct stream *stream, uint64_t idle_ms);
 void stream_close(struct stream *stream);
 /* Frees it now; what is queued is lost. */
 void stream_abort(struct stream *stream);
+/* Frees the stream, but not its socket, which goes on elsewhere: returned, and the caller's. Without
+ * TLS only. What was read and not taken, and what was written and not sent, is added to both. Not
+ * from within input(). */
+int stream_give_up(struct stream *stream, struct buffer *unread, struct buffer *unsent);
+/* Octets that were read elsewhere are offered before all that has not been taken yet. Not from within
+ * input(). */
+void stream_put_back(struct stream *stream, struct slice octets);
 /* Called once, right before the stream is freed, whoever owns it then: for what counts
  * connections. */
 void stream_set_freed(struct stream *stream, void (*freed)(void *user), void *user);

@@ -25,6 +25,7 @@
 #include "runtime/exempt.h"
 #include "runtime/messages.h"
 #include "runtime/pool.h"
+#include "runtime/way_back.h"
 #include "storage/account.h"
 #include "storage/journal.h"
 
@@ -50,6 +51,7 @@ struct login_desk {
 	struct login *login;
 	struct back *back;
 	struct channel *channel;
+	struct way_back *way_back;
 	struct check *newest; /* under way */
 	unsigned check_count;
 };
@@ -130,6 +132,7 @@ struct login_desk *login_desk_new(struct login *login, struct back *back, struct
 {
 	struct login_desk *desk = heap_alloc(sizeof(*desk));
 	*desk = (struct login_desk){ .login = login, .back = back, .channel = channel };
+	desk->way_back = way_back_new(channel);
 	return desk;
 }
 
@@ -139,6 +142,8 @@ void login_desk_free(struct login_desk **desk)
 		return;
 	for (struct check *check = (*desk)->newest; check; check = check->older)
 		check->desk = NULL;
+	way_back_cut((*desk)->way_back);
+	way_back_release(&(*desk)->way_back);
 	free(*desk);
 	*desk = NULL;
 }
@@ -335,7 +340,8 @@ static bool take_authenticate(struct login_desk *desk, uint32_t conversation, st
 }
 
 /* Takes `fd`. The token is good for one session. */
-static bool take_session(struct login_desk *desk, struct slice payload, int fd)
+static bool take_session(struct login_desk *desk, uint32_t conversation, struct slice payload,
+			 int fd)
 {
 	struct session_message message;
 	struct token_owner owner;
@@ -363,7 +369,8 @@ static bool take_session(struct login_desk *desk, struct slice payload, int fd)
 	}
 	token_forget(desk->login->tokens, &message.token);
 	if (message.protocol == PROTOCOL_IMAP)
-		imapd_session_start(desk->back, fd, &message, owner.account_id);
+		imapd_session_start(desk->back, fd, &message, owner.account_id, desk->way_back,
+				    conversation);
 	else
 		pop3d_session_start(desk->back, fd, &message, owner.account_id);
 	return true;
@@ -382,7 +389,7 @@ bool login_desk_message(struct login_desk *desk, uint16_t type, uint32_t convers
 			struct slice payload, int fd)
 {
 	if (type == MESSAGE_SESSION)
-		return take_session(desk, payload, fd);
+		return take_session(desk, conversation, payload, fd);
 	if (fd >= 0) {
 		close(fd);
 		return false;

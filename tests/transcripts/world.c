@@ -16,6 +16,7 @@
 #include "runtime/certificate.h"
 #include "runtime/relay.h"
 #include "runtime/session.h"
+#include "runtime/way_back.h"
 #include "smtpd/smtpd.h"
 #include "storage/journal.h"
 
@@ -78,7 +79,7 @@ static void answer_authenticate(struct world *world, struct channel *channel, ui
 	buffer_free(&payload);
 }
 
-static bool start_session(struct world *world, struct slice payload, int fd)
+static bool start_session(struct world *world, uint32_t conversation, struct slice payload, int fd)
 {
 	struct session_message m;
 	struct token_owner owner;
@@ -88,7 +89,8 @@ static bool start_session(struct world *world, struct slice payload, int fd)
 		return false;
 	token_forget(world->tokens, &m.token);
 	if (m.protocol == PROTOCOL_IMAP)
-		imapd_session_start(&world->back, fd, &m, owner.account_id);
+		imapd_session_start(&world->back, fd, &m, owner.account_id, world->way_back,
+				    conversation);
 	else
 		pop3d_session_start(&world->back, fd, &m, owner.account_id);
 	return true;
@@ -107,7 +109,7 @@ static void back_hears(struct channel *channel, uint16_t type, uint32_t conversa
 		if (good)
 			answer_authenticate(world, channel, conversation, &authenticate);
 		break;
-	case MESSAGE_SESSION: good = start_session(world, payload, fd); break;
+	case MESSAGE_SESSION: good = start_session(world, conversation, payload, fd); break;
 	case MESSAGE_EVENT: good = journal_tell_strangers(world->back.store, payload); break;
 	case MESSAGE_FORGET_TOKEN:
 		good = forget_token_decode(payload, &token);
@@ -135,6 +137,8 @@ void world_back_leaves(struct world *world)
 	if (!world->channel)
 		return;
 	smtpd_back_free(&world->smtpd);
+	way_back_cut(world->way_back);
+	way_back_release(&world->way_back);
 	channel_free(&world->channel);
 	/* The front has heard of it when this returns. */
 	while (link_is_up(world->front.link))
@@ -210,6 +214,7 @@ bool world_start(struct world *world, const struct world_identity *identity, con
 	world->front.link = link_new(world->loop);
 	link_connect(world->front.link, pair[0]);
 	world->channel = channel_new(world->loop, pair[1], &back_events, world);
+	world->way_back = way_back_new(world->channel);
 	world->smtpd = smtpd_back_new(&world->back, world->channel, world->tokens);
 	for (unsigned i = 0; i <= TRANSCRIPT_CONNECTIONS_MAX; i++) {
 		struct connection *connection = &world->connections[i];
@@ -385,7 +390,8 @@ static bool connect_back(struct world *world, unsigned number, int fd)
 		.tag = imap ? SLICE("A0") : SLICE_NONE,
 	};
 	if (imap)
-		imapd_session_start(&world->back, fd, &m, connection->signed_in->account_id);
+		imapd_session_start(&world->back, fd, &m, connection->signed_in->account_id, NULL,
+				    0);
 	else
 		pop3d_session_start(&world->back, fd, &m, connection->signed_in->account_id);
 	while (!world_is_past(deadline_ms)) {

@@ -44,6 +44,7 @@ struct world {
 	struct front front;
 	struct channel *channel; /* the back's end; NULL: the back is away */
 	struct smtpd_back *smtpd;
+	struct way_back *way_back;
 	struct token_table *tokens;
 	struct world_account accounts[WORLD_ACCOUNTS_MAX];
 	size_t account_count;

@@ -45,7 +45,7 @@ static void to_peer(struct compression *c, struct peer *peer)
 	make_text(&text);
 	buffer_add_cstr(&out, "plain ");
 	buffer_add(&out, buffer_slice(&text));
-	compression_send(c, &out, 6);
+	compression_send(c, &out, 6, false);
 	assert_memory_equal(out.data, "plain ", 6);
 	peer->in.next_in = out.data + 6;
 	peer->in.avail_in = (uInt)out.len - 6;
@@ -109,6 +109,74 @@ static void talks_with_zlib(void **state)
 	}
 }
 
+/* What a client says last ends its stream, however it flushes, and wherever the network cuts it:
+ * what follows is left. */
+static void streams_end(void **state)
+{
+	static const int flushes[] = { Z_FINISH, Z_SYNC_FLUSH, Z_FULL_FLUSH };
+	static const char follows[] = "a1 LOGIN";
+	static uint8_t room[ROOM];
+	srand(2);
+	for (int i = 0; i < ROUNDS; i++) {
+		struct compression *c = compression_new();
+		struct buffer *plain = compression_plain(c), text = { 0 };
+		z_stream out = { 0 };
+		size_t at = 0, len, step = i % 3 == 0 ? ROOM : i % 3 == 1 ? 1 : 100;
+		enum compression_end end = COMPRESSION_GOES_ON;
+		assert_int_equal(deflateInit2(&out, i % 5 ? 9 : 0, Z_DEFLATED, -15, 8, 0), Z_OK);
+		make_text(&text);
+		out.next_in = text.data;
+		out.avail_in = (uInt)text.len;
+		out.next_out = room;
+		out.avail_out = ROOM;
+		assert_true(deflate(&out, flushes[i % 7 % 3]) >= Z_OK);
+		len = ROOM - out.avail_out;
+		assert_true(len + sizeof(follows) <= ROOM);
+		memcpy(room + len, follows, sizeof(follows));
+		len += sizeof(follows);
+		bool is_said = false;
+		while (end == COMPRESSION_GOES_ON) {
+			assert_true(at < len);
+			struct cursor in =
+				cursor_of(slice_of(room + at, step < len - at ? step : len - at));
+			size_t shown = cursor_left(&in);
+			while (!is_said && !at_end(&in)) {
+				assert_true(compression_take(c, &in));
+				is_said = plain->len == text.len;
+			}
+			if (is_said) {
+				if (plain->len > 0)
+					assert_memory_equal(plain->data, text.data, text.len);
+				buffer_clear(plain);
+				end = compression_take_end(c, &in);
+			}
+			at += shown - cursor_left(&in);
+		}
+		assert_int_equal(end, COMPRESSION_ENDED);
+		assert_string_equal((const char *)room + at, follows);
+		deflateEnd(&out);
+		buffer_free(&text);
+		compression_free(&c);
+	}
+}
+
+static void more_after_the_last_word_is_refused(void **state)
+{
+	struct compression *c = compression_new();
+	struct peer peer;
+	static uint8_t room[ROOM];
+	peer_begin(&peer);
+	peer.out.next_in = (Bytef *)(uintptr_t) "a1 NOOP";
+	peer.out.avail_in = 7;
+	peer.out.next_out = room;
+	peer.out.avail_out = ROOM;
+	assert_int_equal(deflate(&peer.out, Z_SYNC_FLUSH), Z_OK);
+	struct cursor in = cursor_of(slice_of(room, ROOM - peer.out.avail_out));
+	assert_int_equal(compression_take_end(c, &in), COMPRESSION_BROKEN);
+	compression_free(&c);
+	peer_end(&peer);
+}
+
 static void small_input_may_be_much(void **state)
 {
 	struct compression *c = compression_new();
@@ -129,7 +197,7 @@ static void small_input_may_be_much(void **state)
 		assert_true(compression_take(c, &in));
 		assert_true(plain->len <= 16 * 1024); /* a piece at a time */
 		total += plain->len;
-	} while (plain->len > 0);
+	} while (plain->len > 0 || !at_end(&in));
 	assert_int_equal(total, BOMB);
 	free(zeros);
 	free(room);
@@ -149,6 +217,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(talks_with_zlib),
+		cmocka_unit_test(streams_end),
+		cmocka_unit_test(more_after_the_last_word_is_refused),
 		cmocka_unit_test(small_input_may_be_much),
 		cmocka_unit_test(noise_is_refused),
 	};

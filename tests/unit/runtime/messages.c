@@ -163,8 +163,9 @@ static void test_authenticated(void **state)
 static void test_session(void **state)
 {
 	struct buffer b = { 0 };
-	struct session_message m = { client, PROTOCOL_IMAP, token, SLICE("a1"),
-				     SLICE("a2 SELECT INBOX\r\n") },
+	struct session_message m = { client, PROTOCOL_IMAP,
+				     token,  SLICE("a1"),
+				     2,	     SLICE("a2 SELECT INBOX\r\n") },
 			       got;
 	session_message_encode(&m, &b);
 	assert_exact(&b, decode_session);
@@ -172,6 +173,7 @@ static void test_session(void **state)
 	assert_client(&got.client);
 	assert_memory_equal(&got.token, &token, sizeof(token));
 	assert_slice(got.tag, "a1");
+	assert_int_equal(got.language, 2);
 	assert_slice(got.typed, "a2 SELECT INBOX\r\n");
 	buffer_clear(&b);
 	uint8_t *typed = heap_alloc(64 * 1024 + 1);

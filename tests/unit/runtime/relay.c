@@ -64,7 +64,7 @@ static void scene_init(struct scene *s, struct slice typed)
 		tls_client_say(&s->client, typed);
 		turn(s, 2);
 	}
-	relay_start(s->stream, back[0]);
+	relay_start(s->stream, back[0], NULL);
 	assert_int_equal(relay_count(s->loop), 1);
 }
 
