@@ -242,6 +242,21 @@ static enum err secret_make(struct write *write)
 		      PUT_ANY);
 }
 
+/* Whoever reads an entry doubts its envelope, and one that he cannot read would never be sent and never
+ * be reported. */
+static bool can_be_read(const struct queue_entry *message)
+{
+	struct envelope envelope = message->envelope;
+	struct buffer encoded = { 0 };
+	envelope.recipient_count = (uint32_t)message->recipient_count;
+	envelope_encode(&envelope, &encoded);
+	for (size_t i = 0; i < message->recipient_count; i++)
+		envelope_encode_recipient(&message->recipients[i], &encoded);
+	bool good = envelope_decode(buffer_slice(&encoded), &envelope);
+	buffer_free(&encoded);
+	return good;
+}
+
 /* How many of the recipients from `at` on go into one entry. */
 static size_t run_length(const struct placed *placed, size_t count, size_t at)
 {
@@ -261,7 +276,8 @@ enum err queue_add(struct write *write, const struct queue_entry *message)
 	struct placed *placed = arena_alloc_array(&arena, count, sizeof(*placed));
 	struct envelope_recipient *recipients =
 		arena_alloc_array(&arena, QUEUE_RECIPIENTS_MAX, sizeof(*recipients));
-	enum err err = count > 0 ? blob_may_reference(write, message->blob_id) : ERR_BAD_INPUT;
+	enum err err =
+		can_be_read(message) ? blob_may_reference(write, message->blob_id) : ERR_BAD_INPUT;
 	for (size_t i = 0; err == ERR_OK && i < count; i++) {
 		placed[i].recipient = &message->recipients[i];
 		placed[i].destination = SLICE(QUEUE_HERE);

@@ -58,8 +58,8 @@ static inline int64_t queue_start_unix(const struct queue_entry *entry)
 
 /* Queues a message that is on the disk or comes with this batch (intake_commit()), as one entry or
  * more: `message` has any number of recipients at any number of destinations, in any order, or all at
- * `destination`, where that is QUEUE_HERE; queue_id and attempts are ignored. ERR_BAD_INPUT: a forward-path without a domain,
- * or one too long; ERR_GONE: there is no such body. Nothing is written then. */
+ * `destination`, where that is QUEUE_HERE; queue_id and attempts are ignored. ERR_BAD_INPUT: a forward-path
+ * without a domain, or an envelope that envelope_decode() would not read again; ERR_GONE: there is no such body. Nothing is written then. */
 enum err queue_add(struct write *write, const struct queue_entry *message) MUST_USE;
 /* Writes an entry anew that is there: its recipients, times, attempts. ERR_NOT_FOUND. */
 enum err queue_put(struct write *write, const struct queue_entry *entry) MUST_USE;

@@ -170,14 +170,17 @@ static struct transfer *transfer_new(struct relay_runner *runner, struct destina
 	runner->transfer_count++;
 	if (err == ERR_OK)
 		return transfer;
-	/* One that is damaged is logged, and stays under way until the next start: nothing can be done
-	 * with it, and `bode verify` tells of it. */
 	/* One that is missing has just gone; or its row is damage, which would be due again at once,
 	 * for ever. */
 	if (err_is_store_failure(err) || err == ERR_NOT_FOUND) {
 		destination->rests_until_unix_ms = clock_unix_ms() + AGAIN_MS;
 		runner_end_transfer(transfer);
+		return NULL;
 	}
+	/* One that is damaged is logged, and kept from being due until the next start: nothing can be
+	 * done with it, and `bode verify` tells of it. It takes nobody's place. */
+	transfer->is_damaged = true;
+	runner->transfer_count--;
 	return NULL;
 }
 
@@ -196,7 +199,7 @@ void runner_end_transfer(struct transfer *transfer)
 	*transfer->number_at = transfer->next_number;
 	if (transfer->next_number)
 		transfer->next_number->number_at = transfer->number_at;
-	runner->transfer_count--;
+	runner->transfer_count -= !transfer->is_damaged;
 	filing_free(&transfer->filing);
 	timer_free(&transfer->again);
 	arena_fini(&transfer->arena);

@@ -34,7 +34,7 @@ struct destination {
 	int64_t due_unix_ms;	     /* of its first entry that is not under way; INT64_MAX: none */
 	int64_t rests_until_unix_ms; /* the store has failed to say what there is */
 	size_t place;		     /* in the heap, from 1; 0: not there */
-	struct transfer *transfers;  /* under way */
+	struct transfer *transfers;  /* under way, or damaged */
 	unsigned transfer_count;
 	bool is_waiting;		/* in its hop's list */
 	bool is_brisk;			/* in one of the runner's lists of what goes first */
@@ -64,6 +64,7 @@ struct transfer {
 	struct arena arena;
 	struct queue_entry entry;
 	int64_t began_unix_ms; /* its next_unix_ms as it was found */
+	bool is_damaged;       /* it cannot be read, so nothing is under way */
 
 	bool tls_optional; /* its header says so */
 

@@ -11,6 +11,7 @@
 #include "runtime/messages.h"
 #include "smtpd/relay/runner_priv.h"
 #include "storage/blob.h"
+#include "storage/queue_priv.h"
 
 enum { NEVER = -1, READS_MAX = 40 };
 
@@ -238,12 +239,50 @@ static void who_waits_behind_nothing_has_its_turn(void **state)
 	config_free(shared);
 }
 
+static enum err damage(struct write *write, void *arg)
+{
+	struct key key;
+	key_queue_entry(&key, *(uint64_t *)arg);
+	return db_put(write, DB_QUEUE, key_slice(&key), SLICE("noise"), PUT_ANY);
+}
+
+/* Nothing is under way for one that cannot be read: it takes nobody's place. */
+static void a_damaged_entry_holds_up_nobody(void **state)
+{
+	uint64_t queue_id = 1;
+	log_set_level(LOG_NOTHING);
+	bed_begin(&bed, STORE_SERVE);
+	queue_mail(false);
+	queue_mail(false);
+	assert_int_equal(bed_write(&bed, damage, &queue_id), ERR_OK);
+	store_start_writer(bed.store);
+	back = (struct back){ .loop = loop_new(0), .store = bed.store, .config = config };
+	deliveries = 0;
+	struct relay_runner *runner = relay_runner_new(&back);
+	relay_runner_add_channel(runner, (struct channel *)&deliveries);
+	while (deliveries == 0)
+		loop_run_once(back.loop, 20);
+	for (unsigned i = 0; i < 3; i++)
+		loop_run_once(back.loop, 20);
+	assert_int_equal(deliveries, 1);
+	assert_int_equal(runner->transfer_count, 1);
+	for (size_t i = 0; i < RUNNER_BUCKETS; i++)
+		while (runner->numbers[i])
+			runner_end_transfer(runner->numbers[i]);
+	assert_int_equal(runner->transfer_count, 0);
+	relay_runner_free(&runner);
+	bed_end(&bed);
+	loop_free(back.loop);
+	log_set_level(LOG_ERROR);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_read_that_fails_forgets_nothing),
 		cmocka_unit_test(a_read_that_fails_loses_no_report),
 		cmocka_unit_test(who_waits_behind_nothing_has_its_turn),
+		cmocka_unit_test(a_damaged_entry_holds_up_nobody),
 	};
 	log_set_level(LOG_ERROR);
 	config = config_parse("test",

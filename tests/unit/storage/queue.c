@@ -209,7 +209,22 @@ static void bad_paths_are_refused_whole(void **state)
 	assert_int_equal(add(&bed, &op), ERR_BAD_INPUT);
 	op = op_of(worse, 2, &bed.arena);
 	assert_int_equal(add(&bed, &op), ERR_BAD_INPUT);
+	/* What could not be read again: control octets, and more than a path has. */
+	static const char *const good[] = { "bob@b.example" };
+	static const char *const control[] = { "bob\x02@b.example" };
+	op = op_of(control, 1, &bed.arena);
+	assert_int_equal(add(&bed, &op), ERR_BAD_INPUT);
+	op = op_of(good, 1, &bed.arena);
+	op.entry.envelope.reverse_path = SLICE("a\x02@example.org");
+	assert_int_equal(add(&bed, &op), ERR_BAD_INPUT);
+	uint8_t *path = arena_alloc(&bed.arena, ENVELOPE_PATH_MAX_OCTETS + 1);
+	memset(path, 'x', ENVELOPE_PATH_MAX_OCTETS + 1);
+	op.entry.envelope.reverse_path = slice_of(path, ENVELOPE_PATH_MAX_OCTETS + 1);
+	assert_int_equal(add(&bed, &op), ERR_BAD_INPUT);
 	assert_int_equal(entry_count(&bed), 0);
+	op.entry.envelope.reverse_path = slice_of(path, ENVELOPE_PATH_MAX_OCTETS);
+	assert_int_equal(add(&bed, &op), ERR_OK);
+	assert_int_equal(entry_count(&bed), 1);
 	bed_end(&bed);
 }
 
