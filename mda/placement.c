@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "mail/text.h"
 #include "storage/journal.h"
 #include "storage/message.h"
 #include "storage/queue.h"
@@ -282,8 +283,16 @@ static struct envelope_recipient asked_for(const struct placement *p, size_t rem
 	return asked;
 }
 
-/* Those who leave by the same domain of ours, or by none, and the same list, from the first on that
- * has no entry. */
+/* The message leaves for him with SMTPUTF8: as it came, or since an alias leads to a name in UTF-8 or is
+ * a list whose owner's is (RFC 6531 section 3.4). */
+static bool needs_utf8(const struct queue_entry *message, const struct remote_destination *remote)
+{
+	return message->envelope.is_utf8 || !text_is_ascii(remote->address) ||
+	       !text_is_ascii(remote->owner);
+}
+
+/* Those who leave by the same domain of ours, or by none, the same list and in the same form, from the
+ * first on that has no entry. */
 static enum err queue_alike(struct write *write, const struct placement *p,
 			    const struct queue_entry *message, const struct slice *forwarders,
 			    bool *is_queued)
@@ -295,11 +304,13 @@ static enum err queue_alike(struct write *write, const struct placement *p,
 	while (is_queued[first])
 		first++;
 	const struct slice owner = found->remotes[first].owner;
+	entry->envelope.is_utf8 = needs_utf8(message, &found->remotes[first]);
 	entry->forwarder = forwarders[first];
 	entry->recipient_count = 0;
 	for (size_t i = first; i < found->remote_count; i++) {
 		if (is_queued[i] || !slice_eq(forwarders[i], entry->forwarder) ||
-		    !slice_eq(found->remotes[i].owner, owner))
+		    !slice_eq(found->remotes[i].owner, owner) ||
+		    needs_utf8(message, &found->remotes[i]) != entry->envelope.is_utf8)
 			continue;
 		entry->recipients[entry->recipient_count++] = asked_for(p, i);
 		is_queued[i] = true;

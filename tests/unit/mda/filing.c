@@ -322,10 +322,46 @@ static void loops_through_other_servers_are_cut(void **state)
 	}
 }
 
+static enum err add_mixed(struct write *write, void *arg)
+{
+	const struct slice targets[] = { SLICE("x@far.example"), SLICE("b\xc3\xb6@far.example"),
+					 SLICE("y@far.example") };
+	return alias_set(write, SLICE("mixed"), SLICE("example.org"), targets, ARRAY_LEN(targets));
+}
+
+/* RFC 6531 section 3.4: who is sent a path in UTF-8 has to be told, and nobody else. */
+static void an_alias_may_lead_to_a_name_in_utf8(void **state)
+{
+	static const char *const mixed[] = { "mixed" };
+	struct queue_entry entry;
+	uint64_t queue_id = 0;
+	begin();
+	assert_int_equal(bed_write(&bed, add_mixed, NULL), ERR_OK);
+	struct filing *filing = new_filing(mixed, 1);
+	feed(filing, SLICE("Return-Path: <>\r\nSubject: x\r\n\r\nhello\r\n"));
+	filing_commit(filing);
+	wait_filed();
+	filing_free(&filing);
+	assert_int_equal(filed_outcome, ERR_OK);
+	struct read *read = read_begin(bed.store);
+	assert_true(queue_next(read, &queue_id, &bed.arena, &entry));
+	assert_int_equal(entry.recipient_count, 2);
+	assert_slice(entry.recipients[1].forward_path, "y@far.example");
+	assert_false(entry.envelope.is_utf8);
+	assert_true(queue_next(read, &queue_id, &bed.arena, &entry));
+	assert_int_equal(entry.recipient_count, 1);
+	assert_slice(entry.recipients[0].forward_path, "b\xc3\xb6@far.example");
+	assert_true(entry.envelope.is_utf8);
+	assert_false(queue_next(read, &queue_id, &bed.arena, &entry));
+	read_end(&read);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(queues_for_those_elsewhere),
+		cmocka_unit_test(an_alias_may_lead_to_a_name_in_utf8),
 		cmocka_unit_test(files_once_for_each),
 		cmocka_unit_test(large_messages_wait_for_room),
 		cmocka_unit_test(commits_without_having_waited),
