@@ -85,7 +85,15 @@ static void add_date_field(struct buffer *out, const char *name, int64_t unix_se
 
 /* ---- header ---- */
 
-static void add_header(const struct report *report, const char *boundary, struct buffer *out)
+/* A part of what has 8 bits may have 8 bits; what says nothing has 7 (RFC 2045 sections 6.1 and 6.4). */
+static void add_encoding(struct slice content, struct buffer *out)
+{
+	if (!text_is_ascii(content))
+		buffer_add_cstr(out, "Content-Transfer-Encoding: 8bit\r\n");
+}
+
+static void add_header(const struct report *report, const char *boundary, struct slice body,
+		       struct buffer *out)
 {
 	struct header_field field;
 	const struct envelope *envelope = report->envelope;
@@ -111,8 +119,10 @@ static void add_header(const struct report *report, const char *boundary, struct
 	buffer_add_cstr(out, "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n");
 	buffer_add_format(out,
 			  "Content-Type: multipart/report; report-type=delivery-status;\r\n"
-			  "\tboundary=\"%s\"\r\n\r\n",
+			  "\tboundary=\"%s\"\r\n",
 			  boundary);
+	add_encoding(body, out);
+	buffer_add_cstr(out, "\r\n");
 }
 
 /* ---- in words ---- */
@@ -164,11 +174,15 @@ static void add_words(const struct report *report, enum report_action action, st
 
 static void add_text_part(const struct report *report, struct buffer *out)
 {
-	buffer_add_cstr(out, "Content-Type: text/plain; charset=utf-8\r\n"
-			     "Content-Transfer-Encoding: 8bit\r\n\r\n");
-	buffer_add_format(out, "This is the mail server %.*s:\r\n", SLICE_ARG(report->hostname));
+	struct buffer words = { 0 };
 	for (int action = 0; action < REPORT_ACTIONS; action++)
-		add_words(report, (enum report_action)action, out);
+		add_words(report, (enum report_action)action, &words);
+	buffer_add_cstr(out, "Content-Type: text/plain; charset=utf-8\r\n");
+	add_encoding(buffer_slice(&words), out);
+	buffer_add_format(out, "\r\nThis is the mail server %.*s:\r\n",
+			  SLICE_ARG(report->hostname));
+	buffer_add(out, buffer_slice(&words));
+	buffer_free(&words);
 }
 
 /* ---- for programs ---- */
@@ -275,11 +289,8 @@ static bool is_status(struct slice status)
 	       take_byte(&c, '.') && take_number(&c, 999, &number) && at_end(&c);
 }
 
-static void add_status_part(const struct report *report, bool is_global, struct buffer *out)
+static void add_fields(const struct report *report, bool is_global, struct buffer *out)
 {
-	buffer_add_format(out, "Content-Type: message/%s\r\n%s\r\n",
-			  is_global ? "global-delivery-status" : "delivery-status",
-			  is_global ? "Content-Transfer-Encoding: 8bit\r\n" : "");
 	buffer_add_format(out, "Reporting-MTA: dns; %.*s\r\n", SLICE_ARG(report->hostname));
 	if (report->envelope->envid.len > 0) {
 		buffer_add_cstr(out, "Original-Envelope-Id: ");
@@ -321,6 +332,18 @@ static void add_status_part(const struct report *report, bool is_global, struct 
 	}
 }
 
+static void add_status_part(const struct report *report, bool is_global, struct buffer *out)
+{
+	struct buffer fields = { 0 };
+	add_fields(report, is_global, &fields);
+	buffer_add_format(out, "Content-Type: message/%s\r\n",
+			  is_global ? "global-delivery-status" : "delivery-status");
+	add_encoding(buffer_slice(&fields), out);
+	buffer_add_cstr(out, "\r\n");
+	buffer_add(out, buffer_slice(&fields));
+	buffer_free(&fields);
+}
+
 static void add_content_part(const struct report *report, bool is_global, struct buffer *out)
 {
 	struct slice content = report->content;
@@ -333,8 +356,7 @@ static void add_content_part(const struct report *report, bool is_global, struct
 	if (!report->is_whole)
 		content.len = header_end(content);
 	buffer_add_format(out, "Content-Type: %s\r\n", type);
-	if (!text_is_ascii(content))
-		buffer_add_cstr(out, "Content-Transfer-Encoding: 8bit\r\n");
+	add_encoding(content, out);
 	buffer_add_cstr(out, "\r\n");
 	buffer_add(out, content);
 	if (content.len == 0 || content.ptr[content.len - 1] != '\n')
@@ -343,18 +365,21 @@ static void add_content_part(const struct report *report, bool is_global, struct
 
 void report_format(const struct report *report, struct buffer *out)
 {
+	struct buffer body = { 0 };
 	char boundary[40];
 	bool is_global = false;
 	snprintf(boundary, sizeof(boundary), "report-%016llx", (unsigned long long)random_u64());
 	for (size_t i = 0; i < report->recipient_count; i++)
 		is_global |= !text_is_ascii(report->recipients[i].forward_path);
 	is_global |= !text_is_ascii(report->envelope->reverse_path);
-	add_header(report, boundary, out);
-	buffer_add_format(out, "--%s\r\n", boundary);
-	add_text_part(report, out);
-	buffer_add_format(out, "\r\n--%s\r\n", boundary);
-	add_status_part(report, is_global, out);
-	buffer_add_format(out, "\r\n--%s\r\n", boundary);
-	add_content_part(report, is_global, out);
-	buffer_add_format(out, "\r\n--%s--\r\n", boundary);
+	buffer_add_format(&body, "--%s\r\n", boundary);
+	add_text_part(report, &body);
+	buffer_add_format(&body, "\r\n--%s\r\n", boundary);
+	add_status_part(report, is_global, &body);
+	buffer_add_format(&body, "\r\n--%s\r\n", boundary);
+	add_content_part(report, is_global, &body);
+	buffer_add_format(&body, "\r\n--%s--\r\n", boundary);
+	add_header(report, boundary, buffer_slice(&body), out);
+	buffer_add(out, buffer_slice(&body));
+	buffer_free(&body);
 }

@@ -151,6 +151,38 @@ static void fields_are_ascii_where_addresses_are(void **state)
 		    "Content-Type: text/rfc822-headers");
 }
 
+static size_t count_of(struct slice report, const char *line)
+{
+	size_t count = 0, at = 0;
+	while ((at = slice_find(report, at, slice_cstr(line))) < report.len) {
+		count++;
+		at++;
+	}
+	return count;
+}
+
+/* RFC 2045 section 6.4: a part that has 8 bits stands in what says that it has. */
+static void eight_bits_are_said_of_the_whole_too(void **state)
+{
+	static const char eight[] = "\r\nContent-Transfer-Encoding: 8bit\r\n";
+	struct envelope envelope = { .reverse_path = SLICE("a@example.org") };
+	struct report_recipient recipient = { .forward_path = SLICE("bob@far.example") };
+	struct slice report = format(&envelope, &recipient, "Subject: x\r\n\r\nx\r\n", true);
+	assert_int_equal(count_of(report, eight), 0);
+	report = format(&envelope, &recipient, "Subject: x\r\n\r\nb\xc3\xb6\r\n", true);
+	assert_int_equal(count_of(report, eight), 2); /* the message, and what it stands in */
+	assert_in_range(slice_find(report, 0, slice_cstr(eight)), 0,
+			slice_find(report, 0, SLICE("\r\n\r\n")));
+	recipient.words = SLICE("n\xc3\xb6");
+	report = format(&envelope, &recipient, "Subject: x\r\n\r\nx\r\n", true);
+	assert_int_equal(count_of(report, eight), 2); /* the words, and what they stand in */
+	recipient.words = SLICE_NONE;
+	envelope.reverse_path = SLICE("b\xc3\xb6@example.org");
+	report = format(&envelope, &recipient, "Subject: x\r\n\r\nx\r\n", true);
+	assert_line(report, "Content-Type: message/global-delivery-status");
+	assert_int_equal(count_of(report, eight), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -159,6 +191,7 @@ int main(void)
 		cmocka_unit_test(names_come_back_in_each_action),
 		cmocka_unit_test(addresses_in_utf8_have_parts_of_their_own),
 		cmocka_unit_test(fields_are_ascii_where_addresses_are),
+		cmocka_unit_test(eight_bits_are_said_of_the_whole_too),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
