@@ -186,6 +186,8 @@ int main(int argc, char **argv)
 		cmd_store();
 	else if (!strcmp(cmd, "imap"))
 		cmd_imap(argc - k, argv + k);
+	else if (!strcmp(cmd, "visible"))
+		cmd_visible();
 	else if (!strcmp(cmd, "push"))
 		cmd_push();
 	else if (!strcmp(cmd, "pop3"))

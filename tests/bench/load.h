@@ -26,6 +26,7 @@ void parallel(void *(*fn)(void *)); /* a thread for each connection */
 void percentiles(long n);	    /* of `lat` */
 
 void cmd_smtp(void);
+void cmd_visible(void);
 void cmd_push(void);
 void cmd_login(void);
 void cmd_append(void);

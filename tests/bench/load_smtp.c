@@ -141,6 +141,26 @@ void cmd_smtp(void)
 	figure("gen_cpu", cpu() - c0, "s");
 }
 
+/* ---- visible: time from SMTP 250 to the message in its mailbox ---- */
+void cmd_visible(void)
+{
+	conn s, c;
+	buf b = { 0 };
+	open_imap(&c, 0, 65536);
+	long have = imap_status(&c, o.box);
+	smtp_hello(&s);
+	for (long i = 0; i < o.n; i++) {
+		usleep(5000 + i * 7919 % 20000);
+		smtp_send(&s, &b, i);
+		double t250 = now();
+		have++;
+		while (imap_status(&c, o.box) < have)
+			usleep(200); /* a server that is not there yet has the processor */
+		lat[i] = now() - t250;
+	}
+	percentiles(o.n);
+}
+
 /* ---- push: time from SMTP 250 to EXISTS on an idling client ---- */
 static double seen_at;
 static long seen_n, want_n;

@@ -14,7 +14,7 @@ def receive(peer, n, **options):
     yield "latency_p50", figures["lat_p50"], "ms"
     yield "latency_p99", figures["lat_p99"], "ms"
     yield "server_cpu", cpu / n, "us/msg"
-    yield "generator_cpu", figures["gen_cpu"] / n * 1e6, "us/msg"
+    yield "generator_cpu", figures["gen_cpu"] / n * 1e6, "us/msg of load"
     if file is not None:
         yield "file_written", (peer.file_octets() - file) / (n * rcpts), "octet/msg"
 
@@ -24,7 +24,7 @@ def smtp(count, conns, **options):
         n = max(count // 80 if quick else peer.share(count), conns * (2 if quick else 5))
         options["conns"] = conns
         peer.start()
-        peer.load("smtp", max(conns // 2, 1) * (1 if quick else 20), **options)  # warm
+        peer.load("smtp", min(max(conns // 2, 1) * (1 if quick else 20), n), **options)  # warm
         yield from receive(peer, n, **options)
         peer.stop()
         commits = peer.commits()
@@ -60,6 +60,15 @@ def held(peer, quick):
     peer.stop()
 
 
+def visible(peer, quick):
+    """From the 250 of SMTP to the answer to STATUS that counts the message."""
+    peer.start()
+    figures = peer.load("visible", 10 if quick else 100, size=4096, user="u8")
+    yield "latency_p50", figures["lat_p50"], "ms"
+    yield "latency_p99", figures["lat_p99"], "ms"
+    peer.stop()
+
+
 def push(busy):
     def row(peer, quick):
         peer.start()
@@ -79,11 +88,16 @@ ROWS = {
     "smtp_4K_c1": smtp(3000, 1, size=4096),
     "smtp_4K_c20": smtp(40000, 20, size=4096),
     "smtp_4K_c200": smtp(40000, 200, size=4096),
+    "smtp_50K_c1": smtp(1000, 1, size=50_000),
     "smtp_50K_c20": smtp(5000, 20, size=50_000),
+    "smtp_50K_c200": smtp(5000, 200, size=50_000),
+    "smtp_1M_c1": smtp(100, 1, size=1_000_000),
     "smtp_1M_c20": smtp(500, 20, size=1_000_000),
+    "smtp_1M_c200": smtp(1000, 200, size=1_000_000),
     "smtp_fan_out": smtp(2000, 4, size=4096, rcpts=20),
     "smtp_held": held,
     "submit": submit,
+    "visible": visible,
     "push": push(False),
     "push_under_load": push(True),
 }
