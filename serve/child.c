@@ -20,7 +20,11 @@
 #include "serve/front_priv.h"
 #include "serve/serve.h"
 
-enum { DRAIN_LOOK_MS = 10, LOOPS_MAX = 1024 };
+enum {
+	DRAIN_LOOK_MS = 10,
+	LOOPS_MAX = 1024,
+	PROGRAMS_WAITING_MAX = 100, /* for the loop to take them: each has a descriptor */
+};
 
 struct note {
 	struct task task;
@@ -270,21 +274,24 @@ struct program_note {
 static void run_program(struct child_loop *loop, void *data)
 {
 	struct program_note *note = data;
+	atomic_fetch_sub(&loop->child->programs_waiting, 1);
 	loop->child->class->program(loop, note->fd, note->uid, buffer_slice(&note->user));
 	buffer_free(&note->user);
 	free(note);
 }
 
-/* While the role is being set up, or stops, nobody is there to take it: the program hears that the
- * line is dead, and tries again. */
+/* While the role is being set up, stops, has much to do or no descriptors, nobody is there to take it:
+ * the program hears that the line is dead, and tries again. */
 static bool take_program(struct child *child, struct slice payload, int fd, bool *taken_out)
 {
 	struct slice user;
 	uint32_t uid;
-	if (fd < 0 || !child->class->program || !program_order_decode(payload, &uid, &user))
+	if (fd == -1 || !child->class->program || !program_order_decode(payload, &uid, &user))
 		return false;
-	if (!child->started || child->stopping)
+	if (fd == CHANNEL_FD_LOST || !child->started || child->stopping ||
+	    atomic_load(&child->programs_waiting) >= PROGRAMS_WAITING_MAX)
 		return true;
+	atomic_fetch_add(&child->programs_waiting, 1);
 	struct program_note *note = heap_alloc(sizeof(*note));
 	note->fd = fd;
 	note->uid = uid;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "runtime/channel.h"
 #include "runtime/loop.h"
@@ -65,6 +66,7 @@ struct child {
 	int *links; /* by loop, before the start; -1: none */
 	unsigned link_count;
 	int control_fd;
+	atomic_uint programs_waiting; /* on their way to the first loop */
 
 	struct timer *patience; /* ends a stop that takes too long */
 	unsigned drained_count;

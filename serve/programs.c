@@ -2,13 +2,12 @@
  * to the back with that. Runs in the supervisor.
  *
  * It reads not one octet of what they say: it alone may look up a user's name, and what it knows of a
- * program is the kernel's word (SO_PEERCRED, unix(7)). */
+ * program is the kernel's word (SO_PEERCRED, unix(7)). While a name is being looked up, or there are no
+ * descriptors, the others wait in the kernel's queue. */
 #include "serve/programs_priv.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -16,8 +15,9 @@
 #include "base/heap.h"
 #include "base/log.h"
 #include "runtime/descriptor.h"
+#include "serve/user_names_priv.h"
 
-enum { ACCEPTS_A_TURN = 16 };
+enum { ACCEPTS_A_TURN = 16, PAUSE_MS = 1000 };
 
 struct gate {
 	struct programs *programs;
@@ -26,39 +26,93 @@ struct gate {
 
 struct programs {
 	struct offspring *back;
+	struct user_names *names;
+	struct timer *pause;
+	bool is_paused;
+	int nameless_fd; /* whose user's name is being looked up; -1: nobody's */
+	uint32_t nameless_uid;
 	struct gate *gates;
 	size_t count;
 };
 
-static void hand_over(struct programs *programs, int fd)
+static void pause_gates(struct programs *programs)
+{
+	programs->is_paused = true;
+	for (size_t i = 0; i < programs->count; i++)
+		descriptor_pause(programs->gates[i].descriptor);
+}
+
+static void resume_gates(struct programs *programs)
+{
+	programs->is_paused = false;
+	for (size_t i = 0; i < programs->count; i++)
+		descriptor_resume(programs->gates[i].descriptor);
+}
+
+static void on_pause_over(void *user)
+{
+	resume_gates(user);
+}
+
+/* False: the name is not known yet. */
+static bool hand_over(struct programs *programs, int fd, uint32_t uid)
 {
 	struct buffer payload = { 0 };
-	struct ucred who = { .uid = 0 };
-	socklen_t who_octets = sizeof(who);
-	char name[64];
+	const char *name = user_names_get(programs->names, uid);
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &who_octets) != 0)
-		return;
-	const struct passwd *user = getpwuid(who.uid);
-	if (user)
-		snprintf(name, sizeof(name), "%s", user->pw_name);
-	else
-		snprintf(name, sizeof(name), "uid%lu", (unsigned long)who.uid);
-	program_order_encode(who.uid, slice_cstr(name), &payload);
+	if (!name)
+		return false;
+	program_order_encode(uid, slice_cstr(name), &payload);
 	offspring_order(programs->back, ORDER_PROGRAM, buffer_slice(&payload), fd);
 	buffer_free(&payload);
+	close(fd); /* the order has a copy, or the back is away */
+	return true;
+}
+
+static void take(struct programs *programs, int fd)
+{
+	struct ucred who = { .uid = 0 };
+	socklen_t who_octets = sizeof(who);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &who_octets) != 0) {
+		close(fd);
+	} else if (!hand_over(programs, fd, who.uid)) {
+		programs->nameless_fd = fd;
+		programs->nameless_uid = who.uid;
+		pause_gates(programs);
+	}
+}
+
+static void on_name(void *user)
+{
+	struct programs *programs = user;
+	int fd = programs->nameless_fd;
+
+	if (!hand_over(programs, fd, programs->nameless_uid))
+		return; /* it was known for too short a time */
+	programs->nameless_fd = -1;
+	resume_gates(programs);
 }
 
 static void on_programs(void *user)
 {
 	const struct gate *gate = user;
+	struct programs *programs = gate->programs;
 
-	for (unsigned i = 0; i < ACCEPTS_A_TURN; i++) {
+	for (unsigned i = 0; i < ACCEPTS_A_TURN && !programs->is_paused; i++) {
 		int fd = accept4(descriptor_fd(gate->descriptor), NULL, NULL, SOCK_CLOEXEC);
-		if (fd < 0)
+		if (fd >= 0) {
+			take(programs, fd);
+		} else if (errno == EAGAIN) {
 			return;
-		hand_over(gate->programs, fd);
-		close(fd); /* the order has a copy, or the back is away */
+		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+			   errno == ENOMEM) {
+			/* He stays in the queue, and the loop would be woken for him without end. */
+			log_error(NULL, EVENT("accept-failed"), WORD("service", "sendmail"),
+				  ERRNO(errno));
+			pause_gates(programs);
+			timer_start(programs->pause, PAUSE_MS);
+		}
 	}
 }
 
@@ -68,6 +122,9 @@ struct programs *programs_new(struct loop *loop, const struct listening_sockets 
 	struct programs *programs = heap_alloc(sizeof(*programs));
 
 	programs->back = back;
+	programs->names = user_names_new(loop, on_name, programs);
+	programs->pause = timer_new(loop, on_pause_over, programs);
+	programs->nameless_fd = -1;
 	programs->gates = heap_alloc_array(sockets->count, sizeof(*programs->gates));
 	for (size_t i = 0; i < sockets->count; i++) {
 		const struct listening_socket *socket = &sockets->sockets[i];
@@ -94,6 +151,10 @@ void programs_free(struct programs **programs)
 		return;
 	for (size_t i = 0; i < p->count; i++)
 		descriptor_free(&p->gates[i].descriptor);
+	if (p->nameless_fd >= 0)
+		close(p->nameless_fd);
+	user_names_free(&p->names);
+	timer_free(&p->pause);
 	free(p->gates);
 	free(p);
 }

@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -158,6 +159,20 @@ def test_users_of_the_machine_send_as_themselves(new_server, open_folder):
     assert len(mail_of(server)) == 4
     told = server.bode("why", "nobody@example.org")
     assert 'sendmail' in told
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may set another process's limits")
+def test_a_back_without_descriptors_lives_on(machine):
+    back = machine.children()["back"]
+    before = resource.prlimit(back, resource.RLIMIT_NOFILE)
+    resource.prlimit(back, resource.RLIMIT_NOFILE, (3, before[1]))
+    assert "hung up" in sendmail(machine, "alice@example.org", status=EX_TEMPFAIL,
+                                 config=machine.outside)
+    assert "descriptor-lost" in machine.log()
+    resource.prlimit(back, resource.RLIMIT_NOFILE, before)
+    sendmail(machine, "alice@example.org", config=machine.outside)
+    assert machine.children()["back"] == back
+    assert len(mail_of(machine)) == 1
 
 
 def test_what_is_no_message_is_not_answered(machine, tmp_path):

@@ -1,0 +1,15 @@
+/* serve/user_names_priv.h - the names of users of the machine, by the numbers that the kernel has for
+ * them. In the supervisor, on its loop. */
+#pragma once
+
+#include "runtime/loop.h"
+
+struct user_names;
+
+/* found() follows a user_names_get() that returned NULL. */
+struct user_names *user_names_new(struct loop *loop, void (*found)(void *user), void *user);
+/* The name, until the loop turns; "uid1234" where there is none. NULL: it is being looked up, which
+ * may take as long as a directory in the network takes; ask again in found(), and not before. */
+const char *user_names_get(struct user_names *names, uint32_t uid);
+/* No found() comes afterwards; who looks one up is not waited for. Accepts NULL, leaves NULL. */
+void user_names_free(struct user_names **names);
