@@ -1,148 +1,50 @@
-/* imapd/bodystructure.c - renders the BODY and BODYSTRUCTURE data items: RFC 9051 section
- * 7.5.2 and the rule body with its parts in section 9. What the grammar cannot say is said
- * in its words: a part that calls itself multipart or message/rfc822 and was not taken apart
- * (nested beyond mail/mime.h's bounds, or encoded) is application/octet-stream, since a
- * strict parser expects the inner structure behind those names. Runs in the back. */
+/* imapd/bodystructure.c - the BODY and BODYSTRUCTURE data items, from the text that is made ready at
+ * arrival (mail/structure_text.h). Runs in the back. */
 #include "imapd/bodystructure_priv.h"
 
 #include "imapd/envelope_priv.h"
 #include "imapd/respond_priv.h"
+#include "mail/digest.h"
+#include "mail/structure_text.h"
 
-/* body-fld-param */
-static void put_parameters(struct buffer *out, const struct mime_parameter *parameters,
-			   size_t count, bool utf8)
+struct telling {
+	struct structure_telling telling;
+	bool utf8;
+};
+
+static void put_string(struct structure_telling *telling, struct slice string, struct buffer *out)
 {
-	if (count == 0) {
-		buffer_add(out, SLICE("NIL"));
-		return;
-	}
-	for (size_t i = 0; i < count; i++) {
-		buffer_add_byte(out, i == 0 ? '(' : ' ');
-		respond_string(out, parameters[i].name, utf8);
-		buffer_add_byte(out, ' ');
-		respond_string(out, parameters[i].value, utf8);
-	}
-	buffer_add_byte(out, ')');
+	respond_string(out, string, CONTAINER_OF(telling, struct telling, telling)->utf8);
 }
 
-/* body-fld-dsp */
-static void put_disposition(struct buffer *out, const struct mime_part *part, bool utf8)
+static bool put_envelope(struct structure_telling *telling, struct slice octets, struct buffer *out)
 {
-	if (!part->disposition.ptr) {
-		buffer_add(out, SLICE("NIL"));
-		return;
-	}
-	buffer_add_byte(out, '(');
-	respond_string(out, part->disposition, utf8);
-	buffer_add_byte(out, ' ');
-	put_parameters(out, part->disposition_parameters, part->disposition_parameter_count, utf8);
-	buffer_add_byte(out, ')');
+	struct arena arena = { 0 };
+	struct mime_envelope *envelope = arena_alloc(&arena, sizeof(*envelope));
+	bool is_good = digest_decode_inner_envelope(octets, &arena, envelope);
+	if (is_good)
+		envelope_render(out, envelope,
+				CONTAINER_OF(telling, struct telling, telling)->utf8);
+	arena_fini(&arena);
+	return is_good;
 }
 
-/* body-fld-lang: the field is a list with commas (RFC 3282); one language goes as a string. */
-static void put_language(struct buffer *out, struct slice language, bool utf8)
+bool bodystructure_tell(struct buffer *out, struct slice text, enum bodystructure_form form,
+			bool utf8)
 {
-	if (slice_find_byte(language, 0, ',') == language.len) {
-		respond_nstring(out, language, utf8);
-		return;
-	}
-	size_t from = 0, count = 0;
-	while (from < language.len) {
-		size_t comma = slice_find_byte(language, from, ',');
-		struct slice tag = slice_trim(slice_sub(language, from, comma - from));
-		if (tag.len) {
-			buffer_add_byte(out, count++ == 0 ? '(' : ' ');
-			respond_string(out, tag, utf8);
-		}
-		from = comma + 1;
-	}
-	buffer_add(out, count ? SLICE(")") : SLICE("NIL"));
+	struct telling telling = {
+		.telling = { form == FORM_BODYSTRUCTURE, put_string, put_envelope },
+		.utf8 = utf8,
+	};
+	return structure_text_tell(text, &telling.telling, out);
 }
 
-/* What body-ext-1part and body-ext-mpart have in common. */
-static void put_extension(struct buffer *out, const struct mime_part *part, bool utf8)
-{
-	buffer_add_byte(out, ' ');
-	put_disposition(out, part, utf8);
-	buffer_add_byte(out, ' ');
-	put_language(out, part->language, utf8);
-	buffer_add_byte(out, ' ');
-	respond_nstring(out, part->location, utf8);
-}
-
-/* body-type-mpart: the parts follow one another without a space. */
-static void put_multipart(struct buffer *out, const struct mime_part *part,
+bool bodystructure_render(struct buffer *out, const struct mime_part *root,
 			  enum bodystructure_form form, bool utf8)
 {
-	for (const struct mime_part *child = part->first_child; child; child = child->next_sibling)
-		bodystructure_render(out, child, form, utf8);
-	buffer_add_byte(out, ' ');
-	respond_string(out, part->subtype, utf8);
-	if (form == FORM_BODY)
-		return;
-	buffer_add_byte(out, ' ');
-	put_parameters(out, part->parameters, part->parameter_count, utf8);
-	put_extension(out, part, utf8);
-}
-
-/* Names that promise a structure which this part does not have. */
-static bool is_opaque(const struct mime_part *part)
-{
-	return slice_eq_nocase(part->type, SLICE("multipart")) ||
-	       (slice_eq_nocase(part->type, SLICE("message")) &&
-		(slice_eq_nocase(part->subtype, SLICE("rfc822")) ||
-		 slice_eq_nocase(part->subtype, SLICE("global"))));
-}
-
-static void put_type_and_fields(struct buffer *out, const struct mime_part *part, bool opaque,
-				bool utf8)
-{
-	respond_string(out, opaque ? SLICE("application") : part->type, utf8);
-	buffer_add_byte(out, ' ');
-	respond_string(out, opaque ? SLICE("octet-stream") : part->subtype, utf8);
-	buffer_add_byte(out, ' ');
-	put_parameters(out, part->parameters, part->parameter_count, utf8);
-	buffer_add_byte(out, ' ');
-	respond_nstring(out, part->id, utf8);
-	buffer_add_byte(out, ' ');
-	respond_nstring(out, part->description, utf8);
-	buffer_add_byte(out, ' ');
-	respond_string(out, part->encoding, utf8);
-	buffer_add_byte(out, ' ');
-	buffer_add_u64(out, part->body_end - part->body_start);
-}
-
-/* body-type-1part */
-static void put_single(struct buffer *out, const struct mime_part *part,
-		       enum bodystructure_form form, bool utf8)
-{
-	bool message = mime_is_message(part) && part->first_child && part->first_child->envelope;
-
-	put_type_and_fields(out, part, !message && is_opaque(part), utf8);
-	if (message) {
-		buffer_add_byte(out, ' ');
-		envelope_render(out, part->first_child->envelope, utf8);
-		buffer_add_byte(out, ' ');
-		bodystructure_render(out, part->first_child, form, utf8);
-	}
-	if (message || slice_eq_nocase(part->type, SLICE("text"))) {
-		buffer_add_byte(out, ' ');
-		buffer_add_u64(out, part->lines);
-	}
-	if (form == FORM_BODY)
-		return;
-	buffer_add_byte(out, ' ');
-	respond_nstring(out, part->md5, utf8);
-	put_extension(out, part, utf8);
-}
-
-void bodystructure_render(struct buffer *out, const struct mime_part *root,
-			  enum bodystructure_form form, bool utf8)
-{
-	buffer_add_byte(out, '(');
-	if (mime_is_multipart(root) && root->first_child)
-		put_multipart(out, root, form, utf8);
-	else
-		put_single(out, root, form, utf8);
-	buffer_add_byte(out, ')');
+	struct buffer text = { 0 };
+	structure_text_encode(root, &text);
+	bool is_good = bodystructure_tell(out, buffer_slice(&text), form, utf8);
+	buffer_free(&text);
+	return is_good;
 }

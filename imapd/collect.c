@@ -1,7 +1,7 @@
 /* imapd/collect.c - what SORT and THREAD compare messages by. In the back, on a worker.
  *
- * RFC 5256 sections 2 and 3, RFC 5957 (DISPLAYFROM, DISPLAYTO), RFC 5255 section 4 (the comparator). Envelopes come from the digest; only References, which it does not hold,
- * makes THREAD=REFERENCES read the header itself. */
+ * RFC 5256 sections 2 and 3, RFC 5957 (DISPLAYFROM, DISPLAYTO), RFC 5255 section 4 (the comparator). All of it comes from the digest; only of messages that
+ * an older Bode took in, or whose References are very long, THREAD=REFERENCES reads the header. */
 #include "imapd/collect_priv.h"
 
 #include <stdlib.h>
@@ -10,7 +10,6 @@
 #include "imapd/search_text_priv.h"
 #include "imapd/thread_id_priv.h"
 #include "mail/date.h"
-#include "mail/header.h"
 #include "mail/subject.h"
 #include "runtime/fingerprint.h"
 
@@ -204,28 +203,25 @@ static void keep_ids(struct collection *to, struct collected *item, const struct
 static enum err collect_ids(struct collection *to, struct matcher *m, struct collected *item)
 {
 	enum { IDS_READ_MAX = 4096 };
-	struct slice header;
-	struct header_field field;
+	struct thread_fields fields;
 	struct arena arena = { 0 };
-	size_t count = 1;
-	enum err err = matcher_header(m, &header);
+	size_t count = 1, room = IDS_READ_MAX;
+	enum err err = matcher_thread_fields(m, &fields);
 	if (err != ERR_OK)
 		return err;
-	struct slice *ids = arena_alloc_array(&arena, IDS_READ_MAX + 1, sizeof(*ids));
-	if (header_find(header, SLICE("Message-ID"), &field)) {
-		struct cursor c = cursor_of(field.value);
-		if (!take_message_id(&c, &arena, &ids[0]))
-			ids[0] = SLICE_NONE;
-	}
-	if (header_find(header, SLICE("References"), &field)) {
-		struct cursor c = cursor_of(slice_sub(field.value, 0, 64 * 1024));
-		while (count < IDS_READ_MAX && take_message_id(&c, &arena, &ids[count]))
-			count++;
-	}
-	if (count == 1 && header_find(header, SLICE("In-Reply-To"), &field)) {
-		struct cursor c = cursor_of(field.value);
+	fields.references = slice_sub(fields.references, 0, 64 * 1024);
+	if (fields.references.len < room)
+		room = fields.references.len; /* each takes more than an octet */
+	struct slice *ids = arena_alloc_array(&arena, room + 2, sizeof(*ids));
+	struct cursor c = cursor_of(fields.message_id);
+	if (!take_message_id(&c, &arena, &ids[0]))
+		ids[0] = SLICE_NONE;
+	c = cursor_of(fields.references);
+	while (count < room && take_message_id(&c, &arena, &ids[count]))
+		count++;
+	c = cursor_of(fields.in_reply_to);
+	if (count == 1)
 		count += take_message_id(&c, &arena, &ids[count]);
-	}
 	keep_ids(to, item, ids, count);
 	arena_fini(&arena);
 	return ERR_OK;

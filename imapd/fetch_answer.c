@@ -146,16 +146,22 @@ static enum answer_progress put_envelope(struct answering *a)
 	return ANSWER_COMPLETE;
 }
 
+/* Nearly always a copy of what was made ready at arrival. */
 static enum answer_progress put_structure(struct answering *a)
 {
-	enum err err = load_structure(a);
+	struct fetch_answer *answer = a->answer;
+	enum bodystructure_form form = a->item->kind == FETCH_BODY ? FORM_BODY : FORM_BODYSTRUCTURE;
+	struct slice text;
+	*a->spent += ANSWER_TEXT_COST;
+	enum err err = blob_structure_text(a->read, answer->entry.blob_id, &text);
+	if (err == ERR_OK && !text.ptr)
+		err = load_structure(a);
 	if (err != ERR_OK)
 		return leave_out(a, trouble_of(err));
 	put_name(a);
-	bodystructure_render(a->out, a->answer->root,
-			     a->item->kind == FETCH_BODY ? FORM_BODY : FORM_BODYSTRUCTURE,
-			     a->answer->utf8);
-	return ANSWER_COMPLETE;
+	bool is_good = text.ptr ? bodystructure_tell(a->out, text, form, answer->utf8)
+				: bodystructure_render(a->out, answer->root, form, answer->utf8);
+	return is_good ? ANSWER_COMPLETE : leave_out(a, TROUBLE_DAMAGED);
 }
 
 static void put_date(struct answering *a, int64_t unix_seconds)
@@ -238,23 +244,29 @@ static enum err read_header(struct answering *a, struct octet_range range)
 	return err == ERR_OK && answer->scratch.len != octets ? ERR_DAMAGED : err;
 }
 
+/* Where the digest does not tell, the header does. */
 static enum answer_progress put_thread_id(struct answering *a)
 {
 	static const struct section header = { .text = SECTION_HEADER };
 	struct fetch_answer *answer = a->answer;
 	const struct mime_part *part;
 	struct octet_range range;
-	enum err err = load_structure(a);
-	if (err == ERR_OK &&
-	    !section_resolve(&header, answer->root, answer->entry.size_octets, &range, &part))
-		err = ERR_DAMAGED;
-	if (err == ERR_OK)
-		err = read_header(a, range);
+	struct thread_fields fields;
+	enum err err = load_envelope(a);
+	if (err == ERR_OK && !thread_fields_of_envelope(&answer->envelope, &fields)) {
+		err = load_structure(a);
+		if (err == ERR_OK && !section_resolve(&header, answer->root,
+						      answer->entry.size_octets, &range, &part))
+			err = ERR_DAMAGED;
+		if (err == ERR_OK)
+			err = read_header(a, range);
+		if (err == ERR_OK)
+			thread_fields_of_header(buffer_slice(&answer->scratch), &fields);
+	}
 	if (err != ERR_OK)
 		return leave_out(a, trouble_of(err));
 	put_name(a);
-	respond_object_id_list(a->out, 'T',
-			       thread_id_of(buffer_slice(&answer->scratch), answer->entry.blob_id));
+	respond_object_id_list(a->out, 'T', thread_id_of(&fields, answer->entry.blob_id));
 	return ANSWER_COMPLETE;
 }
 

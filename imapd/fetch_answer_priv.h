@@ -29,6 +29,7 @@ enum {
 	ANSWER_SLICE_OCTETS = 1024 * 1024,
 	ANSWER_ENTRY_COST = 128,
 	ANSWER_DIGEST_COST = 2048,
+	ANSWER_TEXT_COST = 512,
 };
 
 /* Zero-initialised: no message. One is used for all messages of a command. */

@@ -178,6 +178,7 @@ static bool take_header_argument(struct cursor *c, struct parsing *p, struct sea
 		{ "Subject", FIELD_SUBJECT },
 		{ "Message-ID", FIELD_MESSAGE_ID },
 		{ "In-Reply-To", FIELD_IN_REPLY_TO },
+		{ "References", FIELD_REFERENCES },
 	};
 	if (!take_astring(c, p->arena, &key->text.header_name) || !take_space(c) ||
 	    !take_needle(c, p, &key->text.needle))

@@ -49,6 +49,7 @@ enum search_field {
 	FIELD_BCC,
 	FIELD_MESSAGE_ID,
 	FIELD_IN_REPLY_TO,
+	FIELD_REFERENCES,
 };
 
 struct search_key {

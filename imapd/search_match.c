@@ -9,7 +9,6 @@
 #include "imapd/search_match_priv.h"
 
 #include "imapd/search_text_priv.h"
-#include "imapd/thread_id_priv.h"
 #include "mail/date.h"
 #include "mail/digest.h"
 #include "mail/header.h"
@@ -134,6 +133,7 @@ static bool add_field(const struct mime_envelope *e, enum search_field field, st
 	case FIELD_SUBJECT: return add_text(utf8, e->subject);
 	case FIELD_MESSAGE_ID: return add_text(utf8, e->message_id);
 	case FIELD_IN_REPLY_TO: return add_text(utf8, e->in_reply_to);
+	case FIELD_REFERENCES: return add_text(utf8, e->references);
 	case FIELD_FROM: add_addresses(utf8, e->from, e->from_count); return e->from_count > 0;
 	case FIELD_TO: add_addresses(utf8, e->to, e->to_count); return e->to_count > 0;
 	case FIELD_CC: add_addresses(utf8, e->cc, e->cc_count); return e->cc_count > 0;
@@ -158,13 +158,28 @@ static enum err match_envelope(struct matcher *m, const struct search_key *key, 
 	return ERR_OK;
 }
 
+/* Where there is more, in the header alone. */
+static unsigned more_of(enum search_field field)
+{
+	switch (field) {
+	case FIELD_SUBJECT: return MIME_MORE_SUBJECT;
+	case FIELD_MESSAGE_ID: return MIME_MORE_MESSAGE_ID;
+	case FIELD_IN_REPLY_TO: return MIME_MORE_IN_REPLY_TO;
+	case FIELD_REFERENCES: return MIME_MORE_REFERENCES;
+	default: return MIME_MORE_ANY;
+	}
+}
+
 static enum err match_header(struct matcher *m, const struct search_key *key, bool *yes)
 {
 	struct header_field field;
 	enum err err;
-	/* A second field of that name is in the header alone. */
-	if (key->text.is_in_digest && ((err = match_envelope(m, key, yes)) != ERR_OK || *yes))
-		return err;
+	if (key->text.is_in_digest) {
+		if ((err = match_envelope(m, key, yes)) != ERR_OK || *yes)
+			return err;
+		if (!(m->envelope.more & more_of(key->text.field)))
+			return ERR_OK;
+	}
 	if ((err = load_header(m)) != ERR_OK)
 		return err;
 	struct cursor c = cursor_of(buffer_slice(&m->header));
@@ -182,10 +197,10 @@ static enum err match_thread(struct matcher *m, const struct search_key *key, bo
 {
 	if (key->object.number == 0)
 		return ERR_OK;
-	enum err err = load_header(m);
+	struct thread_fields fields;
+	enum err err = matcher_thread_fields(m, &fields);
 	if (err == ERR_OK)
-		*yes = thread_id_of(buffer_slice(&m->header), m->entry->blob_id) ==
-		       key->object.number;
+		*yes = thread_id_of(&fields, m->entry->blob_id) == key->object.number;
 	return err;
 }
 
@@ -283,10 +298,14 @@ enum err matcher_envelope(struct matcher *matcher, const struct mime_envelope **
 	return load_envelope(matcher);
 }
 
-enum err matcher_header(struct matcher *matcher, struct slice *header_out)
+enum err matcher_thread_fields(struct matcher *m, struct thread_fields *fields_out)
 {
-	enum err err = load_header(matcher);
-	*header_out = buffer_slice(&matcher->header);
+	enum err err = load_envelope_texts(m);
+	if (err != ERR_OK || thread_fields_of_envelope(&m->envelope, fields_out))
+		return err;
+	err = load_header(m);
+	if (err == ERR_OK)
+		thread_fields_of_header(buffer_slice(&m->header), fields_out);
 	return err;
 }
 

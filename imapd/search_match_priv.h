@@ -3,6 +3,7 @@
 
 #include "imapd/content_priv.h"
 #include "imapd/search_keys_priv.h"
+#include "imapd/thread_id_priv.h"
 #include "storage/message.h"
 
 /* What is known of the message under way, and buffers that serve one after another. */
@@ -33,5 +34,5 @@ enum err matcher_match(struct matcher *matcher, const struct message_entry *entr
 /* Of the message that was looked at last; they live until the next. */
 enum err matcher_envelope(struct matcher *matcher,
 			  const struct mime_envelope **envelope_out) MUST_USE;
-enum err matcher_header(struct matcher *matcher, struct slice *header_out) MUST_USE;
+enum err matcher_thread_fields(struct matcher *matcher, struct thread_fields *fields_out) MUST_USE;
 void matcher_fini(struct matcher *matcher);

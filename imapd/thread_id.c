@@ -48,18 +48,37 @@ static uint64_t hash(struct slice id)
 	return hash ? hash : 1;
 }
 
-uint64_t thread_id_of(struct slice header, uint64_t blob_id)
+bool thread_fields_of_envelope(const struct mime_envelope *envelope,
+			       struct thread_fields *fields_out)
 {
-	static const struct slice names[] = { SLICE("References"), SLICE("In-Reply-To"),
-					      SLICE("Message-ID") };
+	enum { NEEDED = MIME_MORE_REFERENCES | MIME_MORE_IN_REPLY_TO | MIME_MORE_MESSAGE_ID };
+	*fields_out = (struct thread_fields){ envelope->references, envelope->in_reply_to,
+					      envelope->message_id };
+	return !(envelope->more & NEEDED);
+}
+
+static struct slice first_of(struct slice header, struct slice name)
+{
 	struct header_field field;
+	return header_find(header, name, &field) ? field.value : SLICE_NONE;
+}
+
+void thread_fields_of_header(struct slice header, struct thread_fields *fields_out)
+{
+	*fields_out = (struct thread_fields){ first_of(header, SLICE("References")),
+					      first_of(header, SLICE("In-Reply-To")),
+					      first_of(header, SLICE("Message-ID")) };
+}
+
+uint64_t thread_id_of(const struct thread_fields *fields, uint64_t blob_id)
+{
+	const struct slice *in_order[] = { &fields->references, &fields->in_reply_to,
+					   &fields->message_id };
 	struct arena arena = { 0 };
 	uint64_t thread_id = blob_id;
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(in_order); i++) {
 		struct slice id;
-		if (!header_find(header, names[i], &field))
-			continue;
-		struct cursor c = cursor_of(field.value);
+		struct cursor c = cursor_of(*in_order[i]);
 		if (!take_message_id(&c, &arena, &id))
 			continue;
 		thread_id = hash(id);

@@ -3,7 +3,8 @@
  * Numbers are little-endian base 128, the high bit set on all octets but the last. A text is
  * its length + 1 and its octets; 0 stands for none.
  *
- *   record    = version, length of envelope, envelope, part
+ *   record    = version (2), more bits, references, length of envelope, envelope, part
+ *   of before = version (1), length of envelope, envelope, part
  *   envelope  = date, subject, in-reply-to, message-id, same-as-from bits, from,
  *               [sender], [reply-to], to, cc, bcc
  *   addresses = count, count * (name, route, mailbox, host)
@@ -13,11 +14,11 @@
  *               language, location, disposition, its parameters, count of children,
  *               each child: [envelope, where the part is a message] part
  */
-#include "mail/digest.h"
+#include "mail/digest_priv.h"
 
 #include "base/octets.h"
 
-enum { DIGEST_VERSION = 1 };
+enum { DIGEST_WITHOUT_REFERENCES = 1, DIGEST_VERSION = 2 };
 
 enum part_bit {
 	HAS_PARAMETERS = 1 << 0,
@@ -34,7 +35,7 @@ enum part_bit {
 };
 enum { SENDER_IS_FROM = 1, REPLY_TO_IS_FROM = 2, SAME_BITS_END = 4 };
 
-static void add_number(struct buffer *b, uint64_t number)
+void add_base128(struct buffer *b, uint64_t number)
 {
 	for (; number >= 0x80; number >>= 7)
 		buffer_add_byte(b, (uint8_t)(number | 0x80));
@@ -43,13 +44,13 @@ static void add_number(struct buffer *b, uint64_t number)
 
 static void add_text(struct buffer *b, struct slice text)
 {
-	add_number(b, text.ptr ? (uint64_t)text.len + 1 : 0);
+	add_base128(b, text.ptr ? (uint64_t)text.len + 1 : 0);
 	buffer_add(b, text);
 }
 
 static void add_addresses(struct buffer *b, const struct header_address *list, size_t count)
 {
-	add_number(b, count);
+	add_base128(b, count);
 	for (size_t i = 0; i < count; i++) {
 		add_text(b, list[i].name);
 		add_text(b, list[i].route);
@@ -58,7 +59,7 @@ static void add_addresses(struct buffer *b, const struct header_address *list, s
 	}
 }
 
-static void add_envelope(struct buffer *b, const struct mime_envelope *e)
+void add_envelope(struct buffer *b, const struct mime_envelope *e)
 {
 	bool same_sender = e->sender == e->from && e->sender_count == e->from_count;
 	bool same_reply_to = e->reply_to == e->from && e->reply_to_count == e->from_count;
@@ -80,7 +81,7 @@ static void add_envelope(struct buffer *b, const struct mime_envelope *e)
 
 static void add_parameters(struct buffer *b, const struct mime_parameter *list, size_t count)
 {
-	add_number(b, count);
+	add_base128(b, count);
 	for (size_t i = 0; i < count; i++) {
 		add_text(b, list[i].name);
 		add_text(b, list[i].value);
@@ -111,11 +112,11 @@ static size_t count_children(const struct mime_part *part)
 static void add_part(struct buffer *b, const struct mime_part *part, uint64_t before)
 {
 	unsigned bits = bits_of(part);
-	add_number(b, bits);
-	add_number(b, part->header_start - before);
-	add_number(b, part->body_start - part->header_start);
-	add_number(b, part->body_end - part->body_start);
-	add_number(b, part->lines);
+	add_base128(b, bits);
+	add_base128(b, part->header_start - before);
+	add_base128(b, part->body_start - part->header_start);
+	add_base128(b, part->body_end - part->body_start);
+	add_base128(b, part->lines);
 	add_text(b, part->type);
 	add_text(b, part->subtype);
 	if (bits & HAS_PARAMETERS)
@@ -138,7 +139,7 @@ static void add_part(struct buffer *b, const struct mime_part *part, uint64_t be
 		add_parameters(b, part->disposition_parameters, part->disposition_parameter_count);
 	if (!(bits & HAS_CHILDREN))
 		return;
-	add_number(b, count_children(part));
+	add_base128(b, count_children(part));
 	before = part->body_start;
 	for (const struct mime_part *child = part->first_child; child;
 	     child = child->next_sibling) {
@@ -149,18 +150,37 @@ static void add_part(struct buffer *b, const struct mime_part *part, uint64_t be
 	}
 }
 
-void digest_encode(const struct mime_part *root, struct buffer *record)
+static void encode(const struct mime_part *root, uint8_t version, struct buffer *record)
 {
 	struct buffer envelope = { 0 };
 	add_envelope(&envelope, root->envelope);
-	buffer_add_byte(record, DIGEST_VERSION);
-	add_number(record, envelope.len);
+	buffer_add_byte(record, version);
+	if (version > DIGEST_WITHOUT_REFERENCES) {
+		buffer_add_byte(record, root->envelope->more);
+		add_text(record, root->envelope->references);
+	}
+	add_base128(record, envelope.len);
 	buffer_add(record, buffer_slice(&envelope));
 	buffer_free(&envelope);
 	add_part(record, root, 0);
 }
 
-static bool take_base128(struct cursor *c, uint64_t *number_out)
+void digest_encode(const struct mime_part *root, struct buffer *record)
+{
+	encode(root, DIGEST_VERSION, record);
+}
+
+bool digest_is_of(struct slice record, const struct mime_part *root)
+{
+	struct buffer same = { 0 };
+	bool is_older = record.len > 0 && *record.ptr == DIGEST_WITHOUT_REFERENCES;
+	encode(root, is_older ? DIGEST_WITHOUT_REFERENCES : DIGEST_VERSION, &same);
+	bool is_same = slice_eq(record, buffer_slice(&same));
+	buffer_free(&same);
+	return is_same;
+}
+
+bool take_base128(struct cursor *c, uint64_t *number_out)
 {
 	uint64_t number = 0;
 	const uint8_t *at = c->at;
@@ -333,38 +353,56 @@ static bool take_part(struct decoding *d, uint64_t before, uint64_t after, int d
 	return true;
 }
 
-/* The version, then where the envelope is; the structure is left in `c`. */
-static bool take_envelope_record(struct cursor *c, struct cursor *envelope_out)
+/* What stands before the envelope, and where that is; the structure is left in `c`. */
+static bool take_envelope_record(struct cursor *c, struct mime_envelope *before_out,
+				 struct cursor *envelope_out)
 {
 	uint8_t version;
 	uint64_t len;
 	struct slice envelope;
-	if (!take_u8(c, &version) || version != DIGEST_VERSION || !take_base128(c, &len) ||
-	    len > cursor_left(c) || !take_octets(c, (size_t)len, &envelope))
+	before_out->more = MIME_MORE_ANY;
+	before_out->references = SLICE_NONE;
+	if (!take_u8(c, &version) || version == 0 || version > DIGEST_VERSION)
+		return false;
+	if (version > DIGEST_WITHOUT_REFERENCES &&
+	    (!take_u8(c, &before_out->more) || before_out->more > MIME_MORE_ANY ||
+	     !take_text(c, &before_out->references)))
+		return false;
+	if (!take_base128(c, &len) || len > cursor_left(c) ||
+	    !take_octets(c, (size_t)len, &envelope))
 		return false;
 	*envelope_out = cursor_of(envelope);
 	return true;
+}
+
+bool digest_decode_inner_envelope(struct slice octets, struct arena *arena,
+				  struct mime_envelope *envelope_out)
+{
+	struct cursor c = cursor_of(octets);
+	return take_envelope(&c, arena, envelope_out) && at_end(&c);
 }
 
 bool digest_decode_envelope(struct slice record, struct arena *arena,
 			    struct mime_envelope *envelope_out)
 {
 	struct cursor c = cursor_of(record), envelope;
-	return take_envelope_record(&c, &envelope) &&
+	return take_envelope_record(&c, envelope_out, &envelope) &&
 	       take_envelope(&envelope, arena, envelope_out) && at_end(&envelope);
 }
 
 bool digest_decode_texts(struct slice record, struct mime_envelope *envelope_out)
 {
 	struct cursor c = cursor_of(record), at;
-	return take_envelope_record(&c, &at) && take_envelope_texts(&at, envelope_out);
+	return take_envelope_record(&c, envelope_out, &at) &&
+	       take_envelope_texts(&at, envelope_out);
 }
 
 bool digest_decode_structure(struct slice record, struct arena *arena, struct mime_part **root_out)
 {
 	struct decoding d = { cursor_of(record), arena, MIME_MAX_PARTS };
+	struct mime_envelope before;
 	struct cursor envelope_at;
-	return take_envelope_record(&d.c, &envelope_at) &&
+	return take_envelope_record(&d.c, &before, &envelope_at) &&
 	       take_part(&d, 0, INT64_MAX, 1, root_out) && at_end(&d.c);
 }
 

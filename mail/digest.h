@@ -2,7 +2,8 @@
  * structure with the offsets of every part. Made at arrival, stored beside the blob.
  *
  * A version octet, then the envelope, then the structure, so that who wants the envelope
- * reads only that. Decoding trusts nothing: false where the record is damaged. Decoded
+ * reads only that. Records that an older Bode wrote are read as well: their envelope knows no
+ * references. Decoding trusts nothing: false where the record is damaged. Decoded
  * slices point into the record; arrays are in the arena. Any thread. */
 #pragma once
 
@@ -11,10 +12,16 @@
 
 /* Appends the record of a structure that the parser made. */
 void digest_encode(const struct mime_part *root, struct buffer *record);
+/* Whether a record, of whatever version, is that of this structure. */
+bool digest_is_of(struct slice record, const struct mime_part *root);
 bool digest_decode_envelope(struct slice record, struct arena *arena,
 			    struct mime_envelope *envelope_out);
-/* Of it only date, subject, in_reply_to and message_id: what most searches need. */
+/* Of it only date, subject, in_reply_to, message_id, references and more: what most searches
+ * need. */
 bool digest_decode_texts(struct slice record, struct mime_envelope *envelope_out);
+/* The envelope of a message inside, as structure_text.h tells it. */
+bool digest_decode_inner_envelope(struct slice octets, struct arena *arena,
+				  struct mime_envelope *envelope_out);
 /* The tree with the envelopes of messages inside, but without the message's own. */
 bool digest_decode_structure(struct slice record, struct arena *arena, struct mime_part **root_out);
 /* The whole tree, its envelopes included. */

@@ -152,6 +152,8 @@ static void end_header(struct mime_parser *p, struct position body)
 	bool in_digest = p->depth > 1 && p->open[p->depth - 2].is_digest;
 	p->in_header = false;
 	mime_header_read(buffer_slice(&p->header), in_digest, part, p->arena, &p->budget);
+	if (p->header_cut && part->envelope)
+		part->envelope->more = MIME_MORE_ANY;
 	part->body_start = part->body_end = body.offset;
 	open->lines_at_body = body.lines;
 	if (slice_eq(part->type, SLICE("multipart")))

@@ -21,6 +21,8 @@ enum {
 	/* of all fields of all headers that a result may hold; a field beyond counts as absent */
 	MIME_MAX_KEPT_OCTETS = 4 * 1024 * 1024,
 	MIME_MAX_PARAMETERS = 256, /* of one field; what follows is left out */
+	/* of References, which is kept only where it is no longer */
+	MIME_MAX_REFERENCES_OCTETS = 1000,
 };
 
 struct mime_parameter {
@@ -34,6 +36,16 @@ struct mime_parameter {
 struct mime_parameter *mime_parameters_parse(struct slice text, struct arena *arena,
 					     size_t *count_out);
 
+/* Fields of which the header has more than the envelope tells: a second one of that name, or what
+ * lies beyond a bound. Bits. */
+enum mime_more {
+	MIME_MORE_SUBJECT = 1,
+	MIME_MORE_MESSAGE_ID = 2,
+	MIME_MORE_IN_REPLY_TO = 4,
+	MIME_MORE_REFERENCES = 8,
+	MIME_MORE_ANY = 15,
+};
+
 /* Where a slice's ptr is NULL the field was absent: IMAP says NIL then, and "" otherwise. A
  * field that comes twice counts once, the first. Nothing in it holds NUL, CR or LF. */
 struct mime_envelope {
@@ -41,6 +53,9 @@ struct mime_envelope {
 	struct header_address *from, *sender, *reply_to, *to, *cc, *bcc;
 	size_t from_count, sender_count, reply_to_count, to_count, cc_count, bcc_count;
 	struct slice in_reply_to, message_id;
+	/* For searching; a message inside has them only as the parser made it, not from a record. */
+	struct slice references;
+	uint8_t more; /* enum mime_more */
 	/* sender and reply_to already hold from's addresses where the field is absent or empty. */
 };
 

@@ -85,23 +85,24 @@ struct field_row {
 	enum field_kind kind;
 	size_t at, count_at;
 	void (*read)(struct reading *r, struct slice text);
+	uint8_t more; /* enum mime_more */
 };
-#define STRUCTURED(name, read)                     \
-	{                                          \
-		name, FIELD_STRUCTURED, 0, 0, read \
+#define STRUCTURED(name, read)                        \
+	{                                             \
+		name, FIELD_STRUCTURED, 0, 0, read, 0 \
 	}
-#define TEXT_FIELD(name, member)                                              \
-	{                                                                     \
-		name, FIELD_TEXT, offsetof(struct mime_part, member), 0, NULL \
+#define TEXT_FIELD(name, member)                                                 \
+	{                                                                        \
+		name, FIELD_TEXT, offsetof(struct mime_part, member), 0, NULL, 0 \
 	}
-#define ENVELOPE_TEXT(name, member)                                                        \
-	{                                                                                  \
-		name, FIELD_ENVELOPE_TEXT, offsetof(struct mime_envelope, member), 0, NULL \
+#define ENVELOPE_TEXT(name, member, more)                                                        \
+	{                                                                                        \
+		name, FIELD_ENVELOPE_TEXT, offsetof(struct mime_envelope, member), 0, NULL, more \
 	}
-#define ADDRESSES(name, member)                                                \
-	{                                                                      \
-		name, FIELD_ADDRESSES, offsetof(struct mime_envelope, member), \
-			offsetof(struct mime_envelope, member##_count), NULL   \
+#define ADDRESSES(name, member)                                                 \
+	{                                                                       \
+		name, FIELD_ADDRESSES, offsetof(struct mime_envelope, member),  \
+			offsetof(struct mime_envelope, member##_count), NULL, 0 \
 	}
 static const struct field_row rows[] = {
 	STRUCTURED(SLICE("Content-Type"), read_type),
@@ -112,10 +113,11 @@ static const struct field_row rows[] = {
 	TEXT_FIELD(SLICE("Content-MD5"), md5),
 	TEXT_FIELD(SLICE("Content-Language"), language),
 	TEXT_FIELD(SLICE("Content-Location"), location),
-	ENVELOPE_TEXT(SLICE("Date"), date),
-	ENVELOPE_TEXT(SLICE("Subject"), subject),
-	ENVELOPE_TEXT(SLICE("In-Reply-To"), in_reply_to),
-	ENVELOPE_TEXT(SLICE("Message-ID"), message_id),
+	ENVELOPE_TEXT(SLICE("Date"), date, 0),
+	ENVELOPE_TEXT(SLICE("Subject"), subject, MIME_MORE_SUBJECT),
+	ENVELOPE_TEXT(SLICE("In-Reply-To"), in_reply_to, MIME_MORE_IN_REPLY_TO),
+	ENVELOPE_TEXT(SLICE("Message-ID"), message_id, MIME_MORE_MESSAGE_ID),
+	ENVELOPE_TEXT(SLICE("References"), references, MIME_MORE_REFERENCES),
 	ADDRESSES(SLICE("From"), from),
 	ADDRESSES(SLICE("Sender"), sender),
 	ADDRESSES(SLICE("Reply-To"), reply_to),
@@ -144,10 +146,20 @@ static void read_addresses(struct reading *r, const struct field_row *row, struc
 	r->budget->kept_octets += value.len + count * sizeof(*list);
 }
 
+static void note_more(struct reading *r, const struct field_row *row)
+{
+	if (row->more)
+		r->part->envelope->more |= row->more;
+}
+
 static void read_field(struct reading *r, const struct field_row *row, struct slice value)
 {
-	if (r->budget->kept_octets + value.len > MIME_MAX_KEPT_OCTETS)
+	bool is_too_long =
+		row->more == MIME_MORE_REFERENCES && value.len > MIME_MAX_REFERENCES_OCTETS;
+	if (is_too_long || r->budget->kept_octets + value.len > MIME_MAX_KEPT_OCTETS) {
+		note_more(r, row);
 		return;
+	}
 	r->budget->kept_octets += value.len;
 	if (row->kind == FIELD_ADDRESSES) {
 		read_addresses(r, row, value);
@@ -199,7 +211,9 @@ void mime_header_read(struct slice header, bool in_digest, struct mime_part *par
 		if (!row)
 			continue;
 		uint32_t bit = (uint32_t)1 << (row - rows);
-		if (!(r.seen & bit))
+		if (r.seen & bit)
+			note_more(&r, row);
+		else
 			read_field(&r, row, field.value);
 		r.seen |= bit;
 	}

@@ -45,6 +45,15 @@ enum err blob_digest(struct read *read, uint64_t blob_id, struct arena *arena,
 	return err;
 }
 
+enum err blob_structure_text(struct read *read, uint64_t blob_id, struct slice *text_out)
+{
+	struct slice record;
+	enum err err = digest_record(read, blob_id, &record);
+	if (err == ERR_OK && !digest_structure_text(record, text_out))
+		err = damaged(blob_id, "digest", 0);
+	return err;
+}
+
 void blob_read_ahead(struct read *read, const uint8_t *from)
 {
 	enum { READ_AHEAD_OCTETS = 256 * 1024, PAGE_OCTETS = 4096 };

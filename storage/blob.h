@@ -48,3 +48,6 @@ enum err blob_read(struct read *read, uint64_t blob_id, uint64_t offset, uint64_
 /* The digest's record (mail/digest.h), decompressed into `arena`. */
 enum err blob_digest(struct read *read, uint64_t blob_id, struct arena *arena,
 		     struct slice *record_out) MUST_USE;
+/* The structure as IMAP tells it (mail/structure_text.h), which lives as long as the read. ptr NULL:
+ * an older Bode took the message in, and only the digest's record tells it. */
+enum err blob_structure_text(struct read *read, uint64_t blob_id, struct slice *text_out) MUST_USE;

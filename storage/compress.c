@@ -1,5 +1,6 @@
 /* storage/compress.c - chunks and digests as zstd frames with a checksum of what was put in
- * (RFC 8878 section 3.1.1), and how their records are cut for LMDB's pages.
+ * (RFC 8878 section 3.1.1), and how their records are cut for LMDB's pages. Before a digest's frame
+ * stands the text of the structure: it is short as it is, and FETCH BODYSTRUCTURE wants nothing else.
  *
  * Each record names the dictionary it was made with. There is none yet: 0.
  * Runs in the back, and in the admin's process. */
@@ -8,6 +9,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/checksum.h"
 #include "base/heap.h"
 
 enum {
@@ -15,6 +17,8 @@ enum {
 	DIGEST_LEVEL = -1, /* half a kilobyte of names and numbers: little to gain, so in a hurry */
 	NO_DICTIONARY = 0,
 	DIGEST_RAW_MAX_OCTETS = 256 << 20, /* more is damage */
+	/* Version of a digest's record: what stands in the clear before the frame is read without it. */
+	DIGEST_WITH_TEXT = 2,
 };
 
 /* Some hundred kilobytes each, so they are shared: no more than there are threads. */
@@ -79,15 +83,17 @@ void chunk_compress(struct store *store, struct slice raw, struct buffer *record
 	add_frame(store, raw, CHUNK_LEVEL, record);
 }
 
-void digest_compress(struct store *store, struct slice raw, uint64_t size_octets,
-		     struct buffer *record)
+void digest_compress(struct store *store, struct slice raw, struct slice structure_text,
+		     uint64_t size_octets, struct buffer *record)
 {
-	assert(raw.len <= DIGEST_RAW_MAX_OCTETS);
-	buffer_add_byte(record, RECORD_VERSION);
+	assert(raw.len <= DIGEST_RAW_MAX_OCTETS && structure_text.len <= DIGEST_RAW_MAX_OCTETS);
+	buffer_add_byte(record, DIGEST_WITH_TEXT);
 	buffer_add_be16(record, NO_DICTIONARY);
 	buffer_add_be32(record, (uint32_t)raw.len);
 	put_be40(buffer_reserve(record, 5), size_octets);
 	record->len += 5;
+	buffer_add_be32(record, (uint32_t)checksum_of(structure_text));
+	buffer_add_block(record, structure_text);
 	add_frame(store, raw, DIGEST_LEVEL, record);
 }
 
@@ -99,60 +105,85 @@ static bool frame_decompress(struct read *read, struct slice frame, void *out, s
 	       raw_octets;
 }
 
+/* Behind the version. */
 static bool take_frame_header(struct cursor *c, uint32_t max, uint32_t *raw_octets_out)
 {
 	uint16_t dictionary;
-	return take_byte(c, RECORD_VERSION) && take_be16(c, &dictionary) &&
-	       dictionary == NO_DICTIONARY && take_be32(c, raw_octets_out) &&
-	       *raw_octets_out <= max;
+	return take_be16(c, &dictionary) && dictionary == NO_DICTIONARY &&
+	       take_be32(c, raw_octets_out) && *raw_octets_out <= max;
 }
 
 bool chunk_raw_octets(struct slice record, uint32_t *raw_octets_out)
 {
 	struct cursor c = cursor_of(record);
-	return take_frame_header(&c, BLOB_CHUNK_OCTETS, raw_octets_out);
+	return take_byte(&c, RECORD_VERSION) &&
+	       take_frame_header(&c, BLOB_CHUNK_OCTETS, raw_octets_out);
 }
 
 bool chunk_decompress(struct read *read, struct slice record, struct buffer *out)
 {
 	struct cursor c = cursor_of(record);
 	uint32_t raw_octets;
-	if (!take_frame_header(&c, BLOB_CHUNK_OCTETS, &raw_octets) ||
+	if (!take_byte(&c, RECORD_VERSION) ||
+	    !take_frame_header(&c, BLOB_CHUNK_OCTETS, &raw_octets) ||
 	    !frame_decompress(read, cursor_rest(&c), buffer_reserve(out, raw_octets), raw_octets))
 		return false;
 	out->len += raw_octets;
 	return true;
 }
 
-static bool take_digest_header(struct cursor *c, uint32_t *raw_octets_out,
-			       uint64_t *size_octets_out)
+/* All that stands before the frame. */
+struct digest_header {
+	uint32_t raw_octets;
+	uint64_t size_octets;
+	uint32_t text_sum;
+	struct slice text; /* ptr NULL: of an older Bode */
+};
+
+static bool take_digest_header(struct cursor *c, struct digest_header *header_out)
 {
 	struct slice size;
-	if (!take_frame_header(c, DIGEST_RAW_MAX_OCTETS, raw_octets_out) ||
+	uint8_t version;
+	header_out->text = SLICE_NONE;
+	if (!take_u8(c, &version) || version == 0 || version > DIGEST_WITH_TEXT ||
+	    !take_frame_header(c, DIGEST_RAW_MAX_OCTETS, &header_out->raw_octets) ||
 	    !take_octets(c, 5, &size))
 		return false;
-	*size_octets_out = get_be40(size.ptr);
-	return true;
+	header_out->size_octets = get_be40(size.ptr);
+	return version < DIGEST_WITH_TEXT ||
+	       (take_be32(c, &header_out->text_sum) && take_block(c, &header_out->text));
 }
 
 bool digest_size(struct slice record, uint64_t *size_octets_out)
 {
 	struct cursor c = cursor_of(record);
-	uint32_t raw_octets;
-	return take_digest_header(&c, &raw_octets, size_octets_out);
+	struct digest_header header;
+	if (!take_digest_header(&c, &header))
+		return false;
+	*size_octets_out = header.size_octets;
+	return true;
+}
+
+bool digest_structure_text(struct slice record, struct slice *text_out)
+{
+	struct cursor c = cursor_of(record);
+	struct digest_header header;
+	if (!take_digest_header(&c, &header))
+		return false;
+	*text_out = header.text;
+	return !header.text.ptr || (uint32_t)checksum_of(header.text) == header.text_sum;
 }
 
 bool digest_decompress(struct read *read, struct slice record, struct arena *arena,
 		       struct slice *raw_out)
 {
 	struct cursor c = cursor_of(record);
-	uint32_t raw_octets;
-	uint64_t size_octets;
-	if (!take_digest_header(&c, &raw_octets, &size_octets))
+	struct digest_header header;
+	if (!take_digest_header(&c, &header))
 		return false;
-	void *raw = arena_alloc(arena, raw_octets);
-	*raw_out = slice_of(raw, raw_octets);
-	return frame_decompress(read, cursor_rest(&c), raw, raw_octets);
+	void *raw = arena_alloc(arena, header.raw_octets);
+	*raw_out = slice_of(raw, header.raw_octets);
+	return frame_decompress(read, cursor_rest(&c), raw, header.raw_octets);
 }
 
 /* A value that is more than half a leaf gets pages of its own, rounded up: a chunk would waste

@@ -6,6 +6,7 @@
 #include "storage/inspect_priv.h"
 
 #include "mail/digest.h"
+#include "mail/structure_text.h"
 #include "storage/blob_priv.h"
 #include "storage/compress_priv.h"
 
@@ -67,13 +68,15 @@ static void take_chunk(struct inspection *inspection, struct read *read, uint32_
 static void look_at_digest(struct inspection *inspection, struct read *read)
 {
 	struct key key;
-	struct slice record, raw;
+	struct slice record, raw, text;
 	struct arena arena = { 0 };
 	key_be64(&key, inspection->blob_id);
 	inspection->has_digest = db_get(read, DB_DIGEST, key_slice(&key), &record) == ERR_OK;
-	/* The checksum covers what is compressed; the size before it is checked by the chunks. */
+	/* The checksums cover the text and what is compressed; the size before them is checked by the
+	 * chunks. */
 	inspection->digest_is_good = inspection->has_digest &&
 				     digest_size(record, &inspection->size_octets) &&
+				     digest_structure_text(record, &text) &&
 				     digest_decompress(read, record, &arena, &raw);
 	arena_fini(&arena);
 }
@@ -89,24 +92,37 @@ static bool is_in_motion(const struct inspection *inspection, struct read *read)
 	return db_has(read, DB_GARBAGE, key_slice(&key));
 }
 
+/* Whether the record says what the message does; one of an older Bode has no text of the structure. */
+static bool is_digest_of(struct slice record, const struct mime_part *root, struct slice text,
+			 struct read *read, struct arena *arena)
+{
+	struct slice raw, stored_text;
+	return digest_decompress(read, record, arena, &raw) && digest_is_of(raw, root) &&
+	       digest_structure_text(record, &stored_text) &&
+	       (!stored_text.ptr || slice_eq(stored_text, text));
+}
+
 static void compare(struct inspection *inspection, struct read *read)
 {
 	struct key key;
-	struct slice record, raw = SLICE_NONE;
+	struct slice record;
 	struct arena arena = { 0 };
-	struct buffer digest = { 0 };
-	digest_encode(mime_parser_finish(&inspection->parser), &digest);
+	struct buffer digest = { 0 }, text = { 0 };
+	struct mime_part *root = mime_parser_finish(&inspection->parser);
+	structure_text_encode(root, &text);
 	key_be64(&key, inspection->blob_id);
 	bool is_same = inspection->digest_is_good &&
 		       inspection->size_octets == inspection->octets &&
 		       db_get(read, DB_DIGEST, key_slice(&key), &record) == ERR_OK &&
-		       digest_decompress(read, record, &arena, &raw) &&
-		       slice_eq(raw, buffer_slice(&digest));
+		       is_digest_of(record, root, buffer_slice(&text), read, &arena);
 	inspection->digest_differs = inspection->digest_is_good && !is_same;
-	if (!is_same)
-		digest_compress(read->store, buffer_slice(&digest), inspection->octets,
-				&inspection->rebuilt);
+	if (!is_same) {
+		digest_encode(root, &digest);
+		digest_compress(read->store, buffer_slice(&digest), buffer_slice(&text),
+				inspection->octets, &inspection->rebuilt);
+	}
 	buffer_free(&digest);
+	buffer_free(&text);
 	arena_fini(&arena);
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/heap.h"
 #include "mail/digest.h"
+#include "mail/structure_text.h"
 #include "storage/blob_priv.h"
 #include "storage/compress_priv.h"
 #include "storage/garbage_priv.h"
@@ -263,7 +264,7 @@ enum err intake_finish(struct intake *intake)
 {
 	assert(intake->parser && intake->raw.len < BLOB_CHUNK_OCTETS);
 	struct mime_part *root = mime_parser_finish(&intake->parser);
-	struct buffer digest = { 0 };
+	struct buffer digest = { 0 }, text = { 0 };
 	if (root->envelope->message_id.ptr) {
 		struct slice id =
 			slice_sub(root->envelope->message_id, 0, INTAKE_MESSAGE_ID_MAX_OCTETS);
@@ -271,8 +272,11 @@ enum err intake_finish(struct intake *intake)
 		intake->message_id_octets = id.len;
 	}
 	digest_encode(root, &digest);
-	digest_compress(intake->store, buffer_slice(&digest), intake->size_octets, &intake->digest);
+	structure_text_encode(root, &text);
+	digest_compress(intake->store, buffer_slice(&digest), buffer_slice(&text),
+			intake->size_octets, &intake->digest);
 	buffer_free(&digest);
+	buffer_free(&text);
 	arena_fini(&intake->arena);
 	if (intake->raw.len > 0)
 		chunk_compress(intake->store, buffer_slice(&intake->raw),

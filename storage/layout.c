@@ -319,7 +319,7 @@ void entry_encode(const struct message_entry *entry, uint8_t out[ENTRY_OCTETS])
 	put_signed_be40(out + 23, entry->saved_unix);
 	put_be40(out + 28, entry->size_octets);
 	put_be64(out + 33, entry->keywords);
-	put_be64(out + 41, entry->thread_id);
+	put_be64(out + 41, 0);
 }
 
 bool entry_decode(struct slice record, uint32_t uid, struct message_entry *entry_out)
@@ -336,7 +336,6 @@ bool entry_decode(struct slice record, uint32_t uid, struct message_entry *entry
 		.saved_unix = get_signed_be40(at + 23),
 		.size_octets = get_be40(at + 28),
 		.keywords = get_be64(at + 33),
-		.thread_id = get_be64(at + 41),
 	};
 	return true;
 }

@@ -42,7 +42,9 @@
  *               piece)                           octets, one zstd frame with its checksum; cut into
  *                                                pieces (compress.c), so only piece 0 has a version
  * digest        blob be64                        be16 dictionary, be32 raw octets, be40 size of the
- *                                                message, one zstd frame with its checksum
+ *                                                message; version 2: be32 checksum, block text of
+ *                                                the structure (mail/structure_text.c); one zstd
+ *                                                frame with its checksum (mail/digest.c)
  * reference     blob be64                        be64 count; only where it is above 1
  * garbage       u8 enum garbage_kind, be64 id    be64 not before (Unix seconds)
  * expunged      account be32, EXPUNGED_MAILBOX,  be64 last expunge (Unix seconds), u8 deleted as a
@@ -108,7 +110,7 @@
 #include "storage/message.h"
 #include "storage/source.h"
 
-enum { STORE_FORMAT = 11, RECORD_VERSION = 1 };
+enum { STORE_FORMAT = 12, RECORD_VERSION = 1 };
 
 enum database {
 	DB_MAIN, /* the unnamed one */
@@ -163,8 +165,6 @@ enum {
 	LOCAL_MAX_OCTETS = 192, /* 64 as written; folding the case may treble them */
 	RUN_OCTETS = 8,		/* of a change record */
 	ENTRY_OCTETS = 1 + 1 + 8 + 8 + 5 + 5 + 5 + 8 + 8,
-	CHUNK_HEADER_OCTETS = 1 + 2 + 4,
-	DIGEST_HEADER_OCTETS = 1 + 2 + 4 + 5,
 };
 
 /* A key being built; key_slice() hands it on. */

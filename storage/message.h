@@ -22,7 +22,6 @@ struct message_entry {
 	int64_t saved_unix;    /* when it came into this mailbox (RFC 8514) */
 	uint64_t size_octets;  /* RFC822.SIZE */
 	uint64_t keywords;     /* bit i: the mailbox's keyword i */
-	uint64_t thread_id;    /* RFC 8474; 0: not known */
 	uint8_t flags;	       /* enum message_flag */
 };
 

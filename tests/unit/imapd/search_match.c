@@ -2,6 +2,7 @@
 #include "tests/unit/imapd/message.h"
 
 #include "imapd/search_match_priv.h"
+#include "tests/unit/mail/corpus.h"
 
 struct octets {
 	struct content_source source;
@@ -208,6 +209,131 @@ static void cheap_keys_spare_dear_ones(void **state)
 	assert_int_not_equal(reads, 0);
 }
 
+/* The digest says which fields it tells all of. */
+static void the_digest_spares_the_header(void **state)
+{
+	static const char mail[] = "Subject: one\nMessage-ID: <a@b>\nReferences: <c@d>\n <e@f>\n"
+				   "In-Reply-To: <e@f>\n\nbody\n";
+	static const char twice[] = "Subject: one\nSubject: two\nMessage-ID: <a@b>\n"
+				    "Message-ID: <g@h>\n\nbody\n";
+	static const struct {
+		const char *keys, *text;
+		bool want, reads;
+	} cases[] = {
+		{ "HEADER Message-ID <a@b>", mail, true, false },
+		{ "HEADER message-id <x@y>", mail, false, false },
+		{ "HEADER Message-ID \"\"", mail, true, false },
+		{ "HEADER References <e@f>", mail, true, false },
+		{ "HEADER References \"<c@d> <e@f>\"", mail, true, false },
+		{ "HEADER References <a@b>", mail, false, false },
+		{ "HEADER References \"\"", mail, true, false },
+		{ "HEADER In-Reply-To <a@b>", mail, false, false },
+		{ "HEADER Subject two", mail, false, false },
+		{ "OR HEADER Message-ID <x@y> HEADER References <c@d>", mail, true, false },
+		{ "HEADER References \"\"", twice, false, false },
+		{ "HEADER Message-ID <g@h>", twice, true, true },
+		{ "HEADER Message-ID <x@y>", twice, false, true },
+		{ "HEADER Subject TWO", twice, true, true },
+		{ "HEADER X-Other two", mail, false, true },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		unsigned reads;
+		if (matches_counting(cases[i].keys, cases[i].text, &reads) != cases[i].want)
+			fail_msg("%s", cases[i].keys);
+		assert_int_equal(reads > 0, cases[i].reads);
+	}
+}
+
+struct file_octets {
+	struct content_source source;
+	struct slice message, record;
+};
+
+static enum err file_read(struct content_source *source, uint64_t offset, uint64_t len,
+			  struct buffer *out)
+{
+	buffer_add(out, slice_sub(CONTAINER_OF(source, struct file_octets, source)->message, offset,
+				  len));
+	return ERR_OK;
+}
+
+static enum err file_digest(struct content_source *source, struct arena *arena,
+			    struct slice *record_out)
+{
+	*record_out = CONTAINER_OF(source, struct file_octets, source)->record;
+	return ERR_OK;
+}
+
+static bool file_matches(const char *keys, struct slice message, struct slice record)
+{
+	struct file_octets octets = { { file_read, file_digest }, message, record };
+	struct message_entry file = { .uid = 1, .size_octets = message.len, .blob_id = 9 };
+	struct cursor c = cursor_of(slice_cstr(keys));
+	struct search_program program = { 0 };
+	struct matcher matcher;
+	struct arena arena = { 0 };
+	bool yes = false;
+	assert_int_equal(take_search_program(&c, CHARSET_NAMED, NULL, &arena, &program),
+			 SEARCH_PARSED);
+	matcher_init(&matcher, &program);
+	assert_int_equal(matcher_match(&matcher, &file, &octets.source, &yes), ERR_OK);
+	matcher_fini(&matcher);
+	search_program_fini(&program);
+	arena_fini(&arena);
+	return yes;
+}
+
+/* As an older Bode wrote it: without what stands before the envelope. */
+static void make_older(struct slice record, struct buffer *older)
+{
+	size_t at = 2, len = 0;
+	for (unsigned shift = 0;; shift += 7) {
+		len |= (size_t)(record.ptr[at] & 0x7f) << shift;
+		if (!(record.ptr[at++] & 0x80))
+			break;
+	}
+	at += len > 0 ? len - 1 : 0;
+	buffer_add_byte(older, 1);
+	buffer_add(older, slice_sub(record, at, record.len));
+}
+
+/* With what the digest knows the outcome is the one that the header has. */
+static void fields_of_every_message(void **state)
+{
+	static const char *const fields[] = { "Subject", "Message-ID", "In-Reply-To",
+					      "References" };
+	static const char *const needles[] = { "",  "a", "re", "<", "@",   ">", "=?", "id",
+					       "1", ":", " ",  "e", "com", "?", "_" };
+	const char *more = getenv("BODE_CORPORA");
+	const char *folders[] = {
+		arena_format(&names_arena, "%s/tests/corpora/mime", source_root()),
+		more ? more : arena_format(&names_arena, "%s/../shared/corpora", source_root()),
+	};
+	for (size_t f = 0; f < ARRAY_LEN(folders); f++) {
+		find_messages(folders[f]);
+		assert_true(f > 0 || name_count > 0);
+		for (size_t i = 0; i < name_count; i++) {
+			struct arena arena = { 0 };
+			struct buffer record = { 0 }, older = { 0 };
+			struct slice message = read_file(names[i], &arena);
+			digest_encode(structure_parse(message, &arena), &record);
+			make_older(buffer_slice(&record), &older);
+			for (size_t k = 0; k < ARRAY_LEN(fields) * ARRAY_LEN(needles); k++) {
+				char keys[64];
+				snprintf(keys, sizeof(keys), "HEADER %s \"%s\"",
+					 fields[k % ARRAY_LEN(fields)],
+					 needles[k / ARRAY_LEN(fields)]);
+				if (file_matches(keys, message, buffer_slice(&record)) !=
+				    file_matches(keys, message, buffer_slice(&older)))
+					fail_msg("%s: %s", names[i], keys);
+			}
+			buffer_free(&record);
+			buffer_free(&older);
+			arena_fini(&arena);
+		}
+	}
+}
+
 /* A slice ends when enough has been spent, so what each message costs must show. */
 static void many_keys_cost_more(void **state)
 {
@@ -233,6 +359,8 @@ int main(void)
 		cmocka_unit_test(across_pieces),
 		cmocka_unit_test(cheap_keys_spare_dear_ones),
 		cmocka_unit_test(many_keys_cost_more),
+		cmocka_unit_test(the_digest_spares_the_header),
+		cmocka_unit_test(fields_of_every_message),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, NULL, forget_names);
 }

@@ -86,9 +86,102 @@ static void damage_is_found_or_harmless(void **state)
 	}
 	buffer_add_byte(&record, 0);
 	assert_false(digest_decode(buffer_slice(&record), &arena, &root));
-	record.data[0]++;
+	record.data[0] = 3;
 	assert_false(digest_decode_envelope(buffer_slice(&record), &arena, &e));
 	buffer_free(&record);
+	arena_fini(&arena);
+}
+
+static const struct {
+	const char *header;
+	unsigned more;
+	const char *references; /* NULL: none are kept */
+} headers[] = {
+	{ "Subject: a\r\n", 0, NULL },
+	{ "References: <a@b>\r\n <c@d>\r\nMessage-ID: <e@f>\r\n", 0, "<a@b> <c@d>" },
+	{ "References:\r\n", 0, "" },
+	{ "Subject: a\r\nsubject: b\r\n", MIME_MORE_SUBJECT, NULL },
+	{ "Message-ID: a\r\nMessage-Id: a\r\nIn-Reply-To: b\r\n", MIME_MORE_MESSAGE_ID, NULL },
+	{ "In-Reply-To: a\r\nIn-Reply-To: b\r\n", MIME_MORE_IN_REPLY_TO, NULL },
+	{ "References: a\r\nReferences: b\r\n", MIME_MORE_REFERENCES, "a" },
+	{ "From: a\r\nFrom: b\r\n", 0, NULL },
+};
+
+/* So that a search needs no header. */
+static void says_where_the_header_has_more(void **state)
+{
+	for (size_t i = 0; i < ARRAY_LEN(headers); i++) {
+		struct arena arena = { 0 };
+		struct buffer record = { 0 };
+		struct mime_envelope e;
+		const char *message = arena_format(&arena, "%s\r\nbody", headers[i].header);
+		digest_encode(structure_parse(slice_cstr(message), &arena), &record);
+		assert_true(digest_decode_texts(buffer_slice(&record), &e));
+		assert_int_equal(e.more, headers[i].more);
+		if (headers[i].references)
+			assert_slice(e.references, headers[i].references);
+		assert_int_equal(!e.references.ptr, !headers[i].references);
+		buffer_free(&record);
+		arena_fini(&arena);
+	}
+}
+
+static void what_is_too_long_is_in_the_header(void **state)
+{
+	struct arena arena = { 0 };
+	struct buffer message = { 0 }, record = { 0 };
+	struct mime_envelope e;
+	buffer_add_cstr(&message, "References:");
+	for (unsigned i = 0; i < 100; i++)
+		buffer_add_cstr(&message, " <12345678@example>\r\n");
+	buffer_add_cstr(&message, "Subject: s\r\n\r\n");
+	digest_encode(structure_parse(buffer_slice(&message), &arena), &record);
+	assert_true(digest_decode_texts(buffer_slice(&record), &e));
+	assert_int_equal(e.more, MIME_MORE_REFERENCES);
+	assert_null(e.references.ptr);
+	assert_slice(e.subject, "s");
+
+	/* A header that is not looked at to its end may have more of everything. */
+	buffer_clear(&message);
+	buffer_clear(&record);
+	buffer_add_cstr(&message, "Subject: s\r\n");
+	while (message.len <= MIME_MAX_HEADER_OCTETS)
+		buffer_add_cstr(&message, "X-Filler: 0123456789012345678901234567890123456789\r\n");
+	buffer_add_cstr(&message, "Message-ID: <a@b>\r\n\r\n");
+	digest_encode(structure_parse(buffer_slice(&message), &arena), &record);
+	assert_true(digest_decode_texts(buffer_slice(&record), &e));
+	assert_int_equal(e.more, MIME_MORE_ANY);
+	assert_slice(e.subject, "s");
+	buffer_free(&message);
+	buffer_free(&record);
+	arena_fini(&arena);
+}
+
+/* The first version: without what stands before the envelope. */
+static void records_of_an_older_bode(void **state)
+{
+	struct arena arena = { 0 };
+	struct buffer record = { 0 }, older = { 0 };
+	struct mime_part *root, *parsed = structure_parse(slice_cstr(text), &arena);
+	struct mime_envelope e;
+	digest_encode(parsed, &record);
+	buffer_add_byte(&older, 1);
+	assert_int_equal(record.data[0], 2);
+	assert_int_equal(record.data[1], 0); /* more */
+	assert_int_equal(record.data[2], 0); /* references */
+	buffer_add(&older, slice_sub(buffer_slice(&record), 3, record.len));
+	assert_true(digest_decode(buffer_slice(&older), &arena, &root));
+	assert_slice(root->envelope->subject, "a subject");
+	assert_int_equal(root->envelope->more, MIME_MORE_ANY);
+	assert_true(digest_decode_texts(buffer_slice(&older), &e));
+	assert_int_equal(e.more, MIME_MORE_ANY);
+	assert_slice(e.message_id, "<m@i>");
+	assert_true(digest_is_of(buffer_slice(&older), parsed));
+	assert_true(digest_is_of(buffer_slice(&record), parsed));
+	older.data[older.len - 1] ^= 1;
+	assert_false(digest_is_of(buffer_slice(&older), parsed));
+	buffer_free(&record);
+	buffer_free(&older);
 	arena_fini(&arena);
 }
 
@@ -107,6 +200,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(comes_back),
 		cmocka_unit_test(damage_is_found_or_harmless),
+		cmocka_unit_test(says_where_the_header_has_more),
+		cmocka_unit_test(what_is_too_long_is_in_the_header),
+		cmocka_unit_test(records_of_an_older_bode),
 		cmocka_unit_test(promises_are_not_believed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include "storage/blob_priv.h"
 #include "storage/compress_priv.h"
 #include "storage/garbage_priv.h"
+#include "storage/inspect_priv.h"
 
 static uint64_t blob_of(struct bed *bed, uint32_t uid)
 {
@@ -168,6 +169,11 @@ static void notices_damage(void **state)
 		struct slice whole;
 		assert_int_equal(blob_digest(read, append.entry.blob_id, &bed.arena, &whole),
 				 ERR_OK);
+		struct slice whole_structure;
+		assert_int_equal(blob_structure_text(read, append.entry.blob_id, &whole_structure),
+				 ERR_OK);
+		whole_structure = arena_copy(&bed.arena, whole_structure);
+		assert_true(whole_structure.len > 10);
 		read_end(&read);
 		struct damage damage = { .blob_id = append.entry.blob_id, .how = DIGEST, .at = at };
 		assert_int_equal(bed_write(&bed, damage_run, &damage), ERR_OK);
@@ -178,11 +184,67 @@ static void notices_damage(void **state)
 		/* zstd leaves a bit of its header unused. */
 		assert_true(err == ERR_DAMAGED || size_is_wrong ||
 			    (err == ERR_OK && slice_eq(record, whole)));
+		struct slice structure;
+		err = blob_structure_text(read, append.entry.blob_id, &structure);
+		/* Without its version nobody knows that it has a text, and with a wrong length it is
+		 * another. */
+		assert_true(err == ERR_DAMAGED ||
+			    (err == ERR_OK && slice_eq(structure, whole_structure)));
 		read_end(&read);
 		bed_end(&bed);
 	}
 	buffer_free(&text);
 	buffer_free(&out);
+}
+
+/* The record of the first version: nothing stands between the header and the frame. */
+static enum err make_older_run(struct write *write, void *arg)
+{
+	enum { HEADER = 1 + 2 + 4 + 5, SUM = 4 };
+	struct key key;
+	struct slice record;
+	key_be64(&key, *(uint64_t *)arg);
+	assert_int_equal(db_get(write_read(write), DB_DIGEST, key_slice(&key), &record), ERR_OK);
+	assert_int_equal(record.ptr[0], 2);
+	size_t frame = HEADER + SUM + 4 + get_be32(record.ptr + HEADER + SUM);
+	uint8_t *older = arena_alloc(&write->arena, record.len);
+	memcpy(older, record.ptr, HEADER);
+	older[0] = 1;
+	memcpy(older + HEADER, record.ptr + frame, record.len - frame);
+	return db_put(write, DB_DIGEST, key_slice(&key),
+		      slice_of(older, HEADER + record.len - frame), PUT_ANY);
+}
+
+static void reads_digests_of_an_older_bode(void **state)
+{
+	struct bed bed;
+	struct slice before, after, structure;
+	struct inspection inspection;
+	uint64_t size;
+	bed_begin(&bed, STORE_CREATE);
+	struct bed_append append = { .mailbox_id = bed.inbox_id,
+				     .text = SLICE("Subject: a\r\n\r\nx\r\n") };
+	assert_int_equal(bed_append(&bed, &append), ERR_OK);
+	uint64_t blob_id = append.entry.blob_id;
+	struct read *read = read_begin(bed.store);
+	assert_int_equal(blob_digest(read, blob_id, &bed.arena, &before), ERR_OK);
+	read_end(&read);
+	assert_int_equal(bed_write(&bed, make_older_run, &blob_id), ERR_OK);
+	read = read_begin(bed.store);
+	assert_int_equal(blob_digest(read, blob_id, &bed.arena, &after), ERR_OK);
+	assert_true(slice_eq(before, after));
+	assert_int_equal(blob_size(read, blob_id, &size), ERR_OK);
+	assert_int_equal(size, append.text.len);
+	assert_int_equal(blob_structure_text(read, blob_id, &structure), ERR_OK);
+	assert_null(structure.ptr);
+	/* It is not wrong for that. */
+	inspect_begin(&inspection, blob_id);
+	assert_true(inspect_step(&inspection, read, 1 << 20));
+	assert_true(inspection_is_good(&inspection));
+	assert_int_equal(inspection.rebuilt.len, 0);
+	inspect_end(&inspection);
+	read_end(&read);
+	bed_end(&bed);
 }
 
 static enum err expunge_run(struct write *write, void *arg)
@@ -281,6 +343,7 @@ int main(void)
 		cmocka_unit_test(reads_any_stretch),
 		cmocka_unit_test(cuts_records_into_pieces),
 		cmocka_unit_test(notices_damage),
+		cmocka_unit_test(reads_digests_of_an_older_bode),
 		cmocka_unit_test(stays_for_a_while),
 		cmocka_unit_test(stays_while_somebody_has_it),
 	};
