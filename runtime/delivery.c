@@ -39,6 +39,15 @@ static bool take_level(struct cursor *c, enum tls_level *level_out)
 	return true;
 }
 
+static bool take_kind(struct cursor *c, enum tls_policy_kind *kind_out)
+{
+	uint8_t number;
+	if (!take_u8(c, &number) || number >= TLS_POLICY_COUNT)
+		return false;
+	*kind_out = (enum tls_policy_kind)number;
+	return true;
+}
+
 static bool take_policy(struct cursor *c, struct policy_message *m_out)
 {
 	return take_limited(c, DESTINATION_MAX_OCTETS, &m_out->domain) &&
@@ -72,6 +81,7 @@ void delivery_encode(const struct delivery_message *m, struct buffer *out)
 	buffer_add_block(out, m->destination);
 	policy_encode(&m->policy, out);
 	buffer_add_byte(out, (uint8_t)m->known_level);
+	buffer_add_byte(out, (uint8_t)m->known_by);
 	buffer_add_byte(out, m->tls_optional);
 	envelope_encode(&m->envelope, out);
 	buffer_add(out, m->envelope.recipients);
@@ -84,7 +94,8 @@ bool delivery_decode(struct slice payload, struct delivery_message *m_out)
 	       take_be64(&c, &m_out->size_octets) &&
 	       take_limited(&c, DESTINATION_MAX_OCTETS, &m_out->destination) &&
 	       m_out->destination.len > 0 && take_policy(&c, &m_out->policy) &&
-	       take_level(&c, &m_out->known_level) && take_bool(&c, &m_out->tls_optional) &&
+	       take_level(&c, &m_out->known_level) && take_kind(&c, &m_out->known_by) &&
+	       take_bool(&c, &m_out->tls_optional) &&
 	       envelope_decode(cursor_rest(&c), &m_out->envelope) &&
 	       m_out->envelope.recipient_count <= DELIVERY_RECIPIENTS_MAX;
 }

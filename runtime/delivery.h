@@ -38,6 +38,8 @@ struct delivery_message {
 	uint64_t size_octets;	       /* of the content that will come */
 	struct policy_message policy;  /* the destination's, if one is known */
 	enum tls_level known_level;    /* what the way there has to be at least, as it has been */
+	enum tls_policy_kind
+		known_by;  /* what proved it, where it was proven; TLS_POLICY_NONE: either */
 	bool tls_optional; /* the sender wants it there in any case (RFC 8689 section 3) */
 	struct envelope envelope;
 };

@@ -68,6 +68,7 @@ void tls_result_message_encode(const struct tls_result_message *m, struct buffer
 {
 	buffer_add_block(out, m->domain);
 	buffer_add_byte(out, (uint8_t)m->level);
+	buffer_add_byte(out, (uint8_t)m->proven_by);
 	buffer_add_byte(out, m->is_renounced);
 	buffer_add_byte(out, m->has_result);
 	if (m->has_result)
@@ -78,13 +79,15 @@ bool tls_result_message_decode(struct slice payload, struct tls_result_message *
 {
 	struct cursor c = cursor_of(payload);
 	struct tls_result result;
-	uint8_t level, is_renounced, has_result;
+	uint8_t level, proven_by, is_renounced, has_result;
 	/* It goes into reports, where it may say nothing but what a domain's name can. */
 	if (!take_block(&c, &m_out->domain) || !dns_name_is_valid(m_out->domain) ||
-	    !take_u8(&c, &level) || level > TLS_LEVEL_UNSAID || !take_u8(&c, &is_renounced) ||
-	    is_renounced > 1 || !take_u8(&c, &has_result) || has_result > 1)
+	    !take_u8(&c, &level) || level > TLS_LEVEL_UNSAID || !take_u8(&c, &proven_by) ||
+	    proven_by >= TLS_POLICY_COUNT || !take_u8(&c, &is_renounced) || is_renounced > 1 ||
+	    !take_u8(&c, &has_result) || has_result > 1)
 		return false;
 	m_out->level = (enum tls_level)level;
+	m_out->proven_by = (enum tls_policy_kind)proven_by;
 	m_out->is_renounced = is_renounced;
 	m_out->has_result = has_result;
 	m_out->result = cursor_rest(&c);

@@ -57,7 +57,8 @@ bool tls_result_decode(struct slice octets, struct tls_result *result_out);
 struct tls_result_message {
 	struct slice domain;
 	enum tls_level level;
-	/* Less than what was reached before, but it was proven that no more is to be expected. */
+	enum tls_policy_kind proven_by; /* of TLS_LEVEL_PROVEN */
+	/* The way was proven before, and that is not to be expected any more. */
 	bool is_renounced;
 	bool has_result;     /* else the message is about the level alone */
 	struct slice result; /* encoded */

@@ -88,7 +88,8 @@
  *               owner be32, mailbox be64         account
  * remote        REMOTE_POLICY, domain            be64 fetched, be64 expires (Unix seconds), block id,
  *                                                block text: a policy of MTA-STS
- * (same)        REMOTE_LEVEL, domain             u8 level, be64 reached, be64 lost (Unix seconds)
+ * (same)        REMOTE_LEVEL, domain             u8 level | proven by << 2 | lost to << 4,
+ *                                                be64 reached, be64 lost (Unix seconds)
  * (same)        REMOTE_RESULT, be32 day,         be64 count, block what happened
  *               domain, NUL, fingerprint (8)
  * (same)        REMOTE_REPORTED                  be64 last day that was told of

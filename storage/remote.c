@@ -102,24 +102,34 @@ bool remote_policy_find(struct read *read, struct slice domain, struct arena *ar
 
 /* ---- levels ---- */
 
+enum { LEVEL_BITS = 2, LEVEL_MAX = 3 };
+
 static bool level_decode(struct slice value, struct remote_level *level_out)
 {
 	struct cursor c = cursor_of(value);
-	return take_version(&c) && take_u8(&c, &level_out->level) &&
-	       take_time(&c, &level_out->reached_unix) && take_time(&c, &level_out->lost_unix) &&
-	       at_end(&c);
+	uint8_t levels;
+	if (!take_version(&c) || !take_u8(&c, &levels) || levels >> 3 * LEVEL_BITS != 0 ||
+	    !take_time(&c, &level_out->reached_unix) || !take_time(&c, &level_out->lost_unix))
+		return false;
+	level_out->level = levels & LEVEL_MAX;
+	level_out->proven_by = levels >> LEVEL_BITS & LEVEL_MAX;
+	level_out->lost_to = levels >> 2 * LEVEL_BITS;
+	return at_end(&c);
 }
 
 enum err remote_level_put(struct write *write, struct slice domain,
 			  const struct remote_level *level)
 {
-	uint8_t value[1 + 1 + 8 + 8] = { RECORD_VERSION, level->level };
+	uint8_t value[1 + 1 + 8 + 8] = { RECORD_VERSION };
 	struct key key;
 	enum err err = write_may_grow(write);
 	if (err != ERR_OK)
 		return err;
-	if (!key_remote(&key, REMOTE_LEVEL, domain))
+	if (!key_remote(&key, REMOTE_LEVEL, domain) || level->level > LEVEL_MAX ||
+	    level->proven_by > LEVEL_MAX || level->lost_to > LEVEL_MAX)
 		return ERR_BAD_INPUT;
+	value[1] = (uint8_t)(level->level | level->proven_by << LEVEL_BITS |
+			     level->lost_to << 2 * LEVEL_BITS);
 	put_be64(value + 2, (uint64_t)level->reached_unix);
 	put_be64(value + 10, (uint64_t)level->lost_unix);
 	return put_row(write, &key, slice_of(value, sizeof(value)));

@@ -28,9 +28,11 @@ enum err remote_policy_put(struct write *write, struct slice domain,
 bool remote_policy_find(struct read *read, struct slice domain, struct arena *arena,
 			struct remote_policy *policy_out);
 
-/* How well the way there was secured when it was at its best. */
+/* How well the way there was secured when it was at its best. The first three are 3 at most. */
 struct remote_level {
 	uint8_t level;
+	uint8_t proven_by; /* what made it so */
+	uint8_t lost_to;   /* the best that was reached since lost_unix */
 	int64_t reached_unix;
 	int64_t lost_unix; /* since when it is not reached any more; 0: it is */
 };

@@ -15,6 +15,10 @@ static void lost(struct connection *connection, const char *why);
 enum {
 	DELIVERY_MS = 3600 * 1000,  /* for one message, however its server draws that out, */
 	DELIVERY_OCTETS_PER_MS = 8, /* and for its content what a slow line needs */
+	/* For so long and for so many messages it stands for what DNS, policy and certificate said when
+	 * it began. */
+	KEPT_MS = 5 * 60 * 1000,
+	KEPT_MESSAGES = 100,
 };
 
 /* ---- life ---- */
@@ -191,10 +195,17 @@ static void wait(struct connection *connection)
 		    connection->outgoing && left_ms < wait_ms ? left_ms : wait_ms);
 }
 
+static bool is_worn(const struct connection *connection)
+{
+	uint64_t now_ms = loop_now_ms(connection->sender->front->loop);
+	return connection->message_count >= KEPT_MESSAGES ||
+	       now_ms - connection->began_ms >= KEPT_MS;
+}
+
 /* True: the connection is gone. */
 static bool rest(struct connection *connection)
 {
-	if (connection->sender->is_stopping) {
+	if (connection->sender->is_stopping || is_worn(connection)) {
 		connection_quit(connection);
 		return true;
 	}
@@ -248,6 +259,7 @@ static void act(struct connection *connection, enum client_wish wish)
 			connection->outgoing = NULL;
 			outgoing->connection = NULL;
 			connection->is_fresh = false;
+			connection->message_count++;
 			outgoing_report(outgoing, client, connection->remote);
 			wish = client_next(client);
 			continue;
@@ -397,6 +409,7 @@ void connection_begin(struct relay_sender *sender, int fd, struct outgoing *outg
 	connection->outgoing = outgoing;
 	outgoing->connection = connection;
 	connection->is_fresh = true;
+	connection->began_ms = loop_now_ms(sender->front->loop);
 	connection->key = heap_string(outgoing->route.key);
 	peer_format(&outgoing->exchanger.address, address);
 	connection->host = outgoing->exchanger.host.len > 0 ? heap_string(outgoing->exchanger.host)
@@ -424,13 +437,31 @@ void connection_begin(struct relay_sender *sender, int fd, struct outgoing *outg
 		secure(connection); /* which may be its end */
 }
 
+enum tls_level connection_level(const struct connection *connection)
+{
+	if (!stream_is_secure(connection->stream))
+		return TLS_LEVEL_NONE;
+	return connection->demand.proven_by != TLS_POLICY_NONE ? TLS_LEVEL_PROVEN
+							       : TLS_LEVEL_ENCRYPTED;
+}
+
+/* A better one may have been reached meanwhile, which is expected of all from then on. */
+static bool is_good_enough(const struct connection *connection, const struct outgoing *outgoing)
+{
+	if (outgoing->message.tls_optional)
+		return true;
+	return !connection->demand.is_lax &&
+	       (outgoing->route.kind != ROUTE_BY_DNS ||
+		connection_level(connection) >= outgoing->message.known_level);
+}
+
 struct connection *connection_find(const struct outgoing *outgoing)
 {
 	const char *status;
 	for (struct connection *c = outgoing->sender->connections; c; c = c->next)
 		if (!c->outgoing && c->client.state == CLIENT_READY &&
-		    slice_eq(slice_cstr(c->key), outgoing->route.key) &&
-		    (!c->demand.is_lax || outgoing->message.tls_optional) &&
+		    slice_eq(slice_cstr(c->key), outgoing->route.key) && !is_worn(c) &&
+		    is_good_enough(c, outgoing) &&
 		    !client_lacks_tls(&c->client, &outgoing->message, &status))
 			return c;
 	return NULL;

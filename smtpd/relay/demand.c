@@ -28,7 +28,10 @@ static void of_dane(const struct dane *dane, struct demand *demand)
 	if (!dane || (dane->state != DANE_USABLE && dane->state != DANE_UNUSABLE))
 		return;
 	demand->tls = CLIENT_TLS_MUST;
-	demand->proof = dane->state == DANE_USABLE ? TLS_PROOF_DANE : TLS_PROOF_NONE;
+	if (dane->state == DANE_USABLE) {
+		demand->proof = TLS_PROOF_DANE;
+		demand->proven_by = TLS_POLICY_TLSA;
+	}
 }
 
 bool demand_policy_allows(const struct outgoing *outgoing)
@@ -47,20 +50,25 @@ static bool of_policy(const struct outgoing *outgoing, struct demand *demand)
 	if (!demand_policy_allows(outgoing))
 		return sts->policy.mode == STS_TESTING;
 	demand->proof = TLS_PROOF_NAME;
-	if (sts->policy.mode == STS_ENFORCE)
+	if (sts->policy.mode == STS_ENFORCE) {
 		demand->tls = CLIENT_TLS_MUST;
-	else
+		demand->proven_by = TLS_POLICY_STS;
+	} else {
 		demand->is_lenient = true;
+	}
 	return true;
 }
 
-/* DNS proves that there are no TLSA records (any more), or a policy says that none is in force. */
+/* DNS proves that there are no TLSA records any more, where they have proven the way; a policy says that
+ * none is in force, where one has. Neither speaks for the other: most domains never had TLSA records. */
 static bool is_renounced(const struct outgoing *outgoing)
 {
 	const struct dane *dane = outgoing->exchanger.dane;
 	const struct sts_lookup *sts = &outgoing->sts;
-	return (dane && (dane->state == DANE_DENIED || dane->state == DANE_UNUSABLE)) ||
-	       (sts->has_policy && sts->policy.mode != STS_ENFORCE);
+	enum tls_policy_kind known_by = outgoing->message.known_by;
+	bool by_dns = dane && (dane->state == DANE_DENIED || dane->state == DANE_UNUSABLE);
+	bool by_policy = sts->has_policy && sts->policy.mode != STS_ENFORCE;
+	return (by_dns && known_by != TLS_POLICY_STS) || (by_policy && known_by != TLS_POLICY_TLSA);
 }
 
 /* What was reached before is expected again. False: it is not to be had, and nothing says why. */

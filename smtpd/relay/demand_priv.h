@@ -3,6 +3,7 @@
 #pragma once
 
 #include "runtime/tls_demand.h"
+#include "runtime/tls_result.h"
 #include "smtpd/relay/client_priv.h"
 
 struct outgoing;
@@ -11,10 +12,13 @@ struct demand {
 	enum client_tls tls;
 	bool is_implicit;     /* TLS from the start */
 	enum tls_proof proof; /* where TLS is spoken */
-	bool is_lenient;      /* a proof that fails is noted only */
-	bool is_lax;	      /* the sender wants it so (RFC 8689 section 3): for such mail alone */
-	bool is_downgrade;    /* with false: less than before, and nothing says why */
-	bool is_renounced;    /* less than before, and it is proven that it is meant so */
+	/* What of the destination's demands that proof; TLS_POLICY_NONE: nothing. A sender's demand is not
+	 * to be expected of the next message. */
+	enum tls_policy_kind proven_by;
+	bool is_lenient;   /* a proof that fails is noted only */
+	bool is_lax;	   /* the sender wants it so (RFC 8689 section 3): for such mail alone */
+	bool is_downgrade; /* with false: less than before, and nothing says why */
+	bool is_renounced; /* less than before, and what proved it says that it is meant so */
 };
 
 /* For the message's next exchanger. False: it is not to be tried; `why_out` says why in words, and

@@ -98,48 +98,70 @@ struct result_note {
 	bool is_lost; /* since now */
 };
 
-static bool is_waited_for(const struct back *back, const struct remote_level *level,
-			  int64_t now_unix)
+/* It is not reached any more, and was waited for long enough. */
+static bool is_given_up(const struct back *back, const struct remote_level *level, int64_t now_unix)
 {
-	unsigned delay_seconds = back->config->downgrade_delay_seconds;
-	return delay_seconds > 0 &&
-	       (level->lost_unix == 0 || now_unix < level->lost_unix + (int64_t)delay_seconds);
+	return level->lost_unix != 0 &&
+	       now_unix >= level->lost_unix + (int64_t)back->config->downgrade_delay_seconds;
 }
 
-enum tls_level relay_known_level(const struct back *back, struct read *read, struct slice domain)
+enum tls_level relay_known_level(const struct back *back, struct read *read, struct slice domain,
+				 enum tls_policy_kind *known_by_out)
 {
 	struct remote_level level;
-	if (!remote_level_find(read, domain, &level) || level.level > TLS_LEVEL_PROVEN ||
-	    !is_waited_for(back, &level, clock_unix()))
+	*known_by_out = TLS_POLICY_NONE;
+	if (back->config->downgrade_delay_seconds == 0 ||
+	    !remote_level_find(read, domain, &level) || level.level > TLS_LEVEL_PROVEN ||
+	    level.lost_to > TLS_LEVEL_PROVEN || level.proven_by >= TLS_POLICY_COUNT)
 		return TLS_LEVEL_NONE;
+	if (is_given_up(back, &level, clock_unix()))
+		return (enum tls_level)level.lost_to;
+	*known_by_out = (enum tls_policy_kind)level.proven_by;
 	return (enum tls_level)level.level;
+}
+
+/* What was told last, on what was known. True: it is worth being written. */
+static bool level_follow(struct result_note *note, struct remote_level *level)
+{
+	const struct tls_result_message *message = &note->message;
+	const struct back *back = note->runner->back;
+	const struct remote_level before = *level;
+	int64_t now_unix = note->now_unix;
+	/* Meant so is that it is proven no more; encrypted it is still to be. */
+	if (message->is_renounced && level->level == TLS_LEVEL_PROVEN)
+		*level = (struct remote_level){ .level = TLS_LEVEL_ENCRYPTED,
+						.reached_unix = now_unix };
+	/* The best that there was since then is what may be lost next, and be waited for. */
+	else if (is_given_up(back, level, now_unix))
+		*level = (struct remote_level){ .level = level->lost_to, .reached_unix = now_unix };
+	if (message->level >= level->level || back->config->downgrade_delay_seconds == 0) {
+		*level = (struct remote_level){ .level = (uint8_t)message->level,
+						.proven_by = (uint8_t)message->proven_by,
+						.reached_unix = now_unix };
+	} else if (level->lost_unix == 0) {
+		note->is_lost = true;
+		level->lost_unix = now_unix;
+		level->lost_to = (uint8_t)message->level;
+	} else if (message->level > level->lost_to) {
+		level->lost_to = (uint8_t)message->level;
+	}
+	return level->level != before.level || level->proven_by != before.proven_by ||
+	       level->lost_to != before.lost_to || level->lost_unix != before.lost_unix ||
+	       level->reached_unix >= before.reached_unix + DAY_SECONDS;
 }
 
 /* The best is remembered; less than that only when it was waited for long enough, or is meant so. */
 static enum err keep_level(struct write *write, struct result_note *note)
 {
-	const struct tls_result_message *message = &note->message;
 	struct remote_level level = { 0 };
 	note->is_lost = false;
-	if (message->level == TLS_LEVEL_UNSAID)
+	if (note->message.level == TLS_LEVEL_UNSAID)
 		return ERR_OK;
-	bool is_known = remote_level_find(write_read(write), message->domain, &level);
-	if (!is_known && message->level == TLS_LEVEL_NONE)
+	bool is_known = remote_level_find(write_read(write), note->message.domain, &level);
+	if (!is_known && note->message.level == TLS_LEVEL_NONE)
 		return ERR_OK;
-	if (message->level < level.level && !message->is_renounced &&
-	    is_waited_for(note->runner->back, &level, note->now_unix)) {
-		if (level.lost_unix != 0)
-			return ERR_OK;
-		note->is_lost = true;
-		level.lost_unix = note->now_unix;
-	} else {
-		if (is_known && message->level == level.level && level.lost_unix == 0 &&
-		    note->now_unix < level.reached_unix + DAY_SECONDS)
-			return ERR_OK;
-		level = (struct remote_level){ .level = (uint8_t)message->level,
-					       .reached_unix = note->now_unix };
-	}
-	return remote_level_put(write, message->domain, &level);
+	return level_follow(note, &level) ? remote_level_put(write, note->message.domain, &level)
+					  : ERR_OK;
 }
 
 static enum err run_result(struct write *write, struct job *job)

@@ -121,15 +121,14 @@ enum tls_result_kind results_kind(enum tls_refusal refusal)
 }
 
 /* What the connection has come to. A proof that fails is no sign that none is to be expected. */
-static enum tls_level level_of(const struct connection *connection, enum tls_result_kind kind)
+static enum tls_level level_of(const struct connection *connection)
 {
-	const struct client *client = &connection->client;
-	if (kind == TLS_RESULT_GOOD)
-		return demand_proves(&connection->demand) ? TLS_LEVEL_PROVEN : TLS_LEVEL_ENCRYPTED;
-	if (stream_is_secure(connection->stream))
-		return TLS_LEVEL_ENCRYPTED;
-	return demand_proves(&connection->demand) && !client->lacks_tls ? TLS_LEVEL_UNSAID
-									: TLS_LEVEL_NONE;
+	enum tls_level level = connection_level(connection);
+	if (level != TLS_LEVEL_NONE)
+		return level;
+	return demand_proves(&connection->demand) && !connection->client.lacks_tls
+		       ? TLS_LEVEL_UNSAID
+		       : TLS_LEVEL_NONE;
 }
 
 void results_note(struct connection *connection, enum tls_result_kind kind, const char *reason)
@@ -146,7 +145,8 @@ void results_note(struct connection *connection, enum tls_result_kind kind, cons
 	connection->is_noted = true;
 	const struct tls_result_message message = {
 		.domain = outgoing->message.destination,
-		.level = level_of(connection, kind),
+		.level = level_of(connection),
+		.proven_by = connection->demand.proven_by,
 		.is_renounced = connection->demand.is_renounced,
 	};
 	set_policy(outgoing, &policy, &result);

@@ -126,8 +126,9 @@ void runner_leave_hop(struct relay_runner *runner, struct transfer *transfer);
 void runner_end_transfer(struct transfer *transfer);
 
 /* memory.c */
-/* How well the way to a domain has to be secured, as it has been before. */
-enum tls_level relay_known_level(const struct back *back, struct read *read, struct slice domain);
+/* How well the way to a domain has to be secured, as it has been before; and what has proven it. */
+enum tls_level relay_known_level(const struct back *back, struct read *read, struct slice domain,
+				 enum tls_policy_kind *known_by_out);
 /* MESSAGE_POLICY: kept, and given with each message for that domain. False: it breaks the rules. */
 bool relay_keep_policy(struct relay_runner *runner, struct slice payload);
 /* MESSAGE_TLS_RESULT: remembered and counted. Likewise. */

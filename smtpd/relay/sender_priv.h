@@ -63,6 +63,8 @@ struct connection {
 	struct demand demand;
 	bool is_noted; /* how it was secured was told */
 	bool is_fresh; /* no message was sent over it yet */
+	uint64_t began_ms;
+	unsigned message_count; /* that have an end */
 	bool is_handshaking;
 	uint64_t deadline_ms; /* of the delivery that is under way, by the loop's clock */
 	/* What the timer is for. */
@@ -105,6 +107,8 @@ void outgoing_content_done(struct outgoing *outgoing, size_t octets);
 void connection_begin(struct relay_sender *sender, int fd, struct outgoing *outgoing);
 /* One that is kept for the same way and good enough for the message; NULL: none. */
 struct connection *connection_find(const struct outgoing *outgoing);
+/* How well it is secured, by what the destination demands. */
+enum tls_level connection_level(const struct connection *connection);
 void connection_assign(struct connection *connection, struct outgoing *outgoing);
 /* More content has come. */
 void connection_go_on(struct connection *connection);

@@ -117,7 +117,8 @@ static void send_delivery(struct transfer *transfer)
 			.fetched_unix = policy.fetched_unix,
 			.expires_unix = policy.expires_unix,
 		};
-	message.known_level = relay_known_level(transfer->runner->back, read, entry->destination);
+	message.known_level = relay_known_level(transfer->runner->back, read, entry->destination,
+						&message.known_by);
 	read_end(&read);
 	message.tls_optional = transfer->tls_optional && !entry->envelope.requires_tls;
 	for (size_t i = 0; i < entry->recipient_count; i++)

@@ -26,6 +26,7 @@ class Remote:
         self.secured = self.resumed = 0  # connections
         self.rules, self.messages, self.commands = {}, [], []
         self.connections = self.open = self.most_open = 0
+        self.most_mails = 0  # over one connection
         self.lock = threading.Lock()
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.listener = socket.create_server((host, port), family=family, backlog=100)
@@ -78,7 +79,7 @@ class Remote:
 
         if not say(self.rule("GREETING", "", "220 remote.example ready")):
             return
-        sender, recipients, secured = None, [], False
+        sender, recipients, secured, mails = None, [], False, 0
         while line := lines.readline():
             line = line.decode(errors="replace").rstrip("\r\n")
             verb = line.split(" ")[0].upper()
@@ -91,6 +92,8 @@ class Remote:
                                       for n, name in enumerate(names))
             elif verb == "MAIL":
                 sender, recipients = line[line.index("<") + 1:line.index(">")], []
+                mails += 1
+                self.most_mails = max(self.most_mails, mails)
                 default = "250 2.1.0 fine"
             elif verb == "RCPT":
                 default = "250 2.1.5 fine" if sender is not None else "503 5.5.1 MAIL first"

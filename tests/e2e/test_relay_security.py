@@ -3,6 +3,7 @@ demands. The other side is a scripted server on loopback, DNS a zone that the te
 import datetime
 import json
 import socket
+import threading
 
 import pytest
 
@@ -562,6 +563,26 @@ def test_a_policy_is_renounced_or_missed(sts, how):
         assert "event=way-downgraded" not in sts.server.log()
 
 
+def test_a_policy_is_not_renounced_by_a_lack_of_tlsa_records(sts):
+    """Which DNSSEC proves of most domains: whoever swallows the policy's record has not won."""
+    sts.set("far.example MX", "10 mx.far.example.")
+    sts.set("_mta-sts.far.example TXT", '"v=STSv1; id=1;"')
+    sts.set("mta-sts.far.example A", "127.0.0.1")
+    sts.web.tls = sts.authority.issue("mta-sts.far.example").server()
+    sts.web.policy = policy(mx=["mx.far.example"], max_age=1)
+    sts.remote.tls = sts.authority.issue("mx.far.example").server()
+    server = sts.start()
+    submit(server)
+    sts.arrives()
+    del sts.dns.records["_mta-sts.far.example TXT"]
+    sts.remote.tls = Authority().issue("other.example").server()
+    server.stop()
+    server.start()
+    submit(server)
+    assert "could be proven to be secure before" in sts.waits(2)["why"]
+    assert len(sts.remote.messages) == 1
+
+
 def test_results_are_counted(sts):
     sts.set(sts.tlsa_name, Authority().tlsa("3 1 1"))
     sts.web.policy = policy(mode="testing")
@@ -575,6 +596,39 @@ def test_results_are_counted(sts):
     assert ("tlsa", "validation-failure") in counted(server, "far.example")
     assert "tlsa" in server.bode("tls", "list")
     assert server.bode("verify")
+
+
+def test_a_connection_in_the_clear_is_left_when_another_is_encrypted(sts):
+    """Which is what is expected from then on."""
+    del sts.dns.records["_mta-sts.near.example TXT"]
+    certificate, sts.remote.tls = sts.remote.tls, None
+    released, mails, ends = threading.Event(), [], []
+
+    def mail(line):
+        mails.append(line)
+        if len(mails) == 2:
+            released.wait(60)
+        return "250 2.1.0 fine"
+
+    def end(line):  # one reply too many, and the second connection ends
+        ends.append(line)
+        return "250 2.0.0 fine" + ("\r\n250 2.0.0 fine" if len(ends) == 2 else "")
+    sts.remote.rules.update({"MAIL": mail, "END": end})
+    sts.start()
+    sts.submit()
+    sts.arrives()
+    sts.submit()
+    wait_until(lambda: len(mails) == 2, "the one that is held up")
+    sts.remote.tls = certificate
+    sts.submit()
+    wait_until(lambda: counted(sts.server, "near.example").get(("no-policy-found", "good")),
+               "the one that is encrypted")
+    released.set()
+    wait_until(lambda: queue_is_empty(sts.server), "an empty queue")
+    assert sts.remote.secured == 1
+    sts.submit()
+    wait_until(lambda: len(sts.remote.messages) == 4, "the last one")
+    assert sts.remote.secured == 2
 
 
 # ---- sessions ----

@@ -114,3 +114,12 @@ def test_who_accepts_and_closes_gets_it_again(start, remote):  # noqa: F811
     wait_until(lambda: remote.messages, "the message")
     wait_until(lambda: queue_is_empty(server), "an empty queue")
     assert len(remote.messages) == 1 and not reports(server)
+
+
+def test_a_connection_is_kept_for_so_many_messages(start, remote):  # noqa: F811
+    server = start(remote)
+    with server.submission("alice@example.org") as client:
+        for count in range(1, 102):
+            client.sendmail("alice@example.org", ["bob@far.example"], MESSAGE)
+            wait_until(lambda: server.log().count("event=relayed") == count, "the message")
+    assert len(remote.messages) == 101 and remote.most_mails <= 100

@@ -404,6 +404,7 @@ static void test_delivery_and_policy(void **state)
 				      .size_octets = 7,
 				      .policy = policy,
 				      .known_level = TLS_LEVEL_PROVEN,
+				      .known_by = TLS_POLICY_STS,
 				      .tls_optional = true,
 				      .envelope = full_envelope },
 				got;
@@ -415,6 +416,7 @@ static void test_delivery_and_policy(void **state)
 	assert_exact(&b, decode_delivery);
 	assert_true(delivery_decode(buffer_slice(&b), &got));
 	assert_int_equal(got.known_level, TLS_LEVEL_PROVEN);
+	assert_int_equal(got.known_by, TLS_POLICY_STS);
 	assert_true(got.tls_optional);
 	assert_slice(got.policy.text, "version: STSv1");
 	m.known_level = TLS_LEVEL_UNSAID;

@@ -100,6 +100,29 @@ static uint64_t counted(void)
 	return count;
 }
 
+static enum tls_policy_kind known_by;
+
+static enum tls_level known(void)
+{
+	struct read *read = read_begin(bed.store);
+	enum tls_level level = relay_known_level(&back, read, SLICE("far.example"), &known_by);
+	read_end(&read);
+	return level;
+}
+
+static void tell_level(enum tls_level level, enum tls_policy_kind by, bool is_renounced)
+{
+	tell("far.example", (struct tls_result_message){ .level = level,
+							 .proven_by = by,
+							 .is_renounced = is_renounced });
+	drain();
+}
+
+static void pass_days(int days)
+{
+	clock_set_fake_unix_ms(clock_unix_ms() + days * DAY_SECONDS * INT64_C(1000) + 1000);
+}
+
 /* A front that is somebody else's could invent them without end. */
 static void domains_that_no_mail_went_to_are_nothing(void **state)
 {
@@ -142,12 +165,52 @@ static void so_much_is_under_way_at_most(void **state)
 	assert_true(has_policy("far.example"));
 }
 
+/* Who takes away the proof for as long as it is waited for has not won the encryption as well. */
+static void levels_are_lost_one_after_the_other(void **state)
+{
+	clock_set_fake_unix_ms(INT64_C(1800000000000));
+	tell_level(TLS_LEVEL_NONE, TLS_POLICY_NONE, false);
+	assert_int_equal(known(), TLS_LEVEL_NONE);
+	tell_level(TLS_LEVEL_PROVEN, TLS_POLICY_STS, false);
+	assert_int_equal(known(), TLS_LEVEL_PROVEN);
+	assert_int_equal(known_by, TLS_POLICY_STS);
+	tell_level(TLS_LEVEL_NONE, TLS_POLICY_NONE, false);
+	tell_level(TLS_LEVEL_ENCRYPTED, TLS_POLICY_NONE, false);
+	tell_level(TLS_LEVEL_NONE, TLS_POLICY_NONE, false);
+	assert_int_equal(known(), TLS_LEVEL_PROVEN);
+	pass_days(1);
+	assert_int_equal(known(), TLS_LEVEL_ENCRYPTED);
+	tell_level(TLS_LEVEL_NONE, TLS_POLICY_NONE, false);
+	assert_int_equal(known(), TLS_LEVEL_ENCRYPTED);
+	pass_days(1);
+	assert_int_equal(known(), TLS_LEVEL_NONE);
+	tell_level(TLS_LEVEL_NONE, TLS_POLICY_NONE, false);
+	assert_int_equal(known(), TLS_LEVEL_NONE);
+	/* It is found again, and all is as it was. */
+	tell_level(TLS_LEVEL_PROVEN, TLS_POLICY_TLSA, false);
+	assert_int_equal(known(), TLS_LEVEL_PROVEN);
+	assert_int_equal(known_by, TLS_POLICY_TLSA);
+}
+
+static void what_is_renounced_is_the_proof_alone(void **state)
+{
+	clock_set_fake_unix_ms(INT64_C(1800000000000));
+	tell_level(TLS_LEVEL_PROVEN, TLS_POLICY_TLSA, false);
+	tell_level(TLS_LEVEL_NONE, TLS_POLICY_NONE, true);
+	assert_int_equal(known(), TLS_LEVEL_ENCRYPTED);
+	tell_level(TLS_LEVEL_ENCRYPTED, TLS_POLICY_NONE, true);
+	pass_days(2);
+	assert_int_equal(known(), TLS_LEVEL_ENCRYPTED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(domains_that_no_mail_went_to_are_nothing, begin,
 						end),
 		cmocka_unit_test(the_latest_domains_are_remembered),
+		cmocka_unit_test_setup_teardown(levels_are_lost_one_after_the_other, begin, end),
+		cmocka_unit_test_setup_teardown(what_is_renounced_is_the_proof_alone, begin, end),
 		cmocka_unit_test_setup_teardown(so_much_is_under_way_at_most, begin, end),
 	};
 	log_set_level(LOG_NOTHING);
