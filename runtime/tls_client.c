@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/heap.h"
 #include "runtime/fingerprint.h"
 #include "runtime/tls_sessions.h"
@@ -22,6 +23,7 @@ struct tls_client {
 	struct arena arena;
 	struct tls_demand demand;
 	uint8_t place[TLS_PLACE_OCTETS];
+	int64_t proven_unix; /* of the session that is offered */
 	enum tls_refusal refusal;
 	const char *words; /* static text */
 };
@@ -177,7 +179,8 @@ void tls_client_expect(SSL *ssl, const struct tls_demand *demand)
 	if (!demand->sessions)
 		return;
 	find_place(client);
-	SSL_SESSION *session = tls_sessions_take(demand->sessions, client->place);
+	SSL_SESSION *session =
+		tls_sessions_take(demand->sessions, client->place, &client->proven_unix);
 	if (session)
 		SSL_set_session(ssl, session);
 	SSL_SESSION_free(session);
@@ -199,7 +202,8 @@ static int on_new_session(SSL *ssl, SSL_SESSION *session)
 	if (!client || !client->demand.sessions || client->refusal != TLS_NOT_REFUSED ||
 	    !SSL_SESSION_is_resumable(session))
 		return 0;
-	tls_sessions_put(client->demand.sessions, client->place, session);
+	tls_sessions_put(client->demand.sessions, client->place, session,
+			 SSL_session_reused(ssl) ? client->proven_unix : clock_unix());
 	return 1;
 }
 

@@ -22,9 +22,9 @@ enum tls_refusal dane_verify(const STACK_OF(CRYPTO_BUFFER) * chain, const struct
 /* ---- tls_sessions.c ---- */
 
 enum { TLS_PLACE_OCTETS = 32 };
-/* Takes the reference to `session`. */
+/* Takes the reference to `session`, for which the peer has proven who it is at `proven_unix`. */
 void tls_sessions_put(struct tls_sessions *sessions, const uint8_t place[TLS_PLACE_OCTETS],
-		      SSL_SESSION *session);
+		      SSL_SESSION *session, int64_t proven_unix);
 /* The newest of that place, with a reference for the caller; NULL: there is none. */
-SSL_SESSION *tls_sessions_take(struct tls_sessions *sessions,
-			       const uint8_t place[TLS_PLACE_OCTETS]);
+SSL_SESSION *tls_sessions_take(struct tls_sessions *sessions, const uint8_t place[TLS_PLACE_OCTETS],
+			       int64_t *proven_unix_out);

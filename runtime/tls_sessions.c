@@ -3,7 +3,8 @@
  * A session goes with what the peer had to prove when it began: it is kept under a fingerprint of
  * that, so one that proved less is never resumed where more is demanded, and a change of the TLSA
  * records makes all sessions under the old ones useless. A TLS 1.3 ticket is used once (RFC 8446
- * appendix C.4). */
+ * appendix C.4). A session that comes of a resumed one is as old as the handshake in which the peer has
+ * shown its certificate. */
 #include "runtime/tls_sessions.h"
 
 #include <stdlib.h>
@@ -18,7 +19,7 @@ struct kept {
 	struct kept *next;
 	uint8_t place[TLS_PLACE_OCTETS];
 	SSL_SESSION *session;
-	int64_t since_unix;
+	int64_t proven_unix;
 };
 
 struct tls_sessions {
@@ -54,12 +55,12 @@ void tls_sessions_free(struct tls_sessions **at)
 }
 
 void tls_sessions_put(struct tls_sessions *sessions, const uint8_t place[TLS_PLACE_OCTETS],
-		      SSL_SESSION *session)
+		      SSL_SESSION *session, int64_t proven_unix)
 {
 	struct kept *kept = heap_alloc(sizeof(*kept));
 	memcpy(kept->place, place, sizeof(kept->place));
 	kept->session = session;
-	kept->since_unix = clock_unix();
+	kept->proven_unix = proven_unix;
 	kept->next = sessions->newest;
 	sessions->newest = kept;
 	if (++sessions->count <= sessions->max)
@@ -70,17 +71,19 @@ void tls_sessions_put(struct tls_sessions *sessions, const uint8_t place[TLS_PLA
 	drop(sessions, last);
 }
 
-SSL_SESSION *tls_sessions_take(struct tls_sessions *sessions, const uint8_t place[TLS_PLACE_OCTETS])
+SSL_SESSION *tls_sessions_take(struct tls_sessions *sessions, const uint8_t place[TLS_PLACE_OCTETS],
+			       int64_t *proven_unix_out)
 {
 	int64_t oldest_unix = clock_unix() - SESSION_MAX_SECONDS;
 	for (struct kept **at = &sessions->newest; *at;) {
 		struct kept *kept = *at;
-		if (kept->since_unix < oldest_unix) {
+		if (kept->proven_unix < oldest_unix) {
 			drop(sessions, at);
 			continue;
 		}
 		if (memcmp(kept->place, place, sizeof(kept->place)) == 0) {
 			SSL_SESSION *session = kept->session;
+			*proven_unix_out = kept->proven_unix;
 			SSL_SESSION_up_ref(session);
 			if (SSL_SESSION_should_be_single_use(session))
 				drop(sessions, at);

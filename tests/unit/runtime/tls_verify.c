@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "runtime/certificate.h"
 #include "runtime/stream.h"
 #include "runtime/tls_sessions.h"
@@ -226,6 +227,31 @@ static void sessions_are_resumed_for_the_same_demand_only(void **state)
 	tls_sessions_free(&sessions);
 }
 
+/* Each resumed connection brings new tickets, which are no younger than the certificate that was seen. */
+static void an_hour_after_the_certificate_it_is_seen_again(void **state)
+{
+	enum { MINUTE_MS = 60 * 1000 };
+	struct tls_sessions *sessions = tls_sessions_new(8);
+	struct tls_demand demand = { .host = "mail.example.org",
+				     .proof = TLS_PROOF_NAME,
+				     .sessions = sessions,
+				     .place = "example.org" };
+	struct scene scene;
+	int64_t now_ms = clock_unix_ms();
+	connect_as(&scene, true, &(struct tls_demand){ .host = "mail.example.org" });
+	clock_set_fake_unix_ms(now_ms);
+	assert_false(again_is_resumed(&scene, &demand));
+	clock_set_fake_unix_ms(now_ms + 30 * MINUTE_MS);
+	assert_true(again_is_resumed(&scene, &demand));
+	clock_set_fake_unix_ms(now_ms + 59 * MINUTE_MS);
+	assert_true(again_is_resumed(&scene, &demand));
+	clock_set_fake_unix_ms(now_ms + 61 * MINUTE_MS);
+	assert_false(again_is_resumed(&scene, &demand));
+	clock_set_fake_unix_ms(-1);
+	leave(&scene);
+	tls_sessions_free(&sessions);
+}
+
 static void authorities_have_to_be_some(void **state)
 {
 	const char *why;
@@ -247,6 +273,7 @@ int main(void)
 		cmocka_unit_test(who_wants_no_proof_gets_none),
 		cmocka_unit_test(dane_is_kept_to_in_the_handshake),
 		cmocka_unit_test(sessions_are_resumed_for_the_same_demand_only),
+		cmocka_unit_test(an_hour_after_the_certificate_it_is_seen_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
