@@ -266,34 +266,72 @@ enum err remote_set_reported_day(struct write *write, uint32_t day)
 
 /* ---- all of them ---- */
 
-static bool is_past(struct slice key, struct slice value, uint32_t day, int64_t now_unix)
+/* What is long stays where it is: its times stand first. */
+static bool policy_is_past(struct slice value, int64_t now_unix)
 {
-	struct remote_policy policy;
-	struct remote_level level;
-	switch (key.len > 0 ? key.ptr[0] : 0) {
-	case REMOTE_POLICY: return policy_decode(value, &policy) && policy.expires_unix < now_unix;
-	case REMOTE_LEVEL:
-		return level_decode(value, &level) &&
-		       level.reached_unix < now_unix - LEVEL_KEPT_SECONDS;
-	case REMOTE_RESULT: return key.len > 5 && get_be32(key.ptr + 1) < day;
-	default: return false;
-	}
+	struct cursor c = cursor_of(value);
+	int64_t fetched_unix, expires_unix;
+	return take_version(&c) && take_time(&c, &fetched_unix) && take_time(&c, &expires_unix) &&
+	       expires_unix < now_unix;
 }
 
-enum err remote_prune(struct write *write, uint32_t day, int64_t now_unix, size_t *rows)
+static bool level_is_past(struct slice value, int64_t now_unix)
+{
+	struct remote_level level;
+	return level_decode(value, &level) && level.reached_unix < now_unix - LEVEL_KEPT_SECONDS;
+}
+
+static enum err prune_results(struct write *write, uint32_t day, size_t *rows)
 {
 	struct row row;
+	struct key first;
 	enum err err = ERR_OK;
+	key_day(&first, 0);
 	row_open(&row, write_read(write), DB_REMOTE);
-	for (bool more = row_seek(&row, slice_of("", 1)); more && err == ERR_OK && *rows > 0;
+	for (bool more = row_seek(&row, key_slice(&first));
+	     more && err == ERR_OK && *rows > 0 && row.key.len > 5 &&
+	     row.key.ptr[0] == REMOTE_RESULT && get_be32(row.key.ptr + 1) < day;
 	     more = row_next(&row)) {
-		if (!is_past(row.key, row.value, day, now_unix))
-			continue;
 		err = row_delete(&row);
 		--*rows;
 	}
 	row_close(&row);
 	return err;
+}
+
+/* Policies and levels, which stand before all else. */
+static enum err prune_domains(struct write *write, int64_t now_unix, size_t rows,
+			      struct remote_walk *walk)
+{
+	static const uint8_t first[] = { REMOTE_POLICY };
+	struct row row;
+	enum err err = ERR_OK;
+	struct slice place = slice_of(walk->octets, walk->len);
+	row_open(&row, write_read(write), DB_REMOTE);
+	bool more = row_seek(&row, walk->len > 0 ? place : slice_of(first, 1));
+	if (more && slice_eq(row.key, place))
+		more = row_next(&row);
+	for (; more && err == ERR_OK && rows > 0 && row.key.ptr[0] <= REMOTE_LEVEL;
+	     more = row_next(&row), rows--) {
+		walk->len = row.key.len < sizeof(walk->octets) ? row.key.len : sizeof(walk->octets);
+		memcpy(walk->octets, row.key.ptr, walk->len);
+		if (row.key.ptr[0] == REMOTE_POLICY ? policy_is_past(row.value, now_unix)
+						    : level_is_past(row.value, now_unix))
+			err = row_delete(&row);
+	}
+	walk->is_over = err == ERR_OK && rows > 0;
+	if (walk->is_over)
+		walk->len = 0;
+	row_close(&row);
+	return err;
+}
+
+enum err remote_prune(struct write *write, uint32_t day, int64_t now_unix, size_t rows,
+		      struct remote_walk *walk)
+{
+	enum err err = prune_results(write, day, &rows);
+	walk->is_over = false;
+	return err == ERR_OK && rows > 0 ? prune_domains(write, now_unix, rows, walk) : err;
 }
 
 bool remote_row_is_good(struct slice key, struct slice value)

@@ -60,6 +60,14 @@ bool remote_result_next(struct read *read, struct remote_place *place, struct ar
 uint32_t remote_reported_day(struct read *read);
 enum err remote_set_reported_day(struct write *write, uint32_t day) MUST_USE;
 
-/* What is past its time: results of days before `day`, policies that have expired, levels that were not
- * reached for a long time. At most `*rows`, which goes down. */
-enum err remote_prune(struct write *write, uint32_t day, int64_t now_unix, size_t *rows) MUST_USE;
+/* Removes what is past its time: results of days before `day`, policies that have expired, levels that
+ * were not reached for a long time. Looks at `rows` at most, from where the last one has ended, and not
+ * at results that stay. Zero-initialise the walk; `is_over`: there is nothing more to look at, and the
+ * next one begins anew. */
+struct remote_walk {
+	uint8_t octets[1 + 253]; /* of the key that was looked at last */
+	size_t len;
+	bool is_over;
+};
+enum err remote_prune(struct write *write, uint32_t day, int64_t now_unix, size_t rows,
+		      struct remote_walk *walk) MUST_USE;

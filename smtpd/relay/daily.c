@@ -18,13 +18,14 @@ enum {
 	HOUR_MS = 3600 * 1000,
 	DAYS_BACK = 2,	   /* older ones interest nobody any more */
 	DAYS_KEPT = 8,	   /* for who asks here */
-	PRUNED_ROWS = 500, /* in one transaction */
+	PRUNED_ROWS = 500, /* looked at in one transaction */
 };
 
 struct daily {
 	struct back *back;
 	struct timer *timer;
 	struct job job;
+	struct remote_walk walk; /* over what is past its time */
 	bool is_busy, is_stopped;
 	uint32_t day;	    /* that is told of */
 	struct arena arena; /* of that day */
@@ -53,27 +54,41 @@ static void wait_for_next(struct daily *daily)
 
 static enum err run_end(struct write *write, struct job *job)
 {
-	const struct daily *daily = CONTAINER_OF(job, struct daily, job);
-	size_t rows = PRUNED_ROWS;
+	struct daily *daily = CONTAINER_OF(job, struct daily, job);
 	enum err err = ERR_OK;
 	if (daily->day > 0)
 		err = remote_set_reported_day(write, daily->day);
-	return err == ERR_OK ? remote_prune(write, today() - DAYS_KEPT, clock_unix(), &rows) : err;
+	/* A job that is run anew goes on behind what it has looked at; the next walk looks there again. */
+	return err == ERR_OK ? remote_prune(write, today() - DAYS_KEPT, clock_unix(), PRUNED_ROWS,
+					    &daily->walk)
+			     : err;
 }
+
+/* One after the other, so that others have their turn with the writer between two. */
+static void submit_end(struct daily *daily);
 
 static void on_end(struct job *job)
 {
 	struct daily *daily = CONTAINER_OF(job, struct daily, job);
 	if (job->outcome != ERR_OK)
 		log_warning(NULL, EVENT("day-not-closed"), WORD("why", err_word(job->outcome)));
-	wait_for_next(daily);
+	daily->day = 0;
+	if (job->outcome == ERR_OK && !daily->walk.is_over && !daily->is_stopped)
+		submit_end(daily);
+	else
+		wait_for_next(daily);
+}
+
+static void submit_end(struct daily *daily)
+{
+	daily->job = (struct job){ .run = run_end, .done = on_end, .loop = daily->back->loop };
+	store_submit(daily->back->store, &daily->job);
 }
 
 static void finish(struct daily *daily)
 {
 	arena_fini(&daily->arena);
-	daily->job = (struct job){ .run = run_end, .done = on_end, .loop = daily->back->loop };
-	store_submit(daily->back->store, &daily->job);
+	submit_end(daily);
 }
 
 /* ---- reports ---- */

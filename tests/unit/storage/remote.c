@@ -38,12 +38,13 @@ struct prune {
 	uint32_t day;
 	int64_t now_unix;
 	size_t rows;
+	struct remote_walk walk;
 };
 
 static enum err prune(struct write *write, void *arg)
 {
 	struct prune *p = arg;
-	return remote_prune(write, p->day, p->now_unix, &p->rows);
+	return remote_prune(write, p->day, p->now_unix, p->rows, &p->walk);
 }
 
 static enum err set_day(struct write *write, void *arg)
@@ -167,6 +168,66 @@ static void a_domain_has_so_many_results_at_most(void **state)
 	bed_end(&bed);
 }
 
+static enum err add_many(struct write *write, void *arg)
+{
+	const unsigned *count = arg;
+	enum err err = ERR_OK;
+	char name[32];
+	for (unsigned i = 0; i < *count && err == ERR_OK; i++) {
+		snprintf(name, sizeof(name), "d%u.example", i);
+		const struct remote_policy policy = { .id = SLICE("a1"),
+						      .text = SLICE("text"),
+						      .expires_unix = 1000 + i % 2 * 2000 };
+		const struct remote_level level = { .level = 1 };
+		const struct remote_result results[] = {
+			{ 8, slice_cstr(name), SLICE("x"), 1 },
+			{ 9, slice_cstr(name), SLICE("x"), 1 },
+		};
+		err = remote_policy_put(write, slice_cstr(name), &policy);
+		if (err == ERR_OK)
+			err = remote_level_put(write, slice_cstr(name), &level);
+		for (size_t k = 0; k < 2 && err == ERR_OK; k++)
+			err = remote_result_add(write, &results[k]);
+	}
+	return err;
+}
+
+static uint64_t all_rows(const struct bed *bed)
+{
+	uint64_t rows, octets;
+	struct read *read = read_begin(bed->store);
+	db_extent(read, DB_REMOTE, &rows, &octets);
+	read_end(&read);
+	return rows;
+}
+
+/* A step of it never holds up the writer for long, and it comes to its end. */
+static void it_is_pruned_step_by_step(void **state)
+{
+	enum { MANY = 100, ROWS = 30 };
+	struct bed bed;
+	struct prune p = { .day = 9, .now_unix = 2000, .rows = ROWS };
+	unsigned count = MANY;
+	bed_begin(&bed, STORE_ADMIN);
+	assert_int_equal(bed_write(&bed, add_many, &count), ERR_OK);
+	assert_int_equal(all_rows(&bed), 4 * MANY);
+	for (unsigned steps = 1; !p.walk.is_over; steps++) {
+		uint64_t before = all_rows(&bed);
+		assert_int_equal(bed_write(&bed, prune, &p), ERR_OK);
+		assert_in_range(before - all_rows(&bed), 0, ROWS);
+		/* Old results, all policies, all levels; the results that stay are not looked at. */
+		assert_in_range(steps, 1, 3 * MANY / ROWS + 2);
+	}
+	assert_int_equal(all_rows(&bed), MANY / 2 + MANY + MANY);
+	/* And anew. */
+	p.now_unix = 4000;
+	p.rows = 1000;
+	assert_int_equal(bed_write(&bed, prune, &p), ERR_OK);
+	assert_true(p.walk.is_over);
+	assert_int_equal(all_rows(&bed), MANY + MANY);
+	bed_end(&bed);
+}
+
 /* Who has mail sent to invented domains does not fill the disk with them; of those that are known, all
  * goes on. */
 static void all_of_it_has_an_end(void **state)
@@ -202,6 +263,7 @@ int main(void)
 		cmocka_unit_test(policies_and_levels_are_found_again),
 		cmocka_unit_test(results_are_counted_by_day_and_domain),
 		cmocka_unit_test(a_domain_has_so_many_results_at_most),
+		cmocka_unit_test(it_is_pruned_step_by_step),
 		cmocka_unit_test(all_of_it_has_an_end),
 	};
 	log_set_level(LOG_NOTHING);
