@@ -19,8 +19,7 @@ enum {
 	/* After which others have their turn: about a millisecond, in octets that a pattern is
 	 * compared with. */
 	TURN_COST = 512 * 1024,
-	NAME_COST = 1024,  /* to look up the next name */
-	MESSAGE_COST = 64, /* of STATUS, where all messages are looked at */
+	NAME_COST = 1024, /* to look up the next name */
 };
 
 struct list_work {
@@ -33,10 +32,11 @@ struct list_work {
 	/* return options */
 	bool tells_subscribed, tells_rights;
 	unsigned status_items;
-	struct entry_list metadata; /* RFC 9590 */
-	struct buffer after;	    /* the name last walked */
-	struct access_list shared;  /* what others let us see; none where no pattern means it */
-	uint64_t spent;		    /* in this turn */
+	struct entry_list metadata;   /* RFC 9590 */
+	struct buffer after;	      /* the name last walked */
+	struct access_list shared;    /* what others let us see; none where no pattern means it */
+	struct deleted_count deleted; /* of the mailbox whose turn it is */
+	uint64_t spent;		      /* in this turn */
 };
 
 /* One name that may be listed. */
@@ -199,10 +199,8 @@ static void respond_more(struct imap_session *s, struct read *read, const struct
 	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
 	enum err err = mailbox_get(read, name->mailbox_id, &arena, mailbox);
 	mailbox->name = name->name;
-	if (err == ERR_OK && (work->status_items & STATUS_DELETED_STORAGE) && mailbox->deleted > 0)
-		work->spent += (uint64_t)mailbox->messages * MESSAGE_COST;
 	if (err == ERR_OK && work->status_items && (name->rights & RIGHT_READ))
-		respond_status(s, read, mailbox, work->status_items);
+		respond_status(s, read, mailbox, work->status_items, &work->deleted);
 	if (err == ERR_OK && work->metadata.count > 0 && (name->rights & METADATA_RIGHTS))
 		respond_metadata(s, read, mailbox, &work->metadata);
 	arena_fini(&arena);
@@ -310,6 +308,23 @@ static void consider_superiors(struct imap_session *s, struct read *read, struct
 	}
 }
 
+/* What STATUS tells of the mailbox and only its entries know. False: it takes another turn. */
+static bool is_counted(struct imap_session *s, struct read *read, const struct mailbox_row *row)
+{
+	struct list_work *work = s->work;
+	if (!(work->status_items & STATUS_DELETED_STORAGE) || row->mailbox_id == 0 ||
+	    !matches_any(work, row->name))
+		return true;
+	struct arena arena = { 0 };
+	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
+	bool is_done = mailbox_get(read, row->mailbox_id, &arena, mailbox) != ERR_OK ||
+		       count_deleted(&work->deleted, read, mailbox);
+	if (is_done && mailbox->deleted > 0)
+		work->spent += TURN_COST / 4;
+	arena_fini(&arena);
+	return is_done;
+}
+
 static enum step walk(struct imap_session *s, struct cursor *in)
 {
 	struct list_work *work = s->work;
@@ -324,6 +339,8 @@ static enum step walk(struct imap_session *s, struct cursor *in)
 		if (!has_more)
 			break;
 		work->spent += NAME_COST;
+		if (!is_counted(s, read, &row))
+			break;
 		consider_superiors(s, read, row.name);
 		consider(s, read,
 			 &(struct list_name){ row.name, row.mailbox_id, row.subscribed,

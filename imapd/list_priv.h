@@ -46,6 +46,19 @@ enum status_item {
 };
 /* "(" status-att *(SP status-att) ")" */
 bool take_status_items(struct cursor *c, unsigned *items_out);
-/* The whole STATUS line, on s->session.out. */
+/* The octets of a mailbox's messages with \Deleted (RFC 9208 section 4.1.4), which only its entries
+ * tell: counted a part at a time. Zero-initialised: of none. */
+struct deleted_count {
+	uint64_t mailbox_id;
+	uint32_t next_uid;
+	uint32_t left; /* messages that are still to be met */
+	uint64_t octets;
+};
+/* False: about a millisecond has passed, and there are more; to be called again. Begins anew where
+ * the mailbox is another than before. */
+bool count_deleted(struct deleted_count *count, struct read *read,
+		   const struct mailbox *mailbox) MUST_USE;
+/* The whole STATUS line, on s->session.out. `deleted` may be NULL where STATUS_DELETED_STORAGE is not
+ * among the items. */
 void respond_status(struct imap_session *s, struct read *read, const struct mailbox *mailbox,
-		    unsigned items);
+		    unsigned items, const struct deleted_count *deleted);

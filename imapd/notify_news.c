@@ -68,7 +68,7 @@ static void tell_messages(struct notify *notify, struct read *read, const struct
 	unsigned wanted = wanted_of(notify, read, mailbox->name);
 	unsigned items = status_items_of(s, kinds, wanted);
 	if (items != 0 && !is_selected(s, mailbox->mailbox_id))
-		respond_status(s, read, mailbox, items);
+		respond_status(s, read, mailbox, items, NULL);
 }
 
 /* Section 3.1: what NOTIFY SET STATUS begins with. */
@@ -81,7 +81,7 @@ static void tell_first(struct notify *notify, struct read *read, const struct ma
 	if (wanted & (NOTIFY_FLAG_CHANGE | NOTIFY_ANNOTATION_CHANGE))
 		items |= STATUS_UIDVALIDITY | STATUS_HIGHESTMODSEQ;
 	if (items != 0 && !is_selected(s, mailbox->mailbox_id))
-		respond_status(s, read, mailbox, items);
+		respond_status(s, read, mailbox, items, NULL);
 }
 
 static void tell_if_changed(struct notify *notify, struct read *read, const struct mailbox *mailbox)

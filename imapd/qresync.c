@@ -118,32 +118,52 @@ enum err qresync_note_vanished(struct imap_view *view, struct read *read, uint64
 	return err;
 }
 
-static void all_newer(const struct imap_view *view, struct read *read, uint64_t since_modseq,
-		      struct ranges *newer_out)
+/* Notes those of `known` whose MODSEQ is above `since_modseq`. ERR_GONE: the log does not tell. */
+static enum err note_changed(struct imap_view *view, struct read *read, uint64_t since_modseq,
+			     const struct ranges *known)
 {
-	struct message_entry entry;
-	struct message_cursor *cursor = message_cursor_open(read, view->mailbox_id, 1);
-	while (message_cursor_next(cursor, &entry))
-		if (entry.modseq > since_modseq)
-			ranges_add(newer_out, entry.uid, entry.uid);
-	message_cursor_close(&cursor);
-}
-
-enum err qresync_changed(const struct imap_view *view, struct read *read, uint64_t since_modseq,
-			 struct ranges *uids_out)
-{
-	struct ranges changed = { 0 }, vanished = { 0 };
+	struct ranges changed = { 0 }, vanished = { 0 }, asked = { 0 };
 	enum err err = message_changes(read, view->mailbox_id, since_modseq, &changed, &vanished);
-	if (err == ERR_GONE) {
-		ranges_clear(&changed);
-		all_newer(view, read, since_modseq, &changed);
-		err = ERR_OK;
+	if (err == ERR_OK) {
+		ranges_intersect(&changed, known, &asked);
+		view_note_flags(view, &asked);
 	}
-	if (err == ERR_OK)
-		ranges_intersect(&changed, &view->uids, uids_out);
 	ranges_free(&changed);
 	ranges_free(&vanished);
+	ranges_free(&asked);
 	return err;
+}
+
+enum err qresync_walk_on(struct imap_view *view, struct qresync_walk *walk)
+{
+	enum { ENTRIES_AT_A_TIME = 16 * 1024 };
+	struct message_entry entry;
+	struct ranges newer = { 0 }, asked = { 0 };
+	struct read *read = read_begin(view->s->back->store);
+	struct message_cursor *cursor = message_cursor_open(read, view->mailbox_id, walk->next_uid);
+	for (unsigned i = 0; walk->next_uid != 0 && i < ENTRIES_AT_A_TIME; i++) {
+		if (!message_cursor_next(cursor, &entry)) {
+			walk->next_uid = 0;
+			break;
+		}
+		if (entry.modseq > walk->since_modseq)
+			ranges_add(&newer, entry.uid, entry.uid);
+		walk->next_uid = entry.uid + 1; /* 0 behind the last that there can be */
+	}
+	message_cursor_close(&cursor);
+	enum err err = read_failure(read);
+	read_end(&read);
+	ranges_intersect(&newer, &walk->known, &asked);
+	view_note_flags(view, &asked);
+	ranges_free(&newer);
+	ranges_free(&asked);
+	return err;
+}
+
+void qresync_walk_fini(struct qresync_walk *walk)
+{
+	ranges_free(&walk->known);
+	walk->next_uid = 0;
 }
 
 /* ---- the parameter of SELECT ---- */
@@ -201,10 +221,9 @@ static uint32_t matched_uid(const struct imap_view *view, const struct select_pa
 }
 
 enum err qresync_note(struct imap_view *view, struct read *read,
-		      const struct select_parameters *parameters)
+		      const struct select_parameters *parameters, struct qresync_walk *walk_out)
 {
-	struct ranges known = { 0 }, changed = { 0 }, asked = { 0 };
-	enum err err = ERR_OK;
+	struct ranges known = { 0 };
 	if (!parameters->has_qresync || parameters->uidvalidity != view->uidvalidity ||
 	    parameters->modseq >= view->modseq)
 		return ERR_OK;
@@ -212,16 +231,14 @@ enum err qresync_note(struct imap_view *view, struct read *read,
 		sequence_set_numbers(&parameters->known_uids, 0, &known);
 	else if (view->uidnext > 1)
 		ranges_add(&known, 1, view->uidnext - 1);
-	err = qresync_note_vanished(view, read, parameters->modseq, &known,
-				    matched_uid(view, parameters));
+	enum err err = qresync_note_vanished(view, read, parameters->modseq, &known,
+					     matched_uid(view, parameters));
 	if (err == ERR_OK)
-		err = qresync_changed(view, read, parameters->modseq, &changed);
-	if (err == ERR_OK) {
-		ranges_intersect(&changed, &known, &asked);
-		view_note_flags(view, &asked);
+		err = note_changed(view, read, parameters->modseq, &known);
+	if (err != ERR_GONE) {
+		ranges_free(&known);
+		return err;
 	}
-	ranges_free(&known);
-	ranges_free(&changed);
-	ranges_free(&asked);
-	return err;
+	*walk_out = (struct qresync_walk){ parameters->modseq, known, 1 };
+	return ERR_OK;
 }

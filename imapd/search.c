@@ -77,11 +77,8 @@ static void keep_up_to_date(struct search *search)
 		.found = &search->found,
 		.sorted = search->verb == VERB_SORT ? &search->lanes[0].collection : NULL,
 	};
-	if (search_context_add(s->view, &update))
-		return;
-	buffer_add(&s->session.out, SLICE("* NO [NOUPDATE "));
-	respond_string(&s->session.out, s->tag, false);
-	buffer_add_format(&s->session.out, "] %s\r\n", imap_text(s, "Not this one"));
+	if (!search_context_add(s->view, &update))
+		search_context_refuse(s->view, s->tag);
 }
 
 static enum step search_tell(struct imap_session *s)
@@ -294,6 +291,26 @@ static enum step search_refuse(struct imap_session *s, enum search_parsed why)
 	return imap_no(s, "[LIMIT] too many search keys, or nested too deeply");
 }
 
+static enum step bind_more(struct imap_session *s, struct cursor *in)
+{
+	struct search *search = s->work;
+	switch (search_program_bind_more(&search->program, search->view, SEARCH_RUNS_MAX)) {
+	case BINDING_TOO_LARGE: return search_refuse(s, SEARCH_TOO_COMPLEX);
+	case BINDING_MORE: return STEP_WAIT;
+	case BINDING_DONE: break;
+	}
+	begin_lanes(search);
+	s->running = search_go_on;
+	return STEP_AGAIN;
+}
+
+static enum step bind(struct search *search, const struct mailbox *mailbox)
+{
+	search_program_bind_begin(&search->program, mailbox);
+	search->s->running = bind_more;
+	return STEP_AGAIN;
+}
+
 static enum step search_start(struct imap_session *s)
 {
 	struct search *search = s->work;
@@ -310,11 +327,7 @@ static enum step search_start(struct imap_session *s)
 	if (err == ERR_GONE)
 		*mailbox = (struct mailbox){ 0 };
 	search->view = s->view;
-	if (!search_program_bind(&search->program, s->view, mailbox, SEARCH_RUNS_MAX))
-		return search_refuse(s, SEARCH_TOO_COMPLEX);
-	begin_lanes(search);
-	s->running = search_go_on;
-	return STEP_AGAIN;
+	return bind(search, mailbox);
 }
 
 /* Looks at the mailbox as it is now: not as a client that selected it knows it. */
@@ -359,11 +372,7 @@ static enum step search_mailboxes(struct imap_session *s, struct cursor *in)
 	}
 	if (err != ERR_OK)
 		return imap_refuse(s, err);
-	if (!search_program_bind(&search->program, search->view, search->mailbox, SEARCH_RUNS_MAX))
-		return search_refuse(s, SEARCH_TOO_COMPLEX);
-	begin_lanes(search);
-	s->running = search_go_on;
-	return STEP_AGAIN;
+	return bind(search, search->mailbox);
 }
 
 static struct search *search_new(struct imap_session *s, enum search_verb verb)

@@ -23,6 +23,8 @@ enum {
 	ENVELOPES_MAX = 10 * 1000,
 	/* Results of a SORT, when it begins: each is kept with what it is sorted by. */
 	SORTED_MAX = 20 * 1000,
+	/* The same when they have grown. */
+	SORTED_GROWN_MAX = 2 * SORTED_MAX,
 	/* Of all contexts of a view, before the last: what they found and what they search in. */
 	RUNS_MAX = SEARCH_RUNS_MAX,
 	/* In one response. */
@@ -44,6 +46,9 @@ struct search_context {
 	struct ranges results; /* UIDs, as the client knows them */
 	bool is_sorted;
 	struct sorted_results sorted;
+
+	/* It can be kept up to date no longer: what it would have to hold has grown too large. */
+	bool is_lost;
 
 	/* What has been looked at and is to be told. */
 	struct ranges added, removed;
@@ -90,6 +95,14 @@ void search_contexts_free(struct imap_view *view)
 {
 	while (view->contexts)
 		search_context_cancel(view, view->contexts->tag);
+}
+
+void search_context_refuse(struct imap_view *view, struct slice tag)
+{
+	struct buffer *out = &view->s->session.out;
+	buffer_add(out, SLICE("* NO [NOUPDATE "));
+	respond_string(out, tag, false);
+	buffer_add_format(out, "] %s\r\n", imap_text(view->s, "Not this one"));
 }
 
 static unsigned count_contexts(const struct imap_view *view)
@@ -281,6 +294,15 @@ bool search_contexts_tell_vanished(struct imap_view *view)
 	return is_done;
 }
 
+/* SORT: with what it is sorted by. */
+static enum err hold(struct search_context *context, struct matcher *matcher,
+		     const struct message_entry *entry)
+{
+	if (context->sorted.count + context->incoming.count >= SORTED_GROWN_MAX)
+		return ERR_LIMIT;
+	return collect(&context->incoming, matcher, entry);
+}
+
 /* What has become a match, and what is none any more: the one waits to be told until the other
  * responses that go with it have gone out. */
 static void note_change(struct search_context *context, struct matcher *matcher,
@@ -289,7 +311,12 @@ static void note_change(struct search_context *context, struct matcher *matcher,
 	bool has_matched = ranges_contains(&context->results, entry->uid);
 	uint32_t uid = entry->uid;
 	if (matches && !has_matched && !ranges_contains(&context->added, uid)) {
-		if (!context->is_sorted || collect(&context->incoming, matcher, entry) == ERR_OK)
+		enum err err = ERR_OK;
+		if (context->is_sorted)
+			err = hold(context, matcher, entry);
+		if (err == ERR_LIMIT)
+			context->is_lost = true;
+		else if (err == ERR_OK)
 			ranges_add(&context->added, uid, uid);
 	} else if (!matches) {
 		ranges_remove(&context->added, uid, uid);
@@ -358,8 +385,26 @@ bool search_contexts_look(struct imap_view *view)
 	return view->unsearched.count == 0;
 }
 
+/* As if the client had been told so at once (RFC 5267 section 4.3.1): it is not left to believe that
+ * nothing has changed. */
+static void give_up_lost(struct imap_view *view)
+{
+	struct search_context **at = &view->contexts;
+	while (*at) {
+		struct search_context *context = *at;
+		if (!context->is_lost) {
+			at = &context->next;
+			continue;
+		}
+		search_context_refuse(view, context->tag);
+		*at = context->next;
+		context_free(context);
+	}
+}
+
 bool search_contexts_tell_changed(struct imap_view *view)
 {
+	give_up_lost(view);
 	for (struct search_context *c = view->contexts; c; c = c->next) {
 		if (!tell_parts(view, c, &c->removed, tell_removed) ||
 		    !tell_parts(view, c, &c->added, tell_added))

@@ -26,6 +26,8 @@ bool search_context_exists(const struct imap_view *view, struct slice tag);
 /* Keeps the search going on. Called while the command that asked for it runs. False: there are
  * too many, or it would have to keep or read too much. */
 bool search_context_add(struct imap_view *view, const struct search_update *update);
+/* "* NO [NOUPDATE tag]": nothing more will be told of it. */
+void search_context_refuse(struct imap_view *view, struct slice tag);
 /* How many runs all of them keep. */
 uint64_t search_contexts_runs(const struct imap_view *view);
 void search_context_cancel(struct imap_view *view, struct slice tag);

@@ -468,18 +468,39 @@ static void bind_keywords(struct search_key *key, const struct mailbox *mailbox)
 		bind_keywords(child, mailbox);
 }
 
+void search_program_bind_begin(struct search_program *program, const struct mailbox *mailbox)
+{
+	program->unbound = program->numbers;
+	search_program_fini(program);
+	bind_keywords(program->root, mailbox);
+}
+
+enum search_binding search_program_bind_more(struct search_program *program,
+					     const struct imap_view *view, uint64_t runs_max)
+{
+	uint64_t runs = search_program_runs(program), looked_at = 0;
+	while (program->unbound) {
+		struct search_key *key = program->unbound;
+		if (runs > runs_max)
+			return BINDING_TOO_LARGE;
+		if (looked_at >= SEARCH_BIND_RUNS)
+			return BINDING_MORE;
+		bind_numbers(key, view);
+		runs += key->numbers.uids.count;
+		looked_at += view->uids.count + key->numbers.set.count;
+		program->unbound = key->next_numbers;
+	}
+	return BINDING_DONE;
+}
+
 bool search_program_bind(struct search_program *program, const struct imap_view *view,
 			 const struct mailbox *mailbox, uint64_t runs_max)
 {
-	uint64_t runs = 0;
-	for (struct search_key *key = program->numbers; key; key = key->next_numbers) {
-		if (runs > runs_max)
-			return false;
-		bind_numbers(key, view);
-		runs += key->numbers.uids.count;
-	}
-	bind_keywords(program->root, mailbox);
-	return true;
+	enum search_binding binding = BINDING_MORE;
+	search_program_bind_begin(program, mailbox);
+	for (unsigned i = 0; binding == BINDING_MORE && i < SEARCH_BIND_SLICES_MAX; i++)
+		binding = search_program_bind_more(program, view, runs_max);
+	return binding == BINDING_DONE;
 }
 
 uint64_t search_program_runs(const struct search_program *program)

@@ -83,7 +83,8 @@ struct search_key {
 		struct {
 			enum search_field field;
 			struct slice header_name; /* SEARCH_HEADER */
-			bool is_in_digest;   /* the first such field: `field` of the envelope */
+			/* The first such field is `field` of the envelope, which says where there is more. */
+			bool is_in_digest;
 			struct slice needle; /* UTF-8, folded by the comparator */
 			size_t text_index;   /* SEARCH_BODY, SEARCH_TEXT: of program->texts */
 		} text;
@@ -98,6 +99,10 @@ enum {
 	SEARCH_STRINGS_MAX = 100, /* those with a string */
 	/* Of all sets of messages that a bound program holds, before its last: 8 MiB. */
 	SEARCH_RUNS_MAX = 1024 * 1024,
+	/* Of the view that are looked at while sets are bound, at a time: about a millisecond. */
+	SEARCH_BIND_RUNS = 256 * 1024,
+	/* How many of these are not too much to bind all at once. */
+	SEARCH_BIND_SLICES_MAX = 8,
 };
 
 struct search_program {
@@ -107,6 +112,7 @@ struct search_program {
 	struct search_key *texts[SEARCH_STRINGS_MAX];
 	size_t text_count;
 	struct search_key *numbers;
+	struct search_key *unbound;    /* of those: the first that is still to be bound */
 	bool has_modseq;	       /* the result is to bear MODSEQ */
 	struct slice undefined_filter; /* after SEARCH_NO_FILTER */
 };
@@ -138,8 +144,19 @@ enum search_parsed take_search_program(struct cursor *c, enum charset_form form,
 				       struct search_program *program_out);
 /* Whether it names messages by sequence numbers. */
 bool search_program_has_seqnums(const struct search_program *program);
-/* Binds the tree to the mailbox; `mailbox` gives its keywords. Sequence numbers beyond its end
- * match nothing. False: its sets would have more than `runs_max` runs, beside the last. */
+/* Binds the tree to the mailbox, a part at a time, since a thousand sets of a mailbox with many gaps
+ * take a while; `mailbox` gives its keywords. The view stays as it is meanwhile. Sequence numbers
+ * beyond its end match nothing. */
+void search_program_bind_begin(struct search_program *program, const struct mailbox *mailbox);
+enum search_binding {
+	BINDING_DONE,
+	BINDING_MORE,	   /* about a millisecond has passed: to be called again */
+	BINDING_TOO_LARGE, /* its sets would have more than `runs_max` runs, beside the last */
+};
+enum search_binding search_program_bind_more(struct search_program *program,
+					     const struct imap_view *view,
+					     uint64_t runs_max) MUST_USE;
+/* All at once, where that is not too much: false otherwise, and where the sets are too large. */
 bool search_program_bind(struct search_program *program, const struct imap_view *view,
 			 const struct mailbox *mailbox, uint64_t runs_max) MUST_USE;
 /* How many runs its sets have. */

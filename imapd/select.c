@@ -20,6 +20,7 @@ struct select_work {
 	uint32_t recent_from_uid; /* by mailbox_claim_recent() */
 	bool has_claimed;
 	struct select_parameters parameters;
+	struct qresync_walk walk;
 };
 
 void imap_leave_mailbox(struct imap_session *s)
@@ -80,9 +81,29 @@ static enum step tell_earlier(struct imap_session *s, struct cursor *in)
 						: "[READ-WRITE] SELECT completed");
 }
 
+/* Who was away for longer than the change log reaches back. */
+static enum step walk_on(struct imap_session *s, struct cursor *in)
+{
+	struct select_work *work = s->work;
+	enum err err = work->walk.next_uid != 0 ? qresync_walk_on(s->view, &work->walk) : ERR_OK;
+	if (err != ERR_OK) {
+		imap_leave_mailbox(s);
+		return imap_refuse(s, err);
+	}
+	if (work->walk.next_uid != 0)
+		return STEP_WAIT;
+	s->running = tell_earlier;
+	return STEP_AGAIN;
+}
+
+static void select_fini(struct imap_session *s)
+{
+	qresync_walk_fini(&((struct select_work *)s->work)->walk);
+}
+
 static enum step open_mailbox(struct imap_session *s)
 {
-	const struct select_work *work = s->work;
+	struct select_work *work = s->work;
 	struct mailbox *mailbox = arena_alloc(&s->command_arena, sizeof(*mailbox));
 	struct read *read = read_begin(s->back->store);
 	enum err err = mailbox_get(read, work->mailbox_id, &s->command_arena, mailbox);
@@ -95,7 +116,7 @@ static enum step open_mailbox(struct imap_session *s)
 		if (err == ERR_OK)
 			err = access_judge(s->view->rights, RIGHT_READ);
 		if (err == ERR_OK)
-			err = qresync_note(s->view, read, &work->parameters);
+			err = qresync_note(s->view, read, &work->parameters, &work->walk);
 	}
 	if (err == ERR_OK)
 		tell_mailbox(s, read, mailbox);
@@ -105,7 +126,7 @@ static enum step open_mailbox(struct imap_session *s)
 		return imap_refuse(s, err);
 	}
 	imap_set_state(s, IMAP_SELECTED);
-	s->running = tell_earlier;
+	s->running = walk_on;
 	return STEP_AGAIN;
 }
 
@@ -151,6 +172,7 @@ static enum step open_by_name(struct imap_session *s, struct cursor *args, bool 
 	work->mailbox_id = mailbox->mailbox_id;
 	work->is_read_only = is_read_only;
 	s->work = work;
+	s->work_fini = select_fini;
 	/* A write, hence a sync of the disk, only where there is something to claim. */
 	if (!is_read_only && (rights & RIGHT_SEEN) && !imap_is_rev2(s) &&
 	    mailbox->recent_from_uid < mailbox->uidnext)

@@ -67,27 +67,38 @@ static uint64_t count_recent(struct read *read, const struct mailbox *mailbox)
 	return count;
 }
 
-/* In octets (RFC 9208 section 4.1.4). */
-static uint64_t deleted_octets(struct read *read, const struct mailbox *mailbox)
+bool count_deleted(struct deleted_count *count, struct read *read, const struct mailbox *mailbox)
 {
+	enum { ENTRIES_AT_A_TIME = 16 * 1024 };
 	struct message_entry entry;
-	uint64_t octets = 0;
-	uint32_t left = mailbox->deleted;
-	if (left == 0)
-		return 0;
-	struct message_cursor *cursor = message_cursor_open(read, mailbox->mailbox_id, 1);
-	while (left > 0 && message_cursor_next(cursor, &entry)) {
+	bool more = true;
+	if (count->mailbox_id != mailbox->mailbox_id)
+		*count = (struct deleted_count){ .mailbox_id = mailbox->mailbox_id,
+						 .next_uid = 1,
+						 .left = mailbox->deleted };
+	if (count->left == 0)
+		return true;
+	struct message_cursor *cursor =
+		message_cursor_open(read, mailbox->mailbox_id, count->next_uid);
+	for (unsigned i = 0; more && count->left > 0 && i < ENTRIES_AT_A_TIME; i++) {
+		more = message_cursor_next(cursor, &entry) && entry.uid < UINT32_MAX;
+		if (!more)
+			break;
+		count->next_uid = entry.uid + 1;
 		if (!(entry.flags & FLAG_DELETED))
 			continue;
-		octets += entry.size_octets;
-		left--;
+		count->octets += entry.size_octets;
+		count->left--;
 	}
 	message_cursor_close(&cursor);
-	return octets;
+	if (!more)
+		count->left = 0; /* somebody has taken the flag off again meanwhile */
+	return count->left == 0;
 }
 
 static uint64_t item_value(const struct imap_session *s, struct read *read,
-			   const struct mailbox *mailbox, enum status_item item)
+			   const struct mailbox *mailbox, enum status_item item,
+			   const struct deleted_count *deleted)
 {
 	switch (item) {
 	case STATUS_MESSAGES: return mailbox->messages;
@@ -99,14 +110,14 @@ static uint64_t item_value(const struct imap_session *s, struct read *read,
 	case STATUS_RECENT: return count_recent(read, mailbox);
 	case STATUS_HIGHESTMODSEQ: return mailbox->highest_modseq;
 	case STATUS_APPENDLIMIT: return s->back->config->message_size_octets;
-	case STATUS_DELETED_STORAGE: return deleted_octets(read, mailbox);
+	case STATUS_DELETED_STORAGE: return deleted->octets;
 	case STATUS_MAILBOXID: return mailbox->mailbox_id;
 	}
 	return 0;
 }
 
 void respond_status(struct imap_session *s, struct read *read, const struct mailbox *mailbox,
-		    unsigned items)
+		    unsigned items, const struct deleted_count *deleted)
 {
 	struct buffer *out = &s->session.out;
 	const char *before = " (";
@@ -118,7 +129,7 @@ void respond_status(struct imap_session *s, struct read *read, const struct mail
 		buffer_add_cstr(out, before);
 		buffer_add_cstr(out, status_items[i].name);
 		buffer_add_byte(out, ' ');
-		uint64_t value = item_value(s, read, mailbox, status_items[i].item);
+		uint64_t value = item_value(s, read, mailbox, status_items[i].item, deleted);
 		if (status_items[i].item == STATUS_MAILBOXID)
 			respond_object_id_list(out, 'F', value);
 		else
@@ -128,21 +139,43 @@ void respond_status(struct imap_session *s, struct read *read, const struct mail
 	buffer_add_cstr(out, ")\r\n");
 }
 
-enum step imap_status(struct imap_session *s, struct cursor *args, bool uid)
-{
+struct status_work {
 	struct slice name;
 	unsigned items;
-	if (!take_mailbox(args, &s->command_arena, imap_speaks_utf8(s), &name) ||
-	    !take_space(args) || !take_status_items(args, &items) || !at_end(args))
-		return imap_bad(s, "A mailbox name and a list of known items, please");
-	if (items & STATUS_HIGHESTMODSEQ)
-		imap_enable_condstore(s);
-	struct mailbox *mailbox = arena_alloc(&s->command_arena, sizeof(*mailbox));
+	struct deleted_count deleted;
+};
+
+static enum step status_go_on(struct imap_session *s, struct cursor *in)
+{
+	struct status_work *work = s->work;
+	struct arena arena = { 0 };
+	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
 	struct read *read = read_begin(s->back->store);
-	enum err err = access_find(read, s->account_id, name, RIGHT_READ, &s->command_arena,
-				   mailbox, NULL);
+	bool is_counted = true;
+	enum err err =
+		access_find(read, s->account_id, work->name, RIGHT_READ, &arena, mailbox, NULL);
+	if (err == ERR_OK && (work->items & STATUS_DELETED_STORAGE))
+		is_counted = count_deleted(&work->deleted, read, mailbox);
 	if (err == ERR_OK)
-		respond_status(s, read, mailbox, items);
+		err = read_failure(read);
+	if (err == ERR_OK && is_counted)
+		respond_status(s, read, mailbox, work->items, &work->deleted);
 	read_end(&read);
-	return err == ERR_OK ? imap_ok(s, "STATUS completed") : imap_refuse(s, err);
+	arena_fini(&arena);
+	if (err != ERR_OK)
+		return imap_refuse(s, err);
+	return is_counted ? imap_ok(s, "STATUS completed") : STEP_WAIT;
+}
+
+enum step imap_status(struct imap_session *s, struct cursor *args, bool uid)
+{
+	struct status_work *work = arena_alloc(&s->command_arena, sizeof(*work));
+	if (!take_mailbox(args, &s->command_arena, imap_speaks_utf8(s), &work->name) ||
+	    !take_space(args) || !take_status_items(args, &work->items) || !at_end(args))
+		return imap_bad(s, "A mailbox name and a list of known items, please");
+	if (work->items & STATUS_HIGHESTMODSEQ)
+		imap_enable_condstore(s);
+	s->work = work;
+	s->running = status_go_on;
+	return STEP_AGAIN;
 }

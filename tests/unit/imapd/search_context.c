@@ -1,12 +1,8 @@
 /* tests/unit/imapd/search_context.c - what searches that go on hold, and how much they do and say at
  * a time. RFC 5267 section 4.3. */
-#include "tests/unit/unit.h"
-
-#include "tests/unit/imapd/core.h"
+#include "tests/unit/imapd/many.h"
 
 #include "imapd/search_context_priv.h"
-
-static struct core_world world;
 
 /* A session that believes in messages with every second UID. */
 static struct imap_session *selected(uint32_t messages)
@@ -48,6 +44,57 @@ static void sets_of_messages_have_a_limit(void **state)
 	       "* ESEARCH (TAG \"c\") UID COUNT 0\r\nc OK SEARCH completed\r\n");
 	assert_true(search_contexts_runs(s->view) < SEARCH_RUNS_MAX);
 	core_sign_out(&world, &s->session);
+}
+
+/* Sets that name nothing cost no room, but each is compared with all that the mailbox holds. */
+static void many_sets_are_bound_in_turns(void **state)
+{
+	struct imap_session *s = selected(60 * 1000);
+	struct buffer line = { 0 };
+	buffer_add_cstr(&line, "a UID SEARCH RETURN (COUNT)");
+	for (unsigned i = 0; i < 500; i++)
+		buffer_add_cstr(&line, " UID 4294967290");
+	buffer_add_byte(&line, '\0');
+	assert_true(run(&s->session, (const char *)line.data,
+			"* ESEARCH (TAG \"a\") UID COUNT 0\r\na OK") > 50);
+	/* Too much for a search that goes on, which is bound at once. */
+	buffer_clear(&line);
+	buffer_add_cstr(&line, "b UID SEARCH RETURN (UPDATE COUNT)");
+	for (unsigned i = 0; i < 500; i++)
+		buffer_add_cstr(&line, " UID 4294967290");
+	buffer_add_byte(&line, '\0');
+	run(&s->session, (const char *)line.data, "* NO [NOUPDATE \"b\"] Not this one\r\n");
+	buffer_free(&line);
+	core_sign_out(&world, &s->session);
+}
+
+/* Nothing is dropped in silence. */
+static void a_sort_that_grows_too_large_is_given_up(void **state)
+{
+	struct session *session = many_sign_in();
+	struct buffer said = { 0 };
+	bool is_given_up = false;
+	run(session, "c CREATE grows", "c OK");
+	for (unsigned i = 0; i < MANY_SEED; i++)
+		run(session, "a APPEND grows {16+}\r\nSubject: 01\r\n\r\nx", "a OK");
+	run(session, "s SELECT grows", "s OK");
+	run(session, "u UID SORT RETURN (UPDATE COUNT) (SUBJECT) UTF-8 ALL", "COUNT 20\r\nu OK");
+	unsigned told = MANY_SEED;
+	for (unsigned count = MANY_SEED; count < MANY; count *= 2) {
+		run_in_turns(session, "c COPY 1:* grows", &said);
+		struct slice all = buffer_slice(&said);
+		is_given_up = slice_find(all, 0, SLICE("* NO [NOUPDATE \"u\"] ")) < all.len;
+		if (slice_find(all, 0, SLICE(" ADDTO (")) < all.len)
+			told = count * 2;
+		assert_int_equal(is_given_up, count * 2 == MANY);
+	}
+	assert_true(told >= MANY / 2);
+	/* The tag is free again, and nothing more comes. */
+	run_in_turns(session, "c COPY 1 grows", &said);
+	assert_int_equal(slice_find(buffer_slice(&said), 0, SLICE("ESEARCH")), said.len);
+	run(session, "u UID SEARCH RETURN (UPDATE COUNT) UID 1", "COUNT 1\r\nu OK");
+	core_sign_out(&world, session);
+	buffer_free(&said);
 }
 
 /* What a view has to tell, in as many turns as it takes; how much it said in the longest. */
@@ -129,6 +176,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sets_of_messages_have_a_limit),
+		cmocka_unit_test(many_sets_are_bound_in_turns),
+		cmocka_unit_test(a_sort_that_grows_too_large_is_given_up),
 		cmocka_unit_test(much_that_changed_takes_many_turns),
 		cmocka_unit_test(much_that_vanished_is_told_in_parts),
 	};
