@@ -35,6 +35,24 @@ struct transfer_decoder *transfer_decoder_new(enum transfer_encoding encoding);
 void transfer_decode(struct transfer_decoder *decoder, struct slice encoded, struct buffer *octets);
 /* Appends what was held back, frees the decoder, leaves NULL. Accepts NULL. */
 void transfer_decoder_finish(struct transfer_decoder **decoder, struct buffer *octets);
+/* And applied, in pieces. CRLF stays a line end in quoted-printable, which is the canonical form of a
+ * text; a CR or LF alone is encoded like any other octet. No line that comes out is longer than 76
+ * octets or begins with "--", so none is the delimiter of a multipart (RFC 2046 section 5.1.1).
+ * Zero-initialise, but for `encoding`, which is not ENCODING_IDENTITY. */
+enum { ENCODED_GROUP_OCTETS = 57 }; /* what a line of base64 holds */
+struct transfer_encoder {
+	enum transfer_encoding encoding;
+	size_t column;	 /* quoted-printable: octets of the line so far */
+	uint8_t blank;	 /* held back, since it is encoded at the end of a line; 0: none */
+	bool has_return; /* held back: a CR, behind the blank */
+	uint8_t group[ENCODED_GROUP_OCTETS]; /* base64: held back */
+	size_t group_len;
+};
+void transfer_encode(struct transfer_encoder *encoder, struct slice octets, struct buffer *encoded);
+/* Appends what was held back. Base64 ends with a line end; quoted-printable does if `ends_line`, by a
+ * soft break where the text has none. */
+void transfer_encoder_finish(struct transfer_encoder *encoder, bool ends_line,
+			     struct buffer *encoded);
 
 /* Mailbox names: modified UTF-7 (RFC 3501 section 5.1.3) to UTF-8 and back. Strict: false, and
  * nothing appended, for what is not a canonical encoding, or not UTF-8. */

@@ -1,8 +1,11 @@
 /* mda/notice.c - a report to the sender of a message, into his mailbox or into the queue. Runs in the
- * back and in the admin's process. */
+ * back and in the admin's process.
+ *
+ * What it quotes must not keep it from arriving: nobody hears of a report that comes back. */
 #include "mda/notice.h"
 
 #include "base/clock.h"
+#include "mail/downgrade.h"
 #include "mail/text.h"
 
 /* The stored message behind its Return-Path, as much of it as goes into the report. One that cannot be
@@ -18,11 +21,9 @@ static void read_content(const struct notice *notice, bool whole, struct buffer 
 		buffer_drop_front(content, slice_find_byte(buffer_slice(content), 0, '\n') + 1);
 }
 
-static void format(const struct notice *notice, struct buffer *text)
+static void format(const struct notice *notice, bool whole, struct buffer *text)
 {
 	struct buffer content = { 0 };
-	bool whole = report_wants_whole(notice->envelope, notice->recipients,
-					notice->recipient_count, notice->size_octets);
 	read_content(notice, whole, &content);
 	const struct report report = {
 		.hostname = slice_cstr(notice->config->hostname),
@@ -39,6 +40,44 @@ static void format(const struct notice *notice, struct buffer *text)
 	buffer_free(&content);
 }
 
+static enum err read_text(void *user, uint64_t offset, size_t len, struct buffer *out)
+{
+	const struct slice *text = user;
+	buffer_add(out, slice_sub(*text, (size_t)offset, len));
+	return ERR_OK;
+}
+
+/* Whether it can be converted for a server that takes 7 bits only. */
+static bool fits_everywhere(struct slice text)
+{
+	const struct downgrade_source source = { read_text, &text };
+	struct downgrade_outcome outcome;
+	struct arena arena = { 0 };
+	struct mime_parser *parser = mime_parser_new(&arena);
+	mime_parser_feed(parser, text);
+	bool fits = downgrade_plan(&source, mime_parser_finish(&parser), 0, DOWNGRADE_TO_7BIT,
+				   &outcome) == ERR_OK &&
+		    outcome.verdict <= DOWNGRADE_PLANNED;
+	downgrade_free(&outcome.plan);
+	arena_fini(&arena);
+	return fits;
+}
+
+/* With the message, or with its header alone: that is text, which can be encoded, where a message has
+ * fields or signatures that cannot (RFC 6522 section 3). Where the sender's address needs SMTPUTF8, a
+ * server that takes it takes 8 bits. */
+static void format_fitting(const struct notice *notice, bool leaves, struct buffer *text)
+{
+	bool whole = report_wants_whole(notice->envelope, notice->recipients,
+					notice->recipient_count, notice->size_octets);
+	format(notice, whole, text);
+	if (whole && leaves && text_is_ascii(notice->envelope->reverse_path) &&
+	    !fits_everywhere(buffer_slice(text))) {
+		buffer_clear(text);
+		format(notice, false, text);
+	}
+}
+
 enum err notice_file(const struct notice *notice, struct filing **filing_out)
 {
 	const struct envelope *original = notice->envelope;
@@ -46,11 +85,7 @@ enum err notice_file(const struct notice *notice, struct filing **filing_out)
 	const struct envelope_recipient recipient = { .forward_path = original->reverse_path,
 						      .notify = DSN_NEVER };
 	struct buffer text = { 0 };
-
-	format(notice, &text);
 	const struct envelope envelope = {
-		.body = text_is_ascii(buffer_slice(&text)) ? ENVELOPE_7BIT : ENVELOPE_8BITMIME,
-		.is_utf8 = !text_is_ascii(original->reverse_path),
 		.priority = original->priority,		/* RFC 6710 section 4.6 */
 		.requires_tls = original->requires_tls, /* RFC 8689 section 5 */
 		.recipient_count = 1,
@@ -61,6 +96,11 @@ enum err notice_file(const struct notice *notice, struct filing **filing_out)
 	enum err err = filing_add_recipient(filing, read, &sender, &recipient);
 	read_end(&read);
 	if (err == ERR_OK) {
+		format_fitting(notice, filing_destinations(filing)->remote_count > 0, &text);
+		filing_set_form(filing,
+				text_is_ascii(buffer_slice(&text)) ? ENVELOPE_7BIT
+								   : ENVELOPE_8BITMIME,
+				!text_is_ascii(original->reverse_path));
 		filing_set_notice_of(filing, notice->blob_id, notice->queue_id);
 		if (notice->also)
 			filing_set_also(filing, notice->also);

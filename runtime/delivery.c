@@ -48,6 +48,15 @@ static bool take_kind(struct cursor *c, enum tls_policy_kind *kind_out)
 	return true;
 }
 
+static bool take_form(struct cursor *c, enum envelope_body *form_out)
+{
+	uint8_t number;
+	if (!take_u8(c, &number) || number >= ENVELOPE_BODY_COUNT)
+		return false;
+	*form_out = (enum envelope_body)number;
+	return true;
+}
+
 static bool take_policy(struct cursor *c, struct policy_message *m_out)
 {
 	return take_limited(c, DESTINATION_MAX_OCTETS, &m_out->domain) &&
@@ -78,6 +87,7 @@ void delivery_encode(const struct delivery_message *m, struct buffer *out)
 	buffer_add_be64(out, m->queue_id);
 	buffer_add_be64(out, m->message_id);
 	buffer_add_be64(out, m->size_octets);
+	buffer_add_byte(out, (uint8_t)m->form);
 	buffer_add_block(out, m->destination);
 	policy_encode(&m->policy, out);
 	buffer_add_byte(out, (uint8_t)m->known_level);
@@ -91,13 +101,40 @@ bool delivery_decode(struct slice payload, struct delivery_message *m_out)
 {
 	struct cursor c = cursor_of(payload);
 	return take_be64(&c, &m_out->queue_id) && take_be64(&c, &m_out->message_id) &&
-	       take_be64(&c, &m_out->size_octets) &&
+	       take_be64(&c, &m_out->size_octets) && take_form(&c, &m_out->form) &&
 	       take_limited(&c, DESTINATION_MAX_OCTETS, &m_out->destination) &&
 	       m_out->destination.len > 0 && take_policy(&c, &m_out->policy) &&
 	       take_level(&c, &m_out->known_level) && take_kind(&c, &m_out->known_by) &&
 	       take_bool(&c, &m_out->tls_optional) &&
 	       envelope_decode(cursor_rest(&c), &m_out->envelope) &&
 	       m_out->envelope.recipient_count <= DELIVERY_RECIPIENTS_MAX;
+}
+
+void form_wanted_encode(enum envelope_body form, struct buffer *out)
+{
+	buffer_add_byte(out, (uint8_t)form);
+}
+
+bool form_wanted_decode(struct slice payload, enum envelope_body *form_out)
+{
+	struct cursor c = cursor_of(payload);
+	return take_form(&c, form_out) && at_end(&c);
+}
+
+void delivery_form_encode(const struct delivery_form_message *m, struct buffer *out)
+{
+	buffer_add_byte(out, (uint8_t)m->form);
+	buffer_add_be64(out, m->size_octets);
+	buffer_add_block(out, m->status);
+	buffer_add_block(out, m->words);
+}
+
+bool delivery_form_decode(struct slice payload, struct delivery_form_message *m_out)
+{
+	struct cursor c = cursor_of(payload);
+	return take_form(&c, &m_out->form) && take_be64(&c, &m_out->size_octets) &&
+	       take_limited(&c, STATUS_MAX_OCTETS, &m_out->status) &&
+	       take_limited(&c, DELIVERY_WORDS_MAX_OCTETS, &m_out->words) && at_end(&c);
 }
 
 void delivered_encode(const struct delivered_message *m, struct buffer *out)

@@ -1,5 +1,6 @@
 /* runtime/delivery.h - how a message of the queue is given to the front to be sent, and what comes
- * back: MESSAGE_DELIVER, _DELIVERY_CONTENT, _DELIVERY_CREDIT and _DELIVERED of runtime/messages.h.
+ * back: MESSAGE_DELIVER, _DELIVERY_CONTENT, _DELIVERY_CREDIT, _FORM_WANTED, _DELIVERY_FORM and
+ * _DELIVERED of runtime/messages.h.
  *
  * The back numbers its deliveries, and each message of one has its number as conversation. Content
  * follows at once, at most DELIVERY_WINDOW_OCTETS without a credit. When the channel ends, so do its
@@ -36,8 +37,9 @@ struct delivery_message {
 	uint64_t queue_id, message_id; /* for the log */
 	struct slice destination;      /* domain or address literal */
 	uint64_t size_octets;	       /* of the content that will come */
-	struct policy_message policy;  /* the destination's, if one is known */
-	enum tls_level known_level;    /* what the way there has to be at least, as it has been */
+	enum envelope_body form; /* what a server has to take for it to be sent there as it is */
+	struct policy_message policy; /* the destination's, if one is known */
+	enum tls_level known_level;   /* what the way there has to be at least, as it has been */
 	enum tls_policy_kind
 		known_by;  /* what proved it, where it was proven; TLS_POLICY_NONE: either */
 	bool tls_optional; /* the sender wants it there in any case (RFC 8689 section 3) */
@@ -45,6 +47,22 @@ struct delivery_message {
 };
 void delivery_encode(const struct delivery_message *m, struct buffer *out);
 bool delivery_decode(struct slice payload, struct delivery_message *m_out);
+
+/* MESSAGE_FORM_WANTED: a server that is to have the message takes this at most, which is less than the
+ * form that it has. One such question at a time. */
+void form_wanted_encode(enum envelope_body form, struct buffer *out);
+bool form_wanted_decode(struct slice payload, enum envelope_body *form_out);
+/* MESSAGE_DELIVERY_FORM answers it. Whatever the answer, the content begins anew behind it, with all of
+ * its window; what came before counts for nothing. No credit was given yet: nobody asks once a server
+ * has agreed to take the content. */
+struct delivery_form_message {
+	enum envelope_body form; /* what it has now */
+	uint64_t size_octets;	 /* of the content that will come */
+	/* "5.6.2" and why, where it cannot be had in the form that was asked for. Empty: it can. */
+	struct slice status, words;
+};
+void delivery_form_encode(const struct delivery_form_message *m, struct buffer *out);
+bool delivery_form_decode(struct slice payload, struct delivery_form_message *m_out);
 
 enum delivery_verdict {
 	DELIVERY_TAKEN, /* the other side has it now */

@@ -26,6 +26,7 @@ enum message_type {
 	MESSAGE_DELIVERED,	 /* nothing: what came of a delivery (runtime/delivery.h) */
 	MESSAGE_POLICY,		 /* nothing: a domain's policy was fetched (runtime/delivery.h) */
 	MESSAGE_TLS_RESULT,	 /* nothing: how a connection was secured (runtime/tls_result.h) */
+	MESSAGE_FORM_WANTED,	 /* MESSAGE_DELIVERY_FORM: its content in a lesser form */
 	/* back -> front */
 	MESSAGE_AUTHENTICATED = 100,
 	MESSAGE_RECIPIENT_VERDICT,
@@ -35,6 +36,7 @@ enum message_type {
 	MESSAGE_DELIVERY_CONTENT, /* MESSAGE_DELIVERY_CREDIT, from time to time */
 	MESSAGE_KNOWN_CLIENTS,	  /* nothing: runtime/known_clients.h */
 	MESSAGE_SIGNED_OUT,	  /* nothing: the client is the front's again; runtime/way_back.h */
+	MESSAGE_DELIVERY_FORM,	  /* nothing: runtime/delivery.h */
 };
 
 enum { TOKEN_OCTETS = 16 };

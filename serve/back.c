@@ -95,6 +95,7 @@ static void on_message(struct channel *channel, uint16_t type, uint32_t conversa
 	case MESSAGE_TLS_RESULT:
 	case MESSAGE_DELIVERED:
 	case MESSAGE_DELIVERY_CREDIT:
+	case MESSAGE_FORM_WANTED:
 		good = fd < 0 && peer->owner->runner &&
 		       relay_runner_message(peer->owner->runner, channel, type, conversation,
 					    payload);
@@ -282,6 +283,7 @@ static bool back_is_drained(struct child_loop *child_loop)
 {
 	const struct back_loop *loop = back_loop_of(child_loop);
 	return session_count(child_loop->loop) == 0 && loop->peers == 0 &&
+	       (!loop->runner || relay_runner_is_idle(loop->runner)) &&
 	       (!loop->desk || program_desk_is_empty(loop->desk));
 }
 

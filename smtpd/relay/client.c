@@ -257,6 +257,7 @@ static enum client_wish take_reply(struct client *client, const struct reply *re
 	case CLIENT_SECURING:
 		return client_close(client, "the server spoke without being asked", NULL);
 	case CLIENT_READY:
+	case CLIENT_FORM:
 	case CLIENT_QUIT:
 	case CLIENT_OVER: break;
 	}
@@ -276,7 +277,7 @@ enum client_wish client_feed(struct client *client, struct cursor *in)
 	enum client_wish wish =
 		client->state == CLIENT_CONTENT ? CLIENT_WANTS_CONTENT : CLIENT_WANTS_INPUT;
 	struct reply reply;
-	if (client->state == CLIENT_READY && !at_end(in))
+	if ((client->state == CLIENT_READY || client->state == CLIENT_FORM) && !at_end(in))
 		return close_unasked(client, in);
 	while (client->state != CLIENT_OVER) {
 		switch (reply_take(&client->reader, in, &reply)) {

@@ -1,13 +1,13 @@
 /* smtpd/relay/client_mail.c - one transaction with another server: MAIL, RCPT, DATA or BDAT, what
  * each reply means for each recipient (RFC 5321 sections 3.3, 4.2 and 4.5.3.1.10; PIPELINING of
- * RFC 2920, CHUNKING of RFC 3030, SIZE of RFC 1870, DSN of RFC 3461, DELIVERBY of RFC 2852, MT-PRIORITY of RFC 6710, LMTP of RFC 2033). Runs in the
- * front.
+ * RFC 2920, CHUNKING and BINARYMIME of RFC 3030, 8BITMIME of RFC 6152, SIZE of RFC 1870, DSN of RFC
+ * 3461, DELIVERBY of RFC 2852, MT-PRIORITY of RFC 6710, LMTP of RFC 2033). Runs in the front.
  *
  * Once the content is out, only the reply to it tells whether the server has the message. Where
  * that never comes it is sent again, and may be there twice; the log says so.
  *
- * Left out: turning 8-bit content into 7-bit for servers without 8BITMIME (RFC 6152 section 3);
- * such mail goes back to its sender. */
+ * What a server does not take as it is (8-bit or binary content) the back is asked to convert, before
+ * the server hears of it. */
 #include <assert.h>
 #include <stdio.h>
 
@@ -219,12 +219,6 @@ static const char *unfit(const struct client *client, const char **status_out)
 	*status_out = "5.6.7";
 	if (delivery->envelope.is_utf8 && !(client->features & FEATURE_SMTPUTF8))
 		return "the other server does not know international addresses (SMTPUTF8)";
-	*status_out = "5.6.3";
-	if (delivery->envelope.body == ENVELOPE_BINARYMIME &&
-	    (~client->features & (FEATURE_BINARYMIME | FEATURE_CHUNKING)))
-		return "the other server does not take binary content (BINARYMIME)";
-	if (delivery->envelope.body == ENVELOPE_8BITMIME && !(client->features & FEATURE_8BITMIME))
-		return "the other server does not take 8-bit content (8BITMIME)";
 	/* Who wants it back rather than late cannot be served by one who does not promise that (RFC
 	 * 2852 section 4). */
 	*status_out = "5.4.7";
@@ -239,9 +233,48 @@ static const char *unfit(const struct client *client, const char **status_out)
 	return client_lacks_tls(client, delivery, status_out);
 }
 
-enum client_wish client_begin(struct client *client, const struct delivery_message *delivery)
+enum envelope_body client_form(const struct client *client)
+{
+	/* Binary content cannot be given by DATA (RFC 3030 section 3). */
+	if (!(~client->features & (FEATURE_BINARYMIME | FEATURE_CHUNKING)))
+		return ENVELOPE_BINARYMIME;
+	return client->features & FEATURE_8BITMIME ? ENVELOPE_8BITMIME : ENVELOPE_7BIT;
+}
+
+static enum client_wish begin_envelope(struct client *client)
 {
 	const char *status;
+	const char *why = unfit(client, &status);
+	if (why) {
+		client_fail_rest(client, DELIVERY_REFUSED, 0, status, slice_cstr(why));
+		return finish(client, false);
+	}
+	if (client->delivery.form > client_form(client)) {
+		client->state = CLIENT_FORM;
+		return CLIENT_WANTS_FORM;
+	}
+	client->uses_bdat = client->features & FEATURE_CHUNKING;
+	client->state = CLIENT_ENVELOPE;
+	add_mail(client);
+	say_more(client);
+	return CLIENT_WANTS_INPUT;
+}
+
+enum client_wish client_formed(struct client *client, const struct delivery_form_message *answer)
+{
+	assert(client->state == CLIENT_FORM);
+	if (answer->status.len > 0) {
+		char *status = arena_string(&client->arena, answer->status);
+		client_fail_rest(client, DELIVERY_REFUSED, 0, status, answer->words);
+		return finish(client, false);
+	}
+	client->delivery.form = client->delivery.envelope.body = answer->form;
+	client->delivery.size_octets = answer->size_octets;
+	return begin_envelope(client);
+}
+
+enum client_wish client_begin(struct client *client, const struct delivery_message *delivery)
+{
 	assert(client->state == CLIENT_READY && !client->is_busy);
 	arena_reset(&client->arena);
 	client->delivery = *delivery;
@@ -260,16 +293,7 @@ enum client_wish client_begin(struct client *client, const struct delivery_messa
 	client->content_octets = 0;
 	client->line_state = LINE_START;
 	client->is_busy = true;
-	const char *why = unfit(client, &status);
-	if (why) {
-		client_fail_rest(client, DELIVERY_REFUSED, 0, status, slice_cstr(why));
-		return finish(client, false);
-	}
-	client->uses_bdat = client->features & FEATURE_CHUNKING;
-	client->state = CLIENT_ENVELOPE;
-	add_mail(client);
-	say_more(client);
-	return CLIENT_WANTS_INPUT;
+	return begin_envelope(client);
 }
 
 /* ---- replies to the envelope ---- */

@@ -15,6 +15,7 @@ enum client_state {
 	CLIENT_SECURING, /* the handshake is under way */
 	CLIENT_AUTH,
 	CLIENT_READY, /* nothing is under way */
+	CLIENT_FORM,  /* a transaction is, of which the server has heard nothing yet */
 	CLIENT_ENVELOPE,
 	CLIENT_GO, /* DATA was said, alone */
 	CLIENT_CONTENT,
@@ -28,6 +29,7 @@ enum client_wish {
 	CLIENT_WANTS_INPUT,
 	CLIENT_WANTS_TLS, /* send what is in `out`, then secure the stream, then client_secured() */
 	CLIENT_IS_READY,  /* client_begin() may come */
+	CLIENT_WANTS_FORM,    /* the content as client_form() has it, then client_formed() */
 	CLIENT_WANTS_CONTENT, /* client_content() may come; also while it goes on */
 	CLIENT_HAS_RESULT,    /* the transaction is over: `results`; then client_next() */
 	CLIENT_IS_OVER,	      /* close; where a transaction was under way, its results are there */
@@ -115,6 +117,11 @@ const char *client_lacks_tls(const struct client *client, const struct delivery_
 			     const char **status_out);
 /* In CLIENT_READY. The message is copied. */
 enum client_wish client_begin(struct client *client, const struct delivery_message *delivery);
+/* The most that the server takes, binary content or 8 bits or neither. */
+enum envelope_body client_form(const struct client *client);
+/* After CLIENT_WANTS_FORM: the message has another form now, and another size, or `answer` says why it
+ * has none. */
+enum client_wish client_formed(struct client *client, const struct delivery_form_message *answer);
 /* Octets of the message, in order; all of size_octets, then it ends by itself. */
 enum client_wish client_content(struct client *client, struct slice octets);
 /* The transaction's result was taken. */

@@ -249,6 +249,9 @@ static void act(struct connection *connection, enum client_wish wish)
 			if (rest(connection))
 				return;
 			break;
+		case CLIENT_WANTS_FORM:
+			outgoing_want_form(connection->outgoing, client_form(client));
+			break;
 		case CLIENT_WANTS_CONTENT:
 			wish = pump(connection);
 			if (wish != CLIENT_WANTS_CONTENT)
@@ -285,6 +288,12 @@ void connection_go_on(struct connection *connection)
 {
 	if (connection->client.state == CLIENT_CONTENT)
 		act(connection, CLIENT_WANTS_CONTENT);
+}
+
+void connection_formed(struct connection *connection, const struct delivery_form_message *answer)
+{
+	if (connection->client.state == CLIENT_FORM)
+		act(connection, client_formed(&connection->client, answer));
 }
 
 /* ---- the stream ---- */

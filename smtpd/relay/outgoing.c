@@ -279,6 +279,20 @@ void outgoing_content_done(struct outgoing *outgoing, size_t octets)
 	buffer_free(&payload);
 }
 
+/* A connection that was kept may end meanwhile; the next one waits for the same answer, and asks again
+ * where that is not enough. */
+void outgoing_want_form(struct outgoing *outgoing, enum envelope_body form)
+{
+	struct buffer payload = { 0 };
+	if (outgoing->waits_for_form)
+		return;
+	outgoing->waits_for_form = true;
+	form_wanted_encode(form, &payload);
+	link_say(outgoing->sender->front->link, MESSAGE_FORM_WANTED, outgoing->conversation,
+		 buffer_slice(&payload));
+	buffer_free(&payload);
+}
+
 /* ---- from the back ---- */
 
 static struct outgoing *find(struct relay_sender *sender, uint32_t conversation)
@@ -331,12 +345,34 @@ static void on_content(struct relay_sender *sender, uint32_t conversation, struc
 		connection_go_on(outgoing->connection);
 }
 
+static void on_form(struct relay_sender *sender, uint32_t conversation, struct slice payload)
+{
+	struct outgoing *outgoing = find(sender, conversation);
+	struct delivery_form_message answer;
+	if (!outgoing)
+		return;
+	if (!outgoing->waits_for_form || !delivery_form_decode(payload, &answer)) {
+		log_error(NULL, EVENT("bad-message"), NUM("type", MESSAGE_DELIVERY_FORM));
+		return;
+	}
+	outgoing->waits_for_form = false;
+	buffer_clear(&outgoing->content);
+	outgoing->content_came = 0;
+	outgoing->message.size_octets = answer.size_octets;
+	if (answer.status.len == 0)
+		outgoing->message.form = outgoing->message.envelope.body = answer.form;
+	if (outgoing->connection)
+		connection_formed(outgoing->connection, &answer);
+}
+
 static void on_message(struct link_worker *worker, enum message_type type, uint32_t conversation,
 		       struct slice payload)
 {
 	struct relay_sender *sender = CONTAINER_OF(worker, struct relay_sender, worker);
 	if (type == MESSAGE_DELIVER)
 		on_deliver(sender, conversation, payload);
+	else if (type == MESSAGE_DELIVERY_FORM)
+		on_form(sender, conversation, payload);
 	else
 		on_content(sender, conversation, payload);
 }

@@ -33,13 +33,15 @@ struct relay_runner *relay_runner_new(struct back *back);
 void relay_runner_add_channel(struct relay_runner *runner, struct channel *channel);
 /* What was under way through it is tried again. */
 void relay_runner_remove_channel(struct relay_runner *runner, struct channel *channel);
-/* MESSAGE_DELIVERED, _DELIVERY_CREDIT, MESSAGE_POLICY or MESSAGE_TLS_RESULT. False: it breaks the rules;
- * the caller ends the channel. */
+/* MESSAGE_DELIVERED, _DELIVERY_CREDIT, _FORM_WANTED, MESSAGE_POLICY or MESSAGE_TLS_RESULT. False: it
+ * breaks the rules; the caller ends the channel. */
 bool relay_runner_message(struct relay_runner *runner, struct channel *channel, uint16_t type,
 			  uint32_t conversation, struct slice payload);
 /* Another process has changed the queue: looks at all of it anew. */
 void relay_runner_look(struct relay_runner *runner);
 /* Begins nothing more; what is under way goes on. */
 void relay_runner_stop(struct relay_runner *runner);
-/* After the loop has ended. Accepts NULL, leaves NULL. */
+/* Whether nothing of it is on the worker pool, which reads the store. */
+bool relay_runner_is_idle(const struct relay_runner *runner);
+/* After the loop has ended, and idle. Accepts NULL, leaves NULL. */
 void relay_runner_free(struct relay_runner **runner);

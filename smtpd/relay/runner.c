@@ -200,6 +200,9 @@ void runner_end_transfer(struct transfer *transfer)
 	if (transfer->next_number)
 		transfer->next_number->number_at = transfer->number_at;
 	runner->transfer_count -= !transfer->is_damaged;
+	transfer_leave_conversion(transfer);
+	downgrade_free(&transfer->plan);
+	buffer_free(&transfer->converted);
 	filing_free(&transfer->filing);
 	timer_free(&transfer->again);
 	arena_fini(&transfer->arena);
@@ -480,8 +483,11 @@ bool relay_runner_message(struct relay_runner *runner, struct channel *channel, 
 	 * heard of. */
 	if (!transfer || transfer->channel != channel)
 		return true;
-	return type == MESSAGE_DELIVERED ? transfer_outcome(transfer, payload)
-					 : transfer_credit(transfer, payload);
+	switch (type) {
+	case MESSAGE_DELIVERED: return transfer_outcome(transfer, payload);
+	case MESSAGE_FORM_WANTED: return transfer_want_form(transfer, payload);
+	default: return transfer_credit(transfer, payload);
+	}
 }
 
 void relay_runner_stop(struct relay_runner *runner)
@@ -490,6 +496,11 @@ void relay_runner_stop(struct relay_runner *runner)
 	timer_stop(runner->timer);
 	daily_stop(runner->daily);
 	timer_stop(runner->look_timer);
+}
+
+bool relay_runner_is_idle(const struct relay_runner *runner)
+{
+	return runner->conversion_count == 0;
 }
 
 void relay_runner_free(struct relay_runner **runner_at)

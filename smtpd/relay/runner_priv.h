@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "mail/downgrade.h"
 #include "mda/filing.h"
 #include "mda/release.h"
 #include "mda/report.h"
@@ -69,8 +70,13 @@ struct transfer {
 	bool tls_optional; /* its header says so */
 
 	/* Content. */
-	uint64_t blob_at, blob_end; /* what was not sent yet */
+	uint64_t blob_start, blob_at, blob_end; /* all of it; what was not sent yet */
 	uint64_t window_octets;
+	enum envelope_body form;
+	unsigned forms_wanted;
+	struct conversion *conversion; /* it is being looked at for a lesser form */
+	struct downgrade *plan;	       /* it is sent converted; else NULL */
+	struct buffer converted;       /* and not sent yet */
 
 	struct release *release; /* of an entry for addresses here; else NULL */
 
@@ -104,6 +110,7 @@ struct relay_runner {
 	struct transfer *numbers[RUNNER_BUCKETS];
 	uint32_t last_number;
 	unsigned transfer_count;
+	unsigned conversion_count; /* on the worker pool */
 	struct channel *channels[64];
 	size_t channel_count;
 	struct given *given; /* domains that mail was given to the front for */
@@ -140,6 +147,20 @@ void transfer_begin(struct transfer *transfer, struct channel *channel);
 void transfer_lost(struct transfer *transfer);
 bool transfer_outcome(struct transfer *transfer, struct slice payload);
 bool transfer_credit(struct transfer *transfer, struct slice payload);
+/* The store does not give it. */
+void transfer_unreadable(struct transfer *transfer, enum err err);
+/* Its content from the beginning, as far as the window goes. */
+void transfer_send_anew(struct transfer *transfer);
+
+/* form.c: its content in the form that a server takes, where that is a lesser one. */
+enum envelope_body transfer_stored_form(const struct transfer *transfer);
+bool transfer_want_form(struct transfer *transfer, struct slice payload);
+/* More of what is converted, into transfer->converted; nothing at the end. */
+enum err transfer_convert(struct transfer *transfer);
+/* What is being looked at is of no interest any more. */
+void transfer_leave_conversion(struct transfer *transfer);
+/* What was done to it, for the journal; empty: nothing. */
+struct slice transfer_conversion_words(const struct transfer *transfer);
 
 /* here.c: an entry for addresses here, into their mailboxes. */
 void transfer_release(struct transfer *transfer);

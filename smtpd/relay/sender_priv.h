@@ -29,6 +29,7 @@ struct outgoing {
 	struct buffer content; /* that came and was not sent yet */
 	uint64_t content_came;
 	uint32_t uncredited_octets;
+	bool waits_for_form; /* the back was asked for another */
 	struct exchangers *exchangers;
 	struct sts_lookup sts; /* the destination's policy */
 	bool waits_for_policy; /* it is being looked up, */
@@ -102,6 +103,8 @@ void outgoing_free(struct outgoing *outgoing);
 /* Octets of its content that may go now, at most CONTENT_PIECE_OCTETS; taken. */
 struct slice outgoing_content(struct outgoing *outgoing);
 void outgoing_content_done(struct outgoing *outgoing, size_t octets);
+/* The server takes no more than this: connection_formed() when the back has said what can be had. */
+void outgoing_want_form(struct outgoing *outgoing, enum envelope_body form);
 
 /* connection.c */
 void connection_begin(struct relay_sender *sender, int fd, struct outgoing *outgoing);
@@ -112,6 +115,8 @@ enum tls_level connection_level(const struct connection *connection);
 void connection_assign(struct connection *connection, struct outgoing *outgoing);
 /* More content has come. */
 void connection_go_on(struct connection *connection);
+/* The message has the form that was asked for, or has not. */
+void connection_formed(struct connection *connection, const struct delivery_form_message *answer);
 /* Without a word: nobody wants to know any more. */
 void connection_abort(struct connection *connection);
 void connection_quit(struct connection *connection);

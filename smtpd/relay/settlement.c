@@ -152,6 +152,7 @@ static void note_journal(struct write *write, const struct transfer *transfer,
 		[REPORT_DELIVERED] = JOURNAL_RELAYED, [REPORT_EXPANDED] = JOURNAL_RELAYED,
 		[REPORT_RELAYED] = JOURNAL_RELAYED,
 	};
+	bool is_taken = kinds[told->action] == JOURNAL_RELAYED;
 	journal_note(write, &(struct journal_event){
 				    .kind = kinds[told->action],
 				    .blob_id = transfer->entry.blob_id,
@@ -163,7 +164,9 @@ static void note_journal(struct write *write, const struct transfer *transfer,
 							    ? transfer->entry.next_unix_ms
 							    : 0,
 				    .reply = told->is_reply ? told->words : SLICE_NONE,
-				    .why = told->is_reply ? SLICE_NONE : told->words,
+				    .why = !told->is_reply ? told->words
+					   : is_taken	   ? transfer_conversion_words(transfer)
+							   : SLICE_NONE,
 			    });
 }
 

@@ -33,7 +33,7 @@ static bool wants_tls_optional(struct slice start)
 	       slice_eq_nocase(slice_trim(field.value), SLICE("no"));
 }
 
-static void unreadable(struct transfer *transfer, enum err err)
+void transfer_unreadable(struct transfer *transfer, enum err err)
 {
 	/* The disk may be well again by the next attempt. */
 	if (err_is_store_failure(err)) {
@@ -47,8 +47,33 @@ static void unreadable(struct transfer *transfer, enum err err)
 			    SLICE("the message can no longer be read on this server"));
 }
 
-/* As much content as the window takes. False: it cannot be read; the transfer has its end. */
-static bool send_content(struct transfer *transfer)
+static void send_octets(struct transfer *transfer, struct slice octets)
+{
+	transfer->window_octets -= octets.len;
+	channel_send(transfer->channel, MESSAGE_DELIVERY_CONTENT, transfer->number, octets, -1);
+}
+
+static enum err send_converted(struct transfer *transfer)
+{
+	struct buffer *converted = &transfer->converted;
+	while (transfer->window_octets > 0) {
+		enum err err = converted->len == 0 ? transfer_convert(transfer) : ERR_OK;
+		if (err != ERR_OK)
+			return err;
+		size_t len = converted->len;
+		if (len > DELIVERY_FRAME_OCTETS)
+			len = DELIVERY_FRAME_OCTETS;
+		if (len > transfer->window_octets)
+			len = (size_t)transfer->window_octets;
+		if (len == 0)
+			break;
+		send_octets(transfer, slice_sub(buffer_slice(converted), 0, len));
+		buffer_drop_front(converted, len);
+	}
+	return ERR_OK;
+}
+
+static enum err send_stored(struct transfer *transfer)
 {
 	struct buffer octets = { 0 };
 	enum err err = ERR_OK;
@@ -70,14 +95,27 @@ static bool send_content(struct transfer *transfer)
 		if (err != ERR_OK)
 			break;
 		transfer->blob_at += len;
-		transfer->window_octets -= len;
-		channel_send(transfer->channel, MESSAGE_DELIVERY_CONTENT, transfer->number,
-			     buffer_slice(&octets), -1);
+		send_octets(transfer, buffer_slice(&octets));
 	}
 	buffer_free(&octets);
+	return err;
+}
+
+/* As much content as the window takes. Where it cannot be read, the transfer has its end. */
+static void send_content(struct transfer *transfer)
+{
+	enum err err = ERR_OK;
+	if (!transfer->conversion)
+		err = transfer->plan ? send_converted(transfer) : send_stored(transfer);
 	if (err != ERR_OK)
-		unreadable(transfer, err);
-	return err == ERR_OK;
+		transfer_unreadable(transfer, err);
+}
+
+void transfer_send_anew(struct transfer *transfer)
+{
+	transfer->blob_at = transfer->blob_start;
+	transfer->window_octets = DELIVERY_WINDOW_OCTETS;
+	send_content(transfer);
 }
 
 /* As the other side is to see it: a path of ours for a stranger's mail that we pass on. Made anew for
@@ -105,7 +143,8 @@ static void send_delivery(struct transfer *transfer)
 		.queue_id = entry->queue_id,
 		.message_id = entry->blob_id,
 		.destination = entry->destination,
-		.size_octets = transfer->blob_end - transfer->blob_at,
+		.size_octets = transfer->blob_end - transfer->blob_start,
+		.form = transfer->form,
 		.envelope = entry->envelope,
 	};
 	struct read *read = read_begin(transfer->runner->back->store);
@@ -144,20 +183,20 @@ void transfer_begin(struct transfer *transfer, struct channel *channel)
 	if (err == ERR_OK)
 		err = blob_read(read, transfer->entry.blob_id, 0, LOOK_AT_OCTETS, &start);
 	read_end(&read);
-	transfer->blob_at = return_path_octets(buffer_slice(&start));
+	transfer->blob_start = return_path_octets(buffer_slice(&start));
+	transfer->form = transfer_stored_form(transfer);
 	transfer->tls_optional = wants_tls_optional(buffer_slice(&start));
 	buffer_free(&start);
-	if (err == ERR_OK && transfer->blob_at >= size)
+	if (err == ERR_OK && transfer->blob_start >= size)
 		err = ERR_DAMAGED;
 	if (err != ERR_OK) {
-		unreadable(transfer, err);
+		transfer_unreadable(transfer, err);
 		return;
 	}
 	transfer->blob_end = size;
 	transfer->channel = channel;
-	transfer->window_octets = DELIVERY_WINDOW_OCTETS;
 	send_delivery(transfer);
-	send_content(transfer);
+	transfer_send_anew(transfer);
 }
 
 bool transfer_credit(struct transfer *transfer, struct slice payload)

@@ -67,6 +67,16 @@ static void mail(struct slice payload, struct buffer *again)
 		policy_encode(&policy, again);
 		same(payload, again);
 	}
+	enum envelope_body form;
+	if (form_wanted_decode(payload, &form)) {
+		form_wanted_encode(form, again);
+		same(payload, again);
+	}
+	struct delivery_form_message formed;
+	if (delivery_form_decode(payload, &formed)) {
+		delivery_form_encode(&formed, again);
+		same(payload, again);
+	}
 	struct recipient_message recipient;
 	if (recipient_decode(payload, &recipient)) {
 		recipient_encode(&recipient, again);

@@ -20,6 +20,10 @@ static void check_results(const struct client *client)
 static void talk(struct client *client, struct slice input, const struct delivery_message *message)
 {
 	static const uint8_t content[64] = "line\r\n.dot\r\n";
+	const struct delivery_form_message formed[] = {
+		{ .form = ENVELOPE_7BIT, .size_octets = 20 },
+		{ .status = SLICE("5.6.2"), .words = SLICE("it is signed") }
+	};
 	struct cursor in = cursor_of(input);
 	unsigned begun = 0;
 	enum client_wish wish = client_feed(client, &in);
@@ -32,8 +36,10 @@ static void talk(struct client *client, struct slice input, const struct deliver
 				return;
 			wish = client_begin(client, message);
 			continue;
+		case CLIENT_WANTS_FORM: wish = client_formed(client, &formed[begun % 2]); continue;
 		case CLIENT_WANTS_CONTENT:
-			wish = client_content(client, slice_of(content, message->size_octets));
+			wish = client_content(client,
+					      slice_of(content, client->delivery.size_octets));
 			continue;
 		case CLIENT_HAS_RESULT:
 			check_results(client);
@@ -73,7 +79,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.password = "pencil",
 	};
 	struct delivery_message message = { .destination = SLICE("far.example"),
-					    .size_octets = 12 };
+					    .size_octets = 12,
+					    .form = (enum envelope_body)(data[0] >> 6) %
+						    ENVELOPE_BODY_COUNT };
 	struct client client;
 	for (int i = 0; i < 3; i++)
 		envelope_encode_recipient(

@@ -9,7 +9,7 @@
 #include "base/attributes.h"
 #include "mail/header.h"
 #include "mail/text.h"
-#include "tests/unit/mail/structure.h"
+#include "tests/unit/mail/downgraded.h"
 
 static struct arena names_arena;
 static const char *names[2000];
@@ -79,6 +79,9 @@ static inline void check_message(const char *path)
 	assert_true(digest_decode(want, &arena, &root));
 	structure_check(root, message, 0, message.len, 1, true);
 	assert_same_digest(path, root, want);
+
+	downgraded_check(message, DOWNGRADE_TO_7BIT, 1000);
+	downgraded_check(message, DOWNGRADE_TO_8BIT, 1000);
 
 	struct cursor c = cursor_of(slice_sub(message, 0, root->body_start));
 	struct header_field field;

@@ -389,6 +389,42 @@ static bool decode_result(struct slice payload)
 	return tls_result_message_decode(payload, &m);
 }
 
+static bool decode_form_wanted(struct slice payload)
+{
+	enum envelope_body form;
+	return form_wanted_decode(payload, &form);
+}
+static bool decode_delivery_form(struct slice payload)
+{
+	struct delivery_form_message m;
+	return delivery_form_decode(payload, &m);
+}
+
+static void test_forms(void **state)
+{
+	struct buffer b = { 0 };
+	struct delivery_form_message m = { .form = ENVELOPE_8BITMIME,
+					   .size_octets = 7,
+					   .status = SLICE("5.6.2"),
+					   .words = SLICE("it is signed") },
+				     got;
+	delivery_form_encode(&m, &b);
+	assert_exact(&b, decode_delivery_form);
+	assert_true(delivery_form_decode(buffer_slice(&b), &got));
+	assert_int_equal(got.form, ENVELOPE_8BITMIME);
+	assert_int_equal(got.size_octets, 7);
+	assert_slice(got.status, "5.6.2");
+	assert_slice(got.words, "it is signed");
+	b.data[0] = ENVELOPE_BODY_COUNT;
+	assert_false(decode_delivery_form(buffer_slice(&b)));
+	buffer_clear(&b);
+	form_wanted_encode(ENVELOPE_8BITMIME, &b);
+	assert_exact(&b, decode_form_wanted);
+	b.data[0] = ENVELOPE_BODY_COUNT;
+	assert_false(decode_form_wanted(buffer_slice(&b)));
+	buffer_free(&b);
+}
+
 static const struct policy_message policy = {
 	.domain = { (const uint8_t *)"far.example", 11 },
 	.id = { (const uint8_t *)"a1", 2 },
@@ -402,6 +438,7 @@ static void test_delivery_and_policy(void **state)
 	struct buffer b = { 0 }, all = { 0 };
 	struct delivery_message m = { .destination = SLICE("far.example"),
 				      .size_octets = 7,
+				      .form = ENVELOPE_BINARYMIME,
 				      .policy = policy,
 				      .known_level = TLS_LEVEL_PROVEN,
 				      .known_by = TLS_POLICY_STS,
@@ -418,6 +455,7 @@ static void test_delivery_and_policy(void **state)
 	assert_int_equal(got.known_level, TLS_LEVEL_PROVEN);
 	assert_int_equal(got.known_by, TLS_POLICY_STS);
 	assert_true(got.tls_optional);
+	assert_int_equal(got.form, ENVELOPE_BINARYMIME);
 	assert_slice(got.policy.text, "version: STSv1");
 	m.known_level = TLS_LEVEL_UNSAID;
 	buffer_clear(&b);
@@ -503,6 +541,7 @@ int main(void)
 		cmocka_unit_test(test_envelope_out_of_bounds),
 		cmocka_unit_test(test_credit_and_filed),
 		cmocka_unit_test(test_delivery_and_policy),
+		cmocka_unit_test(test_forms),
 		cmocka_unit_test(test_tls_result),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

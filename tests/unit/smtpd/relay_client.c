@@ -250,8 +250,6 @@ static void what_a_server_cannot_take_is_not_sent(void **state)
 	} given[] = {
 		{ { .is_utf8 = false }, 1001, "5.3.4" },
 		{ { .is_utf8 = true }, 10, "5.6.7" },
-		{ { .body = ENVELOPE_8BITMIME }, 10, "5.6.3" },
-		{ { .body = ENVELOPE_BINARYMIME }, 10, "5.6.3" },
 		{ { .requires_tls = true }, 10, "5.7.10" },
 	};
 	begin("250-x\r\n250 SIZE 1000\r\n", false);
@@ -264,6 +262,88 @@ static void what_a_server_cannot_take_is_not_sent(void **state)
 		said("");
 		assert_int_equal(client_next(&client), CLIENT_IS_READY);
 	}
+	client_fini(&client);
+}
+
+/* Nothing is said to the server before the content has a form that it takes. */
+static void content_is_asked_for_in_a_form_that_is_taken(void **state)
+{
+	static const struct {
+		const char *features;
+		enum envelope_body form, asked;
+		const char *mail; /* what is said at once; NULL: the back is asked */
+	} given[] = {
+		{ "250-x\r\n250 8BITMIME\r\n", ENVELOPE_8BITMIME, 0, " BODY=8BITMIME" },
+		{ "250 x\r\n", ENVELOPE_7BIT, 0, "" },
+		{ "250 x\r\n", ENVELOPE_8BITMIME, ENVELOPE_7BIT, NULL },
+		{ "250-x\r\n250 CHUNKING\r\n", ENVELOPE_BINARYMIME, ENVELOPE_7BIT, NULL },
+		{ "250-x\r\n250-BINARYMIME\r\n250 8BITMIME\r\n", ENVELOPE_BINARYMIME,
+		  ENVELOPE_8BITMIME, NULL },
+		{ "250-x\r\n250-BINARYMIME\r\n250-CHUNKING\r\n250 8BITMIME\r\n",
+		  ENVELOPE_BINARYMIME, 0, " BODY=BINARYMIME" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(given); i++) {
+		char mail[80];
+		begin(given[i].features, false);
+		struct delivery_message m =
+			message_for(two, 1, &(struct envelope){ .body = given[i].form });
+		m.form = given[i].form;
+		enum client_wish wish = client_begin(&client, &m);
+		if (!given[i].mail) {
+			const struct delivery_form_message answer = { .form = given[i].asked,
+								      .size_octets = 20 };
+			assert_int_equal(wish, CLIENT_WANTS_FORM);
+			assert_int_equal(client_form(&client), given[i].asked);
+			said("");
+			wish = client_formed(&client, &answer);
+			assert_int_equal(client.delivery.size_octets, 20);
+		}
+		assert_int_equal(wish, CLIENT_WANTS_INPUT);
+		snprintf(mail, sizeof(mail), "MAIL FROM:<alice@example.org>%s\r\n",
+			 given[i].mail			       ? given[i].mail
+			 : given[i].asked == ENVELOPE_8BITMIME ? " BODY=8BITMIME"
+							       : "");
+		said(mail);
+		client_fini(&client);
+	}
+}
+
+static void the_size_told_is_that_of_what_is_sent(void **state)
+{
+	const struct delivery_form_message answer = { .size_octets = 20 },
+					   large = { .size_octets = 1001 },
+					   none = { .status = SLICE("5.6.2"),
+						    .words = SLICE("it is signed") };
+	begin("250-x\r\n250-CHUNKING\r\n250 SIZE 1000\r\n", false);
+	struct delivery_message m = message_for(two, 1, &(struct envelope){ 0 });
+	m.form = ENVELOPE_8BITMIME;
+	assert_int_equal(client_begin(&client, &m), CLIENT_WANTS_FORM);
+	assert_int_equal(client_formed(&client, &answer), CLIENT_WANTS_INPUT);
+	said("MAIL FROM:<alice@example.org> SIZE=20\r\n");
+	assert_int_equal(hear("250 ok\r\n"), CLIENT_WANTS_INPUT);
+	buffer_clear(&client.out);
+	assert_int_equal(hear("250 ok\r\n"), CLIENT_WANTS_CONTENT);
+	said("BDAT 20 LAST\r\n");
+	assert_int_equal(client_content(&client, SLICE("12345678901234567890")),
+			 CLIENT_WANTS_INPUT);
+	buffer_clear(&client.out);
+	assert_int_equal(hear("250 ok\r\n"), CLIENT_HAS_RESULT);
+	assert_int_equal(client_next(&client), CLIENT_IS_READY);
+	/* Too large only since it was converted. */
+	assert_int_equal(client_begin(&client, &m), CLIENT_WANTS_FORM);
+	assert_int_equal(client_formed(&client, &large), CLIENT_HAS_RESULT);
+	assert_slice(client.results[0].status, "5.3.4");
+	assert_int_equal(client_next(&client), CLIENT_IS_READY);
+	assert_int_equal(client_begin(&client, &m), CLIENT_WANTS_FORM);
+	assert_int_equal(client_formed(&client, &none), CLIENT_HAS_RESULT);
+	assert_int_equal(client.results[0].verdict, DELIVERY_REFUSED);
+	assert_slice(client.results[0].status, "5.6.2");
+	assert_slice(client.results[0].words, "it is signed");
+	assert_int_equal(client_next(&client), CLIENT_IS_READY);
+	/* A server that speaks meanwhile has nothing to answer. */
+	assert_int_equal(client_begin(&client, &m), CLIENT_WANTS_FORM);
+	assert_int_equal(hear("25"), CLIENT_IS_OVER);
+	assert_int_equal(client.results[0].verdict, DELIVERY_LATER);
 	client_fini(&client);
 }
 
@@ -544,6 +624,8 @@ int main(void)
 		cmocka_unit_test(goes_step_by_step_and_resets),
 		cmocka_unit_test(an_empty_message_goes_to_nobody),
 		cmocka_unit_test(what_a_server_cannot_take_is_not_sent),
+		cmocka_unit_test(content_is_asked_for_in_a_form_that_is_taken),
+		cmocka_unit_test(the_size_told_is_that_of_what_is_sent),
 		cmocka_unit_test(requiretls_wants_a_proven_server_that_knows_it),
 		cmocka_unit_test(losing_the_connection_is_uncertain_only_at_the_end),
 		cmocka_unit_test(lmtp_tells_of_each),
