@@ -327,7 +327,8 @@ static void note_change(struct search_context *context, struct matcher *matcher,
 		ranges_remove(&context->removed, uid, uid);
 }
 
-/* One message, by all contexts. Returns what that has cost. */
+/* One message, by all contexts. Returns what that has cost. Where the store cannot be read nothing is
+ * known of it. */
 static uint64_t look_at(struct imap_view *view, struct read *read, struct matcher *matchers,
 			struct content_blob *blob, uint32_t uid)
 {
@@ -342,6 +343,8 @@ static uint64_t look_at(struct imap_view *view, struct read *read, struct matche
 		matcher->spent = 0;
 		if (matcher_match(matcher, &entry, &blob->source, &matches) != ERR_OK)
 			matches = false;
+		if (read_failure(read) != ERR_OK)
+			return spent;
 		note_change(c, matcher, &entry, matches);
 		spent += matcher->spent;
 	}
@@ -362,8 +365,10 @@ static void look_slice(struct imap_view *view, struct read *read, const struct m
 	}
 	while (spent < LOOK_SLICE_OCTETS && uid < UINT32_MAX &&
 	       ranges_next(&view->unsearched, uid + 1, &next)) {
+		spent += look_at(view, read, matchers, &blob, next);
+		if (read_failure(read) != ERR_OK)
+			break;
 		uid = next;
-		spent += look_at(view, read, matchers, &blob, uid);
 	}
 	ranges_remove(&view->unsearched, 0, uid);
 	for (unsigned i = 0; i < count; i++)
@@ -378,11 +383,13 @@ bool search_contexts_look(struct imap_view *view)
 	struct read *read = read_begin(view->s->back->store);
 	if (view->contexts && mailbox_get(read, view->mailbox_id, &arena, mailbox) == ERR_OK)
 		look_slice(view, read, mailbox);
-	else
+	else if (read_failure(read) == ERR_OK)
 		ranges_free(&view->unsearched);
+	/* A store that fails for a moment is asked again with what is told next. */
+	bool is_done = view->unsearched.count == 0 || read_failure(read) != ERR_OK;
 	read_end(&read);
 	arena_fini(&arena);
-	return view->unsearched.count == 0;
+	return is_done;
 }
 
 /* As if the client had been told so at once (RFC 5267 section 4.3.1): it is not left to believe that

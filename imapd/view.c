@@ -437,6 +437,15 @@ static void tell_change(struct imap_view *view, const struct mailbox *mailbox, u
 	buffer_add_cstr(out, ")\r\n");
 }
 
+/* What comes before `next` has been told. True: for now that is all. */
+static bool keep_changes(struct imap_view *view, uint32_t next)
+{
+	ranges_remove(&view->changed, 0, next - 1);
+	ranges_remove(&view->touched, 0, next - 1);
+	return true;
+}
+
+/* Where the store cannot be read, what is left is told next time. */
 static bool tell_changes(struct imap_view *view, struct read *read, const struct mailbox *mailbox)
 {
 	struct number_walk walk = { .uids = &view->uids };
@@ -454,14 +463,15 @@ static bool tell_changes(struct imap_view *view, struct read *read, const struct
 			break;
 		}
 		if (session_out_is_full(&view->s->session)) {
-			ranges_remove(&view->changed, 0, next - 1);
-			ranges_remove(&view->touched, 0, next - 1);
+			keep_changes(view, next);
 			return false;
 		}
-		uid = next;
-		uint32_t seqnum = walk_to(&walk, uid);
-		if (message_get(read, view->mailbox_id, uid, &entry) == ERR_OK)
+		uint32_t seqnum = walk_to(&walk, next);
+		if (message_get(read, view->mailbox_id, next, &entry) == ERR_OK)
 			tell_change(view, mailbox, seqnum, &entry, is_changed);
+		if (read_failure(read) != ERR_OK)
+			return keep_changes(view, next);
+		uid = next;
 		if (uid == UINT32_MAX)
 			break;
 	}
@@ -482,7 +492,7 @@ void view_tell_highest_modseq(struct imap_view *view)
  * it has not been told must not think itself further than that (RFC 7162 section 3.2). */
 static void end_telling(struct imap_view *view)
 {
-	if (view->withheld.count > 0)
+	if (view->withheld.count > 0 || view->changed.count > 0)
 		;
 	else if (view->vanished.count == 0)
 		view->told_modseq = view->modseq;
@@ -509,7 +519,7 @@ static bool tell_flags(struct imap_view *view)
 	if (mailbox_get(read, view->mailbox_id, &arena, mailbox) == ERR_OK) {
 		tell_keywords(view, mailbox);
 		is_done = tell_changes(view, read, mailbox);
-	} else {
+	} else if (read_failure(read) == ERR_OK) {
 		ranges_free(&view->changed);
 		ranges_free(&view->touched);
 	}

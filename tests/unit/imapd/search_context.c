@@ -3,6 +3,7 @@
 #include "tests/unit/imapd/many.h"
 
 #include "imapd/search_context_priv.h"
+#include "storage/store_priv.h"
 
 /* A session that believes in messages with every second UID. */
 static struct imap_session *selected(uint32_t messages)
@@ -172,6 +173,38 @@ static void much_that_vanished_is_told_in_parts(void **state)
 	buffer_free(&said);
 }
 
+/* What a store that fails for a moment has not said is told later, not lost. */
+static void what_cannot_be_read_is_told_later(void **state)
+{
+	struct buffer said = { 0 };
+	size_t longest;
+	struct session *other = many_sign_in(), *session = many_sign_in();
+	struct imap_session *s = CONTAINER_OF(session, struct imap_session, session);
+	run(session, "c CREATE fails", "c OK");
+	run(session, "a APPEND fails {16+}\r\nSubject: 01\r\n\r\nx", "a OK");
+	run(session, "s SELECT fails", "s OK");
+	run(session, "u UID SEARCH RETURN (UPDATE COUNT) FLAGGED", "COUNT 0\r\nu OK");
+	run(other, "s SELECT fails", "s OK");
+	run(other, "f STORE 1 +FLAGS.SILENT (\\Flagged)", "f OK");
+	struct read *read = read_begin(world.back.store);
+	assert_int_equal(view_sync(s->view, read), ERR_OK);
+	read_end(&read);
+
+	MDB_env *env = world.back.store->env;
+	world.back.store->env = NULL;
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(tell_all(s, &said, &longest), 1);
+	world.back.store->env = env;
+	assert_int_equal(said.len, 0);
+
+	tell_all(s, &said, &longest);
+	assert_int_equal(count_of(&said, "* 1 FETCH ("), 1);
+	assert_int_equal(count_of(&said, " ADDTO (0 1)"), 1);
+	core_sign_out(&world, other);
+	core_sign_out(&world, session);
+	buffer_free(&said);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +213,7 @@ int main(void)
 		cmocka_unit_test(a_sort_that_grows_too_large_is_given_up),
 		cmocka_unit_test(much_that_changed_takes_many_turns),
 		cmocka_unit_test(much_that_vanished_is_told_in_parts),
+		cmocka_unit_test(what_cannot_be_read_is_told_later),
 	};
 	core_world_start(&world);
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
