@@ -7,6 +7,7 @@
  * the back answers the command and serves the client; this process only encrypts, until the
  * client signs out (RFC 8437). */
 #include "auth/sasl.h"
+#include "imapd/flood_priv.h"
 #include "imapd/id_priv.h"
 #include "imapd/imapd.h"
 #include "imapd/language_priv.h"
@@ -17,12 +18,15 @@
 #include <stdlib.h>
 
 #include "base/base64.h"
+#include "base/clock.h"
 #include "base/heap.h"
 
 enum {
 	LOGIN_COMMAND_MAX_OCTETS = 8 * 1024, /* a password of 1024 octets, in base64, and more */
 	LOGIN_IDLE_MS = 3 * 60 * 1000,
-	TAG_MAX_OCTETS = 256, /* runtime/messages.h */
+	LOGIN_TOTAL_MS = 10 * 60 * 1000, /* the idle time begins anew with every octet */
+	LOGIN_COMMANDS_MAX = 100,	 /* clients need five */
+	TAG_MAX_OCTETS = 256,		 /* runtime/messages.h */
 };
 
 enum login_state {
@@ -45,7 +49,8 @@ struct imap_login {
 	struct buffer tag;  /* of the command being run */
 	struct slice verb;  /* likewise, for the journal; a constant, or empty */
 	struct sasl sasl;
-	unsigned errors, failures;
+	unsigned errors, failures, commands;
+	uint64_t began_ms;
 	enum language language; /* of what is said to people */
 };
 
@@ -107,14 +112,26 @@ static enum step reply(struct imap_login *l, const char *condition, const char *
 	return STEP_AGAIN;
 }
 
+static enum step send_away(struct imap_login *l, const char *text)
+{
+	note_refusal(l, "BYE", text);
+	return bye(l, text);
+}
+
+static enum step slow(struct imap_login *l, uint64_t delay_ms)
+{
+	if (delay_ms > l->session.delay_ms)
+		l->session.delay_ms = delay_ms;
+	return l->session.delay_ms > 0 ? STEP_WAIT : STEP_AGAIN;
+}
+
 static enum step bad(struct imap_login *l, const char *text)
 {
+	unsigned limit = l->front->config->protocol_errors;
 	reply(l, "BAD", text);
-	if (++l->errors > l->front->config->protocol_errors) {
-		note_refusal(l, "BYE", "Too many errors");
-		return bye(l, "Too many errors");
-	}
-	return STEP_AGAIN;
+	if (++l->errors > limit)
+		return send_away(l, "Too many errors");
+	return slow(l, flood_delay_ms(l->errors, limit));
 }
 
 static enum step greet(struct imap_login *l)
@@ -145,10 +162,8 @@ static enum step after_failure(struct imap_login *l)
 {
 	if (l->sign_in.outcome == ERR_DENIED) {
 		reply(l, "NO", "[AUTHENTICATIONFAILED] Wrong name or password");
-		if (++l->failures >= l->front->config->failed_logins) {
-			note_refusal(l, "BYE", "Too many failed attempts");
-			return bye(l, "Too many failed attempts");
-		}
+		if (++l->failures >= l->front->config->failed_logins)
+			return send_away(l, "Too many failed attempts");
 		return STEP_AGAIN;
 	}
 	if (l->sign_in.outcome == ERR_BUSY)
@@ -320,6 +335,16 @@ static enum step dispatch(struct imap_login *l)
 
 /* ---- the loop ---- */
 
+/* Who does not come to the point either. */
+static enum step dispatch_slowly(struct imap_login *l)
+{
+	if (++l->commands > LOGIN_COMMANDS_MAX)
+		return send_away(l, "Too many commands before signing in");
+	enum step step = dispatch(l);
+	uint64_t delay_ms = flood_delay_ms(l->commands, LOGIN_COMMANDS_MAX);
+	return step == STEP_AGAIN ? slow(l, delay_ms) : step;
+}
+
 static void begin_refusal(struct imap_login *l)
 {
 	buffer_clear(&l->tag);
@@ -330,7 +355,7 @@ static enum step take_command(struct imap_login *l, struct cursor *in)
 {
 	switch (framing_next(&l->framing, in, LOGIN_COMMAND_MAX_OCTETS)) {
 	case FRAMED_NOTHING: return STEP_INPUT;
-	case FRAMED_COMMAND: return dispatch(l);
+	case FRAMED_COMMAND: return dispatch_slowly(l);
 	case FRAMED_LITERAL:
 		if (!l->framing.literal.is_literal8 &&
 		    framing_literal_fits(&l->framing, LOGIN_COMMAND_MAX_OCTETS)) {
@@ -376,6 +401,9 @@ static enum step feed(struct session *session, struct cursor *in)
 	while (step == STEP_AGAIN) {
 		if (session_out_is_full(session))
 			return STEP_WAIT;
+		if ((l->state == LOGIN_READY || l->state == LOGIN_SASL) && !at_end(in) &&
+		    clock_monotonic_ms() - l->began_ms > LOGIN_TOTAL_MS)
+			return send_away(l, "Signing in takes too long");
 		switch (l->state) {
 		case LOGIN_GREETING: step = greet(l); break;
 		case LOGIN_READY: step = take_command(l, in); break;
@@ -428,6 +456,7 @@ static struct imap_login *login_new(struct front *front, struct stream *stream, 
 	sign_in_init(&l->sign_in, &l->session, front, PROTOCOL_IMAP, stream);
 	l->front = front;
 	l->state = LOGIN_GREETING;
+	l->began_ms = clock_monotonic_ms();
 	return l;
 }
 

@@ -11,12 +11,14 @@
 #include "base/clock.h"
 #include "base/heap.h"
 #include "imapd/compression_priv.h"
+#include "imapd/flood_priv.h"
 #include "imapd/metadata_priv.h"
 #include "imapd/notify_priv.h"
 #include "imapd/respond_priv.h"
 #include "imapd/view_priv.h"
 #include "runtime/way_back.h"
 #include "storage/account.h"
+#include "storage/journal.h"
 
 void imap_set_state(struct imap_session *s, enum imap_state state)
 {
@@ -32,6 +34,26 @@ enum step imap_bye(struct imap_session *s, const char *text)
 	imap_set_state(s, IMAP_CLOSED);
 	s->running = NULL;
 	return STEP_CLOSE;
+}
+
+/* It was the client's fault: the journal hears of it. */
+static enum step send_away(struct imap_session *s, const char *text)
+{
+	struct buffer reply = { 0 };
+	buffer_add_format(&reply, "BYE %s", text);
+	struct journal_event event = {
+		.kind = JOURNAL_REFUSED,
+		.service = SLICE("imap"),
+		.conn_id = s->session.conn_id,
+		.secure = s->is_secure,
+		.reply = buffer_slice(&reply),
+	};
+	if (s->session.stream)
+		event.peer = *stream_peer(s->session.stream);
+	journal_tell(s->back->store, &event);
+	log_warning(&s->session.log, EVENT("sent-away"), CSTR("why", text));
+	buffer_free(&reply);
+	return imap_bye(s, text);
 }
 
 static void end_command(struct imap_session *s)
@@ -71,6 +93,7 @@ static enum step conclude(struct imap_session *s, struct cursor *in)
 		text = arena_format(&s->command_arena, "[HIGHESTMODSEQ %llu] %s",
 				    (unsigned long long)s->view->told_modseq, text);
 	respond_line(&s->session.out, s->language, s->tag, s->reply.condition, text);
+	bool was_error = s->reply.condition[0] == 'B';
 	end_command(s);
 	if (s->begins_compression) {
 		s->begins_compression = false;
@@ -83,8 +106,10 @@ static enum step conclude(struct imap_session *s, struct cursor *in)
 		return STEP_CLOSE;
 	}
 	if (s->errors > s->back->config->protocol_errors)
-		return imap_bye(s, "Too many errors");
-	return STEP_AGAIN;
+		return send_away(s, "Too many errors");
+	if (was_error)
+		s->session.delay_ms = flood_delay_ms(s->errors, s->back->config->protocol_errors);
+	return s->session.delay_ms > 0 ? STEP_WAIT : STEP_AGAIN;
 }
 
 static enum step reply(struct imap_session *s, const char *condition, const char *text)
@@ -203,11 +228,25 @@ static enum step end_refused(struct imap_session *s)
 	}
 }
 
+/* The idle time begins anew with every octet, so a command must be whole within it. */
+static bool dribbles(struct imap_session *s)
+{
+	uint64_t now_ms = clock_monotonic_ms();
+	uint64_t most_ms = (uint64_t)s->back->config->idle_imap_seconds * 1000;
+	if (s->framing.text.len == 0 || s->framing.is_whole)
+		s->command_began_ms = 0;
+	else if (s->command_began_ms == 0)
+		s->command_began_ms = now_ms;
+	return s->command_began_ms != 0 && now_ms - s->command_began_ms > most_ms;
+}
+
 static enum step take_command(struct imap_session *s, struct cursor *in)
 {
 	switch (framing_next(&s->framing, in, IMAP_COMMAND_MAX_OCTETS)) {
-	case FRAMED_NOTHING: return STEP_INPUT;
+	case FRAMED_NOTHING:
+		return dribbles(s) ? send_away(s, "The command takes too long") : STEP_INPUT;
 	case FRAMED_COMMAND:
+		s->command_began_ms = 0;
 		if (imap_account_is_gone(s))
 			return imap_bye(s, IMAP_ACCOUNT_GONE_TEXT);
 		return imap_dispatch(s);
@@ -434,6 +473,7 @@ struct session *imap_session_new(struct back *back, const struct session_message
 	s->account_id = account_id;
 	s->state = IMAP_AUTHENTICATED;
 	s->tag = arena_copy(&s->command_arena, message->tag);
+	s->is_secure = message->client.secure;
 	if (message->language < LANGUAGES)
 		s->language = (enum language)message->language;
 	buffer_add(&s->typed, message->typed);

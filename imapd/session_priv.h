@@ -83,11 +83,13 @@ struct imap_session {
 	struct session session; /* first: runtime/session.h */
 	struct back *back;
 	uint32_t account_id;
-	uint8_t state;		/* enum imap_state; imap_set_state() changes it */
-	uint8_t enabled;	/* enum imap_enabled */
-	uint8_t comparator;	/* enum comparator: comparator_priv.h */
-	enum language language; /* of what is said to people */
-	uint16_t errors;	/* commands in a row that made no sense */
+	uint8_t state;		   /* enum imap_state; imap_set_state() changes it */
+	uint8_t enabled;	   /* enum imap_enabled */
+	uint8_t comparator;	   /* enum comparator: comparator_priv.h */
+	enum language language;	   /* of what is said to people */
+	uint16_t errors;	   /* commands in a row that made no sense */
+	bool is_secure;		   /* the client speaks TLS */
+	uint64_t command_began_ms; /* since when the command that is coming is not whole; 0: none */
 
 	struct framing framing; /* the command being received or run */
 	struct buffer typed;	/* what the client typed before the hand-over, still to be fed */

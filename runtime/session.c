@@ -69,6 +69,7 @@ unsigned session_count(struct loop *loop)
 static void end(struct session *session)
 {
 	session->closing = true;
+	timer_free(&session->delay);
 	if (session->job_out || session->in_core)
 		return;
 	list_remove(session);
@@ -92,6 +93,24 @@ static void close_stream(struct session *session)
 	session->stream = NULL;
 	stream_close(stream);
 	end(session);
+}
+
+static void on_delay_over(void *user)
+{
+	struct session *session = user;
+	timer_free(&session->delay);
+	if (session->out_waits || session->job_out)
+		return;
+	stream_resume(session->stream);
+	stream_kick(session->stream);
+}
+
+static void begin_delay(struct session *session)
+{
+	stream_pause(session->stream);
+	if (!session->delay)
+		session->delay = timer_new(session->loop, on_delay_over, session);
+	timer_start(session->delay, session->delay_ms);
 }
 
 /* In a turn of its own, when all output has gone. */
@@ -128,7 +147,9 @@ static void obey(struct session *session, enum step step)
 		stream_want_drained(session->stream);
 		return;
 	case STEP_WAIT:
-		if (session->job_out)
+		if (session->delay_ms > 0)
+			begin_delay(session);
+		else if (session->job_out)
 			stream_pause(session->stream);
 		else if (!session->out_waits)
 			stream_kick(session->stream); /* in its turn, so that others have theirs */
@@ -157,6 +178,7 @@ static enum step call_notify(struct session *session, enum news news)
 static enum step call_feed(struct session *session, struct cursor *in)
 {
 	session->in_core = true;
+	session->delay_ms = 0;
 	enum step step = session->class->feed(session, in);
 	session->in_core = false;
 	return step;
@@ -184,7 +206,7 @@ enum step session_drive(struct session *session, struct cursor *in)
 static void on_input(struct stream *stream, struct cursor *in)
 {
 	struct session *session = stream_user(stream);
-	if (session->job_out || session->out_waits || session->releases) {
+	if (session->job_out || session->out_waits || session->releases || session->delay) {
 		stream_pause(stream);
 		return;
 	}
@@ -199,7 +221,7 @@ static void on_drained(struct stream *stream)
 		release(session);
 		return;
 	}
-	if (session->job_out)
+	if (session->job_out || session->delay)
 		return;
 	stream_resume(stream);
 	stream_kick(stream);

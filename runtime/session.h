@@ -54,8 +54,11 @@ struct session {
 	struct buffer out;     /* what the core wants sent */
 	struct log log;
 	uint32_t conn_id; /* as in log.conn; for messages to the back */
-	bool wants_tls;	  /* set by the core with its last plaintext reply: start TLS after it */
-	bool releases;	  /* set by the core with STEP_CLOSE: its client goes on elsewhere */
+	/* Set by the core with STEP_WAIT: what is in session->out goes, then it is fed nothing for so long.
+	 * Each feed() begins without. */
+	uint64_t delay_ms;
+	bool wants_tls; /* set by the core with its last plaintext reply: start TLS after it */
+	bool releases;	/* set by the core with STEP_CLOSE: its client goes on elsewhere */
 	bool job_out;
 	bool closing; /* no more input is fed */
 	/* How a driver without a stream (a test) hears of session_job_end() and news. */
@@ -63,6 +66,7 @@ struct session {
 	/* The binder's own. */
 	struct session *newer, *older; /* all sessions of the loop */
 	struct tls_context *tls;
+	struct timer *delay; /* NULL: none */
 	enum news pending_news;
 	bool out_waits, has_news, in_core, ended, listed;
 };

@@ -80,6 +80,16 @@ def test_a_wrong_password(server):
                in why(server, "alice@example.org"), "the refused sign-in")
 
 
+def test_a_client_that_makes_no_sense_is_sent_away(new_server):
+    server = new_server("[limits]\nprotocol_errors = 4\n").start()
+    imap = server.imap("alice@example.org")
+    for number in range(5):
+        imap.send(b"x%d NONSENSE\r\n" % number)
+        assert imap.readline().startswith(b"x%d BAD" % number)
+    assert imap.readline() == b"* BYE Too many errors\r\n"
+    wait_until(lambda: "BYE Too many errors" in why(server, "127.0.0.1"), "what was said last")
+
+
 def test_a_refused_message(server):
     server.bode("user", "quota", "alice@example.org", "--messages", "1")
     try:

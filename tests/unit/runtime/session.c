@@ -1,6 +1,6 @@
 /* tests/unit/runtime/session.c - the binder, with a toy core that echoes lines.
  *
- * Lines: "job" starts a job, "job-and-bye" does not wait for it, "big N" answers with N octets in pieces, "bye" closes, "detach"
+ * Lines: "slow" asks for a delay, "job" starts a job, "job-and-bye" does not wait for it, "big N" answers with N octets in pieces, "bye" closes, "detach"
  * hands the stream on, everything else is echoed. */
 #include "tests/unit/unit.h"
 
@@ -37,6 +37,11 @@ static enum step take_line(struct toy *toy, struct cursor *in)
 	if (slice_eq(line, SLICE("job-and-bye"))) {
 		session_job_begin(session);
 		return STEP_CLOSE;
+	}
+	if (slice_eq(line, SLICE("slow"))) {
+		buffer_add_cstr(&session->out, "slowly\r\n");
+		session->delay_ms = 24 * 3600 * 1000; /* the test shortens it */
+		return STEP_WAIT;
 	}
 	if (slice_eq(line, SLICE("bye"))) {
 		buffer_add_cstr(&session->out, "goodbye\r\n");
@@ -190,6 +195,31 @@ static void test_job_end_without_input(void **state)
 	session_job_end(&newest->session);
 	turn(&s, 3);
 	assert_slice(buffer_slice(&s.heard), "welcome\r\ndone\r\n");
+	scene_fini(&s);
+}
+
+/* Its answer goes out, then nothing is read until the time is over; news are heard. */
+static void test_delay(void **state)
+{
+	struct scene s;
+	scene_init(&s);
+	say(&s, "slow\r\nb\r\n");
+	turn(&s, 3);
+	say(&s, "c\r\n");
+	turn(&s, 3);
+	session_wake_news(&newest->session, NEWS_CHANGED);
+	turn(&s, 3);
+	assert_slice(buffer_slice(&s.heard), "welcome\r\nslowly\r\n* changed\r\n");
+	timer_start(newest->session.delay, 0);
+	while (newest->session.delay)
+		loop_run_once(s.loop, 1000);
+	turn(&s, 3);
+	assert_slice(buffer_slice(&s.heard), "welcome\r\nslowly\r\n* changed\r\nb\r\nc\r\n");
+	say(&s, "slow\r\nd\r\n");
+	turn(&s, 3);
+	session_shutdown_all(s.loop);
+	turn(&s, 3);
+	assert_int_equal(freed, 1);
 	scene_fini(&s);
 }
 
@@ -350,6 +380,7 @@ int main(void)
 		cmocka_unit_test(test_greets_and_echoes),
 		cmocka_unit_test(test_input_waits_for_the_job),
 		cmocka_unit_test(test_job_end_without_input),
+		cmocka_unit_test(test_delay),
 		cmocka_unit_test(test_client_leaves_during_job),
 		cmocka_unit_test(test_close_with_job_out),
 		cmocka_unit_test(test_shutdown_waits_for_the_job),
