@@ -76,6 +76,11 @@ enum step imap_idle(struct imap_session *s, struct cursor *args, bool uid)
 	arena_fini(&s->command_arena);
 	buffer_add_format(&s->session.out, "+ %s\r\n", imap_text(s, "idling"));
 	sync_view(s);
+	/* Thunderbird looks at EXISTS here and after NOOP, not where it comes with a FETCH or STORE of
+	 * its own (RFC 9051 section 5.2 has it told there): it would show what came meanwhile only
+	 * when something else comes. */
+	if (s->view && s->view->told_in_passing)
+		s->view->tell_exists = true;
 	s->running = idle_go_on;
 	return STEP_AGAIN;
 }

@@ -528,9 +528,22 @@ static bool tell_flags(struct imap_view *view)
 	return is_done;
 }
 
+/* Before EXISTS and EXPUNGE go out: whether somebody waits for them. */
+static void note_told_in_passing(struct imap_view *view, bool with_expunges)
+{
+	const struct imap_session *s = view->s;
+	if (!s->command)
+		return;
+	if (s->command->run == imap_noop || imap_is_idle(s))
+		view->told_in_passing = false;
+	else if (view->tell_exists || (with_expunges && view->vanished.count > 0))
+		view->told_in_passing = true;
+}
+
 /* FETCH before the ESEARCH of a search that goes on: RFC 5465 sections 5.1 and 7. */
 bool view_tell(struct imap_view *view, bool with_expunges)
 {
+	note_told_in_passing(view, with_expunges);
 	if (!arrival_go_on(view) || !view_tell_earlier(view))
 		return false;
 	if (!search_contexts_tell_vanished(view))

@@ -34,6 +34,8 @@ struct imap_view {
 	uint64_t told_modseq;	/* everything up to here has been told, expunges too */
 	bool has_told_modseqs;	/* MODSEQ items went out since view_tell() ended last */
 	bool tell_exists;
+	/* EXISTS or EXPUNGE went out with the answer to a command that did not ask for news. */
+	bool told_in_passing;
 	uint64_t keywords_hash;		 /* of the keyword names last told with FLAGS */
 	uint32_t recent_from_uid;	 /* \Recent from here on (RFC 3501); UINT32_MAX: none */
 	uint32_t uidnext;		 /* as of modseq */

@@ -205,7 +205,8 @@ def test_it_copies_a_mail(server, thunderbird):
 
 
 @pytest.mark.parametrize("target,encoded", [("Archive", "Archive"),
-                                            (UMLAUTS, '"Projekte/Gr&APwA3w-e"')])
+                                            (UMLAUTS, '"Projekte/Gr&APwA3w-e"')],
+                         ids=["ascii", "umlauts"])
 def test_it_moves_a_mail(server, thunderbird, target, encoded):
     message_id = deliver(server, f"moved-to-{target[:4]}")
     thunderbird.read("INBOX", message_id)
@@ -269,10 +270,16 @@ def test_flags_go_both_ways(server, thunderbird):
         one.folder.markMessagesFlagged([one], false);
         one.folder.removeKeywordsFromMessages([one], "$label2");""", id=message_id)
     wait_until(lambda: r"\Flagged" not in flags() and "$label2" not in flags(), "them to go")
+    tag = thunderbird.run("""
+        MailServices.tags.addTag("Für später", "#00ff00", "");
+        const tag = MailServices.tags.getKeyForTag("Für später");
+        const one = message("INBOX", id);
+        one.folder.addKeywordsToMessages([one], tag);
+        return tag;""", id=message_id)
+    wait_until(lambda: tag.lower() in flags().lower(), f"its own keyword {tag}")
     thunderbird.run("""
         const one = message("INBOX", id);
-        pane.selectMessage(one);
-        pane.commandController.doCommand("cmd_markAsJunk");
+        one.folder.addKeywordsToMessages([one], "Junk");
         one.folder.addMessageDispositionState(one, Ci.nsIMsgFolder.nsMsgDispositionState_Replied);
         one.folder.addMessageDispositionState(one, Ci.nsIMsgFolder.nsMsgDispositionState_Forwarded);
         """, id=message_id)
@@ -394,6 +401,20 @@ def test_it_asks_how_many_there_are(server, thunderbird):
     server.imap(USER).append("Projekte", None, None, b"Subject: one\r\n\r\nx\r\n")
     thunderbird.run("await finished(one => folder('Projekte').updateStatus(one, top.msgWindow))")
     assert thunderbird.run("return folder('Projekte').serverTotal") == max(mailbox, 0) + 1
+
+
+def test_it_takes_mail_along(server, thunderbird):
+    watch(thunderbird)
+    ids = [deliver(server, f"along-{number}", "to take along\r\n" * 9) for number in range(3)]
+    for one in ids:
+        thunderbird.message("INBOX", one)
+    thunderbird.run("""
+        folder("INBOX").setFlag(Ci.nsMsgFolderFlags.Offline);
+        await finished(one => folder("INBOX").downloadAllForOffline(one, top.msgWindow))""")
+    thunderbird.wait_for("""
+        return ids.every(id => folder("INBOX").hasMsgOffline(message("INBOX", id).messageKey))""",
+                         "all of them to be here", ids=ids)
+    thunderbird.run("folder('INBOX').clearFlag(Ci.nsMsgFolderFlags.Offline)")
 
 
 def test_it_makes_renames_and_removes_a_folder(server, thunderbird):
