@@ -380,21 +380,32 @@ static enum client_wish envelope_reply(struct client *client, const struct reply
 
 /* ---- content ---- */
 
-/* Lines that begin with a dot get another (RFC 5321 section 4.5.2). */
+/* What is not sent yet in front of `at`, then `octet`. */
+static void insert(struct client *client, struct slice octets, size_t *from, size_t at,
+		   uint8_t octet)
+{
+	buffer_add(&client->out, slice_sub(octets, *from, at - *from));
+	buffer_add_byte(&client->out, octet);
+	*from = at;
+}
+
+/* Lines that begin with a dot get another (RFC 5321 section 4.5.2). What was taken in has no CR or LF
+ * outside of CRLF; should there be one all the same, it ends its line in full, since a server might
+ * find the end of the data in it and commands behind (section 2.3.8). */
 static void add_stuffed(struct client *client, struct slice octets)
 {
 	size_t from = 0;
 	for (size_t i = 0; i < octets.len; i++) {
 		uint8_t c = octets.ptr[i];
-		if (client->line_state == LINE_START && c == '.') {
-			buffer_add(&client->out, slice_sub(octets, from, i - from));
-			buffer_add_byte(&client->out, '.');
-			from = i;
-		}
-		if (c == '\n' && client->line_state == LINE_CR)
+		if (client->line_state == LINE_CR && c != '\n') {
+			insert(client, octets, &from, i, '\n');
 			client->line_state = LINE_START;
-		else
-			client->line_state = c == '\r' ? LINE_CR : LINE_MIDDLE;
+		}
+		if (client->line_state == LINE_START && c == '.')
+			insert(client, octets, &from, i, '.');
+		if (client->line_state != LINE_CR && c == '\n')
+			insert(client, octets, &from, i, '\r');
+		client->line_state = c == '\n' ? LINE_START : c == '\r' ? LINE_CR : LINE_MIDDLE;
 	}
 	buffer_add(&client->out, slice_sub(octets, from, octets.len - from));
 }
@@ -413,7 +424,8 @@ enum client_wish client_content(struct client *client, struct slice octets)
 		return CLIENT_WANTS_CONTENT;
 	if (!client->uses_bdat) {
 		if (client->line_state != LINE_START)
-			buffer_add_cstr(&client->out, "\r\n");
+			buffer_add_cstr(&client->out,
+					client->line_state == LINE_CR ? "\n" : "\r\n");
 		buffer_add_cstr(&client->out, ".\r\n");
 	}
 	client->state = CLIENT_END;

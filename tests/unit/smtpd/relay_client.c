@@ -136,6 +136,36 @@ static void pipelines_and_tells_each_recipient(void **state)
 	client_fini(&client);
 }
 
+/* A server that takes a bare LF or CR for the end of a line finds no end of the data, and no commands. */
+static void a_line_ends_in_full(void **state)
+{
+	static const struct {
+		const char *content, *said;
+	} cases[] = {
+		{ "hello\n.\r\nQUIT", "hello\r\n..\r\nQUIT\r\n.\r\n" },
+		{ "hello\r.\r\nQUIT", "hello\r\n..\r\nQUIT\r\n.\r\n" },
+		{ "hello\r\n.\nQUIT", "hello\r\n..\r\nQUIT\r\n.\r\n" },
+		{ "hello\r\n.\rQUIT", "hello\r\n..\r\nQUIT\r\n.\r\n" },
+		{ "\n\r\r\n\n.\r", "\r\n\r\n\r\n\r\n..\r\n.\r\n" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct slice content = slice_cstr(cases[i].content);
+		for (size_t step = 1; step <= content.len; step += content.len - 1) {
+			struct delivery_message m =
+				message_for(two, 1, &(struct envelope){ .deliver_by = 0 });
+			m.size_octets = content.len;
+			begin("250-x\r\n250 PIPELINING\r\n", false);
+			assert_int_equal(client_begin(&client, &m), CLIENT_WANTS_INPUT);
+			assert_int_equal(hear("250 a\r\n250 b\r\n354 c\r\n"), CLIENT_WANTS_CONTENT);
+			buffer_clear(&client.out);
+			for (size_t at = 0; at < content.len; at += step)
+				client_content(&client, slice_sub(content, at, step));
+			said(cases[i].said);
+			client_fini(&client);
+		}
+	}
+}
+
 /* Only what is whole makes the server's time begin anew; and a connection that is kept is no place to
  * say half of something. */
 static void half_replies_win_no_time(void **state)
@@ -619,6 +649,7 @@ int main(void)
 		cmocka_unit_test(one_without_a_name_is_avoided_where_there_is_another),
 		cmocka_unit_test(replies_are_read),
 		cmocka_unit_test(pipelines_and_tells_each_recipient),
+		cmocka_unit_test(a_line_ends_in_full),
 		cmocka_unit_test(half_replies_win_no_time),
 		cmocka_unit_test(replies_too_many_answer_nothing),
 		cmocka_unit_test(goes_step_by_step_and_resets),
