@@ -20,6 +20,7 @@
 #include "base/heap.h"
 #include "base/line.h"
 #include "base/log.h"
+#include "base/octets.h"
 #include "runtime/descriptor.h"
 #include "runtime/loop_priv.h"
 
@@ -28,6 +29,8 @@ enum {
 	/* Of them, those that strangers cause: fewer than there are sockets (outgoing-range), so that
 	 * zones that answer nothing never keep our own questions waiting. */
 	STRANGERS_MAX = 384,
+	STRANGERS_OWN_MAX = 256,    /* of these, to zones that may be theirs, */
+	STRANGERS_NETWORK_MAX = 64, /* and because of one network */
 	CLASS_IN = 1,
 	RCODE_NXDOMAIN = 3,
 };
@@ -61,7 +64,8 @@ struct resolver {
 	pthread_mutex_t mutex;
 	struct lookup *newest;	 /* under the mutex: those that the thread has */
 	unsigned open_count;	 /* likewise; */
-	unsigned stranger_count; /* and of them, those for strangers */
+	unsigned stranger_count; /* and of them, those for strangers, */
+	unsigned list_count;	 /* and of these, those to lists */
 	unsigned references;	 /* likewise: ours, and one for each lookup */
 };
 
@@ -72,7 +76,8 @@ struct lookup {
 	struct loop *loop;
 	struct dns_question *question; /* NULL: nobody waits any more. The asking loop's. */
 	enum dns_type type;
-	bool is_for_stranger;
+	bool is_for_stranger, is_to_list;
+	uint64_t network;	  /* the stranger's */
 	struct ub_result *result; /* NULL: failed */
 	struct lookup *newer, *older;
 };
@@ -88,6 +93,7 @@ static void list_add(struct lookup *lookup)
 	resolver->newest = lookup;
 	resolver->open_count++;
 	resolver->stranger_count += lookup->is_for_stranger;
+	resolver->list_count += lookup->is_for_stranger && lookup->is_to_list;
 	resolver->references++;
 }
 
@@ -103,6 +109,7 @@ static void list_remove(struct lookup *lookup)
 	lookup->newer = lookup->older = NULL;
 	resolver->open_count--;
 	resolver->stranger_count -= lookup->is_for_stranger;
+	resolver->list_count -= lookup->is_for_stranger && lookup->is_to_list;
 }
 
 /* The last one to leave frees it: a lookup may be on its way to a loop still. */
@@ -221,12 +228,38 @@ static void on_readable(void *user)
 
 /* ---- asking ---- */
 
+static uint64_t network_of(const struct peer *peer)
+{
+	uint8_t octets[8] = { peer->family };
+	memcpy(octets + 1, peer->address, peer->family == 4 ? 3 : 6);
+	return get_be64(octets);
+}
+
+static unsigned count_network(const struct resolver *resolver, uint64_t network)
+{
+	unsigned count = 0;
+	for (const struct lookup *l = resolver->newest; l; l = l->older)
+		count += l->is_for_stranger && !l->is_to_list && l->network == network;
+	return count;
+}
+
+/* Whose zones answer nothing has his own questions fail, and not those that tell of him. */
+static bool has_share(const struct resolver *resolver, const struct lookup *lookup)
+{
+	if (!lookup->is_for_stranger)
+		return true;
+	if (resolver->stranger_count >= STRANGERS_MAX)
+		return false;
+	return lookup->is_to_list ||
+	       (resolver->stranger_count - resolver->list_count < STRANGERS_OWN_MAX &&
+		count_network(resolver, lookup->network) < STRANGERS_NETWORK_MAX);
+}
+
 /* What libunbound holds of one question is bounded by its own time-outs; how many there are, here. */
 static bool hand_over(struct resolver *resolver, struct lookup *lookup, const char *name)
 {
 	pthread_mutex_lock(&resolver->mutex);
-	bool has_room = resolver->open_count < LOOKUPS_MAX &&
-			(!lookup->is_for_stranger || resolver->stranger_count < STRANGERS_MAX);
+	bool has_room = resolver->open_count < LOOKUPS_MAX && has_share(resolver, lookup);
 	if (has_room) {
 		lookup->resolver = resolver;
 		list_add(lookup);
@@ -256,7 +289,10 @@ void resolver_ask(struct resolver *resolver, struct loop *loop, struct dns_quest
 	lookup->deadline.passed = on_patience_over;
 	lookup->loop = loop;
 	lookup->type = type;
-	lookup->is_for_stranger = question->is_for_stranger;
+	lookup->is_for_stranger = question->stranger != NULL;
+	lookup->is_to_list = question->is_to_list;
+	if (question->stranger)
+		lookup->network = network_of(question->stranger);
 	lookup->question = question;
 	question->lookup = lookup;
 	if (!resolver || !dns_name_is_valid(name)) {

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "runtime/dns_record.h"
 #include "runtime/loop.h"
+#include "runtime/peer.h"
 
 struct resolver;
 struct lookup;
@@ -42,9 +43,13 @@ struct dns_answer {
 struct dns_question {
 	/* Once, in a later turn of the loop. The answer lives during the call. */
 	void (*answered)(struct dns_question *question, const struct dns_answer *answer);
-	/* Anybody who connects makes us ask it: such questions have a share of what may be open at a
-	 * time, also after they were cancelled. */
-	bool is_for_stranger;
+	/* Who makes us ask it by connecting; NULL: nobody does. Such questions have a share of what may be
+	 * open at a time, also after they were cancelled, and so have those of his network, a /24 or
+	 * /48. Read by resolver_ask() only. */
+	const struct peer *stranger;
+	/* To a zone that the configuration names: there is room for it whatever servers of strangers leave
+	 * unanswered. */
+	bool is_to_list;
 	struct lookup *lookup; /* resolver's; NULL: not asked */
 };
 

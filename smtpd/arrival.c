@@ -53,7 +53,7 @@ static void ask(struct smtp_arrival *arrival, struct dns_question *question, enu
 {
 	const struct front *front = arrival->s->front;
 	arrival->open_count++;
-	question->is_for_stranger = true;
+	question->stranger = &arrival->s->client.peer;
 	resolver_ask(front->resolver, front->loop, question, type, slice_cstr(name), PATIENCE_MS);
 }
 
@@ -150,7 +150,7 @@ static void ask_lists(struct smtp_arrival *arrival)
 		if (!dns_reverse_name(&arrival->s->client.peer, list.zone, name))
 			continue;
 		*question = (struct list_question){
-			.question.answered = on_list,
+			.question = { .answered = on_list, .is_to_list = true },
 			.arrival = arrival,
 			.list = list,
 			.place = (unsigned)arrival->list_count++,
@@ -257,6 +257,7 @@ static void begin(struct smtp_session *s)
 	arrival->pointer.answered = on_pointer;
 	arrival->forward.answered = on_forward;
 	arrival->reason.answered = on_reason;
+	arrival->reason.is_to_list = true;
 	ask(arrival, &arrival->pointer, DNS_PTR, name);
 	ask_lists(arrival);
 	if (front->config->greet_wait_seconds > 0 && !limits_knows(front->limits, peer)) {

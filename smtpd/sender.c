@@ -13,7 +13,7 @@ static void ask(struct smtp_session *s, enum dns_type type)
 {
 	struct smtp_sender *sender = &s->sender;
 	sender->asked = type;
-	sender->question.is_for_stranger = true;
+	sender->question.stranger = &s->client.peer;
 	resolver_ask(s->front->resolver, s->front->loop, &sender->question, type, sender->domain,
 		     PATIENCE_MS);
 }

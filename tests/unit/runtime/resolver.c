@@ -303,22 +303,37 @@ static void answers_a_burst(void **state)
  * answered from the cache, since a server that says nothing to so many is not asked more for a while. */
 static void strangers_do_not_crowd_us_out(void **state)
 {
-	enum { MANY = 600 };
+	enum { MANY = 600, ONE_NETWORK = 100, SHARE = 64 };
 	static struct asking silent[MANY];
-	unsigned refused = 0;
+	struct peer peer = { .family = 4, .address = { 192, 0, 2, 1 } };
+	struct asking list = {
+		.question = { .answered = on_answer, .stranger = &peer, .is_to_list = true }
+	};
+	unsigned refused = 0, refused_of_one = 0;
 	ask(DNS_TXT, "text.example");
 	for (size_t i = 0; i < MANY; i++) {
 		char name[40];
 		snprintf(name, sizeof(name), "silent%zu.example", 1000 + i);
-		silent[i] = (struct asking){ .question = { .answered = on_answer,
-							   .is_for_stranger = true } };
+		/* The first are of one network, the others of one each. */
+		if (i >= ONE_NETWORK) {
+			peer.address[1] = (uint8_t)(i >> 8);
+			peer.address[2] = (uint8_t)i;
+		}
+		silent[i] =
+			(struct asking){ .question = { .answered = on_answer, .stranger = &peer } };
 		resolver_ask(resolver, loop, &silent[i].question, DNS_A, slice_cstr(name),
 			     PATIENCE_MS);
 	}
 	loop_run_once(loop, 0);
 	for (size_t i = 0; i < MANY; i++)
-		refused += silent[i].answers > 0;
-	assert_true(refused > 0);
+		*(i < ONE_NETWORK ? &refused_of_one : &refused) += silent[i].answers > 0;
+	assert_int_equal(refused_of_one, ONE_NETWORK - SHARE);
+	assert_true(refused > 0 && refused < MANY - ONE_NETWORK);
+	/* What a list says of them is heard all the same. */
+	resolver_ask(resolver, loop, &list.question, DNS_TXT, SLICE("text.example"), PATIENCE_MS);
+	while (list.answers == 0)
+		loop_run_once(loop, 1000);
+	assert_int_equal(list.outcome, DNS_FOUND);
 	assert_int_equal(ask(DNS_TXT, "text.example").outcome, DNS_FOUND);
 	for (size_t i = 0; i < MANY; i++)
 		resolver_cancel(&silent[i].question);
