@@ -22,14 +22,14 @@ bool tls_report_next(struct read *read, uint32_t day, struct remote_place *place
 	struct remote_result *results =
 		arena_alloc_array(arena, REMOTE_RESULTS_MAX, sizeof(*results));
 	struct remote_result next;
-	struct remote_place ahead = *place;
+	struct remote_place ahead = place->key.len > 0 ? *place : remote_place_of(day, arena);
 	*report_out = (struct tls_report){ .day = day, .results = results };
-	while (remote_result_next(read, &ahead, arena, &next) && next.day <= day) {
+	while (remote_result_next(read, &ahead, arena, &next) && next.day == day) {
 		struct tls_result result;
 		if (report_out->result_count > 0 && !slice_eq(next.domain, report_out->domain))
 			break;
 		*place = ahead;
-		if (next.day < day || !tls_result_decode(next.what, &result) ||
+		if (!tls_result_decode(next.what, &result) ||
 		    report_out->result_count == REMOTE_RESULTS_MAX)
 			continue;
 		report_out->domain = next.domain;

@@ -220,6 +220,13 @@ enum err remote_result_add(struct write *write, const struct remote_result *resu
 	return err;
 }
 
+struct remote_place remote_place_of(uint32_t day, struct arena *arena)
+{
+	struct key key;
+	key_day(&key, day);
+	return (struct remote_place){ arena_copy(arena, key_slice(&key)) };
+}
+
 bool remote_result_next(struct read *read, struct remote_place *place, struct arena *arena,
 			struct remote_result *result_out)
 {

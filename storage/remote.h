@@ -55,6 +55,8 @@ struct remote_place {
 };
 bool remote_result_next(struct read *read, struct remote_place *place, struct arena *arena,
 			struct remote_result *result_out);
+/* Before the first of that day. */
+struct remote_place remote_place_of(uint32_t day, struct arena *arena);
 
 /* The last day that was told of; 0: none was. */
 uint32_t remote_reported_day(struct read *read);

@@ -18,6 +18,8 @@ enum {
 	HOUR_MS = 3600 * 1000,
 	DAYS_BACK = 2,	   /* older ones interest nobody any more */
 	DAYS_KEPT = 8,	   /* for who asks here */
+	TURN_ROWS = 300,   /* looked at, before others have their turn */
+	MAILBOXES_MAX = 2, /* of a domain: what DNS names there may be strangers to it */
 	PRUNED_ROWS = 500, /* looked at in one transaction */
 };
 
@@ -27,11 +29,13 @@ struct daily {
 	struct job job;
 	struct remote_walk walk; /* over what is past its time */
 	bool is_busy, is_stopped;
-	uint32_t day;	    /* that is told of */
-	struct arena arena; /* of that day */
-	struct remote_place place;
+	bool is_paused;	     /* the timer goes on with it */
+	uint32_t day;	     /* that is told of */
+	struct buffer place; /* how far it has come */
+	struct arena arena;  /* of the report */
 	struct tls_report report;
-	struct slice uris; /* of the report: where it was not sent yet */
+	struct slice uris;  /* of the report: where it was not sent yet */
+	unsigned mailboxes; /* where it was */
 	struct buffer text;
 	struct filing *filing;
 };
@@ -109,14 +113,19 @@ static void on_filed(void *user, enum err outcome, uint64_t blob_id)
 static void file_report(struct daily *daily, struct slice to)
 {
 	struct back *back = daily->back;
-	const struct sender sender = { .config = back->config, .may_relay = true };
+	struct sender sender = { .config = back->config };
 	const struct envelope envelope = { .recipient_count = 1 };
 	const struct envelope_recipient recipient = { .forward_path = to, .notify = DSN_NEVER };
 	buffer_clear(&daily->text);
 	tls_report_format(&daily->report, to, clock_unix(), &daily->text);
 	daily->filing = filing_new(back->store, back->loop, &envelope, on_filed, NULL, daily);
 	struct read *read = read_begin(back->store);
+	/* What is in a stranger's DNS is for our own addresses a stranger's word. */
 	enum err err = filing_add_recipient(daily->filing, read, &sender, &recipient);
+	if (err == ERR_DENIED) {
+		sender.may_relay = true;
+		err = filing_add_recipient(daily->filing, read, &sender, &recipient);
+	}
 	read_end(&read);
 	if (err != ERR_OK) {
 		filing_free(&daily->filing);
@@ -130,22 +139,30 @@ static void file_report(struct daily *daily, struct slice to)
 	filing_commit(daily->filing);
 }
 
-/* The next domain that wants to be told. False: there is none. */
+/* The next domain that wants to be told. False: there is none, or (`is_paused`) not in this turn. */
 static bool find_report(struct daily *daily)
 {
 	const struct config *config = daily->back->config;
 	struct read *read = read_begin(daily->back->store);
+	size_t rows = 0;
 	bool found;
-	while ((found = tls_report_next(read, daily->day, &daily->place, &daily->arena,
-					&daily->report)) &&
-	       daily->report.uris.len == 0)
-		;
+	do {
+		arena_reset(&daily->arena);
+		struct remote_place place = { arena_copy(&daily->arena,
+							 buffer_slice(&daily->place)) };
+		found = tls_report_next(read, daily->day, &place, &daily->arena, &daily->report);
+		buffer_clear(&daily->place);
+		buffer_add(&daily->place, place.key);
+		rows += daily->report.result_count;
+	} while (found && daily->report.uris.len == 0 && rows < TURN_ROWS);
 	read_end(&read);
+	daily->is_paused = found && daily->report.uris.len == 0;
 	daily->report.submitter = slice_cstr(config->origin ? config->origin : config->hostname);
 	daily->report.contact = slice_cstr(
 		arena_format(&daily->arena, "postmaster@%.*s", SLICE_ARG(daily->report.submitter)));
 	daily->uris = daily->report.uris;
-	return found;
+	daily->mailboxes = 0;
+	return found && !daily->is_paused;
 }
 
 static void send_next(struct daily *daily)
@@ -156,14 +173,18 @@ static void send_next(struct daily *daily)
 			daily->is_busy = false;
 			return;
 		}
-		if (tlsrpt_next_mailbox(&daily->uris, &to)) {
+		if (daily->mailboxes < MAILBOXES_MAX && tlsrpt_next_mailbox(&daily->uris, &to)) {
+			daily->mailboxes++;
 			file_report(daily, to);
 			return;
 		}
-		if (!find_report(daily)) {
+		if (find_report(daily))
+			continue;
+		if (daily->is_paused)
+			timer_start(daily->timer, 1); /* 0 would be this turn still */
+		else
 			finish(daily);
-			return;
-		}
+		return;
 	}
 }
 
@@ -185,8 +206,9 @@ void daily_run(struct daily *daily)
 		return;
 	daily->is_busy = true;
 	daily->day = next_day(daily);
-	daily->place = (struct remote_place){ 0 };
+	buffer_clear(&daily->place);
 	daily->uris = SLICE_NONE;
+	daily->mailboxes = 0;
 	if (daily->day > 0)
 		send_next(daily);
 	else
@@ -197,7 +219,13 @@ void daily_run(struct daily *daily)
 
 static void on_timer(void *user)
 {
-	daily_run(user);
+	struct daily *daily = user;
+	if (!daily->is_paused) {
+		daily_run(daily);
+		return;
+	}
+	daily->is_paused = false;
+	send_next(daily);
 }
 
 struct daily *daily_new(struct back *back)
@@ -225,6 +253,7 @@ void daily_free(struct daily **at)
 	filing_free(&daily->filing);
 	timer_free(&daily->timer);
 	buffer_free(&daily->text);
+	buffer_free(&daily->place);
 	arena_fini(&daily->arena);
 	free(daily);
 }

@@ -1,15 +1,29 @@
 /* tests/unit/smtpd/daily.c - yesterday's results become reports in the queue, once. */
 #include "tests/unit/storage/bed.h"
 
+#include <dlfcn.h>
+
 #include "base/clock.h"
 #include "runtime/tls_result.h"
 #include "smtpd/relay/daily_priv.h"
+#include "storage/address.h"
 #include "storage/queue.h"
 #include "storage/remote.h"
 
 enum { DAY_SECONDS = 24 * 3600, TURNS = 200 };
 
 static uint32_t day_; /* of the results: yesterday */
+
+/* Steps of cursors on this thread. */
+static _Thread_local unsigned steps;
+
+int mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_op op)
+{
+	int (*true_one)(MDB_cursor *, MDB_val *, MDB_val *, MDB_cursor_op);
+	*(void **)&true_one = dlsym(RTLD_NEXT, "mdb_cursor_get");
+	steps++;
+	return true_one(cursor, key, value, op);
+}
 
 static enum err add(struct write *write, void *arg)
 {
@@ -105,10 +119,114 @@ static void yesterday_is_told_once_to_who_wants_it(void **state)
 	bed_end(&bed);
 }
 
+enum { MANY = 3000 };
+
+/* Nobody wants to be told of them, and there are as many of the day before. */
+static enum err add_many(struct write *write, void *arg)
+{
+	struct buffer what = { 0 };
+	enum err err = ERR_OK;
+	char name[32];
+	tls_result_encode(&(struct tls_result){ .kind = TLS_RESULT_GOOD }, &what);
+	for (unsigned i = 0; i < 2 * MANY && err == ERR_OK; i++) {
+		snprintf(name, sizeof(name), "d%u.example", i / 2);
+		err = remote_result_add(write,
+					&(struct remote_result){ day_ - i % 2, slice_cstr(name),
+								 buffer_slice(&what), 1 });
+	}
+	buffer_free(&what);
+	return err;
+}
+
+static enum err tell_day_before(struct write *write, void *arg)
+{
+	return remote_set_reported_day(write, day_ - 1);
+}
+
+static void many_who_want_nothing_hold_up_nobody(void **state)
+{
+	struct bed bed;
+	bed_begin(&bed, STORE_SERVE);
+	day_ = (uint32_t)(clock_unix() / DAY_SECONDS) - 1;
+	assert_int_equal(bed_write(&bed, add, NULL), ERR_OK);
+	assert_int_equal(bed_write(&bed, add_many, NULL), ERR_OK);
+	assert_int_equal(bed_write(&bed, tell_day_before, NULL), ERR_OK);
+	store_start_writer(bed.store);
+	struct config *config = config_parse("test",
+					     SLICE("[server]\nhostname = mail.example.org\n"
+						   "state_dir = /x\n[relay]\ntls_reports = yes\n"),
+					     stderr);
+	struct back back = { .loop = loop_new(0), .store = bed.store, .config = config };
+	struct daily *daily = daily_new(&back);
+	unsigned most = 0;
+	steps = 0;
+	daily_run(daily);
+	for (unsigned turn = 0; turn < 1000 && reported(&bed) < day_; turn++) {
+		most = steps > most ? steps : most;
+		steps = 0;
+		loop_run_once(back.loop, 50);
+	}
+	assert_int_equal(reported(&bed), day_);
+	assert_int_equal(queued(&bed), 2);
+	assert_in_range(most, 300, MANY);
+	for (int turn = 0; turn < 10; turn++) /* the end of the day's job comes home */
+		loop_run_once(back.loop, 50);
+	daily_stop(daily);
+	daily_free(&daily);
+	loop_run_once(back.loop, 0);
+	loop_free(back.loop);
+	config_free(config);
+	bed_end(&bed);
+}
+
+/* What a domain's DNS names: of many addresses the first two; a list of ours not where only members of the
+ * house may write to it. */
+static enum err add_strange(struct write *write, void *arg)
+{
+	static const char *const uris[] = {
+		"mailto:a@a.example,mailto:b@b.example,mailto:c@c.example,mailto:d@d.example",
+		"mailto:users@example.org,mailto:alice@example.org",
+	};
+	static const char *const domains[] = { "far.example", "near.example" };
+	const struct slice targets[] = { SLICE("alice@example.org") };
+	enum err err = alias_set(write, SLICE("users"), SLICE("example.org"), targets, 1);
+	if (err == ERR_OK)
+		err = alias_set_post(write, SLICE("users"), SLICE("example.org"), POST_USERS, NULL,
+				     0);
+	for (size_t i = 0; i < 2 && err == ERR_OK; i++) {
+		struct buffer what = { 0 };
+		tls_result_encode(&(struct tls_result){ .report_to = slice_cstr(uris[i]) }, &what);
+		err = remote_result_add(write,
+					&(struct remote_result){ day_, slice_cstr(domains[i]),
+								 buffer_slice(&what), 1 });
+		buffer_free(&what);
+	}
+	return err;
+}
+
+static void a_strangers_dns_posts_as_a_stranger(void **state)
+{
+	struct bed bed;
+	struct mailbox mailbox = { 0 };
+	bed_begin(&bed, STORE_SERVE);
+	day_ = (uint32_t)(clock_unix() / DAY_SECONDS) - 1;
+	assert_int_equal(bed_write(&bed, add_strange, NULL), ERR_OK);
+	store_start_writer(bed.store);
+	run(&bed, "[relay]\ntls_reports = yes\n", day_);
+	assert_int_equal(queued(&bed), 2);
+	struct read *read = read_begin(bed.store);
+	assert_int_equal(mailbox_get(read, bed.inbox_id, &bed.arena, &mailbox), ERR_OK);
+	read_end(&read);
+	assert_int_equal(mailbox.messages, 1);
+	bed_end(&bed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(yesterday_is_told_once_to_who_wants_it),
+		cmocka_unit_test(many_who_want_nothing_hold_up_nobody),
+		cmocka_unit_test(a_strangers_dns_posts_as_a_stranger),
 	};
 	log_set_level(LOG_NOTHING);
 	return cmocka_run_group_tests(tests, NULL, NULL);
