@@ -42,7 +42,6 @@ const finished = start => new Promise((resolve, reject) => start({
 }));
 """
 
-
 Line = collections.namedtuple("Line", "is_sent mailbox text")
 
 
@@ -71,11 +70,12 @@ class Screen:
                 start_new_session=True)
         os.close(its)
         number = b""  # it comes in pieces, and Xvfb ends if nobody reads the last of them
-        while select.select([ours], [], [], WAIT_SECONDS)[0] and (piece := os.read(ours, 20)):
+        while not number.endswith(b"\n") and select.select([ours], [], [], WAIT_SECONDS)[0] and (
+                piece := os.read(ours, 20)):
             number += piece
         os.close(ours)
         self.name = ":" + number.decode().strip()
-        if not number:
+        if not number.endswith(b"\n"):
             self.close()
             raise CannotStart("Xvfb: " + (folder / "xvfb.log").read_text(errors="replace")[-500:])
 
@@ -83,15 +83,15 @@ class Screen:
         end_group(self.process)
 
 
-def end_group(process, number=signal.SIGTERM):
+def end_group(process):
     """Ends a process and those it has started."""
-    for number in (number, signal.SIGKILL):
+    for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)
         except ProcessLookupError:
             break
         try:
-            process.wait(WAIT_SECONDS if number != signal.SIGKILL else None)
+            process.wait(WAIT_SECONDS)
         except subprocess.TimeoutExpired:
             pass
 
