@@ -43,9 +43,10 @@ struct exchangers {
 	enum dns_type asking;
 	struct peer addresses[EXCHANGERS_ADDRESSES_MAX];
 	size_t address_count, address_at;
-	size_t given;
+	size_t given, given_before; /* the host whose turn it is */
 	uint8_t avoided_family;
-	bool dns_failed; /* one of the lookups */
+	bool dns_failed;      /* one of the lookups */
+	bool has_passed_over; /* a host, for that reason */
 };
 
 static void look_up_next(struct exchangers *e);
@@ -259,6 +260,9 @@ static void ask(struct exchangers *e, enum dns_type type, struct slice name)
 /* The next host's addresses; the one before has none left. */
 static void look_up_next(struct exchangers *e)
 {
+	if (e->given == e->given_before)
+		e->has_passed_over |= e->is_doubtful || e->tlsa.dane.state == DANE_FAILED;
+	e->given_before = e->given;
 	e->address_count = e->address_at = 0;
 	if (e->host_at == e->host_count || e->given >= EXCHANGERS_ADDRESSES_MAX) {
 		tell_later(e, e->given > 0    ? EXCHANGERS_NO_MORE
@@ -334,7 +338,7 @@ void exchangers_drop(struct exchangers *e, uint32_t rivals)
 
 bool exchangers_are_doubtful(const struct exchangers *e)
 {
-	return e->dns_failed;
+	return e->has_passed_over;
 }
 
 void exchangers_free(struct exchangers **at)
