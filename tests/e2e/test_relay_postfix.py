@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives import serialization
 from certificates import Authority
 from server import WAIT_SECONDS, Server, fetch_all, free_ports, wait_until
 from test_relay import MESSAGE, RELAY, queue_is_empty, report_text, reports, submit
+from test_relay_downgrade import MESSAGES as EIGHT_BITS
+from test_relay_downgrade import leaves
 
 MASTER = pathlib.Path("/usr/share/postfix/master.cf.dist")
 
@@ -105,6 +107,37 @@ def pair():
         server.stop()
         server.check_log()
         postfix.run("stop")
+
+
+def test_postfix_that_takes_7_bits_gets_no_more(pair):
+    """It looks itself at what it gets: no 8 bits, no label on a multipart or message but 7bit. First of
+    all, while no connection is kept that knows it otherwise."""
+    server, postfix = pair
+    main = postfix.folder / "conf" / "main.cf"
+    usual = main.read_text()
+    main.write_text(usual + """
+smtpd_discard_ehlo_keywords = 8bitmime, chunking
+strict_7bit_headers = yes
+strict_8bitmime_body = yes
+strict_mime_encoding_domain = yes
+""")
+    postfix.run("reload")
+
+    def takes_7_bits():
+        with smtplib.SMTP("127.0.0.1", postfix.port, timeout=WAIT_SECONDS) as client:
+            client.ehlo()
+            return not client.has_extn("8bitmime")
+
+    wait_until(takes_7_bits, "the other settings")
+    submit(server, content=EIGHT_BITS["parts"], options=["BODY=8BITMIME"])
+    got = wait_until(postfix.mail, "the message")[0]
+    assert max(got) < 0x80 and "event=content-converted" in server.log()
+    assert leaves(got.replace(b"\n", b"\r\n")) == leaves(EIGHT_BITS["parts"])
+    wait_until(lambda: queue_is_empty(server), "an empty queue")
+    for path in (postfix.folder / "mail").glob("bob/new/*"):
+        path.unlink()
+    main.write_text(usual)
+    postfix.run("reload")
 
 
 def test_mail_to_postfix_arrives_whole(pair):
