@@ -359,8 +359,10 @@ static void on_form(struct relay_sender *sender, uint32_t conversation, struct s
 	buffer_clear(&outgoing->content);
 	outgoing->content_came = 0;
 	outgoing->message.size_octets = answer.size_octets;
-	if (answer.status.len == 0)
-		outgoing->message.form = outgoing->message.envelope.body = answer.form;
+	outgoing->message.form = answer.form;
+	/* Where it cannot be had it is what came, of which the envelope has its own word. */
+	if (answer.status.len == 0 || answer.form == ENVELOPE_BINARYMIME)
+		outgoing->message.envelope.body = answer.form;
 	if (outgoing->connection)
 		connection_formed(outgoing->connection, &answer);
 }
