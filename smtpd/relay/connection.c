@@ -108,9 +108,11 @@ static void secure(struct connection *connection)
 		tls.host = dane->base;
 		tls.records = dane->records;
 		tls.record_count = dane->record_count;
-		/* RFC 7672 section 3.2.2. */
+		/* RFC 7672 section 3.2.2: the next hop's name, which is the destination's only where
+		 * that is looked up. */
 		tls.names[tls.name_count++] = dane->base;
-		tls.names[tls.name_count++] = destination;
+		tls.names[tls.name_count++] =
+			outgoing->route.kind == ROUTE_BY_DNS ? destination : connection->host;
 		if (exchanger->canonical.len > 0)
 			tls.names[tls.name_count++] = canonical;
 		stream_start_tls_client(connection->stream, context, &tls);

@@ -9,12 +9,15 @@
 
 #include "smtpd/relay/sender_priv.h"
 
-static void of_smarthost(const struct config *config, struct demand *demand)
+/* TLSA records stand in for the authorities. Where none of them is understood, an authority still has
+ * to vouch for it. */
+static void of_smarthost(const struct config *config, const struct dane *dane,
+			 struct demand *demand)
 {
 	demand->tls =
 		config->smarthost_tls == SMARTHOST_STARTTLS ? CLIENT_TLS_MUST : CLIENT_TLS_NONE;
 	demand->is_implicit = config->smarthost_tls == SMARTHOST_IMPLICIT;
-	demand->proof = TLS_PROOF_NAME;
+	demand->proof = dane && dane->state == DANE_USABLE ? TLS_PROOF_DANE : TLS_PROOF_NAME;
 }
 
 bool demand_is_senders(const struct outgoing *outgoing)
@@ -109,14 +112,16 @@ bool demand_find(const struct outgoing *outgoing, struct demand *demand_out, con
 	*demand = (struct demand){ .tls = CLIENT_TLS_MAY, .proof = TLS_PROOF_NONE };
 	*status_out = NULL;
 	if (outgoing->route.kind == ROUTE_TO_SMARTHOST) {
-		of_smarthost(outgoing->sender->front->config, demand);
+		of_smarthost(outgoing->sender->front->config, exchanger->dane, demand);
 		return true;
 	}
-	if (outgoing->message.tls_optional && outgoing->route.kind == ROUTE_BY_DNS) {
+	if (outgoing->message.tls_optional) {
 		demand->is_lax = true;
 		return true;
 	}
-	if (outgoing->route.kind == ROUTE_BY_DNS && !of_domain(outgoing, demand, why_out))
+	if (outgoing->route.kind == ROUTE_TO_HOST)
+		of_dane(exchanger->dane, demand);
+	else if (!of_domain(outgoing, demand, why_out))
 		return false;
 	if (!demand_is_senders(outgoing) || demand_proves(demand))
 		return true;

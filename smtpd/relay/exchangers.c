@@ -1,7 +1,8 @@
 /* smtpd/relay/exchangers.c - from a destination to addresses (RFC 5321 section 5.1): MX in order of
  * preference, in random order among equals; the domain itself where it has none; no mail where it
- * says so (RFC 7505); none that is as far from it as we are ourselves. Where DNSSEC secures the way,
- * with what it says of the host's certificate (tlsa.c). Runs in the front. */
+ * says so (RFC 7505); none that is as far from it as we are ourselves. Where DNSSEC secures the way, or
+ * the configuration has named the host, with what DNSSEC says of its certificate (tlsa.c). Runs in the
+ * front. */
 #include "smtpd/relay/exchangers_priv.h"
 
 #include <stdlib.h>
@@ -148,7 +149,7 @@ static void on_tlsa(struct tlsa_lookup *lookup)
 		tell(e, EXCHANGERS_NEXT);
 		return;
 	}
-	if (lookup->dane.is_bogus)
+	if (lookup->dane.is_bogus && e->route.kind == ROUTE_BY_DNS)
 		results_note_dnssec(&e->front, e->domain, lookup->host);
 	e->dns_failed = true;
 	look_up_next(e);
@@ -157,8 +158,9 @@ static void on_tlsa(struct tlsa_lookup *lookup)
 static void finish_addresses(struct exchangers *e)
 {
 	e->address_count = families_order(e->addresses, e->address_count, e->avoided_family);
-	/* Who swallows one answer must not get around the TLSA records (RFC 7672 section 2.2.2). */
-	if (e->address_count == 0 || (e->is_secure && e->is_doubtful))
+	/* Who swallows one answer must not get around the TLSA records (RFC 7672 section 2.2.2). Where the
+	 * other one is not secured there are none that it could be about. */
+	if (e->address_count == 0 || (e->is_secure && e->is_doubtful && e->tlsa.is_secure))
 		look_up_next(e);
 	else if (e->is_secure)
 		tlsa_lookup_begin(&e->tlsa);
@@ -170,9 +172,10 @@ static void on_address_answer(struct exchangers *e, const struct dns_answer *ans
 {
 	if (answer->outcome == DNS_FAILED || answer->outcome == DNS_BOGUS)
 		e->dns_failed = e->is_doubtful = true;
+	else
+		e->tlsa.is_secure &= answer->secure;
 	for (size_t i = 0; answer->outcome == DNS_FOUND && i < answer->count; i++)
 		add_address(e, &answer->records[i].address);
-	e->tlsa.is_secure &= answer->secure;
 	if (answer->canonical.len > 0)
 		e->tlsa.canonical = arena_copy(&e->arena, answer->canonical);
 	if (e->asking == DNS_AAAA && answer->outcome != DNS_NXDOMAIN)
@@ -284,6 +287,15 @@ static void look_up_next(struct exchangers *e)
 
 /* ---- from outside ---- */
 
+/* Who runs this server has named the host, so nothing but its name has to be secured (RFC 7672 section
+ * 2.2.2). What he says of a smarthost's encryption and authorities comes first. */
+static bool wants_tlsa(const struct config *config, const struct route *route)
+{
+	return route->kind == ROUTE_TO_HOST ||
+	       (route->kind == ROUTE_TO_SMARTHOST && config->smarthost_tls != SMARTHOST_NONE &&
+		!config->smarthost_ca);
+}
+
 struct exchangers *exchangers_new(const struct front *front, const struct route *route,
 				  struct slice destination, uint8_t avoided_family,
 				  void (*found)(void *user, enum exchangers_end end,
@@ -306,10 +318,12 @@ struct exchangers *exchangers_new(const struct front *front, const struct route 
 			add_address(e, &address);
 	} else {
 		e->has_hosts = true;
-		if (parse_address(host, &address))
+		if (parse_address(host, &address)) {
 			add_address(e, &address);
-		else
+		} else {
+			e->is_secure = wants_tlsa(front->config, route);
 			e->hosts[e->host_count++] = (struct host){ .name = host };
+		}
 	}
 	return e;
 }

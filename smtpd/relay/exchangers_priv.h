@@ -24,7 +24,7 @@ struct exchanger {
 	/* Others of the same host, which would come next; until exchangers_next(). */
 	const struct peer *rivals;
 	size_t rival_count;
-	/* DNSSEC says that the destination's mail goes to this host. */
+	/* DNSSEC says that the destination's mail goes to this host, or the configuration does. */
 	bool is_secure;
 	/* What it says of its certificate; lives as long as the exchangers. NULL: nothing. */
 	const struct dane *dane;

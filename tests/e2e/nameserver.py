@@ -28,7 +28,7 @@ TTL = 300
 class NameServer:
     def __init__(self, records=None, signed=(), folder=None):
         self.records = dict(records or {})
-        self.broken = set()  # names and all below them: SERVFAIL
+        self.broken = set()  # names and all below them, or "name TYPE": SERVFAIL
         self.silent = set()  # likewise: no answer
         self.forged = set()  # likewise: signatures that do not hold
         self.large = set()   # likewise: too large for a datagram, so TCP has to be asked
@@ -163,7 +163,7 @@ class NameServer:
         if self.is_among(name, self.silent):
             return None
         reply = dns.message.make_response(query, recursion_available=True)
-        if self.is_among(name, self.broken):
+        if self.is_among(name, self.broken) or self.asked[-1] in self.broken:
             reply.set_rcode(dns.rcode.SERVFAIL)
             return reply.to_wire()
         for _ in range(8):

@@ -183,6 +183,100 @@ def test_the_base_domain_follows_cnames(world, target, records):
     assert "proof=dane" in server.log()
 
 
+# ---- DANE for hosts that the configuration names ----
+
+def named_way(world, way, host="mx.far.example", more=""):
+    """Settings by which mail for else.example goes to `host`."""
+    if way == "smarthost":
+        return f"smarthost = {host}:{world.remote.port}\n{more}"
+    return f"[route else.example]\nto = smtp:{host}:{world.remote.port}\n"
+
+
+WAYS = pytest.mark.parametrize("way", ["route", "smarthost"])
+
+
+@WAYS
+def test_dane_proves_a_host_that_is_named(world, way):
+    """Of whom no authority has to know anything."""
+    certificate = Authority().issue("mx.far.example")
+    world.remote.tls = certificate.server()
+    world.set(world.tlsa_name, certificate.tlsa("3 1 1"))
+    server = world.start(named_way(world, way))
+    submit(server, ["bob@else.example"])
+    world.arrives()
+    assert "proof=dane" in server.log() and not counted(server, "else.example")
+
+
+@WAYS
+def test_a_named_host_with_another_certificate_gets_nothing(world, way):
+    """Whatever an authority says; and the destination's name is not what it has to be called."""
+    world.remote.tls = world.authority.issue("mx.far.example", "else.example").server()
+    world.set(world.tlsa_name, Authority().tlsa("3 1 1"), Authority().tlsa("2 0 1"))
+    submit(world.start(named_way(world, way)), ["bob@else.example"])
+    assert "TLSA" in world.waits(2)["why"] and not world.remote.messages
+
+
+@WAYS
+@pytest.mark.parametrize("names,fits", [(("mx.far.example",), True), (("else.example",), False)])
+def test_a_named_host_is_known_by_its_own_name(world, way, names, fits):
+    """Where an authority that the records name has to vouch for it (RFC 7672 section 3.2.2)."""
+    world.remote.tls = world.authority.issue(*names).server()
+    world.set(world.tlsa_name, world.authority.tlsa("2 0 1"))
+    submit(world.start(named_way(world, way)), ["bob@else.example"])
+    if fits:
+        world.arrives()
+    else:
+        assert "certificate was refused" in world.waits(2)["why"] and not world.remote.messages
+
+
+@WAYS
+def test_nobody_strips_starttls_off_a_named_host(world, way):
+    world.remote.tls = None
+    world.set(world.tlsa_name, world.certificate.tlsa("3 1 1"))
+    submit(world.start(named_way(world, way)), ["bob@else.example"])
+    assert "does not offer TLS" in world.waits(2)["why"] and not world.remote.messages
+
+
+@WAYS
+def test_without_dnssec_a_named_host_has_no_records(world, way):
+    """There DNS may fail for one family of addresses, which would be a doubt elsewhere."""
+    world.remote.tls = world.authority.issue("mx.near.example").server()
+    world.set("mx.near.example A", "127.0.0.1")
+    world.set(f"_{world.remote.port}._tcp.mx.near.example TLSA", Authority().tlsa("3 1 1"))
+    world.dns.broken.add("mx.near.example AAAA")
+    server = world.start(named_way(world, way, "mx.near.example"))
+    submit(server, ["bob@else.example"])
+    world.arrives()
+    assert f"proof={'name' if way == 'smarthost' else 'none'}" in server.log()
+    assert not [asked for asked in world.dns.asked if asked.endswith("TLSA")]
+
+
+@WAYS
+@pytest.mark.parametrize("about", ["addresses", "records"])
+def test_dns_that_fails_about_a_named_host_is_waited_for(world, way, about):
+    world.set(world.tlsa_name, world.certificate.tlsa("3 1 1"))
+    world.dns.broken.add("mx.far.example AAAA" if about == "addresses" else world.tlsa_name)
+    submit(world.start(named_way(world, way)), ["bob@else.example"])
+    assert "DNS does not say" in world.waits()["why"] and world.remote.connections == 0
+
+
+def test_authorities_that_are_named_for_a_smarthost_stand_alone(world):
+    world.set(world.tlsa_name, Authority().tlsa("3 1 1"))
+    ca = world.authority.write(world.folder / "smarthost.pem")
+    server = world.start(named_way(world, "smarthost", more=f"smarthost_ca = {ca}"))
+    submit(server, ["bob@else.example"])
+    world.arrives()
+    assert "proof=name" in server.log()
+
+
+def test_mail_that_needs_no_tls_goes_by_a_route_in_any_case(world):
+    world.remote.tls = None
+    world.set(world.tlsa_name, world.certificate.tlsa("3 1 1"))
+    submit(world.start(named_way(world, "route")), ["bob@else.example"],
+           content=b"TLS-Required: No\r\n" + MESSAGE)
+    world.arrives()
+
+
 # ---- REQUIRETLS ----
 
 def require_tls(server, recipient="bob@far.example"):
