@@ -100,11 +100,14 @@ static bool find_next(struct relay_runner *runner, struct read *read,
 		      struct destination *destination, int64_t now_unix_ms,
 		      struct queue_place *place_out)
 {
-	struct queue_place place = { 0 };
+	struct queue_place place = destination->passed;
 	bool found = false;
 	while (queue_next_due(read, destination->name, &place)) {
-		if (is_under_way(destination, place.queue_id))
+		if (is_under_way(destination, place.queue_id)) {
+			if (!found)
+				destination->passed = place;
 			continue;
+		}
 		if (!found || place.next_unix_ms < place_out->next_unix_ms)
 			*place_out = place;
 		found = true;
@@ -113,6 +116,13 @@ static bool find_next(struct relay_runner *runner, struct read *read,
 		queue_place_skip_rank(&place);
 	}
 	return found;
+}
+
+/* Entries came or changed, wherever they stand. */
+static void look_anew(struct relay_runner *runner, struct destination *destination)
+{
+	destination->passed = (struct queue_place){ 0 };
+	runner_refresh(runner, destination);
 }
 
 void runner_refresh(struct relay_runner *runner, struct destination *destination)
@@ -203,6 +213,8 @@ void runner_end_transfer(struct transfer *transfer)
 	transfer_leave_conversion(transfer);
 	downgrade_free(&transfer->plan);
 	buffer_free(&transfer->converted);
+	if (!transfer->is_gone) /* what stands there now may be due */
+		destination->passed = (struct queue_place){ 0 };
 	filing_free(&transfer->filing);
 	timer_free(&transfer->again);
 	arena_fini(&transfer->arena);
@@ -390,7 +402,7 @@ static void on_changed(struct queue_watch *watch, struct slice name)
 	struct relay_runner *runner = CONTAINER_OF(watch, struct relay_runner, watch);
 	struct destination *destination = destination_get(runner, name);
 	destination->transfer_count++; /* so that it stays */
-	runner_refresh(runner, destination);
+	look_anew(runner, destination);
 	if (slice_eq(name, SLICE(QUEUE_HERE))) {
 		make_brisk(runner, destination, NULL);
 	} else {
@@ -419,7 +431,7 @@ void relay_runner_look(struct relay_runner *runner)
 	/* Those that have nothing any more notice it themselves when they are due. */
 	struct cursor c = cursor_of(buffer_slice(&names));
 	while (take_block(&c, &name))
-		runner_refresh(runner, destination_get(runner, name));
+		look_anew(runner, destination_get(runner, name));
 	buffer_free(&names);
 	timer_start(runner->timer, 0);
 }

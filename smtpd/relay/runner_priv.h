@@ -35,7 +35,9 @@ struct destination {
 	int64_t due_unix_ms;	     /* of its first entry that is not under way; INT64_MAX: none */
 	int64_t rests_until_unix_ms; /* the store has failed to say what there is */
 	size_t place;		     /* in the heap, from 1; 0: not there */
-	struct transfer *transfers;  /* under way, or damaged */
+	/* All that come before it, and it, are under way: the next is looked for behind it. */
+	struct queue_place passed;
+	struct transfer *transfers; /* under way, or damaged */
 	unsigned transfer_count;
 	bool is_waiting;		/* in its hop's list */
 	bool is_brisk;			/* in one of the runner's lists of what goes first */
@@ -87,6 +89,7 @@ struct transfer {
 	size_t journal_count;
 	struct slice remote;
 	bool is_done;	    /* no recipient is left */
+	bool is_gone;	    /* from the disk: so is its place */
 	bool is_unreported; /* the report cannot be filed: without it then */
 	struct filing *filing;
 	struct job job;

@@ -237,6 +237,7 @@ static void on_written(struct transfer *transfer, enum err err)
 	/* What was true of mailboxes here is so no longer: it is looked at anew. */
 	bool has_changed = transfer->release && err == ERR_BUSY;
 	if (err == ERR_OK || has_changed) {
+		transfer->is_gone = err == ERR_OK && transfer->is_done;
 		runner_end_transfer(transfer);
 		runner_dispatch(runner);
 		return;
