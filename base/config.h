@@ -35,6 +35,7 @@ struct config_listen {
 enum config_sender_domain { SENDER_DOMAIN_RESOLVES, SENDER_DOMAIN_ANY };
 enum config_helo { HELO_ANY, HELO_STRICT };
 /* How the way to a smarthost is encrypted. */
+enum config_tls_reports { TLS_REPORTS_NO, TLS_REPORTS_HTTPS, TLS_REPORTS_YES };
 enum config_smarthost_tls { SMARTHOST_STARTTLS, SMARTHOST_IMPLICIT, SMARTHOST_NONE };
 
 /* [route DOMAIN]: mail for it goes there, whatever DNS says. */
@@ -95,7 +96,7 @@ struct config {
 	char *smarthost_ca;		  /* PEM file; NULL: the system's authorities */
 	char *relay_authorities;	  /* likewise, of all other servers */
 	unsigned downgrade_delay_seconds; /* 0: what was before does not matter */
-	bool tls_reports;
+	enum config_tls_reports tls_reports;
 	unsigned policy_port;	 /* of web servers with policies of MTA-STS */
 	unsigned *retry_seconds; /* the last one again and again */
 	size_t retry_count;

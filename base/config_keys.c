@@ -7,6 +7,7 @@ static const char *const level_words[] = { "error", "warning", "info", "debug", 
 static const char *const helo_words[] = { "any", "strict", NULL };
 static const char *const sender_domain_words[] = { "resolves", "any", NULL };
 static const char *const smarthost_tls_words[] = { "starttls", "implicit", "none", NULL };
+static const char *const tls_reports_words[] = { "no", "https", "yes", NULL };
 static const char *const no_yes_words[] = { "no", "yes", NULL };
 static const char *const plaintext_words[] = { "never", "loopback", NULL };
 
@@ -94,7 +95,7 @@ const struct config_key config_keys[] = {
 	{ "relay", "smarthost", KEY_HOST, AT(smarthost), 0, 0, NULL, NULL, "none: mail goes to each domain's own exchanger",
 	  "HOST:PORT of a server that takes all mail that leaves, like that of an internet provider." },
 	{ "relay", "smarthost_tls", KEY_CHOICE, AT(smarthost_tls), 0, 0, smarthost_tls_words, "starttls", NULL,
-	  "How the way to the smarthost is encrypted: starttls (port 587), implicit (port 465) or none. But for none, its certificate is checked." },
+	  "How the way to the smarthost is encrypted: starttls (port 587), implicit (port 465) or none. But for none, its certificate is checked, by DANE where smarthost_ca is absent and DNS has records for it." },
 	{ "relay", "smarthost_user", KEY_USER, AT(smarthost_user), 0, 0, NULL, NULL, "none: no sign-in",
 	  "The name with which to sign in at the smarthost." },
 	{ "relay", "smarthost_password_file", KEY_PATH, AT(smarthost_password_file), 0, 0, NULL, NULL, "none",
@@ -107,8 +108,8 @@ const struct config_key config_keys[] = {
 	  "Port of the web servers that are asked for their domains' policies (MTA-STS); another one is for tests." },
 	{ "relay", "downgrade_delay", KEY_DURATION, AT(downgrade_delay_seconds), 0, 30 * 86400, NULL, "1 d", NULL,
 	  "How long mail waits for a destination whose way was secured before and is less so now; 0: not at all." },
-	{ "relay", "tls_reports", KEY_BOOL, AT(tls_reports), 0, 0, no_yes_words, "no", NULL,
-	  "Whether domains that ask for it are told daily how connections to them were secured (RFC 8460). Only what a DKIM signature is added to on its way (a smarthost's) is read there." },
+	{ "relay", "tls_reports", KEY_CHOICE, AT(tls_reports), 0, 0, tls_reports_words, "no", NULL,
+	  "Whether domains that ask for it are told daily how connections to them were secured (RFC 8460): no; https, those that want it by HTTPS; or yes, by mail as well. Of mail, only what a DKIM signature is added to on its way (a smarthost's) is read there." },
 	{ "relay", "retry", KEY_DURATIONS, AT(retry_seconds), 1, 7 * 86400, NULL, "5 min, 15 min, 30 min, 1 h, 2 h, 4 h", NULL,
 	  "How long to wait before each further attempt at what could not be delivered; the last one is repeated." },
 	{ "relay", "expire", KEY_DURATION, AT(expire_seconds), 1, 30 * 86400, NULL, "5 d", NULL,

@@ -40,6 +40,14 @@ bool tls_report_next(struct read *read, uint32_t day, struct remote_place *place
 	return report_out->result_count > 0;
 }
 
+void tls_report_set_submitter(struct tls_report *report, const struct config *config,
+			      struct arena *arena)
+{
+	report->submitter = slice_cstr(config->origin ? config->origin : config->hostname);
+	report->contact =
+		slice_cstr(arena_format(arena, "postmaster@%.*s", SLICE_ARG(report->submitter)));
+}
+
 /* ---- JSON ---- */
 
 static void add_string(struct buffer *out, struct slice text)
@@ -230,17 +238,23 @@ static void compress_to(struct slice octets, struct buffer *out)
 	deflateEnd(&stream);
 }
 
+void tls_report_pack(const struct tls_report *report, struct buffer *out)
+{
+	struct buffer json = { 0 };
+	tls_report_json(report, &json);
+	compress_to(buffer_slice(&json), out);
+	buffer_free(&json);
+}
+
 static void add_attachment(const struct tls_report *report, struct buffer *out)
 {
-	struct buffer json = { 0 }, compressed = { 0 }, text = { 0 };
-	tls_report_json(report, &json);
-	compress_to(buffer_slice(&json), &compressed);
+	struct buffer compressed = { 0 }, text = { 0 };
+	tls_report_pack(report, &compressed);
 	base64_encode(buffer_slice(&compressed), &text);
 	for (size_t at = 0; at < text.len; at += LINE_OCTETS) {
 		buffer_add(out, slice_sub(buffer_slice(&text), at, LINE_OCTETS));
 		buffer_add_cstr(out, "\r\n");
 	}
-	buffer_free(&json);
 	buffer_free(&compressed);
 	buffer_free(&text);
 }

@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/buffer.h"
+#include "base/config.h"
 #include "storage/remote.h"
 
 struct tls_report {
@@ -20,8 +21,13 @@ struct tls_report {
  * and contact are not set. False: there are no more of that day. */
 bool tls_report_next(struct read *read, uint32_t day, struct remote_place *place,
 		     struct arena *arena, struct tls_report *report_out);
+/* Who sends it: this server, as its configuration has it. */
+void tls_report_set_submitter(struct tls_report *report, const struct config *config,
+			      struct arena *arena);
 /* Appends the report (section 4.4). */
 void tls_report_json(const struct tls_report *report, struct buffer *out);
+/* Appends it compressed (section 5.2). */
+void tls_report_pack(const struct tls_report *report, struct buffer *out);
 /* Appends the message to `to`, with the report compressed in it (section 5.3). */
 void tls_report_format(const struct tls_report *report, struct slice to, int64_t now_unix,
 		       struct buffer *out);

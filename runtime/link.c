@@ -154,7 +154,7 @@ static void on_message(struct channel *channel, uint16_t type, uint32_t conversa
 	if (fd >= 0)
 		close(fd); /* the back sends us no others */
 	if (type == MESSAGE_DELIVER || type == MESSAGE_DELIVERY_CONTENT ||
-	    type == MESSAGE_DELIVERY_FORM) {
+	    type == MESSAGE_DELIVERY_FORM || type == MESSAGE_REPORT) {
 		if (link->worker)
 			link->worker->message(link->worker, (enum message_type)type, conversation,
 					      payload);

@@ -27,6 +27,7 @@ enum message_type {
 	MESSAGE_POLICY,		 /* nothing: a domain's policy was fetched (runtime/delivery.h) */
 	MESSAGE_TLS_RESULT,	 /* nothing: how a connection was secured (runtime/tls_result.h) */
 	MESSAGE_FORM_WANTED,	 /* MESSAGE_DELIVERY_FORM: its content in a lesser form */
+	MESSAGE_REPORTED,	 /* nothing: what came of a report (runtime/report_message.h) */
 	/* back -> front */
 	MESSAGE_AUTHENTICATED = 100,
 	MESSAGE_RECIPIENT_VERDICT,
@@ -37,6 +38,7 @@ enum message_type {
 	MESSAGE_KNOWN_CLIENTS,	  /* nothing: runtime/known_clients.h */
 	MESSAGE_SIGNED_OUT,	  /* nothing: the client is the front's again; runtime/way_back.h */
 	MESSAGE_DELIVERY_FORM,	  /* nothing: runtime/delivery.h */
+	MESSAGE_REPORT,		  /* MESSAGE_REPORTED; runtime/report_message.h */
 };
 
 enum { TOKEN_OCTETS = 16 };

@@ -1,5 +1,5 @@
 /* smtpd/relay/daily.c - reports about TLS of the days that are over (RFC 8460), one message after the
- * other into the queue; then the day counts as told of. A process that ends in the middle begins the day
+ * other into the queue, and what web servers want to posts.c; then the day counts as told of. A process that ends in the middle begins the day
  * anew: who gets a report twice knows it by its Report-ID. Runs in the back. */
 #include "smtpd/relay/daily_priv.h"
 
@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "mda/filing.h"
 #include "mda/tls_report.h"
+#include "smtpd/relay/posts_priv.h"
 #include "trust/tlsrpt.h"
 
 enum {
@@ -19,7 +20,7 @@ enum {
 	DAYS_BACK = 2,	   /* older ones interest nobody any more */
 	DAYS_KEPT = 8,	   /* for who asks here */
 	TURN_ROWS = 300,   /* looked at, before others have their turn */
-	MAILBOXES_MAX = 2, /* of a domain: what DNS names there may be strangers to it */
+	ADDRESSES_MAX = 2, /* of a domain: what DNS names there may be strangers to it */
 	PRUNED_ROWS = 500, /* looked at in one transaction */
 };
 
@@ -29,15 +30,17 @@ struct daily {
 	struct job job;
 	struct remote_walk walk; /* over what is past its time */
 	bool is_busy, is_stopped;
-	bool is_paused;	     /* the timer goes on with it */
-	uint32_t day;	     /* that is told of */
-	struct buffer place; /* how far it has come */
-	struct arena arena;  /* of the report */
+	bool is_paused;		    /* the timer goes on with it */
+	uint32_t day;		    /* that is told of */
+	struct buffer place;	    /* how far it has come */
+	struct arena arena;	    /* of the report, */
+	struct remote_place before; /* behind which it stands */
 	struct tls_report report;
 	struct slice uris;  /* of the report: where it was not sent yet */
-	unsigned mailboxes; /* where it was */
+	unsigned addresses; /* where it was */
 	struct buffer text;
 	struct filing *filing;
+	struct posts *posts; /* what web servers get */
 };
 
 static void send_next(struct daily *daily);
@@ -148,8 +151,8 @@ static bool find_report(struct daily *daily)
 	bool found;
 	do {
 		arena_reset(&daily->arena);
-		struct remote_place place = { arena_copy(&daily->arena,
-							 buffer_slice(&daily->place)) };
+		daily->before.key = arena_copy(&daily->arena, buffer_slice(&daily->place));
+		struct remote_place place = daily->before;
 		found = tls_report_next(read, daily->day, &place, &daily->arena, &daily->report);
 		buffer_clear(&daily->place);
 		buffer_add(&daily->place, place.key);
@@ -157,26 +160,30 @@ static bool find_report(struct daily *daily)
 	} while (found && daily->report.uris.len == 0 && rows < TURN_ROWS);
 	read_end(&read);
 	daily->is_paused = found && daily->report.uris.len == 0;
-	daily->report.submitter = slice_cstr(config->origin ? config->origin : config->hostname);
-	daily->report.contact = slice_cstr(
-		arena_format(&daily->arena, "postmaster@%.*s", SLICE_ARG(daily->report.submitter)));
+	tls_report_set_submitter(&daily->report, config, &daily->arena);
 	daily->uris = daily->report.uris;
-	daily->mailboxes = 0;
+	daily->addresses = 0;
 	return found && !daily->is_paused;
 }
 
 static void send_next(struct daily *daily)
 {
-	struct slice to;
+	struct tlsrpt_uri uri;
 	for (;;) {
 		if (daily->is_stopped) {
 			daily->is_busy = false;
 			return;
 		}
-		if (daily->mailboxes < MAILBOXES_MAX && tlsrpt_next_mailbox(&daily->uris, &to)) {
-			daily->mailboxes++;
-			file_report(daily, to);
-			return;
+		while (daily->addresses < ADDRESSES_MAX && tlsrpt_next_uri(&daily->uris, &uri)) {
+			bool by_mail = uri.scheme == TLSRPT_MAILTO;
+			if (by_mail && daily->back->config->tls_reports != TLS_REPORTS_YES)
+				continue;
+			daily->addresses++;
+			if (by_mail) {
+				file_report(daily, uri.address);
+				return;
+			}
+			posts_add(daily->posts, &daily->report, &daily->before, &uri);
 		}
 		if (find_report(daily))
 			continue;
@@ -197,7 +204,7 @@ static uint32_t next_day(struct daily *daily)
 	read_end(&read);
 	if (day < now - DAYS_BACK)
 		day = now - DAYS_BACK;
-	return daily->back->config->tls_reports && day < now ? day : 0;
+	return daily->back->config->tls_reports != TLS_REPORTS_NO && day < now ? day : 0;
 }
 
 void daily_run(struct daily *daily)
@@ -208,7 +215,7 @@ void daily_run(struct daily *daily)
 	daily->day = next_day(daily);
 	buffer_clear(&daily->place);
 	daily->uris = SLICE_NONE;
-	daily->mailboxes = 0;
+	daily->addresses = 0;
 	if (daily->day > 0)
 		send_next(daily);
 	else
@@ -232,6 +239,7 @@ struct daily *daily_new(struct back *back)
 {
 	struct daily *daily = heap_alloc(sizeof(*daily));
 	daily->back = back;
+	daily->posts = posts_new(back);
 	daily->timer = timer_new(back->loop, on_timer, daily);
 	/* Not all servers of the world at the same moment. */
 	timer_start(daily->timer, 60 * 1000 + random_u32() % HOUR_MS);
@@ -242,6 +250,12 @@ void daily_stop(struct daily *daily)
 {
 	daily->is_stopped = true;
 	timer_stop(daily->timer);
+	posts_stop(daily->posts);
+}
+
+struct posts *daily_posts(struct daily *daily)
+{
+	return daily->posts;
 }
 
 void daily_free(struct daily **at)
@@ -252,6 +266,7 @@ void daily_free(struct daily **at)
 		return;
 	filing_free(&daily->filing);
 	timer_free(&daily->timer);
+	posts_free(&daily->posts);
 	buffer_free(&daily->text);
 	buffer_free(&daily->place);
 	arena_fini(&daily->arena);

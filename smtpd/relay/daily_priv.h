@@ -8,6 +8,8 @@ struct daily;
 struct daily *daily_new(struct back *back);
 /* What is due now; otherwise it is looked at every hour. */
 void daily_run(struct daily *daily);
+/* Those that go to web servers. */
+struct posts *daily_posts(struct daily *daily);
 /* Nothing more is begun. */
 void daily_stop(struct daily *daily);
 /* After the loop has ended. Accepts NULL, leaves NULL. */

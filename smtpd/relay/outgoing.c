@@ -371,7 +371,9 @@ static void on_message(struct link_worker *worker, enum message_type type, uint3
 		       struct slice payload)
 {
 	struct relay_sender *sender = CONTAINER_OF(worker, struct relay_sender, worker);
-	if (type == MESSAGE_DELIVER)
+	if (type == MESSAGE_REPORT)
+		posting_begin(sender, conversation, payload);
+	else if (type == MESSAGE_DELIVER)
 		on_deliver(sender, conversation, payload);
 	else if (type == MESSAGE_DELIVERY_FORM)
 		on_form(sender, conversation, payload);
@@ -388,6 +390,7 @@ static void on_lost(struct link_worker *worker)
 			connection_abort(outgoing->connection);
 		outgoing_free(outgoing);
 	}
+	postings_lose(sender);
 }
 
 /* ---- from outside ---- */

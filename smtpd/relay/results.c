@@ -44,7 +44,7 @@ static void on_record(struct dns_question *question, const struct dns_answer *an
 	for (; answer->outcome == DNS_FOUND && count < answer->count; count++)
 		texts[count] = answer->records[count].data;
 	if (tlsrpt_records_uris(texts, count, &uris))
-		telling->result.report_to = uris;
+		telling->result.report_to = tlsrpt_cut_uris(uris, TLS_RESULT_REPORT_TO_MAX_OCTETS);
 	say(&telling->front, &telling->message, &telling->result);
 	arena_fini(&telling->arena);
 	free(telling);

@@ -7,6 +7,7 @@
  *
  * Where more is due than may be under way, a part of that is kept for what has come just now and for
  * hops that have proven to answer: thousands of destinations that do not hold up nobody else. */
+#include "smtpd/relay/posts_priv.h"
 #include "smtpd/relay/runner_priv.h"
 #include "smtpd/relay/schedule_priv.h"
 
@@ -460,6 +461,7 @@ void relay_runner_add_channel(struct relay_runner *runner, struct channel *chann
 	if (runner->channel_count == ARRAY_LEN(runner->channels))
 		return;
 	runner->channels[runner->channel_count++] = channel;
+	posts_set_channel(daily_posts(runner->daily), runner->channels[0]);
 	timer_start(runner->timer, 0);
 }
 
@@ -470,6 +472,7 @@ void relay_runner_remove_channel(struct relay_runner *runner, struct channel *ch
 		if (runner->channels[i] != channel)
 			runner->channels[kept++] = runner->channels[i];
 	runner->channel_count = kept;
+	posts_set_channel(daily_posts(runner->daily), kept > 0 ? runner->channels[0] : NULL);
 	for (size_t i = 0; i < RUNNER_BUCKETS; i++) {
 		struct transfer *next;
 		for (struct transfer *t = runner->numbers[i]; t; t = next) {
@@ -489,6 +492,8 @@ bool relay_runner_message(struct relay_runner *runner, struct channel *channel, 
 		return relay_keep_policy(runner, payload);
 	if (type == MESSAGE_TLS_RESULT)
 		return relay_keep_result(runner, payload);
+	if (type == MESSAGE_REPORTED)
+		return posts_message(daily_posts(runner->daily), channel, conversation, payload);
 	while (transfer && transfer->number != conversation)
 		transfer = transfer->next_number;
 	/* Nobody but who was given it has a say in it; and it may have an end that the front has not

@@ -17,6 +17,7 @@ enum {
 };
 
 struct connection;
+struct posting;
 
 /* A message on its way, from the back's word until the answer to it. */
 struct outgoing {
@@ -84,6 +85,7 @@ struct relay_sender {
 	struct sts_fetches fetches;
 	struct outgoing *outgoings;
 	struct connection *connections;
+	struct posting *postings;
 	unsigned count;
 	uint32_t last_conn_id;
 	bool is_stopping;
@@ -105,6 +107,11 @@ struct slice outgoing_content(struct outgoing *outgoing);
 void outgoing_content_done(struct outgoing *outgoing, size_t octets);
 /* The server takes no more than this: connection_formed() when the back has said what can be had. */
 void outgoing_want_form(struct outgoing *outgoing, enum envelope_body form);
+
+/* posting.c: a report for a web server. */
+void posting_begin(struct relay_sender *sender, uint32_t conversation, struct slice payload);
+/* Nobody wants to know what comes of them. */
+void postings_lose(struct relay_sender *sender);
 
 /* connection.c */
 void connection_begin(struct relay_sender *sender, int fd, struct outgoing *outgoing);

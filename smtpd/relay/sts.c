@@ -16,7 +16,7 @@
 #include "base/clock.h"
 #include "base/heap.h"
 #include "base/log.h"
-#include "runtime/https_get.h"
+#include "runtime/https.h"
 #include "smtpd/relay/results_priv.h"
 
 enum {
@@ -31,7 +31,7 @@ struct sts_fetch {
 	struct sts_fetches *fetches;
 	struct sts_fetch *next;
 	struct slice domain, id; /* on the heap */
-	struct https_get *get;	 /* NULL: it is over */
+	struct https_call *call; /* NULL: it is over */
 	struct sts_lookup *waiting;
 	bool is_good;
 	struct buffer text;
@@ -76,7 +76,7 @@ static struct sts_fetch *find(struct sts_fetches *fetches, struct slice domain, 
 	struct sts_fetch *found = NULL;
 	for (struct sts_fetch **at = &fetches->newest; *at;) {
 		struct sts_fetch *fetch = *at;
-		if (!fetch->get && fetch->until_ms <= now_ms) {
+		if (!fetch->call && fetch->until_ms <= now_ms) {
 			forget(at);
 			continue;
 		}
@@ -134,7 +134,7 @@ static void take_policy(struct sts_fetch *fetch, const struct https_answer *answ
 static void on_answered(void *user, const struct https_answer *answer)
 {
 	struct sts_fetch *fetch = user;
-	fetch->get = NULL;
+	fetch->call = NULL;
 	take_policy(fetch, answer);
 	while (fetch->waiting) {
 		struct sts_lookup *lookup = fetch->waiting;
@@ -168,7 +168,7 @@ static struct sts_fetch *begin_fetch(struct sts_fetches *fetches, struct slice d
 		.port = (uint16_t)config->policy_port,
 		.path = "/.well-known/mta-sts.txt",
 		.media_type = "text/plain",
-		.body_max_octets = STS_TEXT_MAX_OCTETS,
+		.answer_max_octets = STS_TEXT_MAX_OCTETS,
 		.timeout_ms = FETCH_MS,
 		.may_loop = config->relay_loopback,
 	};
@@ -179,7 +179,7 @@ static struct sts_fetch *begin_fetch(struct sts_fetches *fetches, struct slice d
 	fetch->next = fetches->newest;
 	fetches->newest = fetch;
 	fetches->count++;
-	fetch->get = https_get_new(fetches->front->loop, &request, on_answered, fetch);
+	fetch->call = https_call_new(fetches->front->loop, &request, on_answered, fetch);
 	return fetch;
 }
 
@@ -210,7 +210,7 @@ static void on_record(struct dns_question *question, const struct dns_answer *an
 	struct sts_fetch *fetch = find(lookup->fetches, lookup->domain, id);
 	if (!fetch && has_record && !is_fresh(&lookup->known, id))
 		fetch = begin_fetch(lookup->fetches, lookup->domain, id);
-	if (fetch && fetch->get && has_record) {
+	if (fetch && fetch->call && has_record) {
 		lookup->fetch = fetch;
 		lookup->next = fetch->waiting;
 		fetch->waiting = lookup;

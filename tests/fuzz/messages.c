@@ -6,6 +6,7 @@
 #include "runtime/journal_event.h"
 #include "runtime/messages.h"
 #include "runtime/program_message.h"
+#include "runtime/report_message.h"
 
 static void same(struct slice payload, struct buffer *again)
 {
@@ -123,6 +124,20 @@ static void event(struct slice payload, struct buffer *again)
 	}
 }
 
+static void report(struct slice payload, struct buffer *again)
+{
+	struct report_message report;
+	struct reported_message reported;
+	if (report_message_decode(payload, &report)) {
+		report_message_encode(&report, again);
+		same(payload, again);
+	}
+	if (reported_message_decode(payload, &reported)) {
+		reported_message_encode(&reported, again);
+		same(payload, again);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t len)
 {
@@ -133,6 +148,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t len)
 	mail(payload, &again);
 	event(payload, &again);
 	program(payload, &again);
+	report(payload, &again);
 	buffer_free(&again);
 	return 0;
 }

@@ -20,11 +20,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			       policy.mx[i].ptr + policy.mx[i].len <= data + size);
 		(void)sts_policy_allows(&policy, input);
 	}
-	struct slice uris, address;
+	struct slice uris;
+	struct tlsrpt_uri uri;
 	if (tlsrpt_records_uris(&input, 1, &uris))
-		while (tlsrpt_next_mailbox(&uris, &address))
-			for (size_t i = 0; i < address.len; i++)
-				assert(address.ptr[i] > ' ' && address.ptr[i] != '<' &&
-				       address.ptr[i] != '>');
+		while (tlsrpt_next_uri(&uris, &uri)) {
+			const struct slice parts[] = { uri.address, uri.host, uri.path };
+			assert(uri.scheme == TLSRPT_MAILTO || uri.port > 0);
+			for (size_t k = 0; k < 3; k++)
+				for (size_t i = 0; i < parts[k].len; i++)
+					assert(parts[k].ptr[i] > ' ' && parts[k].ptr[i] < 127 &&
+					       parts[k].ptr[i] != '<' && parts[k].ptr[i] != '>');
+		}
+	assert(tlsrpt_cut_uris(input, 10).len <= 10);
 	return 0;
 }

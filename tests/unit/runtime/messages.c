@@ -7,6 +7,7 @@
 #include "base/heap.h"
 #include "runtime/delivery.h"
 #include "runtime/messages.h"
+#include "runtime/report_message.h"
 
 static const struct client_info client = {
 	.peer = { .address = { 192, 0, 2, 7 }, .family = 4, .port = 54321 },
@@ -484,6 +485,56 @@ static void test_delivery_and_policy(void **state)
 	buffer_free(&all);
 }
 
+static bool decode_report(struct slice payload)
+{
+	struct report_message m;
+	return report_message_decode(payload, &m);
+}
+static bool decode_reported(struct slice payload)
+{
+	struct reported_message m;
+	return reported_message_decode(payload, &m);
+}
+
+static void test_report(void **state)
+{
+	const struct report_message good = { SLICE("a.example"), 443, SLICE("/x"), SLICE("body") };
+	struct report_message got;
+	struct buffer b = { 0 };
+	report_message_encode(&good, &b);
+	assert_exact(&b, decode_report);
+	assert_true(report_message_decode(buffer_slice(&b), &got));
+	assert_slice(got.host, "a.example");
+	assert_slice(got.path, "/x");
+	assert_slice(got.body, "body");
+	/* To nobody, nowhere, or no path. */
+	for (int i = 0; i < 4; i++) {
+		struct report_message bad = good;
+		if (i == 0)
+			bad.host = SLICE_NONE;
+		else if (i == 1)
+			bad.port = 0;
+		else
+			bad.path = i == 2 ? SLICE_NONE : SLICE("x");
+		buffer_clear(&b);
+		report_message_encode(&bad, &b);
+		assert_false(decode_report(buffer_slice(&b)));
+	}
+	for (int taken = 0; taken < 2; taken++) {
+		struct reported_message reported;
+		buffer_clear(&b);
+		reported_message_encode(
+			&(struct reported_message){ .is_taken = taken, .why = SLICE("why") }, &b);
+		assert_exact(&b, decode_reported);
+		assert_true(reported_message_decode(buffer_slice(&b), &reported));
+		assert_int_equal(reported.is_taken, taken);
+		assert_slice(reported.why, "why");
+	}
+	b.data[0] = 2;
+	assert_false(decode_reported(buffer_slice(&b)));
+	buffer_free(&b);
+}
+
 static void test_tls_result(void **state)
 {
 	struct buffer b = { 0 }, encoded = { 0 };
@@ -542,6 +593,7 @@ int main(void)
 		cmocka_unit_test(test_credit_and_filed),
 		cmocka_unit_test(test_delivery_and_policy),
 		cmocka_unit_test(test_forms),
+		cmocka_unit_test(test_report),
 		cmocka_unit_test(test_tls_result),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
