@@ -101,7 +101,10 @@ bool content_charset_is_wide(struct slice charset)
 
 void content_begin(struct content *content, const struct mime_part *part, struct octet_range range)
 {
-	*content = (struct content){ .left = range };
+	*content = (struct content){ .left = range,
+				     .encoded = content->encoded,
+				     .decoded = content->decoded,
+				     .piece = content->piece };
 	if (!part || part->first_child)
 		return; /* composite types may not be encoded (RFC 2045 section 6.4) */
 	enum transfer_encoding encoding = transfer_encoding_of(part->encoding);
@@ -173,12 +176,15 @@ enum err content_next(struct content *content, struct content_source *source,
 	return err;
 }
 
+void content_end(struct content *content)
+{
+	buffer_clear(&content->decoded);
+	transfer_decoder_finish(&content->decoder, &content->decoded);
+}
+
 void content_fini(struct content *content)
 {
-	if (content->decoder) {
-		buffer_clear(&content->decoded);
-		transfer_decoder_finish(&content->decoder, &content->decoded);
-	}
+	content_end(content);
 	buffer_free(&content->encoded);
 	buffer_free(&content->decoded);
 	buffer_free(&content->piece);

@@ -45,7 +45,8 @@ bool content_charset_is_wide(struct slice charset);
 /* The charset parameter of a text part; "us-ascii" where it has none. */
 struct slice content_charset(const struct mime_part *part);
 
-/* A part's content being decoded. Owns its buffers. */
+/* A part's content being decoded. Owns its buffers, which serve for one part after another.
+ * Zero-initialised: none. */
 struct content {
 	struct octet_range left;	  /* still to be read, encoded */
 	struct transfer_decoder *decoder; /* NULL: identity */
@@ -60,4 +61,6 @@ void content_begin(struct content *content, const struct mime_part *part, struct
  * *read_out (may be NULL) grows by the octets read from the source. */
 enum err content_next(struct content *content, struct content_source *source,
 		      struct slice *piece_out, uint64_t *read_octets) MUST_USE;
+/* Where the content is not read to its end, too; content_begin() may follow. */
+void content_end(struct content *content);
 void content_fini(struct content *content);

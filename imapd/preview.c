@@ -42,7 +42,7 @@ static enum err read_text(const struct mime_part *part, struct content_source *s
 {
 	struct octet_range range = { part->body_start, part->body_end };
 	struct buffer raw = { 0 };
-	struct content content;
+	struct content content = { 0 };
 	enum err err = ERR_OK;
 
 	/* Encoded text is larger, but never four times. */

@@ -313,6 +313,7 @@ void matcher_fini(struct matcher *matcher)
 {
 	arena_fini(&matcher->arena);
 	buffer_free(&matcher->header);
+	content_fini(&matcher->content);
 	buffer_free(&matcher->raw);
 	buffer_free(&matcher->utf8);
 	buffer_free(&matcher->window);

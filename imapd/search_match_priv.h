@@ -24,6 +24,7 @@ struct matcher {
 	size_t left_to_find;
 	size_t overlap_octets; /* what two neighbouring pieces of text share: the longest needle */
 
+	struct content content;		 /* of the part under way */
 	struct buffer raw, utf8, window; /* text on its way: octets, decoded, folded */
 };
 

@@ -15,25 +15,10 @@ enum text_origin {
 	ORIGIN_CONTENT,
 };
 
-static bool is_ascii(struct slice s)
-{
-	uint8_t all = 0;
-	for (size_t i = 0; i < s.len; i++)
-		all |= s.ptr[i];
-	return all < 0x80;
-}
-
-/* Appends to the window. Most mail is ASCII, where folding is lower case. */
+/* Appends to the window. */
 static void window_add(struct matcher *m, struct slice utf8)
 {
-	if (m->program->comparator != COMPARATOR_UNICODE_CASEMAP || !is_ascii(utf8)) {
-		comparator_fold(m->program->comparator, utf8, &m->window);
-		return;
-	}
-	uint8_t *at = buffer_reserve(&m->window, utf8.len);
-	for (size_t i = 0; i < utf8.len; i++)
-		at[i] = ascii_lower(utf8.ptr[i]);
-	m->window.len += utf8.len;
+	comparator_fold(m->program->comparator, utf8, &m->window);
 }
 
 static bool window_holds(const struct matcher *m, struct slice needle)
@@ -145,7 +130,7 @@ static void window_add_text(struct matcher *m, struct slice charset, struct slic
 		text_charset_is_known(charset) && !slice_eq_nocase(charset, SLICE("us-ascii"));
 	/* Unlabelled UTF-8 is common enough to be looked into. */
 	if (!charset_shifts(charset) &&
-	    (is_ascii(text) || ((is_utf8 || !is_labelled) && text_is_utf8(text)))) {
+	    (text_is_ascii(text) || ((is_utf8 || !is_labelled) && text_is_utf8(text)))) {
 		window_add(m, text);
 		return;
 	}
@@ -159,17 +144,16 @@ static enum err look_at_content(struct matcher *m, const struct mime_part *part)
 	struct slice charset = content_charset(part);
 	bool is_wide = content_charset_is_wide(charset);
 	struct octet_range range = { part->body_start, part->body_end };
-	struct content content;
 	enum err err = ERR_OK;
 
 	if (range.end < range.start)
 		return ERR_DAMAGED;
-	content_begin(&content, part, range);
+	content_begin(&m->content, part, range);
 	buffer_clear(&m->raw);
 	buffer_clear(&m->window);
 	while (m->left_to_find > 0) {
 		struct slice piece;
-		if ((err = content_next(&content, m->source, &piece, &m->spent)) != ERR_OK)
+		if ((err = content_next(&m->content, m->source, &piece, &m->spent)) != ERR_OK)
 			break;
 		buffer_add(&m->raw, piece);
 		struct slice raw = buffer_slice(&m->raw);
@@ -180,7 +164,7 @@ static enum err look_at_content(struct matcher *m, const struct mime_part *part)
 		if (piece.len == 0)
 			break;
 	}
-	content_fini(&content);
+	content_end(&m->content);
 	return err;
 }
 

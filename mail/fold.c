@@ -19,17 +19,30 @@ static void add_character(utf8proc_int32_t character, utf8proc_option_t options,
 		out->len += (size_t)utf8proc_encode_char(characters[i], buffer_reserve(out, 4));
 }
 
+/* Eight octets below 0x80: those from `first` to `first` + 25 in the other case. Folding is most of what
+ * looking for a text costs us, so not one by one. */
+static uint64_t turn_case(uint64_t eight, uint8_t first)
+{
+	const uint64_t each = 0x0101010101010101, high = each * 0x80;
+	uint64_t from_first = eight + each * (uint8_t)(0x80 - first);
+	uint64_t behind_last = eight + each * (uint8_t)(0x80 - first - 26);
+	return eight ^ ((from_first & ~behind_last & high) >> 2);
+}
+
 static void add_ascii(struct slice ascii, bool to_upper, struct buffer *out)
 {
+	uint8_t first = to_upper ? 'a' : 'A';
 	if (ascii.len == 0)
 		return;
 	uint8_t *to = buffer_reserve(out, ascii.len);
-	if (to_upper)
-		for (size_t i = 0; i < ascii.len; i++)
-			to[i] = ascii_upper(ascii.ptr[i]);
-	else
-		for (size_t i = 0; i < ascii.len; i++)
-			to[i] = ascii_lower(ascii.ptr[i]);
+	size_t i = 0;
+	for (uint64_t eight; i + 8 <= ascii.len; i += 8) {
+		memcpy(&eight, ascii.ptr + i, 8);
+		eight = turn_case(eight, first);
+		memcpy(to + i, &eight, 8);
+	}
+	for (; i < ascii.len; i++)
+		to[i] = to_upper ? ascii_upper(ascii.ptr[i]) : ascii_lower(ascii.ptr[i]);
 	out->len += ascii.len;
 }
 

@@ -44,10 +44,7 @@ size_t text_ascii_len(struct slice s)
 
 bool text_is_ascii(struct slice s)
 {
-	for (size_t i = 0; i < s.len; i++)
-		if (s.ptr[i] >= 0x80)
-			return false;
-	return true;
+	return text_ascii_len(s) == s.len;
 }
 
 bool text_is_utf8(struct slice s)
