@@ -23,6 +23,18 @@ static bool has_children(struct read *read, uint32_t account_id, struct slice na
 	return is_found;
 }
 
+static bool others_have_children(const struct access_list *others, struct slice name)
+{
+	struct buffer prefix = { 0 };
+	buffer_add(&prefix, name);
+	buffer_add_byte(&prefix, MAILBOX_SEPARATOR);
+	const struct access_row *next = access_list_next(others, buffer_slice(&prefix));
+	bool is_found = next && next->name.len > prefix.len &&
+			memcmp(next->name.ptr, prefix.data, prefix.len) == 0;
+	buffer_free(&prefix);
+	return is_found;
+}
+
 static void add_attribute(struct buffer *out, const char *attribute)
 {
 	if (out->data[out->len - 1] != '(')
@@ -31,7 +43,7 @@ static void add_attribute(struct buffer *out, const char *attribute)
 }
 
 void list_respond_news(struct imap_session *s, struct read *read, struct slice name,
-		       struct slice old_name)
+		       struct slice old_name, const struct access_list *others)
 {
 	struct buffer *out = &s->session.out;
 	struct arena arena = { 0 };
@@ -43,7 +55,13 @@ void list_respond_news(struct imap_session *s, struct read *read, struct slice n
 	buffer_add_cstr(out, "* LIST (");
 	if (!is_there)
 		add_attribute(out, "\\NonExistent");
-	if (is_own) /* what others have below theirs is a longer question */
+	/* Gone, or no longer for this client: it is not told which (RFC 5465 sections 5.4 and 5.9). */
+	if (others && !access_list_find(others, name))
+		add_attribute(out, "\\NoAccess");
+	if (others)
+		add_attribute(out, others_have_children(others, name) ? "\\HasChildren"
+								      : "\\HasNoChildren");
+	else if (is_own) /* what others have below theirs is a longer question */
 		add_attribute(out, has_children(read, s->account_id, name) ? "\\HasChildren"
 									   : "\\HasNoChildren");
 	if (mailbox_is_subscribed(read, s->account_id, name))

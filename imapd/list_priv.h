@@ -21,9 +21,11 @@ void list_respond_selected(struct imap_session *s, struct read *read,
 void list_respond_renamed(struct imap_session *s, struct slice from, struct slice to);
 
 /* list_news.c: one name, as it is now, whether it is a mailbox or not; with OLDNAME where
- * `old_name` is not empty. */
+ * `old_name` is not empty. `others` NULL: one's own; else those of others that may be looked up and
+ * read. */
+struct access_list;
 void list_respond_news(struct imap_session *s, struct read *read, struct slice name,
-		       struct slice old_name);
+		       struct slice old_name, const struct access_list *others);
 
 /* special_use.c: use-attr of RFC 6154 section 6, "\\Sent"; NULL for USE_NONE. */
 const char *special_use_name(enum special_use use);

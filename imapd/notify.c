@@ -5,8 +5,8 @@
  * and in IDLE (section 4), but only what is wanted; without it the client's picture stands still,
  * and with it the numbers of messages. Of other mailboxes the store's watch keeps news; what this
  * session does itself is not among them (section 5). Both are told as soon as no command is under
- * way. The rights 'l' and 'r' that section 5 asks for an account has on all of its mailboxes; of
- * others' it hears while one is selected. */
+ * way. The rights 'l' and 'r' that section 5 asks for an account has on all of its mailboxes; for
+ * those of others: notify_others.c. */
 #include "imapd/notify_priv.h"
 
 #include <stdlib.h>
@@ -49,7 +49,11 @@ bool notify_is_due(const struct imap_session *s)
 
 static void account_changed(struct watch *watch)
 {
-	struct notify *notify = CONTAINER_OF(watch, struct notify, watch);
+	notify_wake(CONTAINER_OF(watch, struct notify, watch));
+}
+
+void notify_wake(struct notify *notify)
+{
 	struct imap_session *s = notify->s;
 	notify->has_news = true;
 	/* Otherwise what runs now looks at its end. */
@@ -128,6 +132,7 @@ void notify_free(struct imap_session *s)
 	if (!s->notify)
 		return;
 	stop_watching(s->notify);
+	notify_others_end(s->notify);
 	arena_fini(&s->notify->arena);
 	free(s->notify);
 	s->notify = NULL;
@@ -158,6 +163,8 @@ static enum step apply(struct imap_session *s, struct cursor *in)
 	struct notify *next = s->work;
 	if (s->view && !view_tell(s->view, true))
 		return STEP_WAIT;
+	if (!notify_others_begin(next))
+		return imap_no(s, "[NOTIFICATIONOVERFLOW] Too many groups or mailboxes");
 	notify_free(s);
 	s->notify = next;
 	s->work = NULL;
@@ -175,6 +182,7 @@ static enum step apply(struct imap_session *s, struct cursor *in)
 static void request_fini(struct imap_session *s)
 {
 	struct notify *next = s->work;
+	notify_others_end(next);
 	arena_fini(&next->arena);
 	free(next);
 }

@@ -160,11 +160,12 @@ enum notify_parsed take_notify_request(struct cursor *c, struct arena *arena, bo
 }
 
 unsigned notify_events_of(const struct notify_request *request, struct slice name,
-			  bool is_subscribed)
+			  bool is_subscribed, bool is_others)
 {
 	unsigned wanted = 0;
 	for (const struct notify_group *g = request->groups; g; g = g->next)
-		if (search_source_has(&g->source, name, is_subscribed))
+		if (!(is_others && g->source.kind == SOURCE_PERSONAL) &&
+		    search_source_has(&g->source, name, is_subscribed))
 			wanted |= g->events;
 	return wanted;
 }

@@ -5,6 +5,7 @@
  * for annotations; section 5.8: where it is not known what happened to names or annotations, the
  * client is told that it has missed something. For messages it always can be known: a mailbox
  * whose HIGHESTMODSEQ is above what was there before has changed. */
+#include "imapd/access_priv.h"
 #include "imapd/list_priv.h"
 #include "imapd/metadata_priv.h"
 #include "imapd/notify_priv.h"
@@ -13,8 +14,7 @@
 #include "storage/account.h"
 
 enum {
-	ALL_MESSAGE_KINDS = WATCH_ARRIVED | WATCH_EXPUNGED | WATCH_FLAGS | WATCH_SEEN,
-	MESSAGE_KINDS = ALL_MESSAGE_KINDS | WATCH_UIDVALIDITY,
+	MESSAGE_KINDS = NOTIFY_ALL_MESSAGE_KINDS | WATCH_UIDVALIDITY,
 };
 
 void notify_overflow(struct notify *notify)
@@ -58,24 +58,33 @@ static unsigned wanted_of(const struct notify *notify, struct read *read, struct
 {
 	uint32_t account_id = notify->s->account_id;
 	return notify_events_of(&notify->request, name,
-				mailbox_is_subscribed(read, account_id, name));
+				mailbox_is_subscribed(read, account_id, name), false);
 }
 
-static void tell_messages(struct notify *notify, struct read *read, const struct mailbox *mailbox,
+static unsigned wanted_of_mailbox(const struct notify *notify, struct read *read,
+				  const struct mailbox *mailbox)
+{
+	uint32_t account_id = notify->s->account_id;
+	return notify_events_of(&notify->request, mailbox->name,
+				mailbox_is_subscribed(read, account_id, mailbox->name),
+				mailbox->account_id != account_id);
+}
+
+void notify_tell_messages(struct notify *notify, struct read *read, const struct mailbox *mailbox,
 			  unsigned kinds)
 {
 	struct imap_session *s = notify->s;
-	unsigned wanted = wanted_of(notify, read, mailbox->name);
+	unsigned wanted = wanted_of_mailbox(notify, read, mailbox);
 	unsigned items = status_items_of(s, kinds, wanted);
 	if (items != 0 && !is_selected(s, mailbox->mailbox_id))
 		respond_status(s, read, mailbox, items, NULL);
 }
 
 /* Section 3.1: what NOTIFY SET STATUS begins with. */
-static void tell_first(struct notify *notify, struct read *read, const struct mailbox *mailbox)
+void notify_tell_first(struct notify *notify, struct read *read, const struct mailbox *mailbox)
 {
 	struct imap_session *s = notify->s;
-	unsigned wanted = wanted_of(notify, read, mailbox->name), items = 0;
+	unsigned wanted = wanted_of_mailbox(notify, read, mailbox), items = 0;
 	if (wanted & NOTIFY_MESSAGE_NEW)
 		items |= STATUS_MESSAGES | STATUS_UIDNEXT | STATUS_UIDVALIDITY;
 	if (wanted & (NOTIFY_FLAG_CHANGE | NOTIFY_ANNOTATION_CHANGE))
@@ -87,7 +96,7 @@ static void tell_first(struct notify *notify, struct read *read, const struct ma
 static void tell_if_changed(struct notify *notify, struct read *read, const struct mailbox *mailbox)
 {
 	if (mailbox->highest_modseq > notify->seen_modseq)
-		tell_messages(notify, read, mailbox, ALL_MESSAGE_KINDS);
+		notify_tell_messages(notify, read, mailbox, NOTIFY_ALL_MESSAGE_KINDS);
 }
 
 /* Goes on behind notify->walked. False: the output is full. */
@@ -118,14 +127,16 @@ static bool walk(struct notify *notify, struct read *read,
 bool notify_tell_status(struct notify *notify)
 {
 	struct read *read = read_begin(notify->s->back->store);
-	bool is_done = walk(notify, read, tell_first);
+	bool is_done = walk(notify, read, notify_tell_first);
+	if (is_done)
+		notify_others_status(notify, read);
 	read_end(&read);
 	return is_done;
 }
 
 /* ---- names and annotations ---- */
 
-static struct slice superior_of(struct slice name)
+struct slice notify_superior_of(struct slice name)
 {
 	for (size_t end = name.len; end > 0; end--)
 		if (name.ptr[end - 1] == MAILBOX_SEPARATOR)
@@ -140,20 +151,26 @@ static void tell_name(struct notify *notify, struct read *read, struct slice nam
 	if (old_name.len > 0)
 		wanted |= wanted_of(notify, read, old_name);
 	if (wanted & NOTIFY_MAILBOX_NAME)
-		list_respond_news(notify->s, read, name, old_name);
+		list_respond_news(notify->s, read, name, old_name, NULL);
 }
 
 /* One that is no longer subscribed was of the SUBSCRIBED ones. */
 static void tell_subscription(struct notify *notify, struct read *read, struct slice name)
 {
-	if (notify_events_of(&notify->request, name, true) & NOTIFY_SUBSCRIPTION_CHANGE)
-		list_respond_news(notify->s, read, name, SLICE_NONE);
+	struct arena arena = { 0 };
+	struct access_place place;
+	uint32_t account_id = notify->s->account_id;
+	enum err err = access_place_of(read, account_id, name, &arena, &place);
+	bool is_others = err != ERR_OK || place.owner_id != account_id;
+	if (notify_events_of(&notify->request, name, true, is_others) & NOTIFY_SUBSCRIPTION_CHANGE)
+		list_respond_news(notify->s, read, name, SLICE_NONE, NULL);
+	arena_fini(&arena);
 }
 
 static void tell_list(struct notify *notify, struct read *read, const struct watch_news *news)
 {
 	if (news->kinds & (WATCH_CREATED | WATCH_DELETED)) {
-		struct slice superior = superior_of(news->name);
+		struct slice superior = notify_superior_of(news->name);
 		tell_name(notify, read, news->name, SLICE_NONE);
 		if (superior.len > 0) /* its \HasChildren */
 			tell_name(notify, read, superior, SLICE_NONE);
@@ -172,7 +189,7 @@ static void tell_annotation(struct notify *notify, struct read *read, const stru
 		if (notify->request.other_events & NOTIFY_SERVER_METADATA_CHANGE)
 			respond_metadata_changed(notify->s, SLICE_NONE, news->name);
 	} else if (mailbox_get(read, news->mailbox_id, &arena, mailbox) == ERR_OK &&
-		   (wanted_of(notify, read, mailbox->name) & NOTIFY_MAILBOX_METADATA_CHANGE)) {
+		   (wanted_of_mailbox(notify, read, mailbox) & NOTIFY_MAILBOX_METADATA_CHANGE)) {
 		respond_metadata_changed(notify->s, mailbox->name, news->name);
 	}
 	arena_fini(&arena);
@@ -211,6 +228,8 @@ static bool walk_changed(struct notify *notify, struct read *read)
 static void tell_one(struct notify *notify, struct read *read, const struct watch_news *news)
 {
 	unsigned wanted = notify->request.other_events;
+	if (news->kinds & (WATCH_RIGHTS | WATCH_SUBSCRIPTION | WATCH_ANYTHING))
+		notify_others_stale(notify);
 	if (news->kinds & WATCH_ANYTHING) {
 		if (wanted & (NOTIFY_LIST_EVENTS | NOTIFY_METADATA_EVENTS))
 			notify_overflow(notify);
@@ -222,7 +241,7 @@ static void tell_one(struct notify *notify, struct read *read, const struct watc
 		struct arena arena = { 0 };
 		struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
 		if (mailbox_get(read, news->mailbox_id, &arena, mailbox) == ERR_OK)
-			tell_messages(notify, read, mailbox, news->kinds);
+			notify_tell_messages(notify, read, mailbox, news->kinds);
 		arena_fini(&arena);
 	}
 	tell_list(notify, read, news);
@@ -252,6 +271,8 @@ bool notify_tell_news(struct notify *notify)
 		notify->told_octets = notify->news.len > 0 ? told : 0;
 		is_done = !session_out_is_full(&s->session);
 	}
+	if (is_done)
+		notify_others_tell(notify, read);
 	read_end(&read);
 	return is_done;
 }

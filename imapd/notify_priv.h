@@ -54,9 +54,9 @@ enum notify_parsed {
  * `arena`. */
 enum notify_parsed take_notify_request(struct cursor *c, struct arena *arena, bool utf8,
 				       struct notify_request *request_out);
-/* The events that are wanted of a mailbox by that name. */
+/* The events that are wanted of a mailbox by that name; others' are no personal ones. */
 unsigned notify_events_of(const struct notify_request *request, struct slice name,
-			  bool is_subscribed);
+			  bool is_subscribed, bool is_others);
 /* "(MessageNew MessageExpunge ...)": all there are. */
 #define NOTIFY_ALL_EVENTS                                         \
 	"(MessageNew MessageExpunge FlagChange AnnotationChange " \
@@ -78,7 +78,8 @@ struct notify {
 	 * another. */
 	bool walks;
 	uint64_t seen_modseq, walk_modseq;
-	struct buffer walked; /* the name last looked at */
+	struct buffer walked;	      /* the name last looked at */
+	struct notify_others *others; /* NULL: nothing is wanted of mailboxes of others */
 };
 
 /* notify.c. What is to be told of the selected mailbox: all, as long as NOTIFY was never used. */
@@ -116,3 +117,23 @@ bool notify_tell_news(struct notify *notify);
 bool notify_tell_status(struct notify *notify);
 /* As if NOTIFY NONE had come (section 5.8). */
 void notify_overflow(struct notify *notify);
+/* STATUS of a mailbox whose messages have changed, or that the client is told of first; where it is
+ * wanted. */
+void notify_tell_messages(struct notify *notify, struct read *read, const struct mailbox *mailbox,
+			  unsigned kinds);
+void notify_tell_first(struct notify *notify, struct read *read, const struct mailbox *mailbox);
+enum { NOTIFY_ALL_MESSAGE_KINDS = WATCH_ARRIVED | WATCH_EXPUNGED | WATCH_FLAGS | WATCH_SEEN };
+/* The mailbox above; none where it is at the top. */
+struct slice notify_superior_of(struct slice name);
+/* notify.c: there is news in some watch. */
+void notify_wake(struct notify *notify);
+
+/* notify_others.c: the mailboxes of others that the client may look up and read. Watches them, where
+ * the request may be about any. False: they are too many. */
+bool notify_others_begin(struct notify *notify);
+void notify_others_end(struct notify *notify);
+/* What has happened to them, also to the rights on them. */
+void notify_others_tell(struct notify *notify, struct read *read);
+void notify_others_status(struct notify *notify, struct read *read);
+/* The account's rights on some of them have changed. */
+void notify_others_stale(struct notify *notify);

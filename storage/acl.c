@@ -229,8 +229,7 @@ static void note(struct write *write, uint32_t account_id, uint32_t owner_id, ui
 {
 	const struct watch_news news = { .kinds = WATCH_RIGHTS, .mailbox_id = mailbox_id };
 	write_note(write, owner_id, mailbox_id, WATCH_RIGHTS);
-	if (account_id != ACL_ANYONE)
-		write_note_news(write, account_id, &news);
+	write_note_news(write, account_id, &news);
 }
 
 enum err acl_change(struct write *write, uint64_t mailbox_id, enum acl_change change,

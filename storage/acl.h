@@ -45,7 +45,8 @@ bool acl_next(struct read *read, uint64_t mailbox_id, const struct acl_entry *af
 
 enum acl_change { ACL_SET, ACL_ADD, ACL_REMOVE };
 /* Changes the entry of entry->account_id; without rights it goes. Sessions of its account hear that
- * its list of mailboxes has changed, those that watch the mailbox that it has. ERR_GONE: no such
+ * its list of mailboxes has changed (all that watch ACL_ANYONE, where it is for anyone), those that
+ * watch the mailbox that it has. ERR_GONE: no such
  * mailbox. ERR_NOT_FOUND: no such account. ERR_BAD_INPUT: it is the owner, who keeps all rights.
  * ERR_LIMIT. */
 enum err acl_change(struct write *write, uint64_t mailbox_id, enum acl_change change,

@@ -135,9 +135,11 @@ struct watch {
 	void (*changed)(struct watch *watch);
 	struct loop *loop;
 	uint64_t mailbox_id; /* 0: every mailbox of account_id, and its list */
-	uint32_t account_id; /* whose mailbox it is: always set */
+	uint32_t account_id; /* whose mailbox it is: always set; ACL_ANYONE: rights given to all */
 	bool keeps_news;     /* what has changed is kept for watch_take_news(), within bounds */
-	void *priv;	     /* store's */
+	/* Another of the same session: what jobs of that origin do to messages is not told. May be NULL. */
+	const struct watch *same_as;
+	void *priv; /* store's */
 };
 void watch_begin(struct store *store, struct watch *watch);
 /* On the watch's own loop; no changed() comes afterwards. */

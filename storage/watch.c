@@ -163,6 +163,16 @@ bool watch_news_next(struct cursor *at, struct watch_news *news_out)
 
 /* ---- publishing ---- */
 
+static bool is_own(const struct watch *watch, const struct change_note *note)
+{
+	const unsigned of_messages =
+		WATCH_ARRIVED | WATCH_EXPUNGED | WATCH_FLAGS | WATCH_SEEN | WATCH_UIDVALIDITY;
+	if (!watch->keeps_news || !note->origin)
+		return false;
+	return watch == note->origin ||
+	       (watch->same_as == note->origin && !(note->news.kinds & ~of_messages));
+}
+
 static void notify(struct watch_table *table, const struct change_note *note)
 {
 	for (struct watch_node *node = *bucket(table, note->account_id); node; node = node->next) {
@@ -170,7 +180,7 @@ static void notify(struct watch_table *table, const struct change_note *note)
 		if (watch->account_id != note->account_id ||
 		    (watch->mailbox_id != 0 && watch->mailbox_id != note->mailbox_id &&
 		     note->mailbox_id != NOTE_EVERYTHING) ||
-		    (watch->keeps_news && watch == note->origin))
+		    is_own(watch, note))
 			continue;
 		if (watch->keeps_news)
 			keep(&node->news, &note->news);

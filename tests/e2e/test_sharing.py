@@ -197,3 +197,15 @@ def test_nothing_leads_into_anothers_mail(new_server):
             assert said(alice, b"NOOP")[1] == "OK"  # so that the errors in a row stay few
     assert state_of(bob) == before
     assert SECRET not in said(alice, b'LIST "" * RETURN (METADATA (/shared/comment))')[0]
+
+
+def test_notify_hears_of_what_another_process_files(new_server):
+    """It is not told what has happened in a shared mailbox, only that something has."""
+    server = new_server().start()
+    bob, alice = server.imap("bob@example.org"), server.imap("alice@example.org", mailbox=None)
+    assert bob.setacl("INBOX", "alice@example.org", "lr")[0] == "OK"
+    alice.send(b'n NOTIFY SET (subtree "Other Users" (MessageNew MessageExpunge MailboxName))\r\n')
+    assert alice.readline().startswith(b"n OK")
+    for count in (1, 2):
+        server.bode("deliver", "bob@example.org", typed="Subject: by hand\r\n\r\nHello\r\n")
+        assert b'STATUS "Other Users/bob@example.org" (MESSAGES %d ' % count in alice.readline()
