@@ -18,10 +18,16 @@
 
 #include <stdlib.h>
 
+#include "base/attributes.h"
 #include "base/heap.h"
 #include "mail/header.h"
 
-enum { BOUNDARY_MAX_OCTETS = 900 }; /* of one that is written anew; RFC 2046 allows 70 */
+enum {
+	BOUNDARY_MAX_OCTETS = 900, /* of one that is written anew; RFC 2046 allows 70 */
+	/* An encoded body of so many octets has at least this part of them when it is decoded. */
+	NOTHING_ABOVE_OCTETS = 64 * 1024,
+	NOTHING_FACTOR = 16,
+};
 
 struct planner {
 	struct downgrade *plan;
@@ -194,11 +200,18 @@ static enum label lesser_label(const struct planner *p, const struct mime_part *
 	return is_binary || slice_eq(part->encoding, SLICE("8bit")) ? LABEL_7BIT : LABEL_AS_IT_IS;
 }
 
-/* Encodings that are no others' names for having none. */
+/* Of an encoding that is not known nobody knows what it stands for (RFC 2045 section 6.4). Some write the
+ * names of none in their own way. */
 static bool is_foreign(struct slice encoding)
 {
-	return slice_starts_nocase(encoding, SLICE("x-")) ||
-	       slice_starts_nocase(encoding, SLICE("uu"));
+	static const char *const names[] = {
+		"7bit",	 "8bit",  "binary", "base64", "quoted-printable",
+		"7-bit", "8-bit", "7",	    "8",      "none"
+	};
+	bool is_known = encoding.len == 0;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		is_known |= slice_eq_nocase(encoding, slice_cstr(names[i]));
+	return !is_known;
 }
 
 /* Header and body, encoded anew. */
@@ -214,6 +227,11 @@ static bool plan_encoded(struct planner *p, const struct mime_part *part, bool i
 				    from, &measure);
 	if (err != ERR_OK)
 		return fail_err(p, err);
+	/* Next to nothing comes out of it, so it is not what its label says; and whoever reads it slice by
+	 * slice would go through all of it for one. */
+	uint64_t body_octets = part->body_end - part->body_start;
+	if (body_octets > NOTHING_ABOVE_OCTETS && measure.octets < body_octets / NOTHING_FACTOR)
+		return fail(p, DOWNGRADE_ENCODING);
 	bool is_quoted =
 		is_text && !measure.has_nul && measure.quoted_octets <= measure.base64_octets;
 	enum label label = is_quoted ? LABEL_QUOTED_PRINTABLE : LABEL_BASE64;

@@ -29,7 +29,8 @@ enum err chunk_reader_get(struct chunk_reader *reader, const struct downgrade_so
 /* How long a body gets, by which encoding. */
 struct measure {
 	uint64_t quoted_octets, base64_octets;
-	bool has_nul; /* then quoted_octets says nothing */
+	bool has_nul;	 /* then quoted_octets says nothing */
+	uint64_t octets; /* decoded */
 };
 enum err measure_body(struct chunk_reader *reader, const struct downgrade_source *source,
 		      uint64_t start, uint64_t end, enum transfer_encoding from,

@@ -106,6 +106,7 @@ enum err measure_body(struct chunk_reader *reader, const struct downgrade_source
 	buffer_clear(&text);
 	transfer_encoder_finish(&quoted, end == reader->size, &text);
 	measure_out->quoted_octets += text.len;
+	measure_out->octets = count;
 	measure_out->base64_octets = base64_octets(count);
 	buffer_free(&octets);
 	buffer_free(&text);

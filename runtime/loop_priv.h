@@ -56,6 +56,7 @@ struct loop {
 	struct tls_loop *tls;
 
 	struct session *newest_session;
+	bool sessions_end; /* session_shutdown_all() was called */
 	unsigned session_count;
 	struct relay *newest_relay;
 	unsigned relay_count;

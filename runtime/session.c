@@ -108,8 +108,9 @@ static void on_delay_over(void *user)
 static void begin_delay(struct session *session)
 {
 	stream_pause(session->stream);
-	if (!session->delay)
-		session->delay = timer_new(session->loop, on_delay_over, session);
+	if (session->delay) /* what happens meanwhile does not make it longer */
+		return;
+	session->delay = timer_new(session->loop, on_delay_over, session);
 	timer_start(session->delay, session->delay_ms);
 }
 
@@ -271,7 +272,10 @@ void session_start(struct session *session, struct stream *stream, struct tls_co
 	session->tls = tls_context_hold(tls);
 	list_add(session);
 	stream_set_events(stream, &events, session);
-	obey(session, call_feed(session, &nothing));
+	if (session->loop->sessions_end) /* it came too late to hear of it with the others */
+		obey(session, call_notify(session, NEWS_SHUTDOWN));
+	else
+		obey(session, call_feed(session, &nothing));
 }
 
 static void detached_input(struct stream *stream, struct cursor *in)
@@ -361,6 +365,7 @@ void session_wake_news(struct session *session, enum news news)
 unsigned session_shutdown_all(struct loop *loop)
 {
 	struct session *session = loop->newest_session;
+	loop->sessions_end = true;
 	while (session) {
 		struct session *older = session->older; /* the news may free the session */
 		session_wake_news(session, NEWS_SHUTDOWN);

@@ -16,7 +16,12 @@
 #include "base/heap.h"
 #include "base/log.h"
 
-enum { KNOWN = 64, KNOWN_MS = 60 * 1000, RECORD_OCTETS = 64 * 1024 };
+enum {
+	KNOWN = 64,
+	KNOWN_MS = 60 * 1000,
+	FAILED_MS = 1000, /* after which one that could not be looked up is again */
+	RECORD_OCTETS = 64 * 1024,
+};
 
 struct known {
 	uint32_t uid;
@@ -58,8 +63,9 @@ static void on_found(struct task *task)
 	if (names) {
 		struct known *known = &names->known[lookup->uid % KNOWN];
 		free(known->name);
-		*known = (struct known){ lookup->uid, clock_monotonic_ms() + KNOWN_MS,
-					 lookup->name };
+		uint64_t keep_ms = lookup->name[0] == '\0' ? FAILED_MS : KNOWN_MS;
+		*known =
+			(struct known){ lookup->uid, clock_monotonic_ms() + keep_ms, lookup->name };
 		lookup->name = NULL;
 		names->lookup = NULL;
 	}
@@ -89,8 +95,13 @@ static void *look_up(void *user)
 	char name[32], *room = heap_alloc(RECORD_OCTETS);
 
 	snprintf(name, sizeof(name), "uid%lu", (unsigned long)lookup->uid);
-	(void)getpwuid_r(lookup->uid, &record, room, RECORD_OCTETS, &found);
-	lookup->name = heap_string(slice_cstr(found ? found->pw_name : name));
+	int failed = getpwuid_r(lookup->uid, &record, room, RECORD_OCTETS, &found);
+	/* A directory that fails for a moment does not make another of him; these say "nobody". */
+	if (failed == ENOENT || failed == ESRCH || failed == EBADF || failed == EPERM)
+		failed = 0;
+	if (failed)
+		log_warning(NULL, EVENT("user-unknown"), NUM("uid", lookup->uid), ERRNO(failed));
+	lookup->name = heap_string(failed ? SLICE("") : slice_cstr(found ? found->pw_name : name));
 	free(room);
 	hand_back(lookup);
 	return NULL;

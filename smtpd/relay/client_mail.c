@@ -263,7 +263,8 @@ static enum client_wish begin_envelope(struct client *client)
 enum client_wish client_formed(struct client *client, const struct delivery_form_message *answer)
 {
 	assert(client->state == CLIENT_FORM);
-	if (answer->status.len > 0) {
+	/* What cannot be had may have been for another server, which has gone. */
+	if (answer->status.len > 0 && answer->form > client_form(client)) {
 		char *status = arena_string(&client->arena, answer->status);
 		client_fail_rest(client, DELIVERY_REFUSED, 0, status, answer->words);
 		return finish(client, false);
@@ -273,7 +274,8 @@ enum client_wish client_formed(struct client *client, const struct delivery_form
 	return begin_envelope(client);
 }
 
-enum client_wish client_begin(struct client *client, const struct delivery_message *delivery)
+enum client_wish client_begin(struct client *client, const struct delivery_message *delivery,
+			      bool form_comes)
 {
 	assert(client->state == CLIENT_READY && !client->is_busy);
 	arena_reset(&client->arena);
@@ -293,6 +295,10 @@ enum client_wish client_begin(struct client *client, const struct delivery_messa
 	client->content_octets = 0;
 	client->line_state = LINE_START;
 	client->is_busy = true;
+	if (form_comes) {
+		client->state = CLIENT_FORM;
+		return CLIENT_WANTS_FORM;
+	}
 	return begin_envelope(client);
 }
 

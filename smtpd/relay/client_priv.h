@@ -115,8 +115,10 @@ enum client_wish client_secured(struct client *client);
  * If not, `status_out` and the words say why. NULL: it may. */
 const char *client_lacks_tls(const struct client *client, const struct delivery_message *delivery,
 			     const char **status_out);
-/* In CLIENT_READY. The message is copied. */
-enum client_wish client_begin(struct client *client, const struct delivery_message *delivery);
+/* In CLIENT_READY. The message is copied. `form_comes`: it is being converted already, for a server that
+ * has gone; this one waits for client_formed(), too. */
+enum client_wish client_begin(struct client *client, const struct delivery_message *delivery,
+			      bool form_comes);
 /* The most that the server takes, binary content or 8 bits or neither. */
 enum envelope_body client_form(const struct client *client);
 /* After CLIENT_WANTS_FORM: the message has another form now, and another size, or `answer` says why it

@@ -229,6 +229,14 @@ static bool leave_unfit(struct connection *connection)
 	return true;
 }
 
+/* Where the form that a connection before this one asked for is still to come, the content that is there
+ * will be another's. */
+static enum client_wish begin(struct connection *connection)
+{
+	const struct outgoing *outgoing = connection->outgoing;
+	return client_begin(&connection->client, &outgoing->message, outgoing->waits_for_form);
+}
+
 static void act(struct connection *connection, enum client_wish wish)
 {
 	struct client *client = &connection->client;
@@ -245,7 +253,7 @@ static void act(struct connection *connection, enum client_wish wish)
 			if (connection->outgoing && leave_unfit(connection))
 				return;
 			if (connection->outgoing) {
-				wish = client_begin(client, &connection->outgoing->message);
+				wish = begin(connection);
 				continue;
 			}
 			if (rest(connection))
@@ -283,7 +291,7 @@ void connection_assign(struct connection *connection, struct outgoing *outgoing)
 	outgoing->connection = connection;
 	outgoing->exchanger = connection->exchanger;
 	set_deadline(connection);
-	act(connection, client_begin(&connection->client, &outgoing->message));
+	act(connection, begin(connection));
 }
 
 void connection_go_on(struct connection *connection)

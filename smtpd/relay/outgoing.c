@@ -358,6 +358,7 @@ static void on_form(struct relay_sender *sender, uint32_t conversation, struct s
 	outgoing->waits_for_form = false;
 	buffer_clear(&outgoing->content);
 	outgoing->content_came = 0;
+	outgoing->uncredited_octets = 0;
 	outgoing->message.size_octets = answer.size_octets;
 	outgoing->message.form = answer.form;
 	/* Where it cannot be had it is what came, of which the envelope has its own word. */

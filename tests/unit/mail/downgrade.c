@@ -60,6 +60,7 @@ static const struct {
 	  "MIME-Version: 1.0\nContent-Type: a/b\n" CTE "base64\n\nSGVsbG8=\n" },
 	{ CTE "x-uuencode\n\nbegin \xe4\n", NULL, DOWNGRADE_ENCODING },
 	{ CTE "x-uuencode\n\nbegin\n", NULL, DOWNGRADE_NEEDLESS },
+	{ CTE "yenc\n\nbegin \xe4\n", NULL, DOWNGRADE_ENCODING },
 	/* No empty line, no header, no line end. */
 	{ "Subject: a\nfield: it is a k\xc3\xbcrzere line\n", NULL, DOWNGRADE_HEADER },
 	{ "Subject: a\nno field, but quite a long line of text \xe4\n",
@@ -213,6 +214,20 @@ static void binary_content_fits_afterwards(void **state)
 	}
 	buffer_free(&result);
 	arena_fini(&arena);
+}
+
+/* A body that is base64 by its label only: it would be read to its end for nothing. */
+static void what_decodes_to_nothing_is_not_converted(void **state)
+{
+	struct buffer message = { 0 }, result = { 0 };
+	buffer_add_cstr(&message, "MIME-Version: 1.0\r\n" CTE "base64\r\n\r\n\xe4\r\n");
+	while (message.len < 200 * 1000)
+		buffer_add_cstr(&message,
+				"!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!\r\n");
+	assert_int_equal(downgraded(buffer_slice(&message), 0, DOWNGRADE_TO_7BIT, 100, &result),
+			 DOWNGRADE_ENCODING);
+	buffer_free(&message);
+	buffer_free(&result);
 }
 
 static void what_lies_before_the_start_is_left_out(void **state)
@@ -488,6 +503,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_part_becomes_what_it_has_to),
 		cmocka_unit_test(binary_content_fits_afterwards),
+		cmocka_unit_test(what_decodes_to_nothing_is_not_converted),
 		cmocka_unit_test(what_lies_before_the_start_is_left_out),
 		cmocka_unit_test(lines_that_are_too_long_are_folded),
 		cmocka_unit_test(signatures_that_break_are_told_of),

@@ -85,6 +85,8 @@ static enum step toy_notify(struct session *session, enum news news)
 	buffer_add_format(&session->out, "* %s\r\n", words[news]);
 	if (news == NEWS_CHANGED)
 		toy->changes++;
+	if (session->delay && news == NEWS_CHANGED)
+		return STEP_WAIT; /* there is input that was not looked at */
 	return news == NEWS_CHANGED || news == NEWS_SECURED || news == NEWS_ENDED ? STEP_INPUT
 										  : STEP_CLOSE;
 }
@@ -108,12 +110,9 @@ struct scene {
 	struct buffer heard;
 };
 
-static void scene_init(struct scene *scene)
+static void scene_connect(struct scene *scene)
 {
 	int pair[2];
-	freed = 0;
-	detached = NULL;
-	*scene = (struct scene){ .loop = loop_new(0) };
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	scene->peer = pair[1];
 	newest = heap_alloc(sizeof(*newest));
@@ -121,6 +120,14 @@ static void scene_init(struct scene *scene)
 	/* Whoever accepted it owns it first; here, nobody waits for anything. */
 	static const struct stream_events none;
 	session_start(&newest->session, stream_new(scene->loop, pair[0], &none, NULL), NULL);
+}
+
+static void scene_init(struct scene *scene)
+{
+	freed = 0;
+	detached = NULL;
+	*scene = (struct scene){ .loop = loop_new(0) };
+	scene_connect(scene);
 }
 
 static void turn(struct scene *scene, unsigned times)
@@ -211,10 +218,12 @@ static void test_delay(void **state)
 	turn(&s, 3);
 	assert_slice(buffer_slice(&s.heard), "welcome\r\nslowly\r\n* changed\r\n");
 	timer_start(newest->session.delay, 0);
+	session_wake_news(&newest->session, NEWS_CHANGED); /* does not make it longer */
 	while (newest->session.delay)
 		loop_run_once(s.loop, 1000);
 	turn(&s, 3);
-	assert_slice(buffer_slice(&s.heard), "welcome\r\nslowly\r\n* changed\r\nb\r\nc\r\n");
+	assert_slice(buffer_slice(&s.heard),
+		     "welcome\r\nslowly\r\n* changed\r\n* changed\r\nb\r\nc\r\n");
 	say(&s, "slow\r\nd\r\n");
 	turn(&s, 3);
 	session_shutdown_all(s.loop);
@@ -270,6 +279,24 @@ static void test_shutdown_waits_for_the_job(void **state)
 	session_job_end(&newest->session);
 	turn(&s, 3);
 	assert_slice(buffer_slice(&s.heard), "welcome\r\n* shutdown\r\n");
+	assert_int_equal(freed, 1);
+	scene_fini(&s);
+}
+
+/* One whose stream was given back only now, or that was accepted in the same turn. */
+static void test_shutdown_meets_who_comes_too_late(void **state)
+{
+	struct scene s;
+	scene_init(&s);
+	session_shutdown_all(s.loop);
+	turn(&s, 3);
+	assert_int_equal(freed, 1);
+	close(s.peer);
+	buffer_clear(&s.heard);
+	freed = 0;
+	scene_connect(&s);
+	turn(&s, 3);
+	assert_slice(buffer_slice(&s.heard), "* shutdown\r\n");
 	assert_int_equal(freed, 1);
 	scene_fini(&s);
 }
@@ -384,6 +411,7 @@ int main(void)
 		cmocka_unit_test(test_client_leaves_during_job),
 		cmocka_unit_test(test_close_with_job_out),
 		cmocka_unit_test(test_shutdown_waits_for_the_job),
+		cmocka_unit_test(test_shutdown_meets_who_comes_too_late),
 		cmocka_unit_test(test_big_output_waits_for_the_client),
 		cmocka_unit_test(test_half_closed_client_gets_its_replies),
 		cmocka_unit_test(test_timeout),

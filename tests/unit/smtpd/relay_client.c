@@ -117,7 +117,7 @@ static void pipelines_and_tells_each_recipient(void **state)
 	begin("250-x\r\n250-PIPELINING\r\n250-DSN\r\n250 SIZE 1000\r\n", false);
 	struct delivery_message m = message_for(
 		two, 2, &(struct envelope){ .returns = DSN_RETURN_HEADERS, .envid = SLICE("e1") });
-	assert_int_equal(client_begin(&client, &m), CLIENT_WANTS_INPUT);
+	assert_int_equal(client_begin(&client, &m, false), CLIENT_WANTS_INPUT);
 	said("MAIL FROM:<alice@example.org> SIZE=12 RET=HDRS ENVID=e1\r\n"
 	     "RCPT TO:<bob@far.example> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;o@x.example\r\n"
 	     "RCPT TO:<carl@far.example> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;o@x.example\r\n"
@@ -155,7 +155,7 @@ static void a_line_ends_in_full(void **state)
 				message_for(two, 1, &(struct envelope){ .deliver_by = 0 });
 			m.size_octets = content.len;
 			begin("250-x\r\n250 PIPELINING\r\n", false);
-			assert_int_equal(client_begin(&client, &m), CLIENT_WANTS_INPUT);
+			assert_int_equal(client_begin(&client, &m, false), CLIENT_WANTS_INPUT);
 			assert_int_equal(hear("250 a\r\n250 b\r\n354 c\r\n"), CLIENT_WANTS_CONTENT);
 			buffer_clear(&client.out);
 			for (size_t at = 0; at < content.len; at += step)
@@ -172,7 +172,7 @@ static void half_replies_win_no_time(void **state)
 {
 	begin("250 x\r\n", false);
 	struct delivery_message m = message_for(two, 1, &(struct envelope){ 0 });
-	assert_int_equal(client_begin(&client, &m), CLIENT_WANTS_INPUT);
+	assert_int_equal(client_begin(&client, &m, false), CLIENT_WANTS_INPUT);
 	uint64_t steps = client.steps;
 	assert_int_equal(hear("250-o"), CLIENT_WANTS_INPUT);
 	assert_int_equal(client.steps, steps);
@@ -197,7 +197,7 @@ static void replies_too_many_answer_nothing(void **state)
 	/* With the last one, whole or not: the result counts, and the connection is at its end. */
 	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
 		begin("250-x\r\n250 PIPELINING\r\n", false);
-		assert_int_equal(client_begin(&client, &m), CLIENT_WANTS_INPUT);
+		assert_int_equal(client_begin(&client, &m, false), CLIENT_WANTS_INPUT);
 		assert_int_equal(hear("250 a\r\n250 b\r\n354 c\r\n"), CLIENT_WANTS_CONTENT);
 		assert_int_equal(client_content(&client, SLICE("\r\n")), CLIENT_WANTS_INPUT);
 		assert_int_equal(hear(ends[i]), CLIENT_HAS_RESULT);
@@ -207,14 +207,14 @@ static void replies_too_many_answer_nothing(void **state)
 	}
 	/* With the one to RSET. */
 	begin("250 x\r\n", false);
-	assert_int_equal(client_begin(&client, &m), CLIENT_WANTS_INPUT);
+	assert_int_equal(client_begin(&client, &m, false), CLIENT_WANTS_INPUT);
 	assert_int_equal(hear("550 no\r\n"), CLIENT_HAS_RESULT);
 	assert_int_equal(client_next(&client), CLIENT_WANTS_INPUT);
 	assert_int_equal(hear("250 a\r\n250 b\r\n"), CLIENT_IS_OVER);
 	client_fini(&client);
 	/* In the middle, where one command waits for the other. */
 	begin("250-x\r\n250 CHUNKING\r\n", false);
-	assert_int_equal(client_begin(&client, &m), CLIENT_WANTS_INPUT);
+	assert_int_equal(client_begin(&client, &m, false), CLIENT_WANTS_INPUT);
 	assert_int_equal(hear("250 a\r\n250 b\r\n"), CLIENT_IS_OVER);
 	assert_int_equal(client.results[0].verdict, DELIVERY_LATER);
 	client_fini(&client);
@@ -232,7 +232,7 @@ static void goes_step_by_step_and_resets(void **state)
 {
 	begin("250 x\r\n", false);
 	struct delivery_message m = message_for(two, 2, &(struct envelope){ 0 });
-	assert_int_equal(client_begin(&client, &m), CLIENT_WANTS_INPUT);
+	assert_int_equal(client_begin(&client, &m, false), CLIENT_WANTS_INPUT);
 	said("MAIL FROM:<alice@example.org>\r\n");
 	assert_int_equal(hear("250 ok\r\n"), CLIENT_WANTS_INPUT);
 	said("RCPT TO:<bob@far.example>\r\n");
@@ -254,7 +254,7 @@ static void an_empty_message_goes_to_nobody(void **state)
 	/* All refused, and DATA was said already: an empty message ends it. */
 	begin("250-x\r\n250 PIPELINING\r\n", false);
 	struct delivery_message m = message_for(two, 1, &(struct envelope){ 0 });
-	client_begin(&client, &m);
+	client_begin(&client, &m, false);
 	buffer_clear(&client.out);
 	assert_int_equal(hear("250 ok\r\n550 no\r\n354 go\r\n"), CLIENT_WANTS_INPUT);
 	said(".\r\n");
@@ -263,7 +263,7 @@ static void an_empty_message_goes_to_nobody(void **state)
 	client_fini(&client);
 	/* Whoever refuses the sender and takes recipients gets nothing. */
 	begin("250-x\r\n250 PIPELINING\r\n", false);
-	client_begin(&client, &m);
+	client_begin(&client, &m, false);
 	buffer_clear(&client.out);
 	assert_int_equal(hear("451 no\r\n250 ok\r\n354 go\r\n"), CLIENT_IS_OVER);
 	said("");
@@ -286,7 +286,7 @@ static void what_a_server_cannot_take_is_not_sent(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(given); i++) {
 		struct delivery_message m = message_for(two, 1, &given[i].envelope);
 		m.size_octets = given[i].size;
-		assert_int_equal(client_begin(&client, &m), CLIENT_HAS_RESULT);
+		assert_int_equal(client_begin(&client, &m, false), CLIENT_HAS_RESULT);
 		assert_int_equal(client.results[0].verdict, DELIVERY_REFUSED);
 		assert_true(slice_eq(client.results[0].status, slice_cstr(given[i].status)));
 		said("");
@@ -318,7 +318,7 @@ static void content_is_asked_for_in_a_form_that_is_taken(void **state)
 		struct delivery_message m =
 			message_for(two, 1, &(struct envelope){ .body = given[i].form });
 		m.form = given[i].form;
-		enum client_wish wish = client_begin(&client, &m);
+		enum client_wish wish = client_begin(&client, &m, false);
 		if (!given[i].mail) {
 			const struct delivery_form_message answer = { .form = given[i].asked,
 								      .size_octets = 20 };
@@ -342,12 +342,13 @@ static void the_size_told_is_that_of_what_is_sent(void **state)
 {
 	const struct delivery_form_message answer = { .size_octets = 20 },
 					   large = { .size_octets = 1001 },
-					   none = { .status = SLICE("5.6.2"),
+					   none = { .form = ENVELOPE_8BITMIME,
+						    .status = SLICE("5.6.2"),
 						    .words = SLICE("it is signed") };
 	begin("250-x\r\n250-CHUNKING\r\n250 SIZE 1000\r\n", false);
 	struct delivery_message m = message_for(two, 1, &(struct envelope){ 0 });
 	m.form = ENVELOPE_8BITMIME;
-	assert_int_equal(client_begin(&client, &m), CLIENT_WANTS_FORM);
+	assert_int_equal(client_begin(&client, &m, false), CLIENT_WANTS_FORM);
 	assert_int_equal(client_formed(&client, &answer), CLIENT_WANTS_INPUT);
 	said("MAIL FROM:<alice@example.org> SIZE=20\r\n");
 	assert_int_equal(hear("250 ok\r\n"), CLIENT_WANTS_INPUT);
@@ -360,20 +361,46 @@ static void the_size_told_is_that_of_what_is_sent(void **state)
 	assert_int_equal(hear("250 ok\r\n"), CLIENT_HAS_RESULT);
 	assert_int_equal(client_next(&client), CLIENT_IS_READY);
 	/* Too large only since it was converted. */
-	assert_int_equal(client_begin(&client, &m), CLIENT_WANTS_FORM);
+	assert_int_equal(client_begin(&client, &m, false), CLIENT_WANTS_FORM);
 	assert_int_equal(client_formed(&client, &large), CLIENT_HAS_RESULT);
 	assert_slice(client.results[0].status, "5.3.4");
 	assert_int_equal(client_next(&client), CLIENT_IS_READY);
-	assert_int_equal(client_begin(&client, &m), CLIENT_WANTS_FORM);
+	assert_int_equal(client_begin(&client, &m, false), CLIENT_WANTS_FORM);
 	assert_int_equal(client_formed(&client, &none), CLIENT_HAS_RESULT);
 	assert_int_equal(client.results[0].verdict, DELIVERY_REFUSED);
 	assert_slice(client.results[0].status, "5.6.2");
 	assert_slice(client.results[0].words, "it is signed");
 	assert_int_equal(client_next(&client), CLIENT_IS_READY);
 	/* A server that speaks meanwhile has nothing to answer. */
-	assert_int_equal(client_begin(&client, &m), CLIENT_WANTS_FORM);
+	assert_int_equal(client_begin(&client, &m, false), CLIENT_WANTS_FORM);
 	assert_int_equal(hear("25"), CLIENT_IS_OVER);
 	assert_int_equal(client.results[0].verdict, DELIVERY_LATER);
+	client_fini(&client);
+}
+
+/* A server before this one needed another form, and hung up before that was there. What comes is that
+ * form, though this one would have taken the first. */
+static void a_form_that_is_on_its_way_is_waited_for(void **state)
+{
+	const struct delivery_form_message answer = { .form = ENVELOPE_7BIT, .size_octets = 20 },
+					   none = { .form = ENVELOPE_8BITMIME,
+						    .size_octets = 30,
+						    .status = SLICE("5.6.2"),
+						    .words = SLICE("it is signed") };
+	begin("250-x\r\n250-SIZE 1000\r\n250 8BITMIME\r\n", false);
+	struct delivery_message m = message_for(two, 1, &(struct envelope){ 0 });
+	m.form = m.envelope.body = ENVELOPE_8BITMIME;
+	assert_int_equal(client_begin(&client, &m, true), CLIENT_WANTS_FORM);
+	said("");
+	assert_int_equal(client_formed(&client, &answer), CLIENT_WANTS_INPUT);
+	said("MAIL FROM:<alice@example.org> SIZE=20\r\n");
+	client_fini(&client);
+
+	/* It could not be had, but this one needs no other. */
+	begin("250-x\r\n250-SIZE 1000\r\n250 8BITMIME\r\n", false);
+	assert_int_equal(client_begin(&client, &m, true), CLIENT_WANTS_FORM);
+	assert_int_equal(client_formed(&client, &none), CLIENT_WANTS_INPUT);
+	said("MAIL FROM:<alice@example.org> SIZE=30 BODY=8BITMIME\r\n");
 	client_fini(&client);
 }
 
@@ -391,14 +418,14 @@ static void requiretls_wants_a_proven_server_that_knows_it(void **state)
 	assert_string_equal(status, "5.7.30");
 	/* A report about such a message is sent all the same, without the word. */
 	m.envelope.reverse_path = SLICE_NONE;
-	client_begin(&client, &m);
+	client_begin(&client, &m, false);
 	said("MAIL FROM:<>\r\n");
 	client_fini(&client);
 	begin("250-x\r\n250 REQUIRETLS\r\n", false);
 	client.is_secure = client.is_proven = true;
 	m = message_for(two, 1, &demanding);
 	assert_null(client_lacks_tls(&client, &m, &status));
-	client_begin(&client, &m);
+	client_begin(&client, &m, false);
 	said("MAIL FROM:<alice@example.org> REQUIRETLS\r\n");
 	client_fini(&client);
 }
@@ -408,7 +435,7 @@ static void losing_the_connection_is_uncertain_only_at_the_end(void **state)
 	for (int at_end = 0; at_end < 2; at_end++) {
 		begin("250-x\r\n250 CHUNKING\r\n", false);
 		struct delivery_message m = message_for(two, 1, &(struct envelope){ 0 });
-		client_begin(&client, &m);
+		client_begin(&client, &m, false);
 		hear("250 ok\r\n");
 		assert_int_equal(hear("250 ok\r\n"), CLIENT_WANTS_CONTENT);
 		buffer_clear(&client.out);
@@ -428,7 +455,7 @@ static void lmtp_tells_of_each(void **state)
 {
 	begin("250 PIPELINING\r\n", true);
 	struct delivery_message m = message_for(two, 2, &(struct envelope){ 0 });
-	client_begin(&client, &m);
+	client_begin(&client, &m, false);
 	hear("250 ok\r\n");
 	hear("250 ok\r\n");
 	hear("250 ok\r\n");
@@ -657,6 +684,7 @@ int main(void)
 		cmocka_unit_test(what_a_server_cannot_take_is_not_sent),
 		cmocka_unit_test(content_is_asked_for_in_a_form_that_is_taken),
 		cmocka_unit_test(the_size_told_is_that_of_what_is_sent),
+		cmocka_unit_test(a_form_that_is_on_its_way_is_waited_for),
 		cmocka_unit_test(requiretls_wants_a_proven_server_that_knows_it),
 		cmocka_unit_test(losing_the_connection_is_uncertain_only_at_the_end),
 		cmocka_unit_test(lmtp_tells_of_each),
