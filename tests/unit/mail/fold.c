@@ -52,6 +52,29 @@ static void maps_case(void **state)
 	buffer_free(&mapped);
 }
 
+/* Several octets are folded at once: each comes out as by itself, wherever it stands. */
+static void every_ascii_octet_in_every_place(void **state)
+{
+	for (size_t before = 0; before < 17; before++) {
+		struct buffer text = { 0 }, folded = { 0 }, mapped = { 0 };
+		for (size_t i = 0; i < before; i++)
+			buffer_add_byte(&text, '.');
+		for (unsigned octet = 0; octet < 128; octet++)
+			buffer_add_byte(&text, (uint8_t)octet);
+		text_fold(buffer_slice(&text), &folded);
+		text_casemap(buffer_slice(&text), &mapped);
+		assert_int_equal(folded.len, text.len);
+		assert_int_equal(mapped.len, text.len);
+		for (size_t i = 0; i < text.len; i++) {
+			assert_int_equal(folded.data[i], ascii_lower(text.data[i]));
+			assert_int_equal(mapped.data[i], ascii_upper(text.data[i]));
+		}
+		buffer_free(&text);
+		buffer_free(&folded);
+		buffer_free(&mapped);
+	}
+}
+
 /* However it is cut between two characters, the pieces make the whole. */
 static void pieces_make_the_whole(void **state)
 {
@@ -108,6 +131,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(folds),
 		cmocka_unit_test(maps_case),
+		cmocka_unit_test(every_ascii_octet_in_every_place),
 		cmocka_unit_test(pieces_make_the_whole),
 		cmocka_unit_test(every_character_fits),
 	};
