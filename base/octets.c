@@ -36,6 +36,15 @@ bool take_be64(struct cursor *c, uint64_t *number_out)
 	return true;
 }
 
+bool take_unix(struct cursor *c, int64_t *unix_out)
+{
+	uint64_t number;
+	if (!take_be64(c, &number) || number > INT64_MAX)
+		return false;
+	*unix_out = (int64_t)number;
+	return true;
+}
+
 bool take_block(struct cursor *c, struct slice *octets_out)
 {
 	struct cursor copy = *c;

@@ -40,5 +40,7 @@ bool take_u8(struct cursor *c, uint8_t *number_out);
 bool take_be16(struct cursor *c, uint16_t *number_out);
 bool take_be32(struct cursor *c, uint32_t *number_out);
 bool take_be64(struct cursor *c, uint64_t *number_out);
+/* A be64 that is a time of Unix, not before 1970. */
+bool take_unix(struct cursor *c, int64_t *unix_out);
 /* be32 length and that many octets, as buffer_add_block() wrote them. */
 bool take_block(struct cursor *c, struct slice *octets_out);

@@ -21,15 +21,6 @@ static bool take_bool(struct cursor *c, bool *value_out)
 	return true;
 }
 
-static bool take_time(struct cursor *c, int64_t *unix_out)
-{
-	uint64_t number;
-	if (!take_be64(c, &number) || number > INT64_MAX)
-		return false;
-	*unix_out = (int64_t)number;
-	return true;
-}
-
 static bool take_level(struct cursor *c, enum tls_level *level_out)
 {
 	uint8_t number;
@@ -62,7 +53,7 @@ static bool take_policy(struct cursor *c, struct policy_message *m_out)
 	return take_limited(c, DESTINATION_MAX_OCTETS, &m_out->domain) &&
 	       take_limited(c, POLICY_ID_MAX_OCTETS, &m_out->id) &&
 	       take_limited(c, POLICY_TEXT_MAX_OCTETS, &m_out->text) &&
-	       take_time(c, &m_out->fetched_unix) && take_time(c, &m_out->expires_unix);
+	       take_unix(c, &m_out->fetched_unix) && take_unix(c, &m_out->expires_unix);
 }
 
 void policy_encode(const struct policy_message *m, struct buffer *out)

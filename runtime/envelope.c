@@ -37,11 +37,7 @@ static bool take_line_text(struct cursor *c, size_t max_octets, struct slice *te
 
 static bool take_time(struct cursor *c, int64_t *unix_out)
 {
-	uint64_t number;
-	if (!take_be64(c, &number) || number > ENVELOPE_UNIX_MAX)
-		return false;
-	*unix_out = (int64_t)number;
-	return true;
+	return take_unix(c, unix_out) && *unix_out <= ENVELOPE_UNIX_MAX;
 }
 
 void envelope_encode(const struct envelope *e, struct buffer *out)

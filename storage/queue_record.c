@@ -82,15 +82,6 @@ void queue_entry_encode(const struct queue_entry *entry, struct buffer *out)
 		buffer_add_block(out, entry->forwarder);
 }
 
-static bool take_unix(struct cursor *c, int64_t *unix_out)
-{
-	uint64_t number;
-	if (!take_be64(c, &number) || number > INT64_MAX)
-		return false;
-	*unix_out = (int64_t)number;
-	return true;
-}
-
 static bool take_attempts(struct cursor *c, struct arena *arena, struct queue_entry *entry)
 {
 	uint16_t count;

@@ -43,15 +43,6 @@ static enum err put_row(struct write *write, const struct key *key, struct slice
 	return db_put(write, DB_REMOTE, key_slice(key), record, PUT_ANY);
 }
 
-static bool take_time(struct cursor *c, int64_t *unix_out)
-{
-	uint64_t number;
-	if (!take_be64(c, &number) || number > INT64_MAX)
-		return false;
-	*unix_out = (int64_t)number;
-	return true;
-}
-
 static bool take_version(struct cursor *c)
 {
 	uint8_t version;
@@ -63,8 +54,8 @@ static bool take_version(struct cursor *c)
 static bool policy_decode(struct slice value, struct remote_policy *policy_out)
 {
 	struct cursor c = cursor_of(value);
-	return take_version(&c) && take_time(&c, &policy_out->fetched_unix) &&
-	       take_time(&c, &policy_out->expires_unix) && take_block(&c, &policy_out->id) &&
+	return take_version(&c) && take_unix(&c, &policy_out->fetched_unix) &&
+	       take_unix(&c, &policy_out->expires_unix) && take_block(&c, &policy_out->id) &&
 	       policy_out->id.len <= POLICY_ID_MAX_OCTETS && take_block(&c, &policy_out->text) &&
 	       policy_out->text.len <= REMOTE_TEXT_MAX_OCTETS && at_end(&c);
 }
@@ -109,7 +100,7 @@ static bool level_decode(struct slice value, struct remote_level *level_out)
 	struct cursor c = cursor_of(value);
 	uint8_t levels;
 	if (!take_version(&c) || !take_u8(&c, &levels) || levels >> 3 * LEVEL_BITS != 0 ||
-	    !take_time(&c, &level_out->reached_unix) || !take_time(&c, &level_out->lost_unix))
+	    !take_unix(&c, &level_out->reached_unix) || !take_unix(&c, &level_out->lost_unix))
 		return false;
 	level_out->level = levels & LEVEL_MAX;
 	level_out->proven_by = levels >> LEVEL_BITS & LEVEL_MAX;
@@ -278,7 +269,7 @@ static bool policy_is_past(struct slice value, int64_t now_unix)
 {
 	struct cursor c = cursor_of(value);
 	int64_t fetched_unix, expires_unix;
-	return take_version(&c) && take_time(&c, &fetched_unix) && take_time(&c, &expires_unix) &&
+	return take_version(&c) && take_unix(&c, &fetched_unix) && take_unix(&c, &expires_unix) &&
 	       expires_unix < now_unix;
 }
 
