@@ -19,6 +19,7 @@ static struct bed bed;
 static struct back back;
 static struct config *config;
 static unsigned deliveries;
+static uint64_t last_entry;	   /* that was given to the front */
 static uint32_t conversations[16]; /* of the first */
 /* Read transactions of this thread, before one of them fails. */
 static _Thread_local int reads_left = NEVER;
@@ -52,6 +53,9 @@ bool channel_send(struct channel *channel, uint16_t type, uint32_t conversation,
 {
 	if (type != MESSAGE_DELIVER)
 		return true;
+	struct delivery_message message;
+	assert_true(delivery_decode(payload, &message));
+	last_entry = message.queue_id;
 	if (deliveries < ARRAY_LEN(conversations))
 		conversations[deliveries] = conversation;
 	deliveries++;
@@ -276,6 +280,40 @@ static void a_damaged_entry_holds_up_nobody(void **state)
 	log_set_level(LOG_ERROR);
 }
 
+/* What is under way is passed over; one whose attempt came to nothing is the first again. */
+static void one_that_ends_without_an_outcome_has_its_place_again(void **state)
+{
+	bed_begin(&bed, STORE_SERVE);
+	for (int i = 0; i < HOP_LIMIT_FIRST + 2; i++)
+		queue_mail(false);
+	store_start_writer(bed.store);
+	back = (struct back){ .loop = loop_new(0), .store = bed.store, .config = config };
+	deliveries = 0;
+	struct relay_runner *runner = relay_runner_new(&back);
+	relay_runner_add_channel(runner, (struct channel *)&deliveries);
+	while (deliveries < HOP_LIMIT_FIRST)
+		loop_run_once(back.loop, 20);
+	for (uint64_t again = 2; again <= HOP_LIMIT_FIRST; again += 2) {
+		struct transfer *transfer = NULL;
+		unsigned before = deliveries;
+		for (size_t i = 0; i < RUNNER_BUCKETS && !transfer; i++)
+			for (struct transfer *t = runner->numbers[i]; t; t = t->next_number)
+				if (t->entry.queue_id == again)
+					transfer = t;
+		assert_non_null(transfer);
+		runner_end_transfer(transfer);
+		runner_dispatch(runner);
+		assert_int_equal(deliveries, before + 1);
+		assert_int_equal(last_entry, again);
+	}
+	for (size_t i = 0; i < RUNNER_BUCKETS; i++)
+		while (runner->numbers[i])
+			runner_end_transfer(runner->numbers[i]);
+	relay_runner_free(&runner);
+	bed_end(&bed);
+	loop_free(back.loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -283,6 +321,7 @@ int main(void)
 		cmocka_unit_test(a_read_that_fails_loses_no_report),
 		cmocka_unit_test(who_waits_behind_nothing_has_its_turn),
 		cmocka_unit_test(a_damaged_entry_holds_up_nobody),
+		cmocka_unit_test(one_that_ends_without_an_outcome_has_its_place_again),
 	};
 	log_set_level(LOG_ERROR);
 	config = config_parse("test",
