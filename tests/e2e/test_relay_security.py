@@ -717,6 +717,7 @@ def test_a_connection_in_the_clear_is_left_when_another_is_encrypted(sts):
     sts.submit()
     wait_until(lambda: counted(sts.server, "near.example").get(("no-policy-found", "good")),
                "the one that is encrypted")
+    wait_until(lambda: len(sts.remote.messages) == 2, "its message")
     released.set()
     wait_until(lambda: queue_is_empty(sts.server), "an empty queue")
     assert sts.remote.secured == 1
