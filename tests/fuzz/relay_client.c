@@ -20,10 +20,12 @@ static void check_results(const struct client *client)
 static void talk(struct client *client, struct slice input, const struct delivery_message *message)
 {
 	static const uint8_t content[64] = "line\r\n.dot\r\n";
-	const struct delivery_form_message formed[] = {
-		{ .form = ENVELOPE_7BIT, .size_octets = 20 },
-		{ .status = SLICE("5.6.2"), .words = SLICE("it is signed") }
-	};
+	const struct delivery_form_message formed[] = { { .form = ENVELOPE_7BIT,
+							  .size_octets = 20 },
+							{ .form = message->form,
+							  .size_octets = 20,
+							  .status = SLICE("5.6.2"),
+							  .words = SLICE("it is signed") } };
 	struct cursor in = cursor_of(input);
 	unsigned begun = 0;
 	enum client_wish wish = client_feed(client, &in);
@@ -34,7 +36,7 @@ static void talk(struct client *client, struct slice input, const struct deliver
 		case CLIENT_IS_READY:
 			if (begun++ == 3)
 				return;
-			wish = client_begin(client, message);
+			wish = client_begin(client, message, begun == 2);
 			continue;
 		case CLIENT_WANTS_FORM: wish = client_formed(client, &formed[begun % 2]); continue;
 		case CLIENT_WANTS_CONTENT:
