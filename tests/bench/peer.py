@@ -160,7 +160,10 @@ class Peer:
                                 stderr=subprocess.PIPE, text=True)
 
     def load_end(self, load):
-        out, problems = load.communicate()
+        try:
+            out, problems = load.communicate()
+        finally:
+            load.kill()  # where we are interrupted
         if load.returncode:
             sys.exit(f"{self.name}: {' '.join(map(str, load.args[1:]))}: {problems.strip()[-500:]}")
         figures = {}

@@ -19,8 +19,12 @@ def receive(peer, n, **options):
         yield "file_written", (peer.file_octets() - file) / (n * rcpts), "octet/msg"
 
 
-def smtp(count, conns, **options):
+def smtp(count, conns, alone=False, **options):
+    """`alone`: nothing to compare with. Postfix serves 100 clients at once by default; with 200 that send
+    a megabyte each it came to a stand for minutes."""
     def row(peer, quick):
+        if alone and peer.name != "bode":
+            return
         n = max(count // 80 if quick else peer.share(count), conns * (2 if quick else 5))
         options["conns"] = conns
         peer.start()
@@ -93,7 +97,7 @@ ROWS = {
     "smtp_50K_c200": smtp(5000, 200, size=50_000),
     "smtp_1M_c1": smtp(100, 1, size=1_000_000),
     "smtp_1M_c20": smtp(500, 20, size=1_000_000),
-    "smtp_1M_c200": smtp(1000, 200, size=1_000_000),
+    "smtp_1M_c200": smtp(1000, 200, alone=True, size=1_000_000),
     "smtp_fan_out": smtp(2000, 4, size=4096, rcpts=20),
     "smtp_held": held,
     "submit": submit,
