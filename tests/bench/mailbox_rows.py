@@ -24,7 +24,10 @@ def count_of(quick):
 
 
 def append(peer, n, seed):
-    return peer.load("append", n, size=0, conns=50, batch=1, user=USER, seed=seed, box=BOX)
+    """One by one over 50 connections. Where that takes half an hour, since they wait for each other's
+    lock, a hundred to a command: what matters is the mailbox that comes of it."""
+    conns, batch = (50, 1) if peer.name == "bode" else (2, 100)
+    return peer.load("append", n, size=0, conns=conns, batch=batch, user=USER, seed=seed, box=BOX)
 
 
 def keep_apart(peer):
@@ -43,13 +46,15 @@ def fill(peer, quick):
         figures = append(peer, n - 200, 1)
     mail = figures["bytes"]
     (peer.folder / "filled").write_text(json.dumps({"run": os.getpid(), "messages": n}))
-    yield "filled", figures[""], "msg/s"
+    if peer.name == "bode":
+        yield "filled", figures[""], "msg/s"
     yield "disk", peer.store_octets() / (mail * n / (n - 200)), "octet/octet"
     yield "device_written", cost.device / mail, "octet/octet"
     if cost.file is not None:
         yield "file_written", cost.file / mail, "octet/octet"
         yield "pages", cost.file / 4096 / n, "page/msg"
-    yield "server_cpu", cost.cpu_us / n, "us/msg"
+    if peer.name == "bode":
+        yield "server_cpu", cost.cpu_us / n, "us/msg"
     peer.stop()
     commits = peer.commits()
     if commits:
