@@ -99,6 +99,7 @@ ROWS = {
     "smtp_1M_c20": smtp(500, 20, size=1_000_000),
     "smtp_1M_c200": smtp(1000, 200, alone=True, size=1_000_000),
     "smtp_fan_out": smtp(2000, 4, size=4096, rcpts=20),
+    "smtp_fan_out_c20": smtp(4000, 20, size=4096, rcpts=20),
     "smtp_held": held,
     "submit": submit,
     "visible": visible,
