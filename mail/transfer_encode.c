@@ -125,9 +125,9 @@ static void encode_base64(struct transfer_encoder *e, struct slice octets, struc
 			return;
 		add_group(slice_of(e->group, e->group_len), encoded);
 	}
-	for (; octets.len >= ENCODED_GROUP_OCTETS;
-	     octets = slice_sub(octets, ENCODED_GROUP_OCTETS, octets.len))
-		add_group(slice_sub(octets, 0, ENCODED_GROUP_OCTETS), encoded);
+	struct slice whole = slice_sub(octets, 0, octets.len - octets.len % ENCODED_GROUP_OCTETS);
+	base64_encode_lines(whole, LINE_MAX_OCTETS, encoded);
+	octets = slice_sub(octets, whole.len, octets.len);
 	e->group_len = octets.len;
 	if (octets.len > 0)
 		memcpy(e->group, octets.ptr, octets.len);
