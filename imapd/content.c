@@ -5,14 +5,19 @@
  * text. Runs in the back. */
 #include "imapd/content_priv.h"
 
-static enum err load_chunk(struct content_blob *blob, uint64_t chunk_start)
+/* At least `need_octets` of it, if it has so many. Who looks into a chunk for the texts before an
+ * attachment never has that decoded; who wants more of it later gets all. */
+static enum err load_chunk(struct content_blob *blob, uint64_t chunk_start, uint64_t need_octets)
 {
-	if (blob->has_chunk && blob->chunk_start == chunk_start)
+	bool has_some = blob->has_chunk && blob->chunk_start == chunk_start;
+	if (has_some && (blob->chunk_is_whole || blob->chunk.len >= need_octets))
 		return ERR_OK;
+	blob->chunk_is_whole = has_some;
 	buffer_clear(&blob->chunk);
 	blob->chunk_start = chunk_start;
-	enum err err =
-		blob_read(blob->read, blob->blob_id, chunk_start, BLOB_CHUNK_OCTETS, &blob->chunk);
+	enum err err = blob_read_beginning(
+		blob->read, blob->blob_id, (uint32_t)(chunk_start / BLOB_CHUNK_OCTETS),
+		has_some ? BLOB_CHUNK_OCTETS : need_octets, &blob->chunk);
 	blob->has_chunk = err == ERR_OK;
 	return err;
 }
@@ -30,7 +35,7 @@ static enum err blob_source_read(struct content_source *source, uint64_t offset,
 		if (want == BLOB_CHUNK_OCTETS)
 			err = blob_read(blob->read, blob->blob_id, range.start, want, out);
 		else
-			err = load_chunk(blob, range.start - into);
+			err = load_chunk(blob, range.start - into, into + want);
 		if (err != ERR_OK)
 			return err;
 		if (want < BLOB_CHUNK_OCTETS)

@@ -17,15 +17,15 @@ struct content_source {
 	enum err (*digest)(struct content_source *source, struct arena *arena,
 			   struct slice *record_out);
 };
-/* A blob. Keeps the chunk that was read in part last, since the parts and headers of a small
- * message all lie in one. Zero-initialised; content_blob_set() before each use. */
+/* A blob. Keeps the chunk that was read in part last, or its beginning, since the parts and headers of
+ * a small message all lie in one. Zero-initialised; content_blob_set() before each use. */
 struct content_blob {
 	struct content_source source;
 	struct read *read;
 	uint64_t blob_id;
 	struct buffer chunk;
 	uint64_t chunk_start;
-	bool has_chunk;
+	bool has_chunk, chunk_is_whole;
 };
 void content_blob_set(struct content_blob *blob, struct read *read, uint64_t blob_id);
 void content_blob_fini(struct content_blob *blob);

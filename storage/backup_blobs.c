@@ -9,7 +9,8 @@
 #include "storage/backup_priv.h"
 #include "storage/blob.h"
 #include "storage/blob_priv.h"
-#include "storage/compress_priv.h"
+#include "storage/chunk_priv.h"
+#include "storage/digest_record_priv.h"
 
 enum { ITEM_HEADER_OCTETS = 8, PIECES_OF_CHUNK = 256, ITEM_MAX_OCTETS = 256 << 20 };
 #define TAG_DIGEST UINT32_MAX
@@ -50,7 +51,7 @@ static void chunk_check(struct copy *copy)
 	if (copy->chunk.len == 0)
 		return;
 	buffer_clear(plain);
-	if (!chunk_decompress(copy->read, buffer_slice(&copy->chunk), plain))
+	if (!chunk_decompress(copy->read, buffer_slice(&copy->chunk), CHUNK_WHOLE, plain))
 		copy->damaged = true;
 	copy->raw_octets += plain->len;
 	buffer_clear(&copy->chunk);

@@ -6,7 +6,8 @@
 #include <sys/mman.h>
 
 #include "base/heap.h"
-#include "storage/compress_priv.h"
+#include "storage/chunk_priv.h"
+#include "storage/digest_record_priv.h"
 #include "storage/garbage_priv.h"
 
 /* ---- reading ---- */
@@ -86,6 +87,48 @@ struct slice chunk_collect(struct row *row, uint64_t blob_id, uint32_t chunk, bo
 	return is_single ? first : buffer_slice(&read->stored);
 }
 
+/* Appends at least the first `need_octets` of a chunk that has `raw` of them; the row is where it
+ * should begin. */
+static enum err chunk_read(struct row *row, bool *more, uint64_t blob_id, uint32_t chunk,
+			   uint64_t raw, uint64_t need_octets, struct buffer *out)
+{
+	uint32_t raw_octets;
+	struct key key;
+	key_piece(&key, blob_id, chunk, 0);
+	if (!*more || !slice_eq(row->key, key_slice(&key)))
+		return damaged(blob_id, "missing", chunk);
+	struct slice record = chunk_collect(row, blob_id, chunk, more);
+	if (!chunk_raw_octets(record, &raw_octets) || raw_octets != raw ||
+	    !chunk_decompress(row->read, record, (uint32_t)need_octets, out))
+		return damaged(blob_id, "chunk", chunk);
+	return ERR_OK;
+}
+
+static uint64_t chunk_octets(uint64_t size, uint32_t chunk)
+{
+	uint64_t left = size - (uint64_t)chunk * BLOB_CHUNK_OCTETS;
+	return left < BLOB_CHUNK_OCTETS ? left : BLOB_CHUNK_OCTETS;
+}
+
+enum err blob_read_beginning(struct read *read, uint64_t blob_id, uint32_t chunk,
+			     uint64_t need_octets, struct buffer *out)
+{
+	uint64_t size;
+	enum err err = blob_size(read, blob_id, &size);
+	if (err != ERR_OK || (uint64_t)chunk * BLOB_CHUNK_OCTETS >= size)
+		return err;
+	struct row row;
+	struct key key;
+	uint64_t raw = chunk_octets(size, chunk);
+	row_open(&row, read, DB_BLOB);
+	key_piece(&key, blob_id, chunk, 0);
+	bool more = row_seek(&row, key_slice(&key));
+	err = chunk_read(&row, &more, blob_id, chunk, raw, need_octets < raw ? need_octets : raw,
+			 out);
+	row_close(&row);
+	return err;
+}
+
 enum err blob_read(struct read *read, uint64_t blob_id, uint64_t offset, uint64_t len,
 		   struct buffer *out)
 {
@@ -102,25 +145,14 @@ enum err blob_read(struct read *read, uint64_t blob_id, uint64_t offset, uint64_
 	bool more = row_seek(&row, key_slice(&key));
 	for (; offset < end && err == ERR_OK; chunk++) {
 		uint64_t start = (uint64_t)chunk * BLOB_CHUNK_OCTETS;
-		uint64_t raw = size - start < BLOB_CHUNK_OCTETS ? size - start : BLOB_CHUNK_OCTETS;
+		uint64_t raw = chunk_octets(size, chunk);
 		uint64_t stop = end < start + raw ? end : start + raw;
 		bool is_whole = offset == start && stop == start + raw;
 		struct buffer *to = is_whole ? out : &read->plain;
-		uint32_t raw_octets;
-		key_piece(&key, blob_id, chunk, 0);
-		if (!more || !slice_eq(row.key, key_slice(&key))) {
-			err = damaged(blob_id, "missing", chunk);
-			break;
-		}
-		struct slice record = chunk_collect(&row, blob_id, chunk, &more);
 		if (!is_whole)
 			buffer_clear(to);
-		if (!chunk_raw_octets(record, &raw_octets) || raw_octets != raw ||
-		    !chunk_decompress(read, record, to)) {
-			err = damaged(blob_id, "chunk", chunk);
-			break;
-		}
-		if (!is_whole)
+		err = chunk_read(&row, &more, blob_id, chunk, raw, stop - start, to);
+		if (err == ERR_OK && !is_whole)
 			buffer_add(out, slice_sub(buffer_slice(to), offset - start, stop - offset));
 		offset = stop;
 	}

@@ -1,27 +1,29 @@
-/* storage/compress_priv.h - chunks and digests, compressed and back. */
+/* storage/compress_priv.h - what is compressed: zstd frames, each with a checksum of what was put in
+ * (RFC 8878 section 3.1.1), and what stands before them in each record. Chunks (storage/chunk.c) and
+ * digests (storage/digest_record.c) are made of them. */
 #pragma once
 
 #include "storage/store_priv.h"
 
-struct compressor;
+/* Some hundred kilobytes each, so they are shared: no more than there are threads. */
+struct compressor {
+	struct compressor *next;
+	ZSTD_CCtx *zstd;
+	struct buffer text, octets; /* scratch of who has taken it */
+};
+
+struct compressor *compressor_take(struct store *store);
+void compressor_give(struct store *store, struct compressor *compressor);
 void compressors_free(struct store *store);
 
-/* Appends the record of a chunk, or of a digest with the text of its structure
- * (mail/structure_text.h) and the size of its message. On the caller's
- * thread: compressing takes most of the work of a message, and the writer is only one. */
-void chunk_compress(struct store *store, struct slice raw, struct buffer *record);
-void digest_compress(struct store *store, struct slice raw, struct slice structure_text,
-		     uint64_t size_octets, struct buffer *record);
+/* Appends the frame. On the caller's thread: compressing takes most of the work of a message, and
+ * the writer is only one. */
+void frame_compress(struct compressor *compressor, struct slice raw, int level,
+		    struct buffer *record);
+/* False: damaged, or not just so many octets. */
+bool frame_decompress(struct read *read, struct slice frame, void *out, size_t raw_octets) MUST_USE;
 
-/* Octets of the raw chunk. False: damaged. */
-bool chunk_raw_octets(struct slice record, uint32_t *raw_octets_out);
-/* Appends the raw octets; false: nothing, the record is damaged. */
-bool chunk_decompress(struct read *read, struct slice record, struct buffer *out);
-bool digest_size(struct slice record, uint64_t *size_octets_out);
-/* A slice of the record; ptr NULL: an older Bode wrote it. False: damaged. */
-bool digest_structure_text(struct slice record, struct slice *text_out);
-bool digest_decompress(struct read *read, struct slice record, struct arena *arena,
-		       struct slice *raw_out);
-
-/* How a chunk's record is cut: the length of the piece that starts at `at`. */
-size_t piece_octets(const struct store *store, size_t total, size_t at);
+/* The beginning of each record: version, dictionary (there is none yet: 0), octets as they were. */
+void add_record_header(struct buffer *record, uint8_t version, size_t raw_octets);
+/* Behind the version. */
+bool take_record_header(struct cursor *c, uint32_t max, uint32_t *raw_octets_out);

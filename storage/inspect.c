@@ -8,7 +8,8 @@
 #include "mail/digest.h"
 #include "mail/structure_text.h"
 #include "storage/blob_priv.h"
-#include "storage/compress_priv.h"
+#include "storage/chunk_priv.h"
+#include "storage/digest_record_priv.h"
 
 void inspect_begin(struct inspection *inspection, uint64_t blob_id)
 {
@@ -53,7 +54,7 @@ static void take_chunk(struct inspection *inspection, struct read *read, uint32_
 	buffer_clear(&read->plain);
 	bool is_good = chunk_raw_octets(record, &raw) && !inspection->ends_short &&
 		       (inspection->digest_is_good ? raw == want : raw <= want) &&
-		       chunk_decompress(read, record, &read->plain);
+		       chunk_decompress(read, record, CHUNK_WHOLE, &read->plain);
 	if (!is_good) {
 		damaged_chunks(inspection, chunk, 1);
 		return;

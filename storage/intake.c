@@ -16,7 +16,8 @@
 #include "mail/digest.h"
 #include "mail/structure_text.h"
 #include "storage/blob_priv.h"
-#include "storage/compress_priv.h"
+#include "storage/chunk_priv.h"
+#include "storage/digest_record_priv.h"
 #include "storage/garbage_priv.h"
 
 enum {

@@ -39,8 +39,13 @@
  *               be32 UID / 8192                  each; bitmap: 1,024 octets, bit i % 64 of be64
  *                                                i / 64. UIDs that hold no message any more (gaps.c)
  * blob          blob be64, be32 (chunk << 8 |    the chunk: u8 version, be16 dictionary, be32 raw
- *               piece)                           octets, one zstd frame with its checksum; cut into
- *                                                pieces (compress.c), so only piece 0 has a version
+ *               piece)                           octets, one zstd frame with its checksum; version 2,
+ *                                                where there are runs of base64 (base64_runs.c): be16
+ *                                                count, of each be16 text before it, be16 length of
+ *                                                its lines, be16 number of them; be32 length of the
+ *                                                text's frame, be32 checksum of all so far, the text's
+ *                                                frame, the frame of the runs' octets. Cut into
+ *                                                pieces (chunk.c), so only piece 0 has a version
  * digest        blob be64                        be16 dictionary, be32 raw octets, be40 size of the
  *                                                message; version 2: be32 checksum, block text of
  *                                                the structure (mail/structure_text.c); one zstd
@@ -111,7 +116,7 @@
 #include "storage/message.h"
 #include "storage/source.h"
 
-enum { STORE_FORMAT = 12, RECORD_VERSION = 1 };
+enum { STORE_FORMAT = 13, RECORD_VERSION = 1 };
 
 enum database {
 	DB_MAIN, /* the unnamed one */

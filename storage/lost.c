@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "storage/blob_priv.h"
-#include "storage/compress_priv.h"
+#include "storage/chunk_priv.h"
 #include "storage/message_priv.h"
 #include "storage/verify_priv.h"
 
@@ -214,7 +214,7 @@ static void feed_body(struct lost *lost, struct damaged_chunks *damaged)
 			damaged->missing += chunk - next;
 			struct slice record = chunk_collect(&row, blob_id, chunk, &more);
 			buffer_clear(&read->plain);
-			if (chunk_decompress(read, record, &read->plain)) {
+			if (chunk_decompress(read, record, CHUNK_WHOLE, &read->plain)) {
 				feed(lost, buffer_slice(&read->plain));
 				lost->octets += read->plain.len;
 			} else {

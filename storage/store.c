@@ -276,6 +276,8 @@ void store_close(struct store **store_at)
 		ZSTD_freeDCtx(read->decompressor);
 		buffer_free(&read->stored);
 		buffer_free(&read->plain);
+		buffer_free(&read->text);
+		buffer_free(&read->octets);
 		free(read);
 	}
 	environment_close(store);

@@ -78,6 +78,7 @@ struct read {
 	struct read *next;	     /* in the pool */
 	ZSTD_DCtx *decompressor;     /* made when needed, kept with the pooled read */
 	struct buffer stored, plain; /* of a chunk; as the decompressor */
+	struct buffer text, octets;  /* of a chunk with runs of base64 */
 	const uint8_t *ahead;	     /* from here on, READ_AHEAD_OCTETS were asked for */
 };
 

@@ -320,6 +320,8 @@ static void write_fini(struct write *write)
 	ZSTD_freeDCtx(write->read.decompressor);
 	buffer_free(&write->read.stored);
 	buffer_free(&write->read.plain);
+	buffer_free(&write->read.text);
+	buffer_free(&write->read.octets);
 	write->fresh_blobs = NULL;
 	write->notes = NULL;
 	write->queue_notes = NULL;

@@ -5,7 +5,7 @@
  * meanwhile, and is walked again, the last time in one read. Runs in the admin's process. */
 #include <inttypes.h>
 
-#include "storage/compress_priv.h"
+#include "storage/digest_record_priv.h"
 #include "storage/message_priv.h"
 #include "storage/verify_priv.h"
 

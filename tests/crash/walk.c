@@ -8,7 +8,6 @@
 #include "base/heap.h"
 #include "storage/acl_priv.h"
 #include "storage/annotation_priv.h"
-#include "storage/compress_priv.h"
 #include "storage/journal_index_priv.h"
 #include "storage/message_priv.h"
 #include "storage/queue_priv.h"

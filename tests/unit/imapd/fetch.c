@@ -154,6 +154,41 @@ static void a_large_body_passes_through(void **state)
 	core_sign_out(&world, session);
 }
 
+/* Texts around an attachment, in any order, out of one chunk: at first only its beginning is had. */
+static void texts_around_an_attachment(void **state)
+{
+	static const char before[] = "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+				     "--b\r\n\r\nthe first\r\n"
+				     "--b\r\nContent-Transfer-Encoding: base64\r\n\r\n";
+	static const char after[] = "\r\n--b\r\n\r\nthe last\r\n--b--\r\n";
+	struct session *session = signed_in();
+	struct buffer octets = { 0 }, message = { 0 }, want = { 0 };
+	srandom(7);
+	for (unsigned i = 0; i < 57 * 300; i++)
+		buffer_add_byte(&octets, (uint8_t)random());
+	buffer_add_cstr(&message, before);
+	base64_encode_lines(buffer_slice(&octets), 76, &message);
+	buffer_add_cstr(&message, after);
+	select_new(session, "around");
+	append(session, "around", buffer_slice(&message));
+	reopen(session, "around");
+	expect(session, "f SEARCH BODY \"the first\" TEXT \"the last\" NOT TEXT \"the second\"",
+	       "* SEARCH 1\r\nf OK SEARCH completed\r\n");
+	buffer_add_format(&want,
+			  "* 1 FETCH (BODY[1] {9}\r\nthe first BODY[2]<100> {50}\r\n%.50s"
+			  " BODY[3] {8}\r\nthe last BODY[]<4> {8}\r\nent-Type)\r\n"
+			  "f OK FETCH completed\r\n",
+			  message.data + sizeof(before) - 1 + 100);
+	buffer_add_byte(&want, 0);
+	expect(session,
+	       "f FETCH 1 (BODY.PEEK[1] BODY.PEEK[2]<100.50> BODY.PEEK[3] BODY.PEEK[]<4.8>)",
+	       (const char *)want.data);
+	buffer_free(&octets);
+	buffer_free(&message);
+	buffer_free(&want);
+	core_sign_out(&world, session);
+}
+
 enum { FEW = 30, MANY = FEW * 128 };
 
 /* Copied and copied again: one commit for each command. */
@@ -471,6 +506,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_large_body_passes_through),
+		cmocka_unit_test(texts_around_an_attachment),
 		cmocka_unit_test(many_messages_come_in_slices),
 		cmocka_unit_test(a_search_is_left),
 		cmocka_unit_test(a_long_search_tells_how_far_it_is),

@@ -180,10 +180,14 @@ static inline enum err bed_append(struct bed *bed, struct bed_append *append)
 	return err;
 }
 
-/* A message that compresses somewhat, as mail does; `seed` makes it another. At least as long
- * as its header. */
+/* A message that compresses somewhat, as mail does; `seed` makes it another. A long one with an odd
+ * seed is an attachment in base64, which is stored decoded. At least as long as its header. */
 static inline void bed_text(struct buffer *text, unsigned seed, size_t octets)
 {
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/";
+	bool is_base64 = seed % 2 == 1 && octets >= 20000;
+	size_t line = is_base64 ? 78 : 72;
 	uint32_t state = seed * 2654435761u + 12345;
 	buffer_clear(text);
 	buffer_add_format(text, "Subject: number %u\r\nFrom: bob@example.net\r\n\r\n", seed);
@@ -193,9 +197,10 @@ static inline void bed_text(struct buffer *text, unsigned seed, size_t octets)
 	uint8_t *at = buffer_reserve(text, more);
 	for (size_t i = 0; i < more; i++) {
 		state = state * 1664525 + 1013904223;
-		at[i] = i % 72 == 70   ? '\r'
-			: i % 72 == 71 ? '\n'
-				       : (uint8_t)('a' + (state >> 24) % 26);
+		at[i] = i % line == line - 2 ? '\r'
+			: i % line == line - 1
+				? '\n'
+				: (uint8_t)letters[(state >> 24) % (is_base64 ? 64 : 26)];
 	}
 	text->len += more;
 }

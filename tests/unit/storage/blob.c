@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "storage/blob_priv.h"
-#include "storage/compress_priv.h"
+#include "storage/chunk_priv.h"
 #include "storage/garbage_priv.h"
 #include "storage/inspect_priv.h"
 

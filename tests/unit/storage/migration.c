@@ -1,9 +1,13 @@
 /* tests/unit/storage/migration.c - a store of the first format, written here record by record as
- * that Bode laid it out, becomes one of today's. */
+ * that Bode laid it out, becomes one of today's; and what one of format 12 has stays beside what is new. */
 #include "tests/unit/storage/bed.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
+
+#include "storage/blob_priv.h"
+#include "storage/compress_priv.h"
+#include "storage/inspect_priv.h"
 
 static void put(MDB_txn *txn, const char *database, struct slice key, struct slice value)
 {
@@ -119,12 +123,87 @@ static void waits_for_an_older_server_to_end(void **state)
 	bed_end(&bed);
 }
 
+/* The body's only chunk as it was before format 13: one frame, whatever is in it. */
+static enum err make_twelfth_run(struct write *write, void *arg)
+{
+	struct bed_append *append = arg;
+	struct buffer record = { 0 };
+	struct key key;
+	struct slice row;
+	uint8_t marker[13];
+	enum err err = ERR_OK;
+	for (uint32_t piece = 0; err == ERR_OK; piece++) {
+		key_piece(&key, append->entry.blob_id, 0, piece);
+		err = db_del(write, DB_BLOB, key_slice(&key));
+	}
+	assert_int_equal(err, ERR_NOT_FOUND);
+	struct compressor *compressor = compressor_take(write->store);
+	add_record_header(&record, 1, append->text.len);
+	frame_compress(compressor, append->text, 1, &record);
+	compressor_give(write->store, compressor);
+	err = blob_put_chunk(write, append->entry.blob_id, 0, buffer_slice(&record));
+	buffer_free(&record);
+	assert_int_equal(db_get(write_read(write), DB_MAIN, SLICE("!bode"), &row), ERR_OK);
+	assert_int_equal(row.len, sizeof(marker));
+	memcpy(marker, row.ptr, sizeof(marker));
+	put_be32(marker + 1, 12);
+	return err == ERR_OK ? db_put(write, DB_MAIN, SLICE("!bode"),
+				      slice_of(marker, sizeof(marker)), PUT_ANY)
+			     : err;
+}
+
+/* Whether its chunk is as told, good, and the message. */
+static void check_body(struct bed *bed, const struct bed_append *append, uint8_t version)
+{
+	struct buffer out = { 0 };
+	struct inspection inspection;
+	struct key key;
+	struct slice row;
+	uint64_t blob_id = append->entry.blob_id;
+	struct read *read = read_begin(bed->store);
+	key_piece(&key, blob_id, 0, 0);
+	assert_int_equal(db_get(read, DB_BLOB, key_slice(&key), &row), ERR_OK);
+	assert_int_equal(row.ptr[0], version);
+	assert_int_equal(blob_read(read, blob_id, 0, UINT64_MAX, &out), ERR_OK);
+	assert_true(slice_eq(buffer_slice(&out), append->text));
+	inspect_begin(&inspection, blob_id);
+	assert_true(inspect_step(&inspection, read, UINT32_MAX));
+	assert_true(inspection_is_good(&inspection));
+	inspect_end(&inspection);
+	read_end(&read);
+	buffer_free(&out);
+}
+
+static void chunks_of_format_12_stay_as_they_are(void **state)
+{
+	struct bed bed;
+	struct buffer text = { 0 };
+	const char *why;
+	bed_begin(&bed, STORE_CREATE);
+	bed_text(&text, 1, 30000);
+	struct bed_append append = { .mailbox_id = bed.inbox_id, .text = buffer_slice(&text) };
+	assert_int_equal(bed_append(&bed, &append), ERR_OK);
+	check_body(&bed, &append, 2);
+	assert_int_equal(bed_write(&bed, make_twelfth_run, &append), ERR_OK);
+	store_close(&bed.store);
+	assert_int_equal(bed_try_open(&bed, STORE_ADMIN, &why), ERR_VERSION);
+	bed_open(&bed, STORE_SERVE);
+	check_body(&bed, &append, 1);
+	struct bed_append another = { .mailbox_id = bed.inbox_id, .text = buffer_slice(&text) };
+	assert_int_equal(bed_append(&bed, &another), ERR_OK);
+	check_body(&bed, &another, 2);
+	check_body(&bed, &append, 1);
+	buffer_free(&text);
+	bed_end(&bed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(leads_to_todays),
 		cmocka_unit_test(is_not_for_every_tool),
 		cmocka_unit_test(waits_for_an_older_server_to_end),
+		cmocka_unit_test(chunks_of_format_12_stay_as_they_are),
 	};
 	log_set_level(LOG_NOTHING);
 	return cmocka_run_group_tests(tests, NULL, NULL);
