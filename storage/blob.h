@@ -49,7 +49,7 @@ enum err blob_read(struct read *read, uint64_t blob_id, uint64_t offset, uint64_
  * as it takes no more work. Past the end: nothing. ERR_DAMAGED: nothing appended; logged. */
 enum err blob_read_beginning(struct read *read, uint64_t blob_id, uint32_t chunk,
 			     uint64_t need_octets, struct buffer *out) MUST_USE;
-/* The digest's record (mail/digest.h), decompressed into `arena`. */
+/* The digest's record (mail/digest.h), in `arena`. */
 enum err blob_digest(struct read *read, uint64_t blob_id, struct arena *arena,
 		     struct slice *record_out) MUST_USE;
 /* The structure as IMAP tells it (mail/structure_text.h), which lives as long as the read. ptr NULL:

@@ -47,9 +47,10 @@
  *                                                frame, the frame of the runs' octets. Cut into
  *                                                pieces (chunk.c), so only piece 0 has a version
  * digest        blob be64                        be16 dictionary, be32 raw octets, be40 size of the
- *                                                message; version 2: be32 checksum, block text of
- *                                                the structure (mail/structure_text.c); one zstd
- *                                                frame with its checksum (mail/digest.c)
+ *                                                message; since version 2: be32 checksum, block text
+ *                                                of the structure (mail/structure_text.c); one zstd
+ *                                                frame with its checksum (mail/digest.c), in
+ *                                                version 3 be32 checksum and the octets in the clear
  * reference     blob be64                        be64 count; only where it is above 1
  * garbage       u8 enum garbage_kind, be64 id    be64 not before (Unix seconds)
  * expunged      account be32, EXPUNGED_MAILBOX,  be64 last expunge (Unix seconds), u8 deleted as a

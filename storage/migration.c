@@ -85,7 +85,7 @@ static int (*const steps[STORE_FORMAT - 1])(MDB_txn *txn) = {
 	add_acl,
 	add_remote,
 	change_nothing, /* 12: digests with the text of the structure would be damage */
-	change_nothing, /* 13: and so would chunks with their base64 decoded */
+	change_nothing, /* 13: and so would chunks with their base64 decoded, and digests in the clear */
 };
 
 static uint64_t created_unix(MDB_txn *txn, MDB_dbi main)

@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "storage/blob_priv.h"
 #include "storage/chunk_priv.h"
+#include "storage/compress_priv.h"
+#include "storage/digest_record_priv.h"
 #include "storage/garbage_priv.h"
 #include "storage/inspect_priv.h"
 
@@ -60,6 +62,43 @@ static void reads_any_stretch(void **state)
 	assert_int_equal(blob_size(read, 999, &size), ERR_GONE);
 	assert_int_equal(blob_digest(read, 999, &bed.arena, &record), ERR_GONE);
 	read_end(&read);
+	buffer_free(&text);
+	buffer_free(&out);
+	bed_end(&bed);
+}
+
+/* The beginning of each chunk: what is needed, and all of it where that takes no more work. */
+static void reads_beginnings(void **state)
+{
+	struct bed bed;
+	struct buffer text = { 0 }, out = { 0 };
+	bed_begin(&bed, STORE_CREATE);
+	for (unsigned seed = 1; seed <= 2; seed++) { /* with base64, and without */
+		bed_text(&text, seed, 150001);
+		struct bed_append append = { .mailbox_id = bed.inbox_id,
+					     .text = buffer_slice(&text) };
+		assert_int_equal(bed_append(&bed, &append), ERR_OK);
+		uint64_t blob_id = append.entry.blob_id;
+		struct read *read = read_begin(bed.store);
+		for (uint32_t chunk = 0; chunk < 4; chunk++)
+			for (uint64_t need = 0; need <= BLOB_CHUNK_OCTETS; need += 1 + need * 7) {
+				struct slice raw = slice_sub(buffer_slice(&text),
+							     (size_t)chunk * BLOB_CHUNK_OCTETS,
+							     BLOB_CHUNK_OCTETS);
+				buffer_clear(&out);
+				assert_int_equal(
+					blob_read_beginning(read, blob_id, chunk, need, &out),
+					ERR_OK);
+				assert_true(out.len >= need || out.len == raw.len);
+				assert_true(
+					slice_eq(buffer_slice(&out), slice_sub(raw, 0, out.len)));
+				if (seed == 2)
+					assert_int_equal(out.len, raw.len);
+				if (seed == 1 && chunk == 0 && need < 20)
+					assert_true(out.len < 100);
+			}
+		read_end(&read);
+	}
 	buffer_free(&text);
 	buffer_free(&out);
 	bed_end(&bed);
@@ -197,54 +236,129 @@ static void notices_damage(void **state)
 	buffer_free(&out);
 }
 
-/* The record of the first version: nothing stands between the header and the frame. */
+static uint8_t digest_version_of(struct read *read, uint64_t blob_id)
+{
+	struct key key;
+	struct slice record;
+	key_be64(&key, blob_id);
+	assert_int_equal(db_get(read, DB_DIGEST, key_slice(&key), &record), ERR_OK);
+	return record.ptr[0];
+}
+
+struct older {
+	uint64_t blob_id;
+	uint8_t version;
+};
+
+/* The record of the first two versions: a frame; in the first nothing stands before it. */
 static enum err make_older_run(struct write *write, void *arg)
 {
 	enum { HEADER = 1 + 2 + 4 + 5, SUM = 4 };
+	struct older *older = arg;
 	struct key key;
-	struct slice record;
-	key_be64(&key, *(uint64_t *)arg);
+	struct slice record, raw;
+	struct buffer out = { 0 };
+	key_be64(&key, older->blob_id);
 	assert_int_equal(db_get(write_read(write), DB_DIGEST, key_slice(&key), &record), ERR_OK);
-	assert_int_equal(record.ptr[0], 2);
-	size_t frame = HEADER + SUM + 4 + get_be32(record.ptr + HEADER + SUM);
-	uint8_t *older = arena_alloc(&write->arena, record.len);
-	memcpy(older, record.ptr, HEADER);
-	older[0] = 1;
-	memcpy(older + HEADER, record.ptr + frame, record.len - frame);
-	return db_put(write, DB_DIGEST, key_slice(&key),
-		      slice_of(older, HEADER + record.len - frame), PUT_ANY);
+	assert_int_equal(record.ptr[0], 3);
+	assert_true(digest_decompress(write_read(write), record, &write->arena, &raw));
+	size_t text = SUM + 4 + get_be32(record.ptr + HEADER + SUM);
+	buffer_add(&out, slice_sub(record, 0, HEADER + (older->version == 1 ? 0 : text)));
+	out.data[0] = older->version;
+	struct compressor *compressor = compressor_take(write->store);
+	frame_compress(compressor, raw, -1, &out);
+	compressor_give(write->store, compressor);
+	enum err err = db_put(write, DB_DIGEST, key_slice(&key), buffer_slice(&out), PUT_ANY);
+	buffer_free(&out);
+	return err;
 }
 
 static void reads_digests_of_an_older_bode(void **state)
 {
+	for (uint8_t version = 1; version <= 2; version++) {
+		struct bed bed;
+		struct slice before, after, structure;
+		struct inspection inspection;
+		uint64_t size;
+		bed_begin(&bed, STORE_CREATE);
+		struct bed_append append = { .mailbox_id = bed.inbox_id,
+					     .text = SLICE("Subject: a\r\n\r\nx\r\n") };
+		assert_int_equal(bed_append(&bed, &append), ERR_OK);
+		struct older older = { append.entry.blob_id, version };
+		struct read *read = read_begin(bed.store);
+		assert_int_equal(blob_digest(read, older.blob_id, &bed.arena, &before), ERR_OK);
+		read_end(&read);
+		assert_int_equal(bed_write(&bed, make_older_run, &older), ERR_OK);
+		read = read_begin(bed.store);
+		assert_int_equal(digest_version_of(read, older.blob_id), version);
+		assert_int_equal(blob_digest(read, older.blob_id, &bed.arena, &after), ERR_OK);
+		assert_true(slice_eq(before, after));
+		assert_int_equal(blob_size(read, older.blob_id, &size), ERR_OK);
+		assert_int_equal(size, append.text.len);
+		assert_int_equal(blob_structure_text(read, older.blob_id, &structure), ERR_OK);
+		assert_int_equal(structure.ptr == NULL, version == 1);
+		/* It is not wrong for that. */
+		inspect_begin(&inspection, older.blob_id);
+		assert_true(inspect_step(&inspection, read, 1 << 20));
+		assert_true(inspection_is_good(&inspection));
+		assert_int_equal(inspection.rebuilt.len, 0);
+		inspect_end(&inspection);
+		read_end(&read);
+		bed_end(&bed);
+	}
+}
+
+/* Of many parts that are alike zstd makes little. */
+static void compresses_long_digests(void **state)
+{
 	struct bed bed;
-	struct slice before, after, structure;
-	struct inspection inspection;
-	uint64_t size;
+	struct buffer text = { 0 };
+	struct slice digest;
 	bed_begin(&bed, STORE_CREATE);
-	struct bed_append append = { .mailbox_id = bed.inbox_id,
-				     .text = SLICE("Subject: a\r\n\r\nx\r\n") };
+	buffer_add_cstr(&text, "Content-Type: multipart/mixed; boundary=b\r\n\r\n");
+	for (unsigned i = 0; i < 100; i++)
+		buffer_add_cstr(&text,
+				"--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nx\r\n");
+	buffer_add_cstr(&text, "--b--\r\n");
+	struct bed_append append = { .mailbox_id = bed.inbox_id, .text = buffer_slice(&text) };
 	assert_int_equal(bed_append(&bed, &append), ERR_OK);
-	uint64_t blob_id = append.entry.blob_id;
 	struct read *read = read_begin(bed.store);
-	assert_int_equal(blob_digest(read, blob_id, &bed.arena, &before), ERR_OK);
+	assert_int_equal(digest_version_of(read, append.entry.blob_id), 2);
+	assert_int_equal(blob_digest(read, append.entry.blob_id, &bed.arena, &digest), ERR_OK);
+	assert_true(digest.len > 2000);
 	read_end(&read);
-	assert_int_equal(bed_write(&bed, make_older_run, &blob_id), ERR_OK);
-	read = read_begin(bed.store);
-	assert_int_equal(blob_digest(read, blob_id, &bed.arena, &after), ERR_OK);
-	assert_true(slice_eq(before, after));
-	assert_int_equal(blob_size(read, blob_id, &size), ERR_OK);
-	assert_int_equal(size, append.text.len);
-	assert_int_equal(blob_structure_text(read, blob_id, &structure), ERR_OK);
-	assert_null(structure.ptr);
-	/* It is not wrong for that. */
-	inspect_begin(&inspection, blob_id);
-	assert_true(inspect_step(&inspection, read, 1 << 20));
-	assert_true(inspection_is_good(&inspection));
-	assert_int_equal(inspection.rebuilt.len, 0);
-	inspect_end(&inspection);
-	read_end(&read);
+	buffer_free(&text);
 	bed_end(&bed);
+}
+
+/* The record of a digest in the clear, changed in any bit or cut: the same, or damage. */
+static void notices_damage_of_digests(void **state)
+{
+	struct store store = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct read read = { .store = &store };
+	struct buffer record = { 0 };
+	struct arena arena = { 0 };
+	struct slice want = SLICE("names and numbers, names and numbers"), got, text;
+	digest_compress(&store, want, SLICE("(\"TEXT\" \"PLAIN\")"), 4711, &record);
+	enum { SIZE = 7, SIZE_END = 12 };
+	for (size_t bit = 0; bit < record.len * 8; bit++) {
+		record.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		bool is_good = digest_decompress(&read, buffer_slice(&record), &arena, &got);
+		/* The size is checked by the chunks; the text has a checksum of its own. */
+		if (is_good)
+			assert_true(slice_eq(got, want) &&
+				    ((bit / 8 >= SIZE && bit / 8 < SIZE_END) ||
+				     !digest_structure_text(buffer_slice(&record), &text)));
+		record.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+	for (size_t len = 0; len < record.len; len++)
+		assert_false(digest_decompress(&read, slice_sub(buffer_slice(&record), 0, len),
+					       &arena, &got));
+	assert_true(digest_decompress(&read, buffer_slice(&record), &arena, &got));
+	assert_true(slice_eq(got, want));
+	ZSTD_freeDCtx(read.decompressor);
+	arena_fini(&arena);
+	buffer_free(&record);
 }
 
 static enum err expunge_run(struct write *write, void *arg)
@@ -341,9 +455,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_any_stretch),
+		cmocka_unit_test(reads_beginnings),
 		cmocka_unit_test(cuts_records_into_pieces),
 		cmocka_unit_test(notices_damage),
 		cmocka_unit_test(reads_digests_of_an_older_bode),
+		cmocka_unit_test(compresses_long_digests),
+		cmocka_unit_test(notices_damage_of_digests),
 		cmocka_unit_test(stays_for_a_while),
 		cmocka_unit_test(stays_while_somebody_has_it),
 	};
