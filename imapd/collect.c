@@ -229,12 +229,18 @@ static enum err collect_ids(struct collection *to, struct matcher *m, struct col
 
 /* ---- the collection ---- */
 
+static void make_room(struct collection *c, size_t more)
+{
+	if (c->cap - c->count >= more)
+		return;
+	while (c->cap - c->count < more)
+		c->cap = c->cap ? c->cap * 2 : 64;
+	c->items = heap_resize(c->items, c->cap * sizeof(*c->items));
+}
+
 static struct collected *collection_add(struct collection *c)
 {
-	if (c->count == c->cap) {
-		c->cap = c->cap ? c->cap * 2 : 64;
-		c->items = heap_resize(c->items, c->cap * sizeof(*c->items));
-	}
+	make_room(c, 1);
 	struct collected *item = &c->items[c->count++];
 	*item = (struct collected){ 0 };
 	return item;
@@ -273,9 +279,15 @@ enum err collect(struct collection *c, struct matcher *m, const struct message_e
 
 void collection_join(struct collection *c, struct collection *more)
 {
-	for (size_t i = 0; i < more->count; i++)
-		*collection_add(c) = more->items[i];
-	more->count = 0;
+	size_t left = c->count, end = c->count + more->count;
+	make_room(c, more->count);
+	c->count = end;
+	/* From the last on. */
+	while (more->count > 0) {
+		bool is_ours =
+			left > 0 && c->items[left - 1].uid > more->items[more->count - 1].uid;
+		c->items[--end] = is_ours ? c->items[--left] : more->items[--more->count];
+	}
 }
 
 void collection_fini(struct collection *c)

@@ -75,8 +75,8 @@ struct collection {
  * has grown too large, and is not whole. */
 enum err collect(struct collection *collection, struct matcher *matcher,
 		 const struct message_entry *entry) MUST_USE;
-/* Moves the items of `more`, whose UIDs are above, behind those of `collection`. Both live on:
- * the texts stay where they are. */
+/* Moves the items of `more` in between those of `collection`, in order of UID. Both live on: the
+ * texts stay where they are. */
 void collection_join(struct collection *collection, struct collection *more);
 void collection_fini(struct collection *collection);
 

@@ -16,7 +16,8 @@ void progress_begin(struct imap_session *s)
 
 bool progress_is_due(const struct imap_session *s)
 {
-	return clock_monotonic_ms() >= s->progress_told_ms + PROGRESS_EVERY_MS;
+	uint64_t every_ms = s->input_ended ? PROGRESS_ENDED_EVERY_MS : PROGRESS_EVERY_MS;
+	return clock_monotonic_ms() >= s->progress_told_ms + every_ms;
 }
 
 /* inprogress-tag = quoted / nil: a tag with "]" would end the response code (section 4). */

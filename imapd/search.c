@@ -3,9 +3,8 @@
  * RFC 9051 section 6.4.4, RFC 4731 (ESEARCH), RFC 5182 (SEARCHRES), RFC 5256 (SORT, THREAD), RFC
  * 5267 section 3 (ESORT), RFC 5466 (FILTERS), RFC 7377 (ESEARCH over several mailboxes, one after another). A client that has enabled IMAP4rev2 or names result options gets
  * ESEARCH, others the responses of RFC 3501 and 5256. Keys that need no more than the messages'
- * entries are tried on the loop, a millisecond at a time; the others on the worker pool, by two
- * workers, each with half of the messages, some ten milliseconds at a time: then the work comes
- * home, and ends there if the client has left. Runs in the back. */
+ * entries are tried on the loop, a millisecond at a time; the others on the worker pool
+ * (search_lanes.c). Runs in the back. */
 #include "imapd/search_priv.h"
 
 #include "imapd/access_priv.h"
@@ -14,16 +13,10 @@
 #include "imapd/search_context_priv.h"
 #include "imapd/search_filters_priv.h"
 
-enum { LANE_MESSAGES_MIN = 64 /* fewer are not worth a second worker */ };
-
 /* What belongs to one mailbox. */
 static void forget_mailbox(struct search *search)
 {
-	for (unsigned i = 0; i < search->lane_count; i++) {
-		search_scan_fini(&search->lanes[i].scan);
-		collection_fini(&search->lanes[i].collection);
-	}
-	search->lane_count = 0;
+	search_lanes_fini(search);
 	ranges_free(&search->found);
 	ranges_free(&search->numbers);
 	ranges_free(&search->other.uids);
@@ -98,29 +91,13 @@ static enum step search_tell(struct imap_session *s)
 	return STEP_AGAIN;
 }
 
-/* ---- what the lanes have found becomes one result ---- */
-
-static void join_lanes(struct search *search)
-{
-	for (unsigned i = 0; i < search->lane_count; i++) {
-		const struct search_scan *scan = &search->lanes[i].scan;
-		ranges_join(&search->found, &scan->found);
-		if (search->first_modseq == 0)
-			search->first_modseq = scan->first_modseq;
-		if (scan->last_modseq != 0)
-			search->last_modseq = scan->last_modseq;
-		if (scan->highest_modseq > search->highest_modseq)
-			search->highest_modseq = scan->highest_modseq;
-		if (i > 0)
-			collection_join(&search->lanes[0].collection, &search->lanes[i].collection);
-	}
-}
+/* ---- what was found becomes one result ---- */
 
 static void finish_run(struct work *work)
 {
 	struct search *search = CONTAINER_OF(work, struct search, finish);
 	struct collection *collection = &search->lanes[0].collection;
-	join_lanes(search);
+	search_lanes_join(search);
 	if (search->verb == VERB_SORT)
 		collection_sort(collection);
 	else
@@ -133,29 +110,20 @@ static void finish_done(struct work *work)
 	session_job_end(&search->s->session);
 }
 
-static enum err failure(const struct search *search)
-{
-	for (unsigned i = 0; i < search->lane_count; i++)
-		if (search->lanes[i].scan.failure != ERR_OK)
-			return search->lanes[i].scan.failure;
-	return ERR_OK;
-}
-
 static enum step search_finish(struct imap_session *s)
 {
 	struct search *search = s->work;
 	if (search->is_finished)
 		return search_tell(s);
-	enum err err = failure(search);
-	if (err != ERR_OK) {
+	if (search->failure != ERR_OK) {
 		/* RFC 9051 section 6.4.4.1: NO empties "$". */
 		if (search->options.returns & RETURN_SAVE)
 			ranges_clear(&search->view->saved_result);
-		return imap_refuse(s, err);
+		return imap_refuse(s, search->failure);
 	}
 	search->is_finished = true;
 	if (search->verb == VERB_SEARCH) {
-		join_lanes(search);
+		search_lanes_join(search);
 		return search_tell(s);
 	}
 	session_job_begin(&s->session);
@@ -172,52 +140,15 @@ static void turn_over(struct task *task)
 	session_job_end(&search->s->session);
 }
 
-static void lane_run(struct work *work)
-{
-	search_scan_slice(&CONTAINER_OF(work, struct search_lane, work)->scan);
-}
-
-static void lane_done(struct work *work)
-{
-	struct search *search = CONTAINER_OF(work, struct search_lane, work)->search;
-	if (--search->lanes_out == 0)
-		session_job_end(&search->s->session);
-}
-
-static bool is_over(const struct search *search)
-{
-	for (unsigned i = 0; i < search->lane_count; i++)
-		if (!search->lanes[i].scan.is_over)
-			return false;
-	return true;
-}
-
-static void send_lanes_out(struct search *search)
-{
-	struct imap_session *s = search->s;
-	session_job_begin(&s->session);
-	for (unsigned i = 0; i < search->lane_count; i++)
-		search->lanes_out += !search->lanes[i].scan.is_over;
-	for (unsigned i = 0; i < search->lane_count; i++) {
-		struct search_lane *lane = &search->lanes[i];
-		if (lane->scan.is_over)
-			continue;
-		lane->work = (struct work){ .run = lane_run, .done = lane_done };
-		pool_submit(s->session.loop, &lane->work);
-	}
-}
-
 /* Of several mailboxes nobody has counted the messages. */
 static void tell_progress(struct search *search)
 {
-	uint64_t done = 0, goal = 0;
+	uint64_t done = 0;
 	if (!progress_is_due(search->s))
 		return;
-	for (unsigned i = 0; i < search->lane_count && !search->mailboxes; i++) {
+	for (unsigned i = 0; i < search->lane_count; i++)
 		done += search_scan_done(&search->lanes[i].scan);
-		goal += ranges_total(&search->lanes[i].scan.candidates);
-	}
-	progress_tell(search->s, done, goal);
+	progress_tell(search->s, done, search->mailboxes ? 0 : search->candidates);
 }
 
 /* Called again after each slice, unless the client has left: then the session is freed. */
@@ -225,49 +156,23 @@ static enum step search_go_on(struct imap_session *s, struct cursor *in)
 {
 	struct search *search = s->work;
 
-	if (is_over(search))
+	if (search_lanes_are_over(search))
 		return search_finish(s);
+	/* It had closed its side, and now is found not to read either. */
+	if (s->input_ended && s->session.stream && stream_is_broken(s->session.stream))
+		return STEP_CLOSE;
 	tell_progress(search);
 	if (search_scan_is_heavy(&search->lanes[0].scan)) {
-		send_lanes_out(search);
+		search_lanes_send_out(search);
 		return STEP_WAIT;
 	}
 	search_scan_slice(&search->lanes[0].scan);
-	if (is_over(search))
+	if (search_lanes_are_over(search))
 		return search_finish(s);
 	session_job_begin(&s->session);
 	search->turn.run = turn_over;
 	loop_post(s->session.loop, &search->turn);
 	return STEP_WAIT;
-}
-
-static void begin_lanes(struct search *search)
-{
-	struct imap_view *view = search->view;
-	struct search_lane *lanes = search->lanes;
-	for (unsigned i = 0; i < SEARCH_LANES; i++) {
-		lanes[i].search = search;
-		lanes[i].collection = (struct collection){
-			.view_uids = search_tells_uids(search) ? NULL : &view->uids,
-			.criteria = &search->criteria,
-			.algorithm = search->algorithm,
-			.comparator = search->program.comparator,
-		};
-	}
-	search_scan_init(&lanes[0].scan, search->s->back->store, view->mailbox_id, &search->program,
-			 &view->uids);
-	if (search->verb != VERB_SEARCH)
-		lanes[0].scan.collection = &lanes[0].collection;
-	lanes[0].scan.first_only =
-		search->verb == VERB_SEARCH && search->options.returns == RETURN_MIN;
-	search->lane_count = 1;
-	if (search_scan_is_heavy(&lanes[0].scan) && !lanes[0].scan.first_only &&
-	    ranges_total(&lanes[0].scan.candidates) >= LANE_MESSAGES_MIN) {
-		search_scan_split(&lanes[0].scan, &lanes[1].scan);
-		if (search->verb != VERB_SEARCH)
-			lanes[1].scan.collection = &lanes[1].collection;
-		search->lane_count = 2;
-	}
 }
 
 static enum step search_refuse(struct imap_session *s, enum search_parsed why)
@@ -299,7 +204,7 @@ static enum step bind_more(struct imap_session *s, struct cursor *in)
 	case BINDING_MORE: return STEP_WAIT;
 	case BINDING_DONE: break;
 	}
-	begin_lanes(search);
+	search_lanes_begin(search);
 	s->running = search_go_on;
 	return STEP_AGAIN;
 }

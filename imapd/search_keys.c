@@ -145,7 +145,7 @@ static bool text_charset_is_plain(struct slice charset)
 }
 
 /* astring, in the charset of the program; folded. */
-static bool take_needle(struct cursor *c, struct parsing *p, struct slice *needle_out)
+static bool take_needle(struct cursor *c, struct parsing *p, struct search_key *key)
 {
 	struct buffer utf8 = { 0 }, folded = { 0 };
 	struct slice text;
@@ -160,8 +160,11 @@ static bool take_needle(struct cursor *c, struct parsing *p, struct slice *needl
 	}
 	bool ok = text_is_utf8(text);
 	if (ok) {
-		comparator_fold(p->program->comparator, text, &folded);
-		*needle_out = arena_copy(p->arena, buffer_slice(&folded));
+		enum comparator comparator = p->program->comparator;
+		comparator_fold(comparator, text, &folded);
+		struct slice kept = arena_copy(p->arena, buffer_slice(&folded));
+		key->text.needle = needle_of(kept, comparator);
+		key->text.word = needle_of(needle_word(kept), comparator);
 	}
 	buffer_free(&utf8);
 	buffer_free(&folded);
@@ -181,7 +184,7 @@ static bool take_header_argument(struct cursor *c, struct parsing *p, struct sea
 		{ "References", FIELD_REFERENCES },
 	};
 	if (!take_astring(c, p->arena, &key->text.header_name) || !take_space(c) ||
-	    !take_needle(c, p, &key->text.needle))
+	    !take_needle(c, p, key))
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(in_digest); i++) {
 		if (slice_eq_nocase(key->text.header_name, slice_cstr(in_digest[i].name))) {
@@ -242,7 +245,7 @@ static bool take_key_argument(struct cursor *c, struct parsing *p, const struct 
 	switch (row->argument) {
 	case STRING:
 		key->text.field = (enum search_field)row->value;
-		if (!take_needle(c, p, &key->text.needle))
+		if (!take_needle(c, p, key))
 			return false;
 		if (row->kind == SEARCH_BODY || row->kind == SEARCH_TEXT) {
 			key->text.text_index = p->program->text_count;

@@ -6,6 +6,7 @@
 
 #include "imapd/comparator_priv.h"
 #include "imapd/grammar_priv.h"
+#include "imapd/search_needle_priv.h"
 
 struct imap_view;
 struct mailbox;
@@ -85,8 +86,8 @@ struct search_key {
 			struct slice header_name; /* SEARCH_HEADER */
 			/* The first such field is `field` of the envelope, which says where there is more. */
 			bool is_in_digest;
-			struct slice needle; /* UTF-8, folded by the comparator */
-			size_t text_index;   /* SEARCH_BODY, SEARCH_TEXT: of program->texts */
+			struct needle needle, word; /* word: needle_word(), in which case too */
+			size_t text_index; /* SEARCH_BODY, SEARCH_TEXT: of program->texts */
 		} text;
 	};
 	struct search_key *first_child, *next;

@@ -13,7 +13,7 @@
 #include "mail/digest.h"
 #include "mail/header.h"
 
-enum { ENTRY_COST = 50, KEY_COST = 20, DIGEST_COST = 2048 };
+enum { ENTRY_COST = 50, KEY_COST = 20, DIGEST_COST = 1024 };
 
 static enum err match_key(struct matcher *m, const struct search_key *key, bool *yes);
 
@@ -119,27 +119,28 @@ static void add_addresses(struct buffer *utf8, const struct header_address *addr
 	}
 }
 
-static bool add_text(struct buffer *utf8, struct slice value)
-{
-	if (value.ptr)
-		text_decode_header(value, utf8);
-	return value.ptr != NULL;
-}
-
-/* False where the message has no such field. */
-static bool add_field(const struct mime_envelope *e, enum search_field field, struct buffer *utf8)
+/* ptr NULL: the message has no such field, or it is one of addresses. */
+static struct slice text_of(const struct mime_envelope *e, enum search_field field)
 {
 	switch (field) {
-	case FIELD_SUBJECT: return add_text(utf8, e->subject);
-	case FIELD_MESSAGE_ID: return add_text(utf8, e->message_id);
-	case FIELD_IN_REPLY_TO: return add_text(utf8, e->in_reply_to);
-	case FIELD_REFERENCES: return add_text(utf8, e->references);
-	case FIELD_FROM: add_addresses(utf8, e->from, e->from_count); return e->from_count > 0;
-	case FIELD_TO: add_addresses(utf8, e->to, e->to_count); return e->to_count > 0;
-	case FIELD_CC: add_addresses(utf8, e->cc, e->cc_count); return e->cc_count > 0;
-	case FIELD_BCC: add_addresses(utf8, e->bcc, e->bcc_count); return e->bcc_count > 0;
+	case FIELD_SUBJECT: return e->subject;
+	case FIELD_MESSAGE_ID: return e->message_id;
+	case FIELD_IN_REPLY_TO: return e->in_reply_to;
+	case FIELD_REFERENCES: return e->references;
+	default: return SLICE_NONE;
 	}
-	return false;
+}
+
+static const struct header_address *addresses_of(const struct mime_envelope *e,
+						 enum search_field field, size_t *count_out)
+{
+	switch (field) {
+	case FIELD_FROM: *count_out = e->from_count; return e->from;
+	case FIELD_TO: *count_out = e->to_count; return e->to;
+	case FIELD_CC: *count_out = e->cc_count; return e->cc;
+	case FIELD_BCC: *count_out = e->bcc_count; return e->bcc;
+	default: *count_out = 0; return NULL;
+	}
 }
 
 static bool is_address(enum search_field field)
@@ -147,14 +148,29 @@ static bool is_address(enum search_field field)
 	return field == FIELD_FROM || field == FIELD_TO || field == FIELD_CC || field == FIELD_BCC;
 }
 
-static enum err match_envelope(struct matcher *m, const struct search_key *key, bool *yes)
+static enum err match_addresses(struct matcher *m, const struct search_key *key, bool *yes)
 {
-	enum err err = is_address(key->text.field) ? load_envelope(m) : load_envelope_texts(m);
+	size_t count;
+	enum err err = load_envelope(m);
 	if (err != ERR_OK)
 		return err;
+	const struct header_address *addresses =
+		addresses_of(&m->envelope, key->text.field, &count);
 	buffer_clear(&m->utf8);
-	*yes = add_field(&m->envelope, key->text.field, &m->utf8) &&
-	       text_contains(m, buffer_slice(&m->utf8), key->text.needle);
+	add_addresses(&m->utf8, addresses, count);
+	*yes = count > 0 && text_contains(m, buffer_slice(&m->utf8), &key->text.needle);
+	return ERR_OK;
+}
+
+static enum err match_envelope(struct matcher *m, const struct search_key *key, bool *yes)
+{
+	if (is_address(key->text.field))
+		return match_addresses(m, key, yes);
+	enum err err = load_envelope_texts(m);
+	if (err != ERR_OK)
+		return err;
+	struct slice text = text_of(&m->envelope, key->text.field);
+	*yes = text.ptr && text_field_contains(m, text, &key->text.needle);
 	return ERR_OK;
 }
 
@@ -184,11 +200,8 @@ static enum err match_header(struct matcher *m, const struct search_key *key, bo
 		return err;
 	struct cursor c = cursor_of(buffer_slice(&m->header));
 	while (!*yes && take_header_field(&c, &field)) {
-		if (!slice_eq_nocase(field.name, key->text.header_name))
-			continue;
-		buffer_clear(&m->utf8);
-		text_decode_header(field.value, &m->utf8);
-		*yes = text_contains(m, buffer_slice(&m->utf8), key->text.needle);
+		if (slice_eq_nocase(field.name, key->text.header_name))
+			*yes = text_field_contains(m, field.value, &key->text.needle);
 	}
 	return ERR_OK;
 }
@@ -273,9 +286,11 @@ static enum err match_key(struct matcher *m, const struct search_key *key, bool 
 void matcher_init(struct matcher *matcher, const struct search_program *program)
 {
 	*matcher = (struct matcher){ .program = program };
-	for (size_t i = 0; i < program->text_count; i++)
-		if (program->texts[i]->text.needle.len > matcher->overlap_octets)
-			matcher->overlap_octets = program->texts[i]->text.needle.len;
+	for (size_t i = 0; i < program->text_count; i++) {
+		size_t len = program->texts[i]->text.needle.folded.len;
+		if (len > 0 && len - 1 > matcher->overlap_octets)
+			matcher->overlap_octets = len - 1;
+	}
 }
 
 enum err matcher_match(struct matcher *matcher, const struct message_entry *entry,

@@ -22,7 +22,8 @@ struct matcher {
 	/* BODY and TEXT keys, all found in one look at the message. */
 	bool found[SEARCH_STRINGS_MAX];
 	size_t left_to_find;
-	size_t overlap_octets; /* what two neighbouring pieces of text share: the longest needle */
+	/* What two neighbouring pieces of text share: an octet less than the longest needle. */
+	size_t overlap_octets;
 
 	struct content content;		 /* of the part under way */
 	struct buffer raw, utf8, window; /* text on its way: octets, decoded, folded */

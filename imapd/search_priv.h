@@ -1,5 +1,5 @@
-/* imapd/search_priv.h - a SEARCH, SORT or THREAD under way: search.c finds, search_answer.c
- * tells. In the back; the session owns it, and its lanes belong to workers while they are out. */
+/* imapd/search_priv.h - a SEARCH, SORT or THREAD under way: search.c and search_lanes.c find,
+ * search_answer.c tells. In the back; the session owns it, and its lanes belong to workers while they are out. */
 #pragma once
 
 #include "imapd/search_options_priv.h"
@@ -10,14 +10,19 @@
 
 enum search_verb { VERB_SEARCH, VERB_SORT, VERB_THREAD };
 
-/* A part of the mailbox, looked through by one thread at a time. */
+/* What one thread at a time looks at: a stretch of the mailbox, then the next that is left. */
 struct search_lane {
 	struct search *search;
 	struct search_scan scan;
 	struct collection collection;
 	struct work work;
+	unsigned slices; /* since it went out */
 };
-enum { SEARCH_LANES = 2 };
+enum {
+	SEARCH_LANES = 2,
+	/* Then the lanes come home, so that the session hears whether its client has left. */
+	SEARCH_LANE_SLICES = 16,
+};
 
 struct search {
 	struct imap_session *s;
@@ -36,8 +41,11 @@ struct search {
 	struct sort_criteria criteria;
 	enum thread_algorithm algorithm;
 
-	struct search_lane lanes[SEARCH_LANES]; /* in ascending UID */
+	struct ranges left;  /* UIDs that no lane has taken yet */
+	uint64_t candidates; /* how many there were in all */
+	struct search_lane lanes[SEARCH_LANES];
 	unsigned lane_count, lanes_out;
+	enum err failure;   /* of a lane */
 	struct task turn;   /* the loop's, between light slices */
 	struct work finish; /* the pool's: sorting, threading */
 	bool is_finished;
@@ -60,6 +68,22 @@ static inline bool search_tells_uids(const struct search *search)
 {
 	return search->s->command->uid || search->mailboxes;
 }
+
+/* ---- search_lanes.c ---- */
+
+/* The program is bound: what there is to look at. */
+void search_lanes_begin(struct search *search);
+/* Whether all has been looked at, or search->failure says why not. Otherwise each lane
+ * that can has its stretch. This and what follows only while no lane is out. */
+bool search_lanes_are_over(struct search *search);
+/* The session's job until they come home, all together. */
+void search_lanes_send_out(struct search *search);
+/* What they have found becomes the search's. */
+void search_lanes_join(struct search *search);
+void search_lanes_fini(struct search *search);
+
+/* ---- search_answer.c ---- */
+
 /* The result is there: what "$" becomes, and the response's beginning. */
 void search_save(struct search *search);
 void search_answer_begin(struct search *search);

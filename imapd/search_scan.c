@@ -7,7 +7,7 @@
 
 enum {
 	LIGHT_SLICE_OCTETS = 1024 * 1024,     /* on the loop: about a millisecond */
-	HEAVY_SLICE_OCTETS = 8 * 1024 * 1024, /* on a worker: some ten milliseconds */
+	HEAVY_SLICE_OCTETS = 4 * 1024 * 1024, /* on a worker: some milliseconds */
 	READ_OCTETS_MAX = 4 * 1024 * 1024,    /* of bodies in one read transaction */
 };
 
@@ -36,55 +36,63 @@ static enum err scan_digest(struct content_source *source, struct arena *arena,
 	return scan->blob.source.digest(&scan->blob.source, arena, record_out);
 }
 
-/* The view's UIDs, less what a sequence set at the top leaves out. */
-static void choose_candidates(struct search_scan *scan, const struct ranges *uids)
+void search_candidates(const struct search_program *program, const struct ranges *uids,
+		       struct ranges *candidates_out)
 {
-	const struct search_key *key = scan->program->root->first_child;
-	ranges_copy(uids, &scan->candidates);
+	const struct search_key *key = program->root->first_child;
+	ranges_copy(uids, candidates_out);
 	for (; key; key = key->next) {
 		struct ranges both = { 0 };
 		if (key->kind != SEARCH_UIDS)
 			continue;
-		ranges_intersect(&scan->candidates, &key->numbers.uids, &both);
-		ranges_free(&scan->candidates);
-		scan->candidates = both;
+		ranges_intersect(candidates_out, &key->numbers.uids, &both);
+		ranges_free(candidates_out);
+		*candidates_out = both;
 	}
 }
 
 void search_scan_init(struct search_scan *scan, struct store *store, uint64_t mailbox_id,
-		      const struct search_program *program, const struct ranges *uids)
+		      const struct search_program *program)
 {
 	*scan = (struct search_scan){ .store = store,
 				      .mailbox_id = mailbox_id,
 				      .program = program,
 				      .next_uid = 1,
+				      .is_over = true,
 				      .source = { scan_read, scan_digest } };
-	choose_candidates(scan, uids);
 	matcher_init(&scan->matcher, program);
 }
 
-void search_scan_split(struct search_scan *scan, struct search_scan *rest)
+/* How many members of the set are not above `uid`. */
+static uint64_t count_through(const struct ranges *set, uint32_t uid)
 {
-	uint64_t total = ranges_total(&scan->candidates);
-	uint32_t middle = ranges_at_rank(&scan->candidates, (uint32_t)(total / 2));
-	search_scan_init(rest, scan->store, scan->mailbox_id, scan->program, &scan->candidates);
-	ranges_remove(&rest->candidates, 0, middle);
-	if (middle < UINT32_MAX)
-		ranges_remove(&scan->candidates, middle + 1, UINT32_MAX);
+	struct range run = { 0, uid };
+	const struct ranges all = { .runs = &run, .count = 1 };
+	struct ranges through = { 0 };
+	ranges_intersect(set, &all, &through);
+	uint64_t count = ranges_total(&through);
+	ranges_free(&through);
+	return count;
+}
+
+void search_scan_take(struct search_scan *scan, struct ranges *left, uint64_t count)
+{
+	uint32_t last = count < ranges_total(left) ? ranges_at_rank(left, (uint32_t)count)
+						   : ranges_last(left);
+	struct range run = { 0, last };
+	const struct ranges through = { .runs = &run, .count = 1 };
+	scan->earlier += ranges_total(&scan->candidates);
+	ranges_free(&scan->candidates);
+	ranges_intersect(left, &through, &scan->candidates);
+	ranges_remove(left, 0, last);
+	scan->is_over = scan->candidates.count == 0;
 }
 
 uint64_t search_scan_done(const struct search_scan *scan)
 {
-	struct ranges done = { 0 }, all = { 0 };
-	if (scan->is_over)
-		return ranges_total(&scan->candidates);
-	if (scan->next_uid > 1)
-		ranges_add(&all, 1, scan->next_uid - 1);
-	ranges_intersect(&scan->candidates, &all, &done);
-	uint64_t count = ranges_total(&done);
-	ranges_free(&done);
-	ranges_free(&all);
-	return count;
+	return scan->earlier + (scan->is_over
+					? ranges_total(&scan->candidates)
+					: count_through(&scan->candidates, scan->next_uid - 1));
 }
 
 bool search_scan_is_heavy(const struct search_scan *scan)

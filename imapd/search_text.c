@@ -2,12 +2,17 @@
  *
  * All strings of a search are looked for in one pass. Text comes in pieces, which are cut at
  * line ends, so that no character and no shift state (ISO-2022-JP) is torn; neighbouring
- * pieces overlap by the length of the longest string. Runs in the back, on a worker. */
+ * pieces overlap by the length of the longest string. ASCII is looked at where it stands; other
+ * text is decoded and folded into a window first. A character folds to the same whatever stands beside
+ * it, so text may change from one to the other anywhere. Runs in the back, on a worker. */
 #include "imapd/search_text_priv.h"
 
 #include "mail/header.h"
 
-enum { LINE_MAX_OCTETS = 64 * 1024 /* a longer line is cut where it can be */ };
+enum {
+	LINE_MAX_OCTETS = 64 * 1024, /* a longer line is cut where it can be */
+	ASCII_MIN_OCTETS = 128,	     /* in other text: less is not worth another look */
+};
 
 enum text_origin {
 	ORIGIN_HEADER,	      /* of the message, or of a part: TEXT looks there */
@@ -27,30 +32,98 @@ static bool window_holds(const struct matcher *m, struct slice needle)
 	return needle.len == 0 || slice_find(window, 0, needle) < window.len;
 }
 
-bool text_contains(struct matcher *m, struct slice utf8, struct slice needle)
+bool text_contains(struct matcher *m, struct slice utf8, const struct needle *needle)
 {
+	if (text_is_ascii(utf8))
+		return needle_is_in_ascii(needle, utf8);
 	buffer_clear(&m->window);
 	window_add(m, utf8);
-	return window_holds(m, needle);
+	return window_holds(m, needle->folded);
 }
 
-/* Looks for what has not been found yet, then keeps of the window what the next piece may
- * complete. */
+bool text_field_contains(struct matcher *m, struct slice value, const struct needle *needle)
+{
+	if (text_header_is_plain(value))
+		return needle_is_in_ascii(needle, slice_trim(value));
+	buffer_clear(&m->utf8);
+	text_decode_header(value, &m->utf8);
+	return text_contains(m, buffer_slice(&m->utf8), needle);
+}
+
+/* ---- all strings at once ---- */
+
+/* Whether the string has not been found yet, and may be there. */
+static bool is_wanted(const struct matcher *m, size_t index, enum text_origin origin)
+{
+	return !m->found[index] &&
+	       (origin != ORIGIN_HEADER || m->program->texts[index]->kind == SEARCH_TEXT);
+}
+
+static void note_found(struct matcher *m, size_t index)
+{
+	m->found[index] = true;
+	m->left_to_find--;
+}
+
+/* Keeps of the window what the next piece may complete. */
 static void window_look(struct matcher *m, enum text_origin origin)
 {
-	for (size_t i = 0; i < m->program->text_count; i++) {
-		const struct search_key *key = m->program->texts[i];
-		if (m->found[i] || (origin == ORIGIN_HEADER && key->kind != SEARCH_TEXT))
-			continue;
-		if (window_holds(m, key->text.needle)) {
-			m->found[i] = true;
-			m->left_to_find--;
-		}
-	}
-	if (m->window.len >= m->overlap_octets)
-		buffer_drop_front(&m->window,
-				  m->window.len - (m->overlap_octets ? m->overlap_octets - 1 : 0));
+	for (size_t i = 0; i < m->program->text_count; i++)
+		if (is_wanted(m, i, origin) &&
+		    window_holds(m, m->program->texts[i]->text.needle.folded))
+			note_found(m, i);
+	if (m->window.len > m->overlap_octets)
+		buffer_drop_front(&m->window, m->window.len - m->overlap_octets);
 }
+
+static void look_at_ascii(struct matcher *m, struct slice ascii, enum text_origin origin)
+{
+	size_t overlap = m->overlap_octets;
+	if (m->window.len > 0 || ascii.len < overlap) {
+		window_add(m, slice_sub(ascii, 0, overlap));
+		window_look(m, origin);
+	}
+	for (size_t i = 0; i < m->program->text_count; i++)
+		if (is_wanted(m, i, origin) &&
+		    needle_is_in_ascii(&m->program->texts[i]->text.needle, ascii))
+			note_found(m, i);
+	if (ascii.len < overlap)
+		return;
+	buffer_clear(&m->window);
+	window_add(m, slice_sub(ascii, ascii.len - overlap, overlap));
+}
+
+/* Up to the next long stretch of ASCII. */
+static size_t mixed_len(struct slice utf8)
+{
+	size_t at = 0;
+	while (at < utf8.len) {
+		size_t ascii = text_ascii_len(slice_sub(utf8, at, utf8.len));
+		if (ascii >= ASCII_MIN_OCTETS)
+			break;
+		at += ascii;
+		while (at < utf8.len && utf8.ptr[at] >= 0x80)
+			at++;
+	}
+	return at;
+}
+
+static void look_at_utf8(struct matcher *m, struct slice utf8, enum text_origin origin)
+{
+	while (utf8.len > 0 && m->left_to_find > 0) {
+		size_t len = text_ascii_len(utf8);
+		if (len == utf8.len || len >= ASCII_MIN_OCTETS) {
+			look_at_ascii(m, slice_sub(utf8, 0, len), origin);
+		} else {
+			len = mixed_len(utf8);
+			window_add(m, slice_sub(utf8, 0, len));
+			window_look(m, origin);
+		}
+		utf8 = slice_sub(utf8, len, utf8.len);
+	}
+}
+
+/* ---- headers ---- */
 
 enum err text_read_header(struct matcher *m, const struct mime_part *part, struct buffer *header)
 {
@@ -68,13 +141,26 @@ enum err text_read_header(struct matcher *m, const struct mime_part *part, struc
 	return err;
 }
 
+/* Decoding takes away line ends and moves blanks; but for that, and for encoded words, what is in the
+ * text of an ASCII header is in the header. So most headers need not be decoded. */
+static bool may_hold(const struct matcher *m, struct slice raw, enum text_origin origin)
+{
+	if (!text_is_ascii(raw) || slice_find(raw, 0, SLICE("=?")) < raw.len)
+		return true;
+	for (size_t i = 0; i < m->program->text_count; i++)
+		if (is_wanted(m, i, origin) &&
+		    needle_is_in_ascii(&m->program->texts[i]->text.word, raw))
+			return true;
+	return false;
+}
+
 /* "Name: value", decoded, a field a line. */
 static enum err look_at_header(struct matcher *m, const struct mime_part *part,
 			       enum text_origin origin)
 {
 	struct header_field field;
 	enum err err = text_read_header(m, part, &m->raw);
-	if (err != ERR_OK)
+	if (err != ERR_OK || !may_hold(m, buffer_slice(&m->raw), origin))
 		return err;
 
 	struct cursor c = cursor_of(buffer_slice(&m->raw));
@@ -86,10 +172,11 @@ static enum err look_at_header(struct matcher *m, const struct mime_part *part,
 		buffer_add_byte(&m->utf8, '\n');
 	}
 	buffer_clear(&m->window);
-	window_add(m, buffer_slice(&m->utf8));
-	window_look(m, origin);
+	look_at_utf8(m, buffer_slice(&m->utf8), origin);
 	return ERR_OK;
 }
+
+/* ---- content ---- */
 
 /* How much of `raw` can be decoded by itself. */
 static size_t whole_text(struct slice raw, bool is_wide, bool is_last)
@@ -123,27 +210,48 @@ static bool charset_shifts(struct slice charset)
 	       slice_starts_nocase(charset, SLICE("iso-2022"));
 }
 
-static void window_add_text(struct matcher *m, struct slice charset, struct slice text)
+/* What the text of a part is written in. */
+struct writing {
+	struct slice charset;
+	bool is_wide, shifts;
+};
+
+static struct writing writing_of(const struct mime_part *part)
 {
-	bool is_utf8 = slice_eq_nocase(charset, SLICE("utf-8"));
-	bool is_labelled =
-		text_charset_is_known(charset) && !slice_eq_nocase(charset, SLICE("us-ascii"));
-	/* Unlabelled UTF-8 is common enough to be looked into. */
-	if (!charset_shifts(charset) &&
-	    (text_is_ascii(text) || ((is_utf8 || !is_labelled) && text_is_utf8(text)))) {
-		window_add(m, text);
+	struct slice charset = content_charset(part);
+	return (struct writing){ charset, content_charset_is_wide(charset),
+				 charset_shifts(charset) };
+}
+
+/* Whether text beyond ASCII is UTF-8: unlabelled UTF-8 is common enough to be looked into. */
+static bool is_written_in_utf8(const struct writing *writing, struct slice text)
+{
+	return (slice_eq_nocase(writing->charset, SLICE("utf-8")) ||
+		slice_eq_nocase(writing->charset, SLICE("us-ascii")) ||
+		!text_charset_is_known(writing->charset)) &&
+	       text_is_utf8(text);
+}
+
+static void look_at_text(struct matcher *m, const struct writing *writing, struct slice text)
+{
+	if (!writing->shifts && text_is_ascii(text)) {
+		look_at_ascii(m, text, ORIGIN_CONTENT);
+		return;
+	}
+	if (!writing->shifts && is_written_in_utf8(writing, text)) {
+		look_at_utf8(m, text, ORIGIN_CONTENT);
 		return;
 	}
 	buffer_clear(&m->utf8);
-	text_decode_charset(charset, text, &m->utf8);
-	window_add(m, buffer_slice(&m->utf8));
+	text_decode_charset(writing->charset, text, &m->utf8);
+	look_at_utf8(m, buffer_slice(&m->utf8), ORIGIN_CONTENT);
 }
 
 static enum err look_at_content(struct matcher *m, const struct mime_part *part)
 {
-	struct slice charset = content_charset(part);
-	bool is_wide = content_charset_is_wide(charset);
+	struct writing writing = writing_of(part);
 	struct octet_range range = { part->body_start, part->body_end };
+	bool is_last = false;
 	enum err err = ERR_OK;
 
 	if (range.end < range.start)
@@ -151,18 +259,23 @@ static enum err look_at_content(struct matcher *m, const struct mime_part *part)
 	content_begin(&m->content, part, range);
 	buffer_clear(&m->raw);
 	buffer_clear(&m->window);
-	while (m->left_to_find > 0) {
-		struct slice piece;
-		if ((err = content_next(&m->content, m->source, &piece, &m->spent)) != ERR_OK)
+	while (m->left_to_find > 0 && !is_last) {
+		struct slice text;
+		if ((err = content_next(&m->content, m->source, &text, &m->spent)) != ERR_OK)
 			break;
-		buffer_add(&m->raw, piece);
-		struct slice raw = buffer_slice(&m->raw);
-		size_t whole = whole_text(raw, is_wide, piece.len == 0);
-		window_add_text(m, charset, slice_sub(raw, 0, whole));
-		window_look(m, ORIGIN_CONTENT);
-		buffer_drop_front(&m->raw, whole);
-		if (piece.len == 0)
-			break;
+		is_last = text.len == 0 || m->content.is_over;
+		/* What the last piece has left goes before it; a part of one piece stays where it is. */
+		bool is_joined = m->raw.len > 0;
+		if (is_joined) {
+			buffer_add(&m->raw, text);
+			text = buffer_slice(&m->raw);
+		}
+		size_t whole = whole_text(text, writing.is_wide, is_last);
+		look_at_text(m, &writing, slice_sub(text, 0, whole));
+		if (is_joined)
+			buffer_drop_front(&m->raw, whole);
+		else
+			buffer_add(&m->raw, slice_sub(text, whole, text.len));
 	}
 	content_end(&m->content);
 	return err;
@@ -197,7 +310,7 @@ enum err text_look(struct matcher *m)
 	m->left_to_find = m->program->text_count;
 	for (size_t i = 0; i < m->program->text_count; i++) {
 		/* The empty string is in every text. */
-		m->found[i] = m->program->texts[i]->text.needle.len == 0;
+		m->found[i] = m->program->texts[i]->text.needle.folded.len == 0;
 		m->left_to_find -= m->found[i];
 	}
 	if (m->left_to_find == 0)

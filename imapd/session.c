@@ -397,7 +397,9 @@ static enum step take_news(struct imap_session *s, enum news news)
 	case NEWS_TIMEOUT: return may_speak ? imap_bye(s, "Idle for too long") : STEP_CLOSE;
 	case NEWS_SHUTDOWN:
 		return may_speak ? imap_bye(s, "[UNAVAILABLE] The server is stopping") : STEP_CLOSE;
-	case NEWS_ENDED: return STEP_WAIT; /* what has come is still answered */
+	case NEWS_ENDED: /* what has come is still answered */
+		s->input_ended = true;
+		return STEP_WAIT;
 	case NEWS_CHANGED: return tell_news(s);
 	case NEWS_SECURED: break;
 	}

@@ -113,6 +113,7 @@ struct imap_session {
 	unsigned turn_steps;
 	bool waits_for_turn; /* there may be input that was not looked at yet */
 
+	bool input_ended;	   /* the client has closed its side */
 	uint64_t progress_told_ms; /* when it began, or was last told of: progress_priv.h */
 
 	struct job job; /* the store write of this session that is out; imap_write() */

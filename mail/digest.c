@@ -198,13 +198,20 @@ bool take_base128(struct cursor *c, uint64_t *number_out)
 static bool take_text(struct cursor *c, struct slice *text_out)
 {
 	uint64_t len;
-	if (!take_base128(c, &len))
+	/* Most lengths are one octet. */
+	if (c->at != c->end && *c->at < 0x80)
+		len = *c->at++;
+	else if (!take_base128(c, &len))
 		return false;
 	if (len == 0) {
 		*text_out = SLICE_NONE;
 		return true;
 	}
-	return len - 1 <= cursor_left(c) && take_octets(c, (size_t)len - 1, text_out);
+	if (len - 1 > cursor_left(c))
+		return false;
+	*text_out = slice_of(c->at, (size_t)len - 1);
+	c->at += len - 1;
+	return true;
 }
 
 static bool take_addresses(struct cursor *c, struct arena *arena, struct header_address **list_out,

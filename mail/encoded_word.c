@@ -85,6 +85,30 @@ static bool is_folding(uint8_t c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+/* Of eight octets: any that is beyond ASCII, a control character, or the "=" of an encoded word. */
+static bool has_odd(uint64_t eight)
+{
+	const uint64_t each = 0x0101010101010101, high = each * 0x80;
+	uint64_t equals = eight ^ (each * '=');
+	uint64_t low = (eight - each * ' ') | (equals - each);
+	return ((low | eight) & high) != 0;
+}
+
+bool text_header_is_plain(struct slice value)
+{
+	uint64_t eight = 0x2020202020202020;
+	size_t i = 0;
+	for (; i + 8 <= value.len; i += 8) {
+		memcpy(&eight, value.ptr + i, 8);
+		if (has_odd(eight))
+			return false;
+	}
+	eight = 0x2020202020202020;
+	if (i < value.len)
+		memcpy(&eight, value.ptr + i, value.len - i);
+	return !has_odd(eight);
+}
+
 /* Most fields: nothing but ASCII on one line. */
 static bool is_simple(struct slice text)
 {
@@ -145,6 +169,10 @@ void text_decode_header(struct slice value, struct buffer *utf8)
 	bool no_more = false;
 	size_t plain = 0; /* where the text that is not yet added starts */
 	value = slice_trim(value);
+	if (text_header_is_plain(value)) {
+		buffer_add(utf8, value);
+		return;
+	}
 	for (size_t at = 0; (at = slice_find_byte(value, at, '=')) < value.len && !no_more;) {
 		struct encoded_word word;
 		size_t start = at;

@@ -14,6 +14,9 @@ bool text_charset_is_known(struct slice charset);
 /* Appends a header value with its encoded words decoded (RFC 2047) and folding removed. Octets
  * outside of encoded words are taken as UTF-8 (RFC 6532). */
 void text_decode_header(struct slice value, struct buffer *utf8);
+/* Whether that would only trim it: ASCII on one line, without encoded words. False where that is
+ * not seen at a glance. */
+bool text_header_is_plain(struct slice value);
 /* Appends the text with case folded and each character decomposed, for substring matching: what
  * i;unicode-casemap (RFC 5051) finds, and the full case folding of Unicode besides, by which
  * "STRASSE" is in "Straße". A character becomes the same whatever stands beside it, so text may be
@@ -21,6 +24,8 @@ void text_decode_header(struct slice value, struct buffer *utf8);
 void text_fold(struct slice utf8, struct buffer *folded);
 /* Appends the text as i;unicode-casemap orders it, octet by octet (RFC 5051 section 2). */
 void text_casemap(struct slice utf8, struct buffer *mapped);
+/* How many octets at the start of `s` are below 128. */
+size_t text_ascii_len(struct slice s);
 bool text_is_ascii(struct slice s);
 bool text_is_utf8(struct slice s);
 /* Octets of the character that `s` starts with: 1 to 4; 0 where it is empty, cut off or not

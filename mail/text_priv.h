@@ -3,8 +3,6 @@
 
 #include "mail/text.h"
 
-/* How many octets at the start of `s` are below 128. */
-size_t text_ascii_len(struct slice s);
 /* Appends U+FFFD. */
 void text_add_replacement(struct buffer *utf8);
 /* Appends `s`, each octet of it that is no UTF-8 as U+FFFD. */

@@ -32,6 +32,11 @@ size_t text_utf8_len(struct slice s)
 size_t text_ascii_len(struct slice s)
 {
 	size_t i = 0;
+	for (uint64_t four[4]; i + 32 <= s.len; i += 32) {
+		memcpy(four, s.ptr + i, 32);
+		if ((four[0] | four[1] | four[2] | four[3]) & 0x8080808080808080)
+			break;
+	}
 	for (uint64_t eight; i + 8 <= s.len; i += 8) {
 		memcpy(&eight, s.ptr + i, 8);
 		if (eight & 0x8080808080808080)

@@ -77,6 +77,9 @@ const char *stream_tls_cipher(const struct stream *stream);
  * in either case. After the peer is gone they are dropped. */
 bool stream_write(struct stream *stream, struct slice octets);
 size_t stream_queued(const struct stream *stream);
+/* Whether a write has failed. The owner hears of that only by the end of the input, or not at all
+ * where that came before. */
+bool stream_is_broken(const struct stream *stream);
 /* Calls drained() once the queue is empty, though no stream_write() returned false. */
 void stream_want_drained(struct stream *stream);
 /* After what is queued the peer reads the end (close_notify, FIN); reading goes on. */

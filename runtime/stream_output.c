@@ -83,6 +83,11 @@ size_t stream_queued(const struct stream *stream)
 	return stream->out.len - stream->out_at + stream->early.len;
 }
 
+bool stream_is_broken(const struct stream *stream)
+{
+	return stream->broken;
+}
+
 bool stream_write(struct stream *stream, struct slice octets)
 {
 	if (!stream->events || stream->broken || stream->fin_wanted || octets.len == 0)

@@ -108,6 +108,21 @@ enum err db_get(struct read *read, enum database db, struct slice key, struct sl
 	return ERR_OK;
 }
 
+/* The bodies of a mailbox mostly come one after another: a step to the neighbour spares looking for
+ * the key from the tree's root. */
+static bool is_at_next(struct read *read, struct slice key, MDB_val *value_out)
+{
+	MDB_val at, value;
+	if (mdb_cursor_get(read->cursor, &at, &value, MDB_GET_CURRENT) != 0)
+		return false;
+	int order = slice_compare(slice_of(at.mv_data, at.mv_size), key);
+	if (order > 0 || (order < 0 && mdb_cursor_get(read->cursor, &at, value_out, MDB_NEXT) != 0))
+		return false;
+	if (order == 0)
+		*value_out = value;
+	return slice_eq(slice_of(at.mv_data, at.mv_size), key);
+}
+
 enum err db_get_next(struct read *read, enum database db, struct slice key, struct slice *value_out)
 {
 	MDB_val k = val_of(key), v;
@@ -125,7 +140,7 @@ enum err db_get_next(struct read *read, enum database db, struct slice key, stru
 	}
 	read->cursor_db = db;
 	*value_out = SLICE_NONE;
-	int code = mdb_cursor_get(read->cursor, &k, &v, MDB_SET);
+	int code = is_at_next(read, key, &v) ? 0 : mdb_cursor_get(read->cursor, &k, &v, MDB_SET);
 	if (code == MDB_NOTFOUND || code == MDB_BAD_VALSIZE)
 		return ERR_NOT_FOUND;
 	if (code != 0)

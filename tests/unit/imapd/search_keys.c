@@ -22,7 +22,7 @@ static void describe(const struct search_key *key, struct buffer *out)
 		buffer_add_format(out, "=%u", (unsigned)key->flag);
 	if (key->kind == SEARCH_BODY || key->kind == SEARCH_TEXT || key->kind == SEARCH_ENVELOPE) {
 		buffer_add_byte(out, '=');
-		buffer_add(out, key->text.needle);
+		buffer_add(out, key->text.needle.folded);
 	}
 	if (!key->first_child)
 		return;
