@@ -4,23 +4,38 @@ Large mailboxes are made of entries that share bodies."""
 import subprocess
 import time
 
-from mailbox_rows import BOX, OTHER
+from mailbox_rows import BOX
 from peer import BUILD, MB
 
 USER, SCALE_USER = "u11", "u12"  # whose mailboxes hold nothing else
 ACCOUNTS = BUILD / "tests/bench/bench-accounts"
 
 
+def label(count):
+    for unit, name in ((1_000_000, "M"), (1_000, "k")):
+        if count >= unit:
+            return f"{count // unit}{name}"
+    return str(count)
+
+
+def mailboxes(peer, sizes, user):
+    """Makes one of each size, in rising order; returns their names."""
+    base = 1_000 if sizes[-1] <= 20_000 else 10_000
+    boxes = [f"of{label(size)}" for size in sizes]
+    peer.load("append", base, size=1024, conns=50 if peer.name == "bode" else 2, batch=100, user=user,
+              box=BOX)
+    peer.steps(*[f"-c=CREATE {box}" for box in boxes], f"-s=SELECT {BOX}", user=user)
+    for box, size in zip(boxes, sizes):
+        peer.steps(f"-s=SELECT {BOX}", *[f"-c=COPY 1:{min(base, size)} {box}"] * -(-size // base),
+                   user=user)
+    return boxes
+
+
 def start_up(peer, quick):
     """Until the first sign-in on a store of a million messages, and SELECT in it."""
-    n, times = (1000, 10) if quick else (10_000, 90)
+    sizes = (1_000, 5_000) if quick else (1_000, 100_000, 1_000_000)
     peer.start()
-    peer.load("append", n, size=1024, conns=50, batch=1, user=USER, box=BOX)
-    small, large, huge = "k1", "k100", "M1"
-    peer.steps(*[f"-c=CREATE {box}" for box in (small, large, huge)], f"-s=SELECT {BOX}",
-               f"-c=COPY 1:{n // 10} {small}", *[f"-c=COPY 1:* {large}"] * (times // 9),
-               *[f"-c=COPY 1:* {huge}"] * times, f"-s=SELECT {large}", f"-c=COPY 1:* {huge}",
-               user=USER)
+    boxes = mailboxes(peer, sizes, USER)
     for cold in (False, True):
         peer.stop_cold() if cold else peer.end()
         begun = time.monotonic()
@@ -28,63 +43,63 @@ def start_up(peer, quick):
         peer.steps("-n=NOOP", user=USER)
         yield "cold" if cold else "warm", (time.monotonic() - begun) * 1e3, "ms"
         if cold:
-            yield "select_1M_cold", peer.steps(f"s=SELECT {huge}", user=USER)["s"] * 1e3, "ms"
-    for name, box in (("1k", small), ("100k", large), ("1M", huge)):
+            time_s = peer.steps(f"s=SELECT {boxes[-1]}", user=USER)["s"]
+            yield f"select_{label(sizes[-1])}_cold", time_s * 1e3, "ms"
+    for size, box in zip(sizes, boxes):
         selects = [peer.steps(f"-s=SELECT {box}", f"w=SELECT {box}", user=USER)["w"]
                    for _ in range(5)]
-        yield f"select_{name}", min(selects) * 1e3, "ms"
+        yield f"select_{label(size)}", min(selects) * 1e3, "ms"
     peer.stop()
 
 
 def scale(peer, quick):
-    """Few messages of a mailbox of 10,000 and of one of 1,000,000 (entries that share bodies): how
-    the cost of one server grows, so the others are spared the minutes that it would take them."""
+    """Few messages of mailboxes of 1,000 to 1,000,000 (entries that share bodies): how the cost of
+    one server grows, so the others are spared the minutes that it would take them."""
     if peer.name != "bode":
         return
-    count, times = (2_000, 10) if quick else (10_000, 100)
+    sizes = (1_000, 20_000) if quick else (1_000, 100_000, 1_000_000)
     peer.start()
-    peer.load("append", count, size=1024, conns=50, batch=1, user=SCALE_USER, box=BOX)
-    peer.steps(f"-s=SELECT {BOX}", *[f"-c=COPY 1:* {OTHER}"] * times, user=SCALE_USER)
-    commands = {"fetch": "*1000 FETCH %d (FLAGS ENVELOPE)",
+    boxes = mailboxes(peer, sizes, SCALE_USER)
+    commands = {"fetch": "*500 FETCH %d (FLAGS ENVELOPE)",
                 "flags": "*300 STORE %d +FLAGS.SILENT (FLAG)",
-                "move": "*300 MOVE 500 Trash",
+                "move": "*100 MOVE 500 Trash",
                 "select": "*100 SELECT BOX"}
     for name, command in commands.items():
         cpu = {}
-        for flag in (r"\Flagged", r"\Answered", r"\Draft"):
-            for box in (BOX, OTHER):
+        for flag in (r"\Flagged",) if quick else (r"\Flagged", r"\Answered", r"\Draft"):
+            for box in boxes:
                 before = peer.cgroup.cpu_us()
                 step = command.replace("BOX", box).replace("FLAG)", f"{flag})")
                 peer.steps(f"-s=SELECT {box}", f"x={step}", user=SCALE_USER)
                 spent = (peer.cgroup.cpu_us() - before) / int(command.split()[0][1:])
                 cpu[box] = min(cpu.get(box, spent), spent)
-        yield f"{name}_small", cpu[BOX], "us/cmd"
-        yield f"{name}_large", cpu[OTHER], "us/cmd"
-        yield f"{name}_ratio", cpu[OTHER] / cpu[BOX], ""
+        for size, box in zip(sizes, boxes):
+            yield f"{name}_{label(size)}", cpu[box], "us/cmd"
+        yield f"{name}_ratio", cpu[boxes[-1]] / cpu[boxes[0]], ""
     peer.stop()
 
 
 def accounts(peer, quick):
-    """Mail for all accounts in turn, of a server that has 10 and of one that has 10,000."""
+    """Mail for all accounts in turn, of a server that has 10, 1,000 and 10,000."""
     if peer.name != "bode":
         return
-    many, n = (1000, 1000) if quick else (10_000, 20_000)
+    counts, n = ((10, 1_000), 1000) if quick else ((10, 1_000, 10_000), 20_000)
     peer.start()
-    cpu = {}
-    for users in (10, many):
-        if users == many:
+    cpu = []
+    for users in counts:
+        if users != counts[0]:
             peer.end()
-            subprocess.run([ACCOUNTS, peer.folder / "state", str(many)], check=True)
+            subprocess.run([ACCOUNTS, peer.folder / "state", str(users)], check=True)
             peer.start(fresh=False)
         peer.load("smtp", 200, size=4096, conns=20, users=users, blind=1)
         before = peer.cgroup.cpu_us()
         rate = peer.load("smtp", n, size=4096, conns=20, users=users, blind=1)["accept"]
-        cpu[users] = (peer.cgroup.cpu_us() - before) / n
-        name = "few" if users == 10 else "many"
-        yield f"acknowledged_{name}", rate, "msg/s"
-        yield f"server_cpu_{name}", cpu[users], "us/msg"
-        yield f"private_{name}", peer.cgroup.smaps("Private_Clean", "Private_Dirty") / MB, "MB"
-    yield "cpu_ratio", cpu[many] / cpu[10], ""
+        cpu.append((peer.cgroup.cpu_us() - before) / n)
+        yield f"acknowledged_{label(users)}", rate, "msg/s"
+        yield f"server_cpu_{label(users)}", cpu[-1], "us/msg"
+        yield (f"private_{label(users)}",
+               peer.cgroup.smaps("Private_Clean", "Private_Dirty") / MB, "MB")
+    yield "cpu_ratio", cpu[-1] / cpu[0], ""
     peer.stop()
 
 

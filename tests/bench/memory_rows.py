@@ -8,7 +8,7 @@ from peer import HERE, KB, MB, Cgroup, Peak
 
 def rest(peer, quick):
     peer.start()
-    time.sleep(2)
+    peer.settle(2)
     yield "private", peer.cgroup.smaps("Private_Clean", "Private_Dirty") / MB, "MB"
     yield "pss", peer.cgroup.smaps("Pss") / MB, "MB"
     yield "kernel", peer.cgroup.kernel_octets() / MB, "MB"
@@ -16,9 +16,9 @@ def rest(peer, quick):
     peer.stop()
 
 
-def snapshot(path):
+def snapshot(path, settle_s):
     """What the generator runs while its connections idle."""
-    time.sleep(2)
+    time.sleep(settle_s)
     cgroup = Cgroup()
     pathlib.Path(path).write_text(json.dumps([
         cgroup.smaps("Pss"), cgroup.kernel_octets(),
@@ -31,10 +31,11 @@ def idle(tls, count):
         peer.start()
         peer.load("append", 50, size=4096, conns=50, batch=1)
         peer.load("login", 50, conns=20, tls=tls)
-        time.sleep(2)
+        peer.settle(2)
         path = peer.folder / "snapshot"
         before = peer.cgroup.smaps("Pss"), peer.cgroup.kernel_octets()
-        peer.load("idle", n, tls=tls, conns=20, exec=f"{HERE}/bench --snapshot {path}")
+        peer.load("idle", n, tls=tls, conns=20,
+                  exec=f"{HERE}/bench --snapshot {path} {0.2 if quick else 2}")
         pss, kernel, private = json.loads(path.read_text())
         yield "processes", (pss - before[0]) / n / KB, "kB/conn"
         yield "kernel", (kernel - before[1]) / n / KB, "kB/conn"
@@ -53,7 +54,7 @@ def large(peer, quick):
     peer.load("smtp", 1, size=1_000_000, user=user)
     small, whole = (f"FETCH {before + number} (BODY.PEEK[])" for number in (21, 22))
     peer.steps("-s=SELECT INBOX", f"-f={small}", user=user)
-    time.sleep(1)
+    peer.settle(1)
     with Peak(peer) as peak:
         figures = peer.load("smtp", 1, size=size, user=user)
     yield "receive_memory", peak.octets / MB, "MB"
@@ -71,6 +72,7 @@ def large(peer, quick):
 ROWS = {
     "rest": rest,
     "idle_plain": idle(False, 1000),
+    "idle_plain_5000": idle(False, 5000),
     "idle_tls": idle(True, 1000),
     "idle_tls_5000": idle(True, 5000),
     "large_50M": large,

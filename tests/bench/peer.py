@@ -93,6 +93,10 @@ class Peer:
             subprocess.run([self.script, verb, self.folder], check=True, stdout=log, stderr=log,
                            **more)
 
+    def settle(self, seconds):
+        """Time in which a server does what it left for later."""
+        time.sleep(seconds / 10 if self.lasting else seconds)
+
     def start(self, fresh=True, settle_s=1):
         if self.running:
             if self.running == self.folder:
@@ -106,12 +110,15 @@ class Peer:
         self.running = self.folder
         lines = (self.folder / "env").read_text().split()
         self.env = dict(line.split("=", 1) for line in lines)
-        time.sleep(settle_s)
+        self.settle(settle_s)
 
     def renew(self):
         """A folder without mail. Making users takes seconds, so they are made once."""
         template = pathlib.Path(f"{self.folder}.template")
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self.lasting:
+            self.folder.mkdir(parents=True)
+            return
         if self.folder not in self.templates:
             shutil.rmtree(template, ignore_errors=True)
             self.folder.mkdir(parents=True)
@@ -133,7 +140,7 @@ class Peer:
         while self.cgroup.pids():
             if time.monotonic() > deadline:
                 sys.exit(f"{self.name} still has processes")
-            time.sleep(0.1)
+            time.sleep(0.01)
 
     def stop_cold(self):
         """Nothing of it stays in memory."""

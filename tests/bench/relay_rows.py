@@ -161,7 +161,7 @@ def full(peer, quick):
     """100,000 entries for 10,000 destinations that cannot be reached."""
     if peer.name != "bode":
         return
-    messages, destinations = (50, 1000) if quick else (1000, 10000)
+    messages, destinations = (20, 200) if quick else (1000, 10000)
     peer.start()
     before = peer.cgroup.anonymous_octets()
     peer.load("smtp", messages, to="nowhere.test", spread=destinations, rcpts=100, users=100000,
@@ -190,5 +190,7 @@ def full(peer, quick):
     peer.stop()
 
 
-ROWS = {"relay_4K_c20": many, "relay_1000_recipients": recipients, "relay_idle": idle,
-        "relay_queue_full": full}
+# smtp-sink ends without a reply to its last message, which is tried again: so the full queue comes
+# first, where one server serves all rows.
+ROWS = {"relay_queue_full": full, "relay_4K_c20": many, "relay_1000_recipients": recipients,
+        "relay_idle": idle}

@@ -25,7 +25,7 @@ def smtp(count, conns, alone=False, **options):
     def row(peer, quick):
         if alone and peer.name != "bode":
             return
-        n = max(count // 80 if quick else peer.share(count), conns * (2 if quick else 5))
+        n = max(peer.share(count) // (80 if quick else 1), conns * (2 if quick else 5))
         options["conns"] = conns
         peer.start()
         peer.load("smtp", min(max(conns // 2, 1) * (1 if quick else 20), n), **options)  # warm
@@ -78,8 +78,8 @@ def push(busy):
         peer.start()
         peer.load("append", 50, size=1024, conns=50, batch=1)
         if busy:
-            load = peer.load_begin("smtp", 1000 if quick else 30000, size=4096, conns=10)
-        figures = peer.load("push", 10 if quick else 100, size=4096, user="u7")
+            load = peer.load_begin("smtp", peer.share(1000) if quick else 30000, size=4096, conns=10)
+        figures = peer.load("push", 5 if quick else 100, size=4096, user="u7")
         if busy:
             peer.load_end(load)
         yield "latency_p50", figures["lat_p50"], "ms"
