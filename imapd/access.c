@@ -170,70 +170,88 @@ static int compare_rows(const void *a, const void *b)
 	return slice_compare(left->name, right->name);
 }
 
-/* With what the loop has looked up last: rows come in order of owner. */
+/* The owner whose rows are being looked at: they come in order of owner. */
 struct gathering {
 	struct read *read;
-	struct arena *arena;
-	struct arena scratch;
+	struct arena *arena; /* of the list: only what is kept */
+	struct arena scratch, of_owner;
 	uint32_t owner_id;
-	struct slice prefix;
+	struct slice prefix; /* empty: nothing of this owner's is wanted */
+	unsigned looked;
 };
+
+static void begin_owner(struct gathering *g, struct access_choice *choice, uint32_t owner_id)
+{
+	struct account account;
+	arena_reset(&g->of_owner);
+	g->owner_id = owner_id;
+	g->looked = 0;
+	g->prefix = SLICE_NONE;
+	if (account_get(g->read, owner_id, &g->of_owner, &account) == ERR_OK)
+		g->prefix = prefix_of(&account, &g->of_owner);
+	if (g->prefix.len > 0 && choice->wants_owner &&
+	    !choice->wants_owner(choice, g->read, owner_id, g->prefix))
+		g->prefix = SLICE_NONE;
+}
 
 static bool row_make(struct gathering *g, struct access_row *row)
 {
-	struct account account;
-	struct mailbox *mailbox;
 	arena_reset(&g->scratch);
-	if (row->owner_id != g->owner_id) {
-		g->owner_id = row->owner_id;
-		g->prefix = SLICE_NONE;
-		if (account_get(g->read, row->owner_id, &g->scratch, &account) == ERR_OK)
-			g->prefix = prefix_of(&account, g->arena);
-	}
-	mailbox = arena_alloc(&g->scratch, sizeof(*mailbox));
-	if (g->prefix.len == 0 ||
-	    mailbox_get(g->read, row->mailbox_id, &g->scratch, mailbox) != ERR_OK)
+	struct mailbox *mailbox = arena_alloc(&g->scratch, sizeof(*mailbox));
+	if (mailbox_get(g->read, row->mailbox_id, &g->scratch, mailbox) != ERR_OK)
 		return false;
-	row->name = name_below(g->prefix, arena_copy(g->arena, mailbox->name), g->arena);
+	row->name = arena_copy(g->arena, name_below(g->prefix, mailbox->name, &g->scratch));
 	return true;
 }
 
-enum err access_list_make(struct read *read, uint32_t account_id, struct arena *arena,
-			  struct access_list *list_out)
+static void list_add(struct access_list *list, size_t *cap, struct arena *arena,
+		     const struct access_row *row)
+{
+	if (list->count == *cap) {
+		*cap = *cap ? *cap * 2 : 16;
+		struct access_row *rows = arena_alloc_array(arena, *cap, sizeof(*rows));
+		if (list->count > 0)
+			memcpy(rows, list->rows, list->count * sizeof(*rows));
+		list->rows = rows;
+	}
+	list->rows[list->count++] = *row;
+}
+
+enum err access_list_choose(struct read *read, uint32_t account_id, struct access_choice *choice,
+			    struct arena *arena, struct access_list *list_out)
 {
 	struct gathering g = { .read = read, .arena = arena };
 	struct acl_shared at;
 	size_t cap = 0;
-	uint32_t owner_id = 0;
-	unsigned looked = 0, of_owner = 0;
+	unsigned looked = 0;
 	*list_out = (struct access_list){ 0 };
 	bool more = acl_shared_next(read, account_id, NULL, &at);
 	for (; more && looked < ACCESS_LIST_MAX;
 	     more = acl_shared_next(read, account_id, &at, &at)) {
 		looked++;
-		of_owner = at.owner_id == owner_id ? of_owner + 1 : 1;
-		owner_id = at.owner_id;
-		if (of_owner > ACCESS_LIST_MAX_OF_OWNER) {
+		if (at.owner_id != g.owner_id)
+			begin_owner(&g, choice, at.owner_id);
+		if (g.prefix.len == 0 || ++g.looked > ACCESS_LIST_MAX_OF_OWNER) {
 			at.mailbox_id = UINT64_MAX; /* on to the next one's */
 			continue;
 		}
 		struct access_row row = { .owner_id = at.owner_id, .mailbox_id = at.mailbox_id };
 		row.rights = acl_rights(read, account_id, at.owner_id, at.mailbox_id);
-		if (!(row.rights & RIGHTS_TO_KNOW) || !row_make(&g, &row))
-			continue;
-		if (list_out->count == cap) {
-			cap = cap ? cap * 2 : 16;
-			struct access_row *rows = arena_alloc_array(arena, cap, sizeof(*rows));
-			if (list_out->count > 0)
-				memcpy(rows, list_out->rows, list_out->count * sizeof(*rows));
-			list_out->rows = rows;
-		}
-		list_out->rows[list_out->count++] = row;
+		if ((row.rights & choice->rights) && row_make(&g, &row))
+			list_add(list_out, &cap, arena, &row);
 	}
 	arena_fini(&g.scratch);
+	arena_fini(&g.of_owner);
 	if (list_out->count > 0)
 		qsort(list_out->rows, list_out->count, sizeof(*list_out->rows), compare_rows);
 	return read_failure(read);
+}
+
+enum err access_list_make(struct read *read, uint32_t account_id, struct arena *arena,
+			  struct access_list *list_out)
+{
+	struct access_choice all = { .rights = RIGHTS_TO_KNOW };
+	return access_list_choose(read, account_id, &all, arena, list_out);
 }
 
 /* How many rows there are up to `name`, with it. */

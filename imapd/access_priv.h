@@ -57,11 +57,21 @@ struct access_list {
 enum {
 	/* More rows are not looked at, whatever comes of them, */
 	ACCESS_LIST_MAX = 20000,
-	/* and none of one owner beyond this: nobody can crowd out what others share. */
+	/* and none of one owner beyond this: it takes many to crowd out what others share. */
 	ACCESS_LIST_MAX_OF_OWNER = 2000,
 };
 enum err access_list_make(struct read *read, uint32_t account_id, struct arena *arena,
 			  struct access_list *list_out) MUST_USE;
+/* Only the mailboxes of some owners, on which the account has some right of `rights`; of those that
+ * are left out nothing is read but a row of the index for each owner. `wants_owner` is asked once
+ * for each, in order of account id; `prefix` is what their mailboxes' names begin with here. */
+struct access_choice {
+	bool (*wants_owner)(struct access_choice *choice, struct read *read, uint32_t owner_id,
+			    struct slice prefix);
+	unsigned rights;
+};
+enum err access_list_choose(struct read *read, uint32_t account_id, struct access_choice *choice,
+			    struct arena *arena, struct access_list *list_out) MUST_USE;
 /* The first row behind `after`; NULL at the end. */
 const struct access_row *access_list_next(const struct access_list *list, struct slice after);
 /* NULL: none of that name. */

@@ -56,7 +56,8 @@ void list_respond_news(struct imap_session *s, struct read *read, struct slice n
 	if (!is_there)
 		add_attribute(out, "\\NonExistent");
 	/* Gone, or no longer for this client: it is not told which (RFC 5465 sections 5.4 and 5.9). */
-	if (others && !access_list_find(others, name))
+	const struct access_row *row = others ? access_list_find(others, name) : NULL;
+	if (others && !(row && (row->rights & RIGHT_READ)))
 		add_attribute(out, "\\NoAccess");
 	if (others)
 		add_attribute(out, others_have_children(others, name) ? "\\HasChildren"

@@ -7,6 +7,7 @@
 #include "imapd/access_priv.h"
 #include "imapd/grammar_priv.h"
 #include "imapd/list_priv.h"
+#include "imapd/notify_priv.h"
 #include "imapd/object_id_priv.h"
 #include "imapd/respond_priv.h"
 
@@ -94,6 +95,13 @@ static enum step after_write(struct imap_session *s, enum err outcome)
 {
 	const struct mailboxes_work *work = s->work;
 	return outcome == ERR_OK ? imap_ok(s, work->done_text) : imap_refuse(s, outcome);
+}
+
+static enum step after_subscribe(struct imap_session *s, enum err outcome)
+{
+	const struct mailboxes_work *work = s->work;
+	notify_subscribed(s, work->name);
+	return after_write(s, outcome);
 }
 
 /* RFC 8474 section 4.1 */
@@ -226,7 +234,7 @@ enum step imap_subscribe(struct imap_session *s, struct cursor *args, bool uid)
 	if (!work)
 		return imap_bad(s, "A mailbox name, please");
 	work->subscribed = true;
-	return imap_write(s, run_subscribe, work, after_write);
+	return imap_write(s, run_subscribe, work, after_subscribe);
 }
 
 enum step imap_unsubscribe(struct imap_session *s, struct cursor *args, bool uid)
@@ -235,5 +243,5 @@ enum step imap_unsubscribe(struct imap_session *s, struct cursor *args, bool uid
 	if (!work)
 		return imap_bad(s, "A mailbox name, please");
 	work->subscribed = false;
-	return imap_write(s, run_subscribe, work, after_write);
+	return imap_write(s, run_subscribe, work, after_subscribe);
 }

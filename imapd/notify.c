@@ -39,17 +39,12 @@ static void sync_view(struct imap_session *s)
 
 const struct watch *notify_origin(const struct imap_session *s)
 {
-	return s->notify && s->notify->is_watching ? &s->notify->watch : NULL;
+	return s->notify && s->notify->own.is_begun ? &s->notify->own.watch : NULL;
 }
 
 bool notify_is_due(const struct imap_session *s)
 {
 	return s->notify && (s->notify->has_news || s->notify->has_view_news);
-}
-
-static void account_changed(struct watch *watch)
-{
-	notify_wake(CONTAINER_OF(watch, struct notify, watch));
 }
 
 void notify_wake(struct notify *notify)
@@ -61,36 +56,36 @@ void notify_wake(struct notify *notify)
 		session_wake_news(&s->session, NEWS_CHANGED);
 }
 
-/* Takes what has come behind what is still to be told. */
-static void take_news(struct notify *notify)
+void notify_subscribed(struct imap_session *s, struct slice name)
 {
-	struct buffer more = { 0 };
-	if (!notify->has_news)
+	if (!s->notify)
 		return;
-	notify->has_news = false;
-	if (!notify->is_watching || notify->told_octets < notify->news.len) {
-		/* Later: it stays in the watch, within its bounds. */
-		notify->has_news = notify->is_watching;
-		return;
-	}
-	watch_take_news(notify->s->back->store, &notify->watch, &more);
-	buffer_free(&notify->news);
-	notify->news = more;
-	notify->told_octets = 0;
+	notify_others_subscribed(s->notify, name);
+	s->notify->has_news = true;
+}
+
+static void stop_watching(struct notify *notify)
+{
+	notify_feed_end(&notify->own);
+	notify_others_end(notify);
+	notify->has_news = notify->walks = false;
+	buffer_free(&notify->walked);
 }
 
 bool notify_tell_others(struct imap_session *s)
 {
 	struct notify *notify = s->notify;
-	if (!notify || !notify->is_watching)
+	if (!notify || !notify->own.is_begun)
 		return true;
 	do {
-		take_news(notify);
+		notify->has_news = false;
+		notify_feed_take(&notify->own);
+		notify_others_take(notify);
 		if (!notify_tell_news(notify))
 			return false;
 	} while (notify->has_news);
-	buffer_free(&notify->news);
-	notify->told_octets = 0;
+	if (notify->request.other_events == 0) /* any more */
+		stop_watching(notify);
 	return true;
 }
 
@@ -117,44 +112,40 @@ enum step notify_tell(struct imap_session *s, struct cursor *in)
 
 /* ---- the command ---- */
 
-static void stop_watching(struct notify *notify)
+static void free_one(struct notify *notify)
 {
-	if (notify->is_watching)
-		watch_end(notify->s->back->store, &notify->watch);
-	notify->is_watching = notify->has_news = notify->walks = false;
-	buffer_free(&notify->news);
-	buffer_free(&notify->walked);
-	notify->told_octets = 0;
+	stop_watching(notify);
+	arena_fini(&notify->arena);
+	free(notify);
 }
 
 void notify_free(struct imap_session *s)
 {
-	if (!s->notify)
-		return;
-	stop_watching(s->notify);
-	notify_others_end(s->notify);
-	arena_fini(&s->notify->arena);
-	free(s->notify);
+	if (s->notify)
+		free_one(s->notify);
 	s->notify = NULL;
 }
 
-static void start_watching(struct notify *notify)
+/* The watches begin before what they are about is read. */
+static enum err start_watching(struct notify *notify)
 {
 	struct imap_session *s = notify->s;
-	notify->watch = (struct watch){ .changed = account_changed,
-					.loop = s->session.loop,
-					.account_id = s->account_id,
-					.keeps_news = true };
-	watch_begin(s->back->store, &notify->watch);
-	notify->is_watching = true;
+	notify_feed_begin(&notify->own, notify, s->account_id);
 	struct read *read = read_begin(s->back->store);
 	notify->seen_modseq = notify_account_modseq(read, s->account_id);
 	read_end(&read);
+	return notify_others_begin(notify);
 }
 
-static enum step tell_status(struct imap_session *s, struct cursor *in)
+static enum step tell_first(struct imap_session *s, struct cursor *in)
 {
-	return notify_tell_status(s->notify) ? imap_ok(s, "NOTIFY completed") : STEP_WAIT;
+	struct notify *notify = s->notify;
+	if (notify->tells_status) {
+		if (!notify_tell_status(notify))
+			return STEP_WAIT;
+		notify->tells_status = false;
+	}
+	return notify_others_tell_first(notify) ? imap_ok(s, "NOTIFY completed") : STEP_WAIT;
 }
 
 /* As NOOP would, with what was wanted before; then the new request holds (section 3.1). */
@@ -163,28 +154,23 @@ static enum step apply(struct imap_session *s, struct cursor *in)
 	struct notify *next = s->work;
 	if (s->view && !view_tell(s->view, true))
 		return STEP_WAIT;
-	if (!notify_others_begin(next))
-		return imap_no(s, "[NOTIFICATIONOVERFLOW] Too many groups or mailboxes");
+	enum err err = next->request.other_events != 0 ? start_watching(next) : ERR_OK;
+	if (err != ERR_OK)
+		return imap_refuse(s, err);
 	notify_free(s);
 	s->notify = next;
 	s->work = NULL;
 	s->work_fini = NULL;
 	if (next->request.has_items && next->request.items.has_modseq)
 		imap_enable_condstore(s);
-	if (next->request.other_events != 0)
-		start_watching(next);
-	if (!next->request.wants_status)
-		return imap_ok(s, "NOTIFY completed");
-	s->running = tell_status;
+	next->tells_status = next->request.wants_status;
+	s->running = tell_first;
 	return STEP_AGAIN;
 }
 
 static void request_fini(struct imap_session *s)
 {
-	struct notify *next = s->work;
-	notify_others_end(next);
-	arena_fini(&next->arena);
-	free(next);
+	free_one(s->work);
 }
 
 enum step imap_notify(struct imap_session *s, struct cursor *args, bool uid)

@@ -159,6 +159,15 @@ enum notify_parsed take_notify_request(struct cursor *c, struct arena *arena, bo
 	return NOTIFY_PARSED;
 }
 
+bool notify_reaches(const struct notify_request *request, struct slice top, bool has_subscribed)
+{
+	for (const struct notify_group *g = request->groups; g; g = g->next)
+		if (g->events != 0 && g->source.kind != SOURCE_PERSONAL &&
+		    search_source_reaches(&g->source, top, has_subscribed))
+			return true;
+	return false;
+}
+
 unsigned notify_events_of(const struct notify_request *request, struct slice name,
 			  bool is_subscribed, bool is_others)
 {

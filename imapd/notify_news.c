@@ -25,8 +25,6 @@ void notify_overflow(struct notify *notify)
 	log_info(&s->session.log, EVENT("notify-overflow"));
 	notify->request = (struct notify_request){ 0 };
 	notify->walks = false;
-	buffer_free(&notify->news);
-	notify->told_octets = 0;
 }
 
 /* The mailbox of that number, where it is this account's and not the selected one, whose messages
@@ -128,8 +126,6 @@ bool notify_tell_status(struct notify *notify)
 {
 	struct read *read = read_begin(notify->s->back->store);
 	bool is_done = walk(notify, read, notify_tell_first);
-	if (is_done)
-		notify_others_status(notify, read);
 	read_end(&read);
 	return is_done;
 }
@@ -228,8 +224,10 @@ static bool walk_changed(struct notify *notify, struct read *read)
 static void tell_one(struct notify *notify, struct read *read, const struct watch_news *news)
 {
 	unsigned wanted = notify->request.other_events;
-	if (news->kinds & (WATCH_RIGHTS | WATCH_SUBSCRIPTION | WATCH_ANYTHING))
+	if (news->kinds & (WATCH_RIGHTS | WATCH_ANYTHING))
 		notify_others_stale(notify);
+	if (news->kinds & WATCH_SUBSCRIPTION)
+		notify_others_subscribed(notify, news->name);
 	if (news->kinds & WATCH_ANYTHING) {
 		if (wanted & (NOTIFY_LIST_EVENTS | NOTIFY_METADATA_EVENTS))
 			notify_overflow(notify);
@@ -249,30 +247,21 @@ static void tell_one(struct notify *notify, struct read *read, const struct watc
 		tell_annotation(notify, read, news);
 }
 
-bool notify_tell_news(struct notify *notify)
+static bool tell_own(struct notify *notify)
 {
-	struct imap_session *s = notify->s;
-	bool is_done = true;
-	if (!notify->is_watching)
-		return true;
-	struct read *read = read_begin(s->back->store);
-	while (is_done) {
-		if (notify->walks)
-			is_done = walk_changed(notify, read);
-		if (!is_done || notify->told_octets == notify->news.len)
-			break;
-		struct watch_news news;
-		struct cursor at = cursor_of(slice_sub(buffer_slice(&notify->news),
-						       notify->told_octets, notify->news.len));
-		if (!watch_news_next(&at, &news))
-			break;
-		size_t told = notify->news.len - cursor_left(&at);
-		tell_one(notify, read, &news); /* may free the news */
-		notify->told_octets = notify->news.len > 0 ? told : 0;
-		is_done = !session_out_is_full(&s->session);
+	struct read *read = read_begin(notify->s->back->store);
+	struct watch_news news;
+	bool is_done = !notify->walks || walk_changed(notify, read);
+	while (is_done && notify_feed_next(&notify->own, &news)) {
+		tell_one(notify, read, &news);
+		is_done = !session_out_is_full(&notify->s->session) &&
+			  (!notify->walks || walk_changed(notify, read));
 	}
-	if (is_done)
-		notify_others_tell(notify, read);
 	read_end(&read);
 	return is_done;
+}
+
+bool notify_tell_news(struct notify *notify)
+{
+	return tell_own(notify) && notify_others_tell(notify);
 }

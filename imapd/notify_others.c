@@ -1,11 +1,14 @@
 /* imapd/notify_others.c - NOTIFY for mailboxes of others: what happens in those that the client may look
- * up and read, and which these are. In the back.
+ * up, and which these are. In the back.
  *
- * RFC 5465 sections 3.1, 5 and 5.9: the rights 'l' and 'r' are needed for all events; when 'l' is
- * granted or taken it counts as CREATE or DELETE (section 5.4). The session keeps the list of these
- * mailboxes as the client knows it, and compares it with what there is when anything about names or
- * rights has happened. What this session does to messages there is not told; of names and rights
- * it is, since others may have changed them in the same moment (section 5: SHOULD). */
+ * RFC 5465 sections 3.1, 5, 5.4 and 5.9: when 'l' is granted or taken it counts as CREATE or DELETE
+ * (section 5.4); without 'r' a mailbox is told of with \NoAccess, and nothing of what is in it. The session
+ * keeps the list of these mailboxes as the client knows it, of those owners of whose mailboxes
+ * anything may be wanted, and compares it with what there is when anything about names or rights
+ * has happened. Where they are too many the client is told that it hears nothing of others; what it
+ * wants of its own goes on, so nobody can take that from it by sharing. What this session does to
+ * messages there is not told; of names and rights it is, since others may have changed them in the
+ * same moment (section 5: SHOULD). */
 #include <stdlib.h>
 
 #include "base/heap.h"
@@ -13,95 +16,196 @@
 #include "imapd/list_priv.h"
 #include "imapd/metadata_priv.h"
 #include "imapd/notify_priv.h"
+#include "imapd/respond_priv.h"
 
 enum {
-	OTHERS_MAX = 1000, /* mailboxes; with more NOTIFY is refused, or overflows */
-	NEEDED = RIGHT_LOOKUP | RIGHT_READ,
+	/* Mailboxes in the list: no owner can fill it alone. */
+	OTHERS_MAX = 2 * ACCESS_LIST_MAX_OF_OWNER,
+	OWNERS_MAX = 1000,
 	OF_LIST = WATCH_CREATED | WATCH_DELETED | WATCH_RENAMED | WATCH_RIGHTS | WATCH_ANYTHING,
 };
 
-/* Whose mailboxes are watched; ACL_ANYONE for rights that are given to all. */
+/* Whose mailboxes are watched. */
 struct owner {
-	struct watch watch;
-	struct notify *notify;
+	struct notify_feed feed;
 	struct owner *next;
-	uint64_t seen_modseq;
-	struct buffer news;
-	bool has_news;
+	bool is_wanted; /* found when the list was made last */
+	/* When anything may have changed: the mailboxes that changed since `seen_modseq`. */
+	bool compares;
+	size_t compared; /* rows of the list */
+	uint64_t seen_modseq, compare_modseq;
+};
+
+struct others_list {
+	struct arena arena;
+	struct access_list rows; /* in it: with RIGHT_LOOKUP, in order of name */
 };
 
 struct notify_others {
-	struct arena arena;
-	struct access_list list; /* in it: with all of NEEDED, in order of name */
-	struct owner *owners;
+	struct notify *notify;
+	struct watch anyone;  /* on rights given to all */
+	struct owner *owners; /* in order of account id */
 	bool is_stale;
+	struct others_list known; /* to the client, but for what of `fresh` is still to be told */
+	struct others_list fresh;
+	bool has_fresh;
+	size_t told; /* rows of `fresh`, then of `known` */
 };
 
-/* ---- what is watched ---- */
+/* ---- which there are ---- */
 
-static void owner_changed(struct watch *watch)
+static void list_free(struct others_list *list)
 {
-	struct owner *owner = CONTAINER_OF(watch, struct owner, watch);
-	owner->has_news = true;
-	notify_wake(owner->notify);
+	arena_fini(&list->arena);
+	*list = (struct others_list){ 0 };
 }
 
-static struct owner *owner_new(struct notify *notify, struct read *read, uint32_t account_id)
+static bool has_subscribed(struct read *read, uint32_t account_id, struct slice top)
 {
-	struct owner *owner = heap_alloc(sizeof(*owner));
-	owner->notify = notify;
-	owner->watch = (struct watch){ .changed = owner_changed,
-				       .loop = notify->s->session.loop,
-				       .account_id = account_id,
-				       .keeps_news = true,
-				       .same_as = &notify->watch };
-	owner->seen_modseq = notify_account_modseq(read, account_id);
-	watch_begin(notify->s->back->store, &owner->watch);
-	return owner;
+	struct buffer prefix = { 0 };
+	struct mailbox_row row;
+	buffer_add(&prefix, top);
+	buffer_add_byte(&prefix, MAILBOX_SEPARATOR);
+	bool has = mailbox_is_subscribed(read, account_id, top);
+	struct slice after = buffer_slice(&prefix);
+	while (!has && mailbox_next(read, account_id, after, &row) && row.name.len > prefix.len &&
+	       memcmp(row.name.ptr, prefix.data, prefix.len) == 0) {
+		has = row.subscribed;
+		after = row.name;
+	}
+	buffer_free(&prefix);
+	return has;
+}
+
+struct choosing {
+	struct access_choice choice;
+	struct notify *notify;
+	struct owner **at; /* the owners come in order */
+	bool has_begun;	   /* to watch one */
+	unsigned count;
+};
+
+static bool wants_owner(struct access_choice *choice, struct read *read, uint32_t owner_id,
+			struct slice prefix)
+{
+	struct choosing *c = CONTAINER_OF(choice, struct choosing, choice);
+	struct notify *notify = c->notify;
+	if (!notify_reaches(&notify->request, prefix,
+			    has_subscribed(read, notify->s->account_id, prefix)))
+		return false;
+	if (++c->count > OWNERS_MAX)
+		return false;
+	while (*c->at && (*c->at)->feed.watch.account_id < owner_id)
+		c->at = &(*c->at)->next;
+	if (!*c->at || (*c->at)->feed.watch.account_id != owner_id) {
+		struct owner *owner = heap_alloc(sizeof(*owner));
+		notify_feed_begin(&owner->feed, notify, owner_id);
+		owner->seen_modseq = notify_account_modseq(read, owner_id);
+		owner->next = *c->at;
+		*c->at = owner;
+		c->has_begun = true;
+	}
+	(*c->at)->is_wanted = true;
+	return true;
 }
 
 static void owner_free(struct owner *owner)
 {
-	watch_end(owner->notify->s->back->store, &owner->watch);
-	buffer_free(&owner->news);
+	notify_feed_end(&owner->feed);
 	free(owner);
 }
 
-static bool is_owner(const struct access_list *list, uint32_t account_id)
+/* Ends the watches on those of whom nothing is wanted any more. */
+static void sweep_owners(struct notify_others *others)
 {
-	bool is_found = account_id == ACL_ANYONE;
-	for (size_t i = 0; i < list->count && !is_found; i++)
-		is_found = list->rows[i].owner_id == account_id;
-	return is_found;
-}
-
-static void watch_owner(struct notify *notify, struct read *read, uint32_t account_id)
-{
-	struct owner **at = &notify->others->owners;
-	for (; *at; at = &(*at)->next)
-		if ((*at)->watch.account_id == account_id)
-			return;
-	*at = owner_new(notify, read, account_id);
-}
-
-static void watch_owners(struct notify *notify, struct read *read)
-{
-	struct notify_others *others = notify->others;
 	for (struct owner **at = &others->owners; *at;) {
 		struct owner *owner = *at;
-		if (is_owner(&others->list, owner->watch.account_id)) {
+		if (owner->is_wanted) {
+			owner->is_wanted = false;
+			owner->compared = 0; /* in another list now */
 			at = &owner->next;
 			continue;
 		}
 		*at = owner->next;
 		owner_free(owner);
 	}
-	watch_owner(notify, read, ACL_ANYONE);
-	for (size_t i = 0; i < others->list.count; i++)
-		watch_owner(notify, read, others->list.rows[i].owner_id);
 }
 
-/* ---- which there are ---- */
+/* What is read of an owner has been read after the watch on him began: otherwise what came in between
+ * would not be told. ERR_LIMIT: too many. */
+static enum err list_make(struct notify *notify, struct others_list *list_out)
+{
+	struct choosing c = { .choice = { wants_owner, RIGHT_LOOKUP }, .notify = notify };
+	enum err err;
+	do {
+		list_free(list_out);
+		c.at = &notify->others->owners;
+		c.has_begun = false;
+		c.count = 0;
+		struct read *read = read_begin(notify->s->back->store);
+		err = access_list_choose(read, notify->s->account_id, &c.choice, &list_out->arena,
+					 &list_out->rows);
+		read_end(&read);
+	} while (err == ERR_OK && c.has_begun);
+	if (err == ERR_OK && (list_out->rows.count > OTHERS_MAX || c.count > OWNERS_MAX))
+		err = ERR_LIMIT;
+	if (err != ERR_OK)
+		list_free(list_out);
+	return err;
+}
+
+static void give_up(struct notify *notify)
+{
+	struct imap_session *s = notify->s;
+	respond_line(&s->session.out, s->language, SLICE("*"), "NO",
+		     "Too many mailboxes of others: nothing is told of them");
+	log_info(&s->session.log, EVENT("notify-too-many-of-others"));
+	notify_others_end(notify);
+}
+
+/* What there is now, to be compared with what the client knows. Where the store fails the list stays
+ * stale, and is looked for again with the next news. */
+static enum err refresh(struct notify *notify)
+{
+	struct notify_others *others = notify->others;
+	enum err err = list_make(notify, &others->fresh);
+	if (err != ERR_OK)
+		return err;
+	sweep_owners(others);
+	others->is_stale = false;
+	others->has_fresh = true;
+	others->told = 0;
+	return ERR_OK;
+}
+
+static void adopt_fresh(struct notify_others *others)
+{
+	list_free(&others->known);
+	others->known = others->fresh;
+	others->fresh = (struct others_list){ 0 };
+	others->has_fresh = false;
+	others->told = 0;
+}
+
+void notify_others_stale(struct notify *notify)
+{
+	if (notify->others)
+		notify->others->is_stale = true;
+}
+
+static bool is_name_of_others(struct slice name)
+{
+	return slice_starts_nocase(name, SLICE(ACCESS_OTHERS)) ||
+	       slice_starts_nocase(name, SLICE(ACCESS_SHARED));
+}
+
+void notify_others_subscribed(struct notify *notify, struct slice name)
+{
+	if (is_name_of_others(name))
+		notify_others_stale(notify);
+}
+
+/* ---- what has become of the list ---- */
 
 static unsigned wanted_of(const struct notify *notify, struct read *read, struct slice name)
 {
@@ -109,24 +213,23 @@ static unsigned wanted_of(const struct notify *notify, struct read *read, struct
 				mailbox_is_subscribed(read, notify->s->account_id, name), true);
 }
 
-static void tell_name(struct notify *notify, struct read *read, const struct access_list *list,
-		      struct slice name, struct slice old_name)
+static void tell_name(struct notify *notify, struct read *read, struct slice name,
+		      struct slice old_name)
 {
 	unsigned wanted = wanted_of(notify, read, name);
 	if (old_name.len > 0)
 		wanted |= wanted_of(notify, read, old_name);
 	if (wanted & NOTIFY_MAILBOX_NAME)
-		list_respond_news(notify->s, read, name, old_name, list);
+		list_respond_news(notify->s, read, name, old_name, &notify->others->fresh.rows);
 }
 
 /* With the one above, whose \HasChildren may have changed, where that is still the owner's. */
-static void tell_name_and_superior(struct notify *notify, struct read *read,
-				   const struct access_list *list, struct slice name)
+static void tell_name_and_superior(struct notify *notify, struct read *read, struct slice name)
 {
 	struct slice superior = notify_superior_of(name);
-	tell_name(notify, read, list, name, SLICE_NONE);
+	tell_name(notify, read, name, SLICE_NONE);
 	if (notify_superior_of(superior).len > 0)
-		tell_name(notify, read, list, superior, SLICE_NONE);
+		tell_name(notify, read, superior, SLICE_NONE);
 }
 
 static const struct access_row *row_of(const struct access_list *list, uint64_t mailbox_id)
@@ -146,204 +249,230 @@ static bool goes_with_superior(const struct access_list *before, const struct ac
 	return from && to && from->mailbox_id == to->mailbox_id && !slice_eq(from->name, to->name);
 }
 
-static void tell_differences(struct notify *notify, struct read *read,
-			     const struct access_list *before, const struct access_list *now)
+static void tell_row_now(struct notify *notify, struct read *read, const struct access_row *row)
 {
-	for (size_t i = 0; i < now->count; i++) {
-		const struct access_row *row = &now->rows[i];
-		const struct access_row *same = access_list_find(before, row->name);
-		const struct access_row *old = row_of(before, row->mailbox_id);
-		if (same && same->mailbox_id == row->mailbox_id)
-			continue;
-		if (!old)
-			tell_name_and_superior(notify, read, now, row->name);
-		else if (!goes_with_superior(before, now, old->name, row->name))
-			tell_name(notify, read, now, row->name, old->name);
+	const struct access_list *before = &notify->others->known.rows;
+	const struct access_row *same = access_list_find(before, row->name);
+	if (same && same->mailbox_id == row->mailbox_id) {
+		if ((same->rights ^ row->rights) & RIGHT_READ)
+			tell_name(notify, read, row->name, SLICE_NONE);
+		return;
 	}
-	for (size_t i = 0; i < before->count; i++) {
-		const struct access_row *row = &before->rows[i];
-		if (!access_list_find(now, row->name) && !row_of(now, row->mailbox_id))
-			tell_name_and_superior(notify, read, now, row->name);
-	}
+	const struct access_row *old = row_of(before, row->mailbox_id);
+	if (!old)
+		tell_name_and_superior(notify, read, row->name);
+	else if (!goes_with_superior(before, &notify->others->fresh.rows, old->name, row->name))
+		tell_name(notify, read, row->name, old->name);
 }
 
-/* Only those that the client may look up and read. False: too many. */
-static bool list_make(struct notify *notify, struct read *read, struct arena *arena,
-		      struct access_list *list_out)
+static void tell_row_gone(struct notify *notify, struct read *read, const struct access_row *row)
 {
-	size_t kept = 0;
-	if (access_list_make(read, notify->s->account_id, arena, list_out) != ERR_OK)
-		return false;
-	for (size_t i = 0; i < list_out->count; i++)
-		if ((list_out->rows[i].rights & NEEDED) == NEEDED)
-			list_out->rows[kept++] = list_out->rows[i];
-	list_out->count = kept;
-	return kept <= OTHERS_MAX;
+	const struct access_list *now = &notify->others->fresh.rows;
+	if (!access_list_find(now, row->name) && !row_of(now, row->mailbox_id))
+		tell_name_and_superior(notify, read, row->name);
 }
 
-static bool refresh(struct notify *notify, struct read *read, bool tells)
+static bool tell_differences(struct notify *notify, struct read *read)
 {
 	struct notify_others *others = notify->others;
-	struct arena arena = { 0 };
-	struct access_list list;
-	others->is_stale = false;
-	if (!list_make(notify, read, &arena, &list)) {
-		arena_fini(&arena);
-		return false;
+	const struct access_list *now = &others->fresh.rows, *before = &others->known.rows;
+	if (!others->has_fresh)
+		return true;
+	for (; others->told < now->count + before->count; others->told++) {
+		if (session_out_is_full(&notify->s->session))
+			return false;
+		if (others->told < now->count)
+			tell_row_now(notify, read, &now->rows[others->told]);
+		else
+			tell_row_gone(notify, read, &before->rows[others->told - now->count]);
 	}
-	if (tells)
-		tell_differences(notify, read, &others->list, &list);
-	arena_fini(&others->arena);
-	others->arena = arena;
-	others->list = list;
-	watch_owners(notify, read);
+	adopt_fresh(others);
 	return true;
-}
-
-void notify_others_stale(struct notify *notify)
-{
-	if (notify->others)
-		notify->others->is_stale = true;
 }
 
 /* ---- what happens in them ---- */
 
-static void tell_row(struct notify *notify, struct read *read, const struct access_row *row,
-		     const struct owner *changed_since, unsigned kinds)
+/* The mailbox of a row, by the client's name, where it may be read. The list may be older than the
+ * rights. */
+static bool row_mailbox(struct notify *notify, struct read *read, const struct access_row *row,
+			struct arena *arena, struct mailbox **mailbox_out)
+{
+	unsigned rights = acl_rights(read, notify->s->account_id, row->owner_id, row->mailbox_id);
+	*mailbox_out = arena_alloc(arena, sizeof(**mailbox_out));
+	if (!(rights & RIGHT_READ) ||
+	    mailbox_get(read, row->mailbox_id, arena, *mailbox_out) != ERR_OK)
+		return false;
+	(*mailbox_out)->name = row->name;
+	return true;
+}
+
+static void tell_messages(struct notify *notify, struct read *read, const struct access_row *row,
+			  unsigned kinds, uint64_t since_modseq)
 {
 	struct arena arena = { 0 };
-	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
-	if (mailbox_get(read, row->mailbox_id, &arena, mailbox) == ERR_OK &&
-	    (!changed_since || mailbox->highest_modseq > changed_since->seen_modseq)) {
-		mailbox->name = row->name;
-		if (kinds)
-			notify_tell_messages(notify, read, mailbox, kinds);
-		else
-			notify_tell_first(notify, read, mailbox);
-	}
+	struct mailbox *mailbox;
+	if (row_mailbox(notify, read, row, &arena, &mailbox) &&
+	    mailbox->highest_modseq > since_modseq)
+		notify_tell_messages(notify, read, mailbox, kinds);
 	arena_fini(&arena);
 }
 
-static void tell_anything(struct notify *notify, struct read *read, struct owner *owner)
+static bool tell_compared(struct notify *notify, struct read *read, struct owner *owner)
 {
-	const struct access_list *list = &notify->others->list;
+	const struct access_list *list = &notify->others->known.rows;
+	for (; owner->compared < list->count; owner->compared++) {
+		const struct access_row *row = &list->rows[owner->compared];
+		if (session_out_is_full(&notify->s->session))
+			return false;
+		if (row->owner_id == owner->feed.watch.account_id)
+			tell_messages(notify, read, row, NOTIFY_ALL_MESSAGE_KINDS,
+				      owner->seen_modseq);
+	}
+	owner->compares = false;
+	owner->seen_modseq = owner->compare_modseq;
+	return true;
+}
+
+static void begin_comparing(struct notify *notify, struct read *read, struct owner *owner)
+{
 	if (notify->request.other_events & NOTIFY_METADATA_EVENTS) {
 		notify_overflow(notify);
 		return;
 	}
-	for (size_t i = 0; i < list->count; i++)
-		if (list->rows[i].owner_id == owner->watch.account_id)
-			tell_row(notify, read, &list->rows[i], owner, NOTIFY_ALL_MESSAGE_KINDS);
-	owner->seen_modseq = notify_account_modseq(read, owner->watch.account_id);
+	owner->compares = true;
+	owner->compared = 0;
+	owner->compare_modseq = notify_account_modseq(read, owner->feed.watch.account_id);
 }
 
 static void tell_one(struct notify *notify, struct read *read, struct owner *owner,
 		     const struct watch_news *news)
 {
 	static const struct slice shared = SLICE("/shared/");
-	const struct access_row *row = row_of(&notify->others->list, news->mailbox_id);
+	const struct access_row *row = row_of(&notify->others->known.rows, news->mailbox_id);
 	if (news->kinds & WATCH_ANYTHING)
-		tell_anything(notify, read, owner);
+		begin_comparing(notify, read, owner);
 	if (!row)
 		return;
 	if (news->kinds & (NOTIFY_ALL_MESSAGE_KINDS | WATCH_UIDVALIDITY))
-		tell_row(notify, read, row, NULL, news->kinds);
+		tell_messages(notify, read, row, news->kinds, 0);
 	/* Private annotations are the owner's. */
 	if ((news->kinds & WATCH_ANNOTATION) && slice_starts_nocase(news->name, shared) &&
+	    (acl_rights(read, notify->s->account_id, row->owner_id, row->mailbox_id) &
+	     RIGHT_READ) &&
 	    (wanted_of(notify, read, row->name) & NOTIFY_MAILBOX_METADATA_CHANGE))
 		respond_metadata_changed(notify->s, row->name, news->name);
 }
 
-static void take_news(struct notify *notify)
+static bool tell_owner(struct notify *notify, struct read *read, struct owner *owner)
 {
-	for (struct owner *owner = notify->others->owners; owner; owner = owner->next) {
-		struct watch_news news;
-		if (!owner->has_news)
-			continue;
-		owner->has_news = false;
-		buffer_free(&owner->news);
-		watch_take_news(notify->s->back->store, &owner->watch, &owner->news);
-		struct cursor at = cursor_of(buffer_slice(&owner->news));
-		while (watch_news_next(&at, &news))
-			notify->others->is_stale |= (news.kinds & OF_LIST) != 0;
+	struct watch_news news;
+	bool is_done = !owner->compares || tell_compared(notify, read, owner);
+	while (is_done && notify_feed_next(&owner->feed, &news)) {
+		tell_one(notify, read, owner, &news);
+		is_done = !session_out_is_full(&notify->s->session) &&
+			  (!owner->compares || tell_compared(notify, read, owner));
 	}
+	return is_done;
 }
 
-void notify_others_tell(struct notify *notify, struct read *read)
+void notify_others_take(struct notify *notify)
 {
-	if (!notify->others)
+	struct notify_others *others = notify->others;
+	if (!others)
 		return;
-	take_news(notify);
-	if (notify->others->is_stale && !refresh(notify, read, true)) {
-		notify_overflow(notify);
-		return;
-	}
-	for (struct owner *owner = notify->others->owners; owner; owner = owner->next) {
-		struct watch_news news;
-		struct cursor at = cursor_of(buffer_slice(&owner->news));
-		while (watch_news_next(&at, &news))
-			tell_one(notify, read, owner, &news);
-		buffer_free(&owner->news);
-	}
+	for (struct owner *owner = others->owners; owner; owner = owner->next)
+		others->is_stale |= (notify_feed_take(&owner->feed) & OF_LIST) != 0;
 }
 
-void notify_others_status(struct notify *notify, struct read *read)
+/* The list first: by it the rest is judged. */
+bool notify_others_tell(struct notify *notify)
 {
-	if (!notify->others)
-		return;
-	for (size_t i = 0; i < notify->others->list.count; i++)
-		tell_row(notify, read, &notify->others->list.rows[i], NULL, 0);
+	struct notify_others *others = notify->others;
+	if (!others)
+		return true;
+	enum err err = others->is_stale && !others->has_fresh ? refresh(notify) : ERR_OK;
+	if (err == ERR_LIMIT) {
+		give_up(notify);
+		return true;
+	}
+	struct read *read = read_begin(notify->s->back->store);
+	bool is_done = tell_differences(notify, read);
+	for (struct owner *owner = others->owners; owner && is_done; owner = owner->next)
+		is_done = tell_owner(notify, read, owner);
+	read_end(&read);
+	/* It became so while the one before was being told. */
+	notify->has_news |= others->is_stale && err == ERR_OK;
+	return is_done;
+}
+
+static void tell_row_first(struct notify *notify, struct read *read, const struct access_row *row)
+{
+	struct arena arena = { 0 };
+	struct mailbox *mailbox;
+	bool is_readable = row_mailbox(notify, read, row, &arena, &mailbox);
+	if (is_readable && notify->request.wants_status)
+		notify_tell_first(notify, read, mailbox);
+	else if (!is_readable && wanted_of(notify, read, row->name) != 0)
+		list_respond_news(notify->s, read, row->name, SLICE_NONE,
+				  &notify->others->known.rows);
+	arena_fini(&arena);
+}
+
+bool notify_others_tell_first(struct notify *notify)
+{
+	struct notify_others *others = notify->others;
+	if (!others)
+		return true;
+	const struct access_list *list = &others->known.rows;
+	struct read *read = read_begin(notify->s->back->store);
+	bool is_full = false;
+	for (; others->told < list->count && !is_full; others->told++) {
+		tell_row_first(notify, read, &list->rows[others->told]);
+		is_full = session_out_is_full(&notify->s->session);
+	}
+	read_end(&read);
+	if (!is_full)
+		others->told = 0;
+	return !is_full;
 }
 
 /* ---- begin and end ---- */
 
 static bool is_about_others(const struct search_source *source)
 {
-	if (source->kind == SOURCE_SUBSCRIBED)
-		return true;
-	for (size_t i = 0; i < source->name_count; i++)
-		if (slice_starts_nocase(source->names[i], SLICE(ACCESS_OTHERS)) ||
-		    slice_starts_nocase(source->names[i], SLICE(ACCESS_SHARED)))
-			return true;
-	return false;
+	bool is = source->kind == SOURCE_SUBSCRIBED;
+	for (size_t i = 0; i < source->name_count && !is; i++)
+		is = is_name_of_others(source->names[i]);
+	return is;
 }
 
-/* Of what is named and may be looked up, but not read, the client is told so (section 3.1). */
-static void tell_no_access(struct notify *notify, struct read *read)
+static void rights_of_all_changed(struct watch *watch)
 {
-	const struct access_list *list = &notify->others->list;
-	struct arena arena = { 0 };
-	for (const struct notify_group *g = notify->request.groups; g; g = g->next)
-		for (size_t i = 0; i < g->source.name_count; i++) {
-			struct slice name = g->source.names[i];
-			struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
-			unsigned rights;
-			if (g->events != 0 && g->source.kind == SOURCE_MAILBOXES &&
-			    access_find(read, notify->s->account_id, name, RIGHT_LOOKUP, &arena,
-					mailbox, &rights) == ERR_OK &&
-			    !(rights & RIGHT_READ))
-				list_respond_news(notify->s, read, name, SLICE_NONE, list);
-			arena_reset(&arena);
-		}
-	arena_fini(&arena);
+	struct notify_others *others = CONTAINER_OF(watch, struct notify_others, anyone);
+	others->is_stale = true;
+	notify_wake(others->notify);
 }
 
-bool notify_others_begin(struct notify *notify)
+enum err notify_others_begin(struct notify *notify)
 {
 	bool is_wanted = false;
 	for (const struct notify_group *g = notify->request.groups; g; g = g->next)
 		is_wanted |= g->events != 0 && is_about_others(&g->source);
 	if (!is_wanted)
-		return true;
+		return ERR_OK;
 	notify->others = heap_alloc(sizeof(*notify->others));
-	struct read *read = read_begin(notify->s->back->store);
-	bool is_good = refresh(notify, read, false);
-	if (is_good)
-		tell_no_access(notify, read);
-	read_end(&read);
-	/* What came between the reading and the watching is found by looking once more. */
-	notify->others->is_stale = true;
-	return is_good;
+	notify->others->notify = notify;
+	notify->others->anyone = (struct watch){ .changed = rights_of_all_changed,
+						 .loop = notify->s->session.loop,
+						 .account_id = ACL_ANYONE };
+	watch_begin(notify->s->back->store, &notify->others->anyone);
+	enum err err = refresh(notify);
+	if (err == ERR_OK)
+		adopt_fresh(notify->others);
+	if (err != ERR_LIMIT)
+		return err;
+	give_up(notify);
+	return ERR_OK;
 }
 
 void notify_others_end(struct notify *notify)
@@ -352,11 +481,13 @@ void notify_others_end(struct notify *notify)
 	if (!others)
 		return;
 	notify->others = NULL;
+	watch_end(notify->s->back->store, &others->anyone);
 	while (others->owners) {
 		struct owner *owner = others->owners;
 		others->owners = owner->next;
 		owner_free(owner);
 	}
-	arena_fini(&others->arena);
+	list_free(&others->known);
+	list_free(&others->fresh);
 	free(others);
 }

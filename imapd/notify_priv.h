@@ -57,23 +57,41 @@ enum notify_parsed take_notify_request(struct cursor *c, struct arena *arena, bo
 /* The events that are wanted of a mailbox by that name; others' are no personal ones. */
 unsigned notify_events_of(const struct notify_request *request, struct slice name,
 			  bool is_subscribed, bool is_others);
+/* Whether anything is wanted of mailboxes of others at `top` or below; `has_subscribed`: some of
+ * these are subscribed. */
+bool notify_reaches(const struct notify_request *request, struct slice top, bool has_subscribed);
 /* "(MessageNew MessageExpunge ...)": all there are. */
 #define NOTIFY_ALL_EVENTS                                         \
 	"(MessageNew MessageExpunge FlagChange AnnotationChange " \
 	"MailboxName SubscriptionChange MailboxMetadataChange "   \
 	"ServerMetadataChange)"
 
+/* notify_feed.c: the news of one account. */
+struct notify_feed {
+	struct notify *notify;
+	struct watch watch;
+	bool is_begun;
+	bool has_news;	    /* in the watch */
+	struct buffer news; /* taken from it, */
+	size_t told_octets; /* of which so much has been told */
+};
+void notify_feed_begin(struct notify_feed *feed, struct notify *notify, uint32_t account_id);
+/* May not have begun. */
+void notify_feed_end(struct notify_feed *feed);
+/* Takes what has come from the watch, once all that was taken before has been told. What is read
+ * from the store to tell it is to be read afterwards. Returns all enum watch_kind of it. */
+unsigned notify_feed_take(struct notify_feed *feed);
+/* The next of what was taken; its names live until the next call. False: all has been told. */
+bool notify_feed_next(struct notify_feed *feed, struct watch_news *news_out);
+
 struct notify {
 	struct imap_session *s;
 	struct arena arena; /* of the request */
 	struct notify_request request;
-	struct watch watch; /* on the whole account, while anything is wanted of it */
-	bool is_watching;
-	bool has_news; /* in the watch */
+	struct notify_feed own; /* of the session's account, while anything is wanted of it */
+	bool has_news;		/* in some feed */
 	bool has_view_news;
-	/* What is being told. */
-	struct buffer news;
-	size_t told_octets;
+	bool tells_status; /* of NOTIFY SET STATUS, of the account's own mailboxes */
 	/* When anything may have changed: the mailboxes that changed since `seen_modseq`, one after
 	 * another. */
 	bool walks;
@@ -82,7 +100,9 @@ struct notify {
 	struct notify_others *others; /* NULL: nothing is wanted of mailboxes of others */
 };
 
-/* notify.c. What is to be told of the selected mailbox: all, as long as NOTIFY was never used. */
+/* notify.c: there is news in some feed. */
+void notify_wake(struct notify *notify);
+/* What is to be told of the selected mailbox: all, as long as NOTIFY was never used. */
 static inline unsigned notify_selected_events(const struct imap_session *s)
 {
 	return s->notify ? s->notify->request.selected_events : NOTIFY_MESSAGE_EVENTS;
@@ -106,16 +126,19 @@ bool notify_tell_others(struct imap_session *s);
 enum step notify_tell(struct imap_session *s, struct cursor *in);
 /* What the store's job is to name as its origin. */
 const struct watch *notify_origin(const struct imap_session *s);
+/* The session has changed its subscription to a mailbox: its watch does not tell. */
+void notify_subscribed(struct imap_session *s, struct slice name);
 void notify_free(struct imap_session *s);
 
 /* The highest MODSEQ of the account; 0: it is gone. */
 uint64_t notify_account_modseq(struct read *read, uint32_t account_id);
-/* notify_news.c: tells what has happened in other mailboxes. False: the output is full. */
+/* notify_news.c: tells what has happened in other mailboxes, as far as it has been taken from the
+ * feeds. False: the output is full. */
 bool notify_tell_news(struct notify *notify);
 /* The STATUS lines that NOTIFY SET STATUS begins with: of the mailboxes behind `notify->walked`.
  * False: the output is full. */
 bool notify_tell_status(struct notify *notify);
-/* As if NOTIFY NONE had come (section 5.8). */
+/* Nothing is wanted from now on, as if NOTIFY NONE had come (section 5.8). */
 void notify_overflow(struct notify *notify);
 /* STATUS of a mailbox whose messages have changed, or that the client is told of first; where it is
  * wanted. */
@@ -125,15 +148,18 @@ void notify_tell_first(struct notify *notify, struct read *read, const struct ma
 enum { NOTIFY_ALL_MESSAGE_KINDS = WATCH_ARRIVED | WATCH_EXPUNGED | WATCH_FLAGS | WATCH_SEEN };
 /* The mailbox above; none where it is at the top. */
 struct slice notify_superior_of(struct slice name);
-/* notify.c: there is news in some watch. */
-void notify_wake(struct notify *notify);
 
-/* notify_others.c: the mailboxes of others that the client may look up and read. Watches them, where
- * the request may be about any. False: they are too many. */
-bool notify_others_begin(struct notify *notify);
+/* notify_others.c: the mailboxes of others that the client may look up. Watches their owners, where the
+ * request may be about any of theirs. Fails where the store does. */
+enum err notify_others_begin(struct notify *notify) MUST_USE;
 void notify_others_end(struct notify *notify);
-/* What has happened to them, also to the rights on them. */
-void notify_others_tell(struct notify *notify, struct read *read);
-void notify_others_status(struct notify *notify, struct read *read);
+/* Takes what has happened to them from the feeds. */
+void notify_others_take(struct notify *notify);
+/* Tells it, and what has become of the list and of the rights. False: the output is full. */
+bool notify_others_tell(struct notify *notify);
+/* What NOTIFY SET begins with: \NoAccess (section 3.1), and STATUS, where that is wanted. */
+bool notify_others_tell_first(struct notify *notify);
 /* The account's rights on some of them have changed. */
 void notify_others_stale(struct notify *notify);
+/* So has its subscription to a mailbox of that name. */
+void notify_others_subscribed(struct notify *notify, struct slice name);

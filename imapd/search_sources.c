@@ -112,13 +112,26 @@ static bool is_below(struct slice name, struct slice top, unsigned levels)
 	return depth <= levels;
 }
 
+enum { ALL_LEVELS = MAILBOX_NAME_MAX_OCTETS };
+
 static bool names_match(const struct search_source *source, struct slice name)
 {
 	unsigned levels = source->kind == SOURCE_MAILBOXES     ? 0
 			  : source->kind == SOURCE_SUBTREE_ONE ? 1
-							       : MAILBOX_NAME_MAX_OCTETS;
+							       : ALL_LEVELS;
 	for (size_t i = 0; i < source->name_count; i++)
 		if (is_below(name, source->names[i], levels))
+			return true;
+	return false;
+}
+
+bool search_source_reaches(const struct search_source *source, struct slice top,
+			   bool has_subscribed)
+{
+	if (search_source_has(source, top, has_subscribed))
+		return true;
+	for (size_t i = 0; i < source->name_count; i++)
+		if (is_below(source->names[i], top, ALL_LEVELS))
 			return true;
 	return false;
 }

@@ -24,6 +24,9 @@ bool take_search_source(struct cursor *c, struct arena *arena, bool utf8,
 			struct search_source *source);
 /* Whether a mailbox by that name is one of them; which one is selected, its caller knows. */
 bool search_source_has(const struct search_source *source, struct slice name, bool is_subscribed);
+/* Whether any at `top` or below it may be; `has_subscribed`: some of these are subscribed. */
+bool search_source_reaches(const struct search_source *source, struct slice top,
+			   bool has_subscribed);
 /* "IN" SP "(" source-mbox ")" SP, or nothing: the selected mailbox. `utf8` as in take_mailbox().
  * Scope options are none that we know. */
 bool take_search_sources(struct cursor *c, struct arena *arena, bool utf8,

@@ -368,6 +368,8 @@ static const struct text {
 	  "Zu viele Gruppen oder Postfächer" },
 	{ "Too many keywords, or too long ones",
 	  "Zu viele oder zu lange Schlüsselwörter" },
+	{ "Too many mailboxes of others: nothing is told of them",
+	  "Zu viele Postfächer anderer: von ihnen wird nichts gemeldet" },
 	{ "Too many messages for one command",
 	  "Zu viele Nachrichten für einen Befehl" },
 	{ "Too many parts for one command",

@@ -4,9 +4,38 @@
 
 #include "tests/unit/imapd/core.h"
 
+#include "storage/acl.h"
 #include "storage/message.h"
 
 static struct core_world world;
+
+/* ---- what happens just behind the beginning of a read ---- */
+
+static struct job *behind_read;
+static unsigned reads_before;
+
+/* The linker puts it in the place of the one in storage/. */
+struct read *__real_read_begin(struct store *store);
+struct read *__wrap_read_begin(struct store *store);
+struct read *__wrap_read_begin(struct store *store)
+{
+	struct read *read = __real_read_begin(store);
+	struct job *job = behind_read;
+	if (!job || reads_before-- > 0)
+		return read;
+	behind_read = NULL;
+	assert_int_equal(store_write_now(store, job), ERR_OK);
+	return read;
+}
+
+/* Behind the nth read from now on; 0: now, if it has not been written yet. */
+static void write_behind_read(unsigned nth, struct job *job)
+{
+	if (nth == 0 && behind_read)
+		assert_int_equal(store_write_now(world.back.store, behind_read), ERR_OK);
+	behind_read = job;
+	reads_before = nth - 1;
+}
 
 static struct session *signed_in(unsigned number, const char *commands)
 {
@@ -144,6 +173,165 @@ static void news_between_turns_lose_no_command(void **state)
 	core_sign_out(&world, session);
 }
 
+/* ---- mailboxes of others ---- */
+
+struct sharing {
+	struct job job;
+	const char *owner, *mailbox; /* "name", or "name-0000" and so on */
+	unsigned count;		     /* 0: only the rights of one that is there */
+	unsigned rights;
+};
+
+static enum err run_share(struct write *write, struct job *job)
+{
+	const struct sharing *sharing = CONTAINER_OF(job, struct sharing, job);
+	const struct acl_entry entry = { ACL_ANYONE, false, sharing->rights };
+	struct read *read = write_read(write);
+	struct arena arena = { 0 };
+	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
+	struct account account = { 0 };
+	char login[60], name[60];
+	enum err err;
+	snprintf(login, sizeof(login), "%s@example.org", sharing->owner);
+	err = account_find(read, slice_cstr(login), &arena, &account);
+	if (err == ERR_NOT_FOUND)
+		err = account_add(write, slice_cstr(sharing->owner), SLICE("example.org"),
+				  SLICE("x"), &account.account_id);
+	for (unsigned i = 0; i < sharing->count && err == ERR_OK; i++) {
+		uint64_t mailbox_id;
+		snprintf(name, sizeof(name), sharing->count > 1 ? "%s-%04u" : "%s",
+			 sharing->mailbox, i);
+		err = mailbox_create(write, account.account_id, slice_cstr(name), USE_NONE,
+				     &mailbox_id);
+		if (err == ERR_OK)
+			err = acl_change(write, mailbox_id, ACL_SET, &entry);
+	}
+	if (sharing->count == 0 && err == ERR_OK)
+		err = mailbox_find(read, account.account_id, slice_cstr(sharing->mailbox), &arena,
+				   mailbox);
+	if (sharing->count == 0 && err == ERR_OK)
+		err = acl_change(write, mailbox->mailbox_id, ACL_SET, &entry);
+	arena_fini(&arena);
+	return err;
+}
+
+static struct sharing sharing_of(const char *owner, const char *mailbox, unsigned count,
+				 unsigned rights)
+{
+	return (struct sharing){ { .run = run_share }, owner, mailbox, count, rights };
+}
+
+static void share(const char *owner, const char *mailbox, unsigned count, unsigned rights)
+{
+	struct sharing sharing = sharing_of(owner, mailbox, count, rights);
+	assert_int_equal(store_write_now(world.back.store, &sharing.job), ERR_OK);
+}
+
+enum { READABLE = RIGHT_LOOKUP | RIGHT_READ };
+#define GONE(name) \
+	"* LIST (\\NonExistent \\NoAccess \\HasNoChildren) \"/\" \"Other Users/" name "\"\r\n"
+#define THERE(name) "* LIST (\\HasNoChildren) \"/\" \"Other Users/" name "\"\r\n"
+
+enum { READS = 8 }; /* more than any of these commands and news begins */
+
+/* What is committed behind any of the reads that tell of what came before is told by the next. */
+static void nothing_is_lost_between_reading_and_news(void **state)
+{
+	share("bob", "one", 1, READABLE);
+	share("bob", "two", 1, READABLE);
+	struct session *session =
+		signed_in(1, "a NOTIFY SET (mailboxes (\"Other Users/bob@example.org/one\" "
+			     "\"Other Users/bob@example.org/two\") (MailboxName))\r\n");
+	for (unsigned nth = 1; nth <= READS; nth++) {
+		struct sharing two = sharing_of("bob", "two", 0, nth % 2 ? 0 : READABLE);
+		share("bob", "one", 0, two.rights);
+		loop_run_once(world.loop, 0);
+		write_behind_read(nth, &two.job);
+		struct buffer said = { 0 };
+		for (unsigned i = 0; i < 20; i++) {
+			assert_true(core_turn(&world, session, &said));
+			if (i == 10)
+				write_behind_read(0, NULL);
+		}
+		assert_slice(buffer_slice(&said),
+			     two.rights ? THERE("bob@example.org/one") THERE("bob@example.org/two")
+					: GONE("bob@example.org/one") GONE("bob@example.org/two"));
+		buffer_free(&said);
+	}
+	core_sign_out(&world, session);
+}
+
+/* What is granted while NOTIFY begins is in its list: that it is taken again is told. */
+static void nothing_is_lost_as_it_begins(void **state)
+{
+	const char *line = "a NOTIFY SET (mailboxes \"Other Users/dora@example.org/new\" "
+			   "(MailboxName))\r\n";
+	share("dora", "new", 1, 0);
+	for (unsigned nth = 1; nth <= READS; nth++) {
+		struct sharing given = sharing_of("dora", "new", 0, READABLE);
+		struct session *session = signed_in(1, "");
+		struct buffer said = { 0 };
+		write_behind_read(nth, &given.job);
+		assert_true(core_feed(&world, session, slice_cstr(line), &said));
+		for (unsigned i = 0; i < 10; i++)
+			assert_true(core_turn(&world, session, &said));
+		write_behind_read(0, NULL);
+		share("dora", "new", 0, READABLE);
+		for (unsigned i = 0; i < 10; i++)
+			assert_true(core_turn(&world, session, &said));
+		share("dora", "new", 0, 0);
+		expect_news(session, GONE("dora@example.org/new"));
+		buffer_free(&said);
+		core_sign_out(&world, session);
+	}
+}
+
+/* However much others share with everybody, one's own mailboxes are told of; and so are those of
+ * others, as long as it is not several who share thousands. */
+static void nobody_takes_it_from_others(void **state)
+{
+	enum { MUCH = 1900 };
+	share("mallory", "m", MUCH, READABLE);
+	struct session *own = signed_in(3, "");
+	struct session *session = signed_in(
+		1, "s SUBSCRIBE mine\r\ns SUBSCRIBE \"Other Users/erin@example.org/e\"\r\n");
+	expect(session,
+	       "a NOTIFY SET (subscribed (MessageNew MessageExpunge MailboxName)) "
+	       "(subtree \"Other Users\" (MailboxName))\r\n",
+	       "a OK NOTIFY completed\r\n");
+	share("erin", "e", 1, READABLE);
+	expect_news(session, "* LIST (\\HasNoChildren \\Subscribed) \"/\" "
+			     "\"Other Users/erin@example.org/e\"\r\n"
+			     "* LIST (\\NonExistent \\NoAccess \\HasChildren) \"/\" "
+			     "\"Other Users/erin@example.org\"\r\n");
+	share("mallory2", "m", MUCH, READABLE);
+	struct buffer said = { 0 };
+	for (unsigned i = 0; i < 200; i++)
+		assert_true(core_turn(&world, session, &said));
+	buffer_clear(&said);
+	/* Now they are too many, which is said once, and not that the client's own are. */
+	share("mallory3", "m", MUCH, READABLE);
+	share("mallory3", "n", 1, READABLE);
+	expect_news(session, "* NO Too many mailboxes of others: nothing is told of them\r\n");
+	share("mallory3", "o", 1, READABLE);
+	expect_news(session, "");
+	assert_true(core_feed(&world, own, SLICE("x CREATE mine\r\n"), &said));
+	buffer_clear(&said);
+	for (unsigned i = 0; i < 10; i++)
+		assert_true(core_turn(&world, session, &said));
+	assert_slice(buffer_slice(&said), "* LIST (\\HasNoChildren \\Subscribed) \"/\" mine\r\n");
+	buffer_clear(&said);
+	/* Of whom nothing is wanted, nothing is looked at. */
+	expect(session, "b NOTIFY SET (subscribed (MessageNew MessageExpunge MailboxName))\r\n",
+	       "b OK NOTIFY completed\r\n");
+	share("erin", "e", 0, 0);
+	expect_news(session, "* LIST (\\NonExistent \\NoAccess \\HasNoChildren \\Subscribed) \"/\" "
+			     "\"Other Users/erin@example.org/e\"\r\n");
+	buffer_free(&said);
+	core_sign_out(&world, session);
+	core_sign_out(&world, own);
+}
+
 static int setup(void **state)
 {
 	core_world_start(&world);
@@ -163,6 +351,9 @@ int main(void)
 		cmocka_unit_test(changed_mailboxes_are_found),
 		cmocka_unit_test(a_flood_is_cut_off),
 		cmocka_unit_test(news_between_turns_lose_no_command),
+		cmocka_unit_test(nothing_is_lost_between_reading_and_news),
+		cmocka_unit_test(nothing_is_lost_as_it_begins),
+		cmocka_unit_test(nobody_takes_it_from_others),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
