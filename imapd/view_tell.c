@@ -132,15 +132,15 @@ static void tell_change(struct imap_view *view, const struct mailbox *mailbox, u
 	buffer_add_cstr(out, ")\r\n");
 }
 
-/* What comes before `next` has been told. True: for now that is all. */
-static bool keep_changes(struct imap_view *view, uint32_t next)
+/* What comes before `next` has been told; the rest stays noted. */
+static void keep_changes(struct imap_view *view, uint32_t next)
 {
 	ranges_remove(&view->changed, 0, next - 1);
 	ranges_remove(&view->touched, 0, next - 1);
-	return true;
 }
 
-/* Where the store cannot be read, what is left is told next time. */
+/* False: the output is full. Where the store cannot be read, the rest is told at the next occasion: to go
+ * on at once would meet the same failure. */
 static bool tell_changes(struct imap_view *view, struct read *read, const struct mailbox *mailbox)
 {
 	struct number_walk walk = { .uids = &view->uids };
@@ -164,8 +164,10 @@ static bool tell_changes(struct imap_view *view, struct read *read, const struct
 		uint32_t seqnum = walk_to(&walk, next);
 		if (message_get(read, view->mailbox_id, next, &entry) == ERR_OK)
 			tell_change(view, mailbox, seqnum, &entry, is_changed);
-		if (read_failure(read) != ERR_OK)
-			return keep_changes(view, next);
+		if (read_failure(read) != ERR_OK) {
+			keep_changes(view, next);
+			return true;
+		}
 		uid = next;
 		if (uid == UINT32_MAX)
 			break;

@@ -140,7 +140,7 @@ static const struct stream_events back_events = {
 
 /* ---- signed out ---- */
 
-/* What waits in a socket, to its end for now. */
+/* All that has arrived at a socket, without waiting for more: whoever wrote to it has stopped. */
 static void drain(int fd, struct buffer *into)
 {
 	enum { PIECE_OCTETS = 64 * 1024 };

@@ -207,7 +207,7 @@ void gate_let_in(struct gate *gate, int fd, const struct peer *peer)
 	}
 }
 
-/* False: no more for now. */
+/* False: nobody else waits, or descriptors have run out and the gate pauses. */
 static bool accept_one(struct gate *gate)
 {
 	struct sockaddr_storage address;

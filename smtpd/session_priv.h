@@ -205,7 +205,7 @@ bool smtp_may_sign_in(const struct smtp_session *s);
 /* Passes on what it can of `in`: all of it, or up to CONTENT_END; else a job is out (STEP_WAIT). */
 enum step smtp_transfer_take(struct smtp_session *s, struct cursor *in,
 			     enum content_event *event_out);
-/* Is there something to refuse it for now? Then the rest is read for nothing. */
+/* Refuses the message where what has come is reason enough: the rest of it is then thrown away. */
 void smtp_transfer_check(struct smtp_session *s);
 /* What was gathered goes out, before more is waited for. */
 void smtp_transfer_flush(struct smtp_session *s);

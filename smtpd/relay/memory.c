@@ -13,7 +13,7 @@
 #include "smtpd/relay/runner_priv.h"
 #include "storage/remote.h"
 
-/* False: it has told enough for now, or is not asked about that domain. */
+/* False: it was given no mail for that domain, or as many notes as may be are still being written. */
 static bool may_tell(struct relay_runner *runner, struct slice domain)
 {
 	if (!given_has(runner->given, domain))
