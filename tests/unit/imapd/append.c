@@ -1,15 +1,11 @@
 /* tests/unit/imapd/append.c - MULTIAPPEND and CATENATE as a session runs them: what is whole waits in
  * the store, not in memory, whatever its size. */
-#include "tests/unit/unit.h"
-
-#include "tests/unit/imapd/core.h"
+#include "tests/unit/imapd/world.h"
 
 #include "imapd/append_priv.h"
 #include "storage/message.h"
 
 enum { SMALL_OCTETS = 180 * 1000, LARGE_OCTETS = 1500 * 1000, SMALL_COUNT = 8 };
-
-static struct core_world world;
 
 /* Octets that do not compress, each message others. */
 static void make_message(struct buffer *message, size_t octets, unsigned seed)
@@ -67,8 +63,7 @@ static void assert_message(uint32_t uid, size_t octets)
 static void whole_messages_wait_in_the_store(void **state)
 {
 	struct buffer said = { 0 };
-	struct session *session = core_sign_in(&world, 1);
-	assert_true(core_feed(&world, session, SLICE_NONE, &said));
+	struct session *session = signed_in();
 	uint64_t before = jobs_so_far();
 
 	/* Five of them are below a MiB, and none is so large that its chunks go by themselves. */
@@ -98,8 +93,7 @@ static void others_are_copied_in_pieces(void **state)
 	struct buffer said = { 0 }, body = { 0 }, want = { 0 };
 	struct mailbox mailbox;
 	struct message_entry entry;
-	struct session *session = core_sign_in(&world, 1);
-	assert_true(core_feed(&world, session, SLICE_NONE, &said));
+	struct session *session = signed_in();
 	/* The large one of the test before, twice, between small ones. */
 	assert_true(core_feed(&world, session,
 			      SLICE("a APPEND Sent CATENATE (URL /INBOX/;UID=9 TEXT {3+}\r\nabc"
@@ -133,9 +127,7 @@ static void others_are_copied_in_pieces(void **state)
 static void parts_have_a_limit(void **state)
 {
 	struct buffer said = { 0 };
-	struct session *session = core_sign_in(&world, 1);
-	assert_true(core_feed(&world, session, SLICE_NONE, &said));
-	buffer_clear(&said);
+	struct session *session = signed_in();
 	assert_true(
 		core_feed(&world, session, SLICE("a APPEND INBOX CATENATE (TEXT {0+}\r\n"), &said));
 	for (unsigned i = 1; i < APPEND_PARTS_MAX; i++)
@@ -148,18 +140,6 @@ static void parts_have_a_limit(void **state)
 	core_sign_out(&world, session);
 }
 
-static int setup(void **state)
-{
-	core_world_start(&world);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	core_world_stop(&world);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -167,5 +147,5 @@ int main(void)
 		cmocka_unit_test(others_are_copied_in_pieces),
 		cmocka_unit_test(parts_have_a_limit),
 	};
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, world_setup, world_teardown);
 }

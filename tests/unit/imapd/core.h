@@ -128,22 +128,6 @@ static inline bool core_turn(struct core_world *world, struct session *session, 
 	return core_feed(world, session, SLICE_NONE, said);
 }
 
-/* How often the loop has had its turn before the command was over. */
-static inline unsigned core_turns_of(struct core_world *world, struct session *session,
-				     const char *line, struct buffer *said)
-{
-	unsigned turns = 0;
-	struct cursor in = cursor_of(slice_cstr(line));
-	while (session_drive(session, &in) != STEP_INPUT) {
-		core_drain(session, said);
-		turns++;
-		if (session->job_out)
-			loop_run_once(world->loop, 1000);
-	}
-	core_drain(session, said);
-	return turns;
-}
-
 static inline void core_sign_out(struct core_world *world, struct session *session)
 {
 	while (session->job_out)

@@ -1,8 +1,6 @@
 /* tests/unit/imapd/fetch.c - FETCH and SEARCH as a session runs them: in slices, with flat
  * memory, over damage, beside others who expunge. */
-#include "tests/unit/unit.h"
-
-#include "tests/unit/imapd/core.h"
+#include "tests/unit/imapd/world.h"
 
 #include <fcntl.h>
 
@@ -14,44 +12,10 @@
 
 enum { OUT_MAX_OCTETS = SESSION_OUT_HIGH_OCTETS + BLOB_CHUNK_OCTETS + 4096 };
 
-static struct core_world world;
-
-/* Feeds a line; the client takes all output each time. Notes the most that waited at once. */
-static bool drive(struct session *session, const char *line, struct buffer *said, size_t *most_out)
-{
-	struct buffer input = { 0 };
-	bool is_open;
-	buffer_add_cstr(&input, line);
-	buffer_add_cstr(&input, "\r\n");
-	struct cursor in = cursor_of(buffer_slice(&input));
-	for (;;) {
-		enum step step = session_drive(session, &in);
-		if (most_out && session->out.len > *most_out)
-			*most_out = session->out.len;
-		core_drain(session, said);
-		is_open = step != STEP_CLOSE;
-		if (!is_open || step == STEP_INPUT)
-			break;
-		if (session->job_out)
-			loop_run_once(world.loop, 1000);
-	}
-	buffer_free(&input);
-	return is_open;
-}
-
-static struct session *signed_in(void)
-{
-	struct buffer said = { 0 };
-	struct session *session = core_sign_in(&world, 1);
-	assert_true(core_feed(&world, session, SLICE_NONE, &said));
-	buffer_free(&said);
-	return session;
-}
-
 static void expect(struct session *session, const char *line, const char *want)
 {
 	struct buffer said = { 0 };
-	assert_true(drive(session, line, &said, NULL));
+	run_in_turns(session, line, &said);
 	assert_slice(buffer_slice(&said), want);
 	buffer_free(&said);
 }
@@ -59,7 +23,7 @@ static void expect(struct session *session, const char *line, const char *want)
 static void expect_end(struct session *session, const char *line, const char *want)
 {
 	struct buffer said = { 0 };
-	assert_true(drive(session, line, &said, NULL));
+	run_in_turns(session, line, &said);
 	size_t len = strlen(want);
 	assert_true(said.len >= len);
 	assert_slice(slice_sub(buffer_slice(&said), said.len - len, len), want);
@@ -112,7 +76,6 @@ static void a_large_body_passes_through(void **state)
 {
 	struct session *session = signed_in();
 	struct buffer message = { 0 }, said = { 0 };
-	size_t most_out = 0;
 	char start[60];
 
 	make_message(&message, 3 * 1000 * 1000, 1);
@@ -120,9 +83,9 @@ static void a_large_body_passes_through(void **state)
 	append(session, "large", buffer_slice(&message));
 	reopen(session, "large");
 
-	assert_true(drive(session, "f FETCH 1 BODY.PEEK[]", &said, &most_out));
+	run_in_turns(session, "f FETCH 1 BODY.PEEK[]", &said);
 	int len = snprintf(start, sizeof(start), "* 1 FETCH (BODY[] {%zu}\r\n", message.len);
-	assert_true(most_out <= OUT_MAX_OCTETS);
+	assert_true(most_waiting <= OUT_MAX_OCTETS);
 	assert_int_equal(said.len,
 			 (size_t)len + message.len + strlen(")\r\nf OK FETCH completed\r\n"));
 	assert_memory_equal(said.data, start, (size_t)len);
@@ -134,17 +97,14 @@ static void a_large_body_passes_through(void **state)
 	size_t body = slice_find(buffer_slice(&message), 0, SLICE("\r\n\r\n")) + 4;
 	base64_stream_decode(&stream, slice_sub(buffer_slice(&message), body, message.len),
 			     &decoded);
-	buffer_clear(&said);
-	most_out = 0;
-	assert_true(drive(session, "f FETCH 1 BINARY.PEEK[1]", &said, &most_out));
+	run_in_turns(session, "f FETCH 1 BINARY.PEEK[1]", &said);
 	len = snprintf(start, sizeof(start), "* 1 FETCH (BINARY[1] ~{%zu}\r\n", decoded.len);
-	assert_true(most_out <= OUT_MAX_OCTETS);
+	assert_true(most_waiting <= OUT_MAX_OCTETS);
 	assert_memory_equal(said.data, start, (size_t)len);
 	assert_true(said.len > (size_t)len + decoded.len);
 	assert_memory_equal(said.data + len, decoded.data, decoded.len);
 
-	buffer_clear(&said);
-	assert_true(drive(session, "f FETCH 1 BINARY.PEEK[1]<65530.100000>", &said, NULL));
+	run_in_turns(session, "f FETCH 1 BINARY.PEEK[1]<65530.100000>", &said);
 	const uint8_t *octets = memchr(said.data, '\n', said.len);
 	assert_memory_equal(octets + 1, decoded.data + 65530, 100000);
 
@@ -234,12 +194,11 @@ static void many_messages_come_in_slices(void **state)
 	struct session *session = signed_in();
 	struct buffer said = { 0 }, line = { 0 };
 	struct ranges all = { 0 };
-	size_t most_out = 0;
 
 	fill(session);
 	ranges_add(&all, 1, MANY);
-	assert_true(drive(session, "f FETCH 1:* (UID FLAGS)", &said, &most_out));
-	assert_true(most_out <= OUT_MAX_OCTETS);
+	run_in_turns(session, "f FETCH 1:* (UID FLAGS)", &said);
+	assert_true(most_waiting <= OUT_MAX_OCTETS);
 	assert_int_equal(check_lines(buffer_slice(&said), &all, 1), MANY);
 
 	/* Every seventh, with gaps too wide to walk between some. */
@@ -249,14 +208,11 @@ static void many_messages_come_in_slices(void **state)
 		buffer_add_format(&line, ",%u", uid);
 	buffer_add_cstr(&line, " (FLAGS)");
 	buffer_add_byte(&line, 0);
-	buffer_clear(&said);
-	assert_true(drive(session, (const char *)line.data, &said, NULL));
+	run_in_turns(session, (const char *)line.data, &said);
 	assert_int_equal(check_lines(buffer_slice(&said), &all, 7), count);
 
 	/* A search whose answer is long, and one that takes the worker. */
-	buffer_clear(&said);
-	most_out = 0;
-	assert_true(drive(session, "f SEARCH ALL", &said, &most_out));
+	run_in_turns(session, "f SEARCH ALL", &said);
 	assert_true(slice_starts_nocase(buffer_slice(&said), SLICE("* SEARCH 1 2 3 4 ")));
 	assert_true(slice_find(buffer_slice(&said), 0, SLICE(" 3839 3840\r\nf OK")) < said.len);
 	expect(session, "f UID SEARCH RETURN (COUNT MIN MAX) SUBJECT THIRD",
@@ -267,8 +223,7 @@ static void many_messages_come_in_slices(void **state)
 	       "* SEARCH 3710 3740 3770 3800 3830\r\nf OK SEARCH completed\r\n");
 
 	/* \Seen goes over several batches; it is told with the data, once. */
-	buffer_clear(&said);
-	assert_true(drive(session, "f UID FETCH 1:* BODY[TEXT]", &said, NULL));
+	run_in_turns(session, "f UID FETCH 1:* BODY[TEXT]", &said);
 	count = 0;
 	for (size_t at = 0; (at = slice_find(buffer_slice(&said), at, SLICE("\\Seen"))) < said.len;
 	     at++)
@@ -436,25 +391,13 @@ static void damage_is_never_served(void **state)
 	       "* SEARCH 3\r\nf OK SEARCH completed\r\n");
 
 	/* In the middle of a literal only the end of the connection is honest. */
-	assert_false(drive(session, "f FETCH 2 BODY.PEEK[]", &said, NULL));
+	assert_false(core_feed(&world, session, SLICE("f FETCH 2 BODY.PEEK[]\r\n"), &said));
 	assert_true(slice_find(buffer_slice(&said), 0, SLICE("f OK")) == said.len);
 	assert_true(said.len < large.len);
 	buffer_free(&small);
 	buffer_free(&large);
 	buffer_free(&said);
 	core_sign_out(&world, session);
-}
-
-static int start(void **state)
-{
-	core_world_start(&world);
-	return 0;
-}
-
-static int stop(void **state)
-{
-	core_world_stop(&world);
-	return 0;
 }
 
 /* Where the change log has been cut off, what has changed is found as FETCH finds all else. */
@@ -473,11 +416,9 @@ static void changes_before_the_log_come_in_slices(void **state)
 			   i % 2 == 0 ? "d UID STORE 2 +FLAGS.SILENT (\\Flagged)"
 				      : "d UID STORE 2 -FLAGS.SILENT (\\Flagged)",
 			   "d OK STORE completed\r\n");
-	assert_true(core_turns_of(&world, session, "e UID FETCH 3:* (UID) (CHANGEDSINCE 1000)\r\n",
-				  &said) >= 1);
+	assert_true(run_in_turns(session, "e UID FETCH 3:* (UID) (CHANGEDSINCE 1000)", &said) >= 2);
 	assert_slice(buffer_slice(&said), "e OK FETCH completed\r\n");
-	buffer_clear(&said);
-	core_turns_of(&world, session, "f UID FETCH 1:9 (UID) (CHANGEDSINCE 1000)\r\n", &said);
+	run_in_turns(session, "f UID FETCH 1:9 (UID) (CHANGEDSINCE 1000)", &said);
 	assert_int_equal(slice_find(buffer_slice(&said), 0, SLICE("* 2 FETCH (UID 2 MODSEQ (")), 0);
 	assert_int_equal(slice_find(slice_sub(buffer_slice(&said), 2, said.len), 0, SLICE("* ")),
 			 said.len - 2);
@@ -492,10 +433,9 @@ static void many_commands_take_turns(void **state)
 	struct buffer line = { 0 }, said = { 0 };
 	struct session *session = signed_in();
 	for (unsigned i = 0; i < COMMANDS; i++)
-		buffer_add_cstr(&line, "x NOOP\r\n");
+		buffer_add_format(&line, "%sx NOOP", i == 0 ? "" : "\r\n");
 	buffer_add_byte(&line, '\0');
-	assert_true(core_turns_of(&world, session, (const char *)line.data, &said) >=
-		    COMMANDS / 100 - 1);
+	assert_true(run_in_turns(session, (const char *)line.data, &said) >= COMMANDS / 100);
 	assert_int_equal(said.len, COMMANDS * strlen("x OK Completed\r\n"));
 	buffer_free(&line);
 	buffer_free(&said);
@@ -515,5 +455,5 @@ int main(void)
 		cmocka_unit_test(changes_before_the_log_come_in_slices),
 		cmocka_unit_test(many_commands_take_turns),
 	};
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, world_setup, world_teardown);
 }

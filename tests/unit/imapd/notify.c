@@ -1,13 +1,9 @@
 /* tests/unit/imapd/notify.c - NOTIFY where it is not known what happened, where more happens than
  * the client reads, and what a session holds that does not listen. */
-#include "tests/unit/unit.h"
-
-#include "tests/unit/imapd/core.h"
+#include "tests/unit/imapd/world.h"
 
 #include "storage/acl.h"
 #include "storage/message.h"
-
-static struct core_world world;
 
 /* ---- what happens just behind the beginning of a read ---- */
 
@@ -37,11 +33,11 @@ static void write_behind_read(unsigned nth, struct job *job)
 	reads_before = nth - 1;
 }
 
-static struct session *signed_in(unsigned number, const char *commands)
+/* One that has said something already. */
+static struct session *signed_in_and_said(const char *commands)
 {
 	struct buffer said = { 0 };
-	struct session *session = core_sign_in(&world, number);
-	assert_true(core_feed(&world, session, SLICE_NONE, &said));
+	struct session *session = signed_in();
 	assert_true(core_feed(&world, session, slice_cstr(commands), &said));
 	buffer_free(&said);
 	return session;
@@ -67,10 +63,10 @@ static void expect_news(struct session *session, const char *want)
 
 static void anything_may_have_changed(void **state)
 {
-	struct session *other = signed_in(2, "x CREATE walked\r\nx CREATE still\r\n");
+	struct session *other = signed_in_and_said("x CREATE walked\r\nx CREATE still\r\n");
 	struct session *session =
-		signed_in(1, "a NOTIFY SET (personal (MessageNew MessageExpunge FlagChange)) "
-			     "(mailboxes none (MailboxName))\r\n");
+		signed_in_and_said("a NOTIFY SET (personal (MessageNew MessageExpunge FlagChange)) "
+				   "(mailboxes none (MailboxName))\r\n");
 	/* Names are wanted, too, and what happened to them is not known. */
 	watch_notify_account(world.back.store, world.account_id);
 	expect_news(session,
@@ -87,8 +83,8 @@ static void changed_mailboxes_are_found(void **state)
 {
 	struct buffer said = { 0 };
 	struct session *session =
-		signed_in(1, "a NOTIFY SET (personal (MessageNew MessageExpunge))\r\n");
-	struct session *other = signed_in(2, "");
+		signed_in_and_said("a NOTIFY SET (personal (MessageNew MessageExpunge))\r\n");
+	struct session *other = signed_in();
 	watch_notify_account(world.back.store, world.account_id);
 	expect_news(session, ""); /* nothing has */
 	assert_true(core_feed(&world, other, SLICE("x APPEND walked {3+}\r\nabc\r\n"), &said));
@@ -120,7 +116,7 @@ static enum err run_create_many(struct write *write, struct job *job)
  * what waits to be sent; then it is told that it has missed something. */
 static void a_flood_is_cut_off(void **state)
 {
-	struct session *session = signed_in(1, "a NOTIFY SET (personal (MailboxName))\r\n");
+	struct session *session = signed_in_and_said("a NOTIFY SET (personal (MailboxName))\r\n");
 	struct job job = { .run = run_create_many };
 	struct buffer said = { 0 };
 	assert_int_equal(store_write_now(world.back.store, &job), ERR_OK);
@@ -153,7 +149,7 @@ static void news_between_turns_lose_no_command(void **state)
 	enum { COMMANDS = 1000 };
 	struct buffer line = { 0 }, said = { 0 };
 	struct session *session =
-		signed_in(1, "a NOTIFY SET (personal (MessageNew MessageExpunge))\r\n");
+		signed_in_and_said("a NOTIFY SET (personal (MessageNew MessageExpunge))\r\n");
 	for (unsigned i = 0; i < COMMANDS; i++)
 		buffer_add_cstr(&line, "x NOOP\r\n");
 	struct cursor in = cursor_of(buffer_slice(&line));
@@ -240,8 +236,8 @@ static void nothing_is_lost_between_reading_and_news(void **state)
 	share("bob", "one", 1, READABLE);
 	share("bob", "two", 1, READABLE);
 	struct session *session =
-		signed_in(1, "a NOTIFY SET (mailboxes (\"Other Users/bob@example.org/one\" "
-			     "\"Other Users/bob@example.org/two\") (MailboxName))\r\n");
+		signed_in_and_said("a NOTIFY SET (mailboxes (\"Other Users/bob@example.org/one\" "
+				   "\"Other Users/bob@example.org/two\") (MailboxName))\r\n");
 	for (unsigned nth = 1; nth <= READS; nth++) {
 		struct sharing two = sharing_of("bob", "two", 0, nth % 2 ? 0 : READABLE);
 		share("bob", "one", 0, two.rights);
@@ -269,7 +265,7 @@ static void nothing_is_lost_as_it_begins(void **state)
 	share("dora", "new", 1, 0);
 	for (unsigned nth = 1; nth <= READS; nth++) {
 		struct sharing given = sharing_of("dora", "new", 0, READABLE);
-		struct session *session = signed_in(1, "");
+		struct session *session = signed_in();
 		struct buffer said = { 0 };
 		write_behind_read(nth, &given.job);
 		assert_true(core_feed(&world, session, slice_cstr(line), &said));
@@ -292,9 +288,9 @@ static void nobody_takes_it_from_others(void **state)
 {
 	enum { MUCH = 1900 };
 	share("mallory", "m", MUCH, READABLE);
-	struct session *own = signed_in(3, "");
-	struct session *session = signed_in(
-		1, "s SUBSCRIBE mine\r\ns SUBSCRIBE \"Other Users/erin@example.org/e\"\r\n");
+	struct session *own = signed_in();
+	struct session *session = signed_in_and_said(
+		"s SUBSCRIBE mine\r\ns SUBSCRIBE \"Other Users/erin@example.org/e\"\r\n");
 	expect(session,
 	       "a NOTIFY SET (subscribed (MessageNew MessageExpunge MailboxName)) "
 	       "(subtree \"Other Users\" (MailboxName))\r\n",
@@ -332,18 +328,6 @@ static void nobody_takes_it_from_others(void **state)
 	core_sign_out(&world, own);
 }
 
-static int setup(void **state)
-{
-	core_world_start(&world);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	core_world_stop(&world);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -355,5 +339,5 @@ int main(void)
 		cmocka_unit_test(nothing_is_lost_as_it_begins),
 		cmocka_unit_test(nobody_takes_it_from_others),
 	};
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, world_setup, world_teardown);
 }

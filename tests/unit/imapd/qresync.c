@@ -4,8 +4,6 @@
 
 enum { CHANGES = 2100 /* more than the log keeps */ };
 
-static struct session *session;
-
 static uint64_t number_behind(const struct buffer *said, const char *word)
 {
 	uint64_t number;
@@ -70,7 +68,7 @@ static void who_was_away_for_long(void **state)
 /* The client leaves in the middle of it. */
 static void who_leaves_again(void **state)
 {
-	struct session *other = many_sign_in();
+	struct session *other = signed_in();
 	struct buffer said = { 0 };
 	char line[200];
 	run(other, "e ENABLE QRESYNC", "e OK");
@@ -95,11 +93,5 @@ int main(void)
 		cmocka_unit_test(who_was_away_for_long),
 		cmocka_unit_test(who_leaves_again),
 	};
-	core_world_start(&world);
-	session = many_sign_in();
-	many_fill(session, "many");
-	int failed = cmocka_run_group_tests(tests, NULL, NULL);
-	core_sign_out(&world, session);
-	core_world_stop(&world);
-	return failed;
+	return cmocka_run_group_tests(tests, many_setup, many_teardown);
 }

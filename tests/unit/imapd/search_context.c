@@ -1,21 +1,20 @@
 /* tests/unit/imapd/search_context.c - what searches that go on hold, and how much they do and say at
  * a time. RFC 5267 section 4.3. */
-#include "tests/unit/imapd/many.h"
+#include "tests/unit/imapd/world.h"
 
 #include "imapd/search_context_priv.h"
 #include "storage/store_priv.h"
 
+enum { SEED = 20, TOO_MANY = SEED * 2048 };
+
 /* A session that believes in messages with every second UID. */
 static struct imap_session *selected(uint32_t messages)
 {
-	struct buffer said = { 0 };
-	struct session *session = core_sign_in(&world, 1);
+	struct session *session = signed_in();
 	struct imap_session *s = CONTAINER_OF(session, struct imap_session, session);
-	assert_true(core_feed(&world, session, SLICE_NONE, &said));
-	assert_true(core_feed(&world, session, SLICE("s SELECT INBOX\r\n"), &said));
+	run(session, "s SELECT INBOX", "s OK");
 	for (uint32_t i = 0; i < messages; i++)
 		ranges_add(&s->view->uids, 2 * i + 1, 2 * i + 1);
-	buffer_free(&said);
 	return s;
 }
 
@@ -72,24 +71,24 @@ static void many_sets_are_bound_in_turns(void **state)
 /* Nothing is dropped in silence. */
 static void a_sort_that_grows_too_large_is_given_up(void **state)
 {
-	struct session *session = many_sign_in();
+	struct session *session = signed_in();
 	struct buffer said = { 0 };
 	bool is_given_up = false;
 	run(session, "c CREATE grows", "c OK");
-	for (unsigned i = 0; i < MANY_SEED; i++)
+	for (unsigned i = 0; i < SEED; i++)
 		run(session, "a APPEND grows {16+}\r\nSubject: 01\r\n\r\nx", "a OK");
 	run(session, "s SELECT grows", "s OK");
 	run(session, "u UID SORT RETURN (UPDATE COUNT) (SUBJECT) UTF-8 ALL", "COUNT 20\r\nu OK");
-	unsigned told = MANY_SEED;
-	for (unsigned count = MANY_SEED; count < MANY; count *= 2) {
+	unsigned told = SEED;
+	for (unsigned count = SEED; count < TOO_MANY; count *= 2) {
 		run_in_turns(session, "c COPY 1:* grows", &said);
 		struct slice all = buffer_slice(&said);
 		is_given_up = slice_find(all, 0, SLICE("* NO [NOUPDATE \"u\"] ")) < all.len;
 		if (slice_find(all, 0, SLICE(" ADDTO (")) < all.len)
 			told = count * 2;
-		assert_int_equal(is_given_up, count * 2 == MANY);
+		assert_int_equal(is_given_up, count * 2 == TOO_MANY);
 	}
-	assert_true(told >= MANY / 2);
+	assert_true(told >= TOO_MANY / 2);
 	/* The tag is free again, and nothing more comes. */
 	run_in_turns(session, "c COPY 1 grows", &said);
 	assert_int_equal(slice_find(buffer_slice(&said), 0, SLICE("ESEARCH")), said.len);
@@ -178,7 +177,7 @@ static void what_cannot_be_read_is_told_later(void **state)
 {
 	struct buffer said = { 0 };
 	size_t longest;
-	struct session *other = many_sign_in(), *session = many_sign_in();
+	struct session *other = signed_in(), *session = signed_in();
 	struct imap_session *s = CONTAINER_OF(session, struct imap_session, session);
 	run(session, "c CREATE fails", "c OK");
 	run(session, "a APPEND fails {16+}\r\nSubject: 01\r\n\r\nx", "a OK");
@@ -215,8 +214,5 @@ int main(void)
 		cmocka_unit_test(much_that_vanished_is_told_in_parts),
 		cmocka_unit_test(what_cannot_be_read_is_told_later),
 	};
-	core_world_start(&world);
-	int failed = cmocka_run_group_tests(tests, NULL, NULL);
-	core_world_stop(&world);
-	return failed;
+	return cmocka_run_group_tests(tests, world_setup, world_teardown);
 }

@@ -4,8 +4,6 @@
 
 enum { MESSAGE_OCTETS = 16 };
 
-static struct session *session;
-
 static void without_deleted_messages_nothing_is_read(void **state)
 {
 	assert_int_equal(run(session, "t STATUS many (MESSAGES DELETED-STORAGE)",
@@ -39,11 +37,5 @@ int main(void)
 		cmocka_unit_test(without_deleted_messages_nothing_is_read),
 		cmocka_unit_test(many_entries_take_turns),
 	};
-	core_world_start(&world);
-	session = many_sign_in();
-	many_fill(session, "many");
-	int failed = cmocka_run_group_tests(tests, NULL, NULL);
-	core_sign_out(&world, session);
-	core_world_stop(&world);
-	return failed;
+	return cmocka_run_group_tests(tests, many_setup, many_teardown);
 }
