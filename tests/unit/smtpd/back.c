@@ -1,15 +1,12 @@
 /* tests/unit/smtpd/back.c - the back's half against a front that lies: what it is told counts
  * only with a token, and a front that breaks the rules is shown the door. */
-#include "tests/unit/storage/bed.h"
+#include "tests/unit/smtpd/back_bed.h"
 
 #include "auth/token.h"
 #include "base/log.h"
 #include "runtime/messages.h"
 #include "smtpd/smtpd.h"
-#include "storage/back.h"
 
-static struct bed bed;
-static struct back back;
 static struct config *config;
 static struct token_table *tokens;
 static struct smtpd_back *smtpd;
@@ -53,8 +50,7 @@ static int begin(void **state)
 {
 	bed_begin(&bed, STORE_SERVE);
 	assert_int_equal(bed_write(&bed, add_others, NULL), ERR_OK);
-	store_start_writer(bed.store);
-	back = (struct back){ .loop = loop_new(0), .store = bed.store, .config = config };
+	back_begin(config);
 	tokens = token_table_new(16);
 	smtpd = smtpd_back_new(&back, NULL, tokens);
 	said_count = 0;
@@ -66,11 +62,7 @@ static int end(void **state)
 {
 	smtpd_back_free(&smtpd);
 	token_table_free(&tokens);
-	/* What the writer still has comes home. */
-	for (unsigned i = 0; i < 5; i++)
-		loop_run_once(back.loop, 20);
-	bed_end(&bed);
-	loop_free(back.loop);
+	back_end();
 	buffer_free(&said);
 	return 0;
 }
@@ -149,15 +141,6 @@ static enum err said_outcome(uint32_t conversation)
 	assert_true(filed_decode(buffer_slice(&said), &filed));
 	said_count = 0;
 	return filed.outcome;
-}
-
-static uint32_t messages(void)
-{
-	struct mailbox mailbox = { 0 };
-	struct read *read = read_begin(bed.store);
-	assert_int_equal(mailbox_get(read, bed.inbox_id, &bed.arena, &mailbox), ERR_OK);
-	read_end(&read);
-	return mailbox.messages;
 }
 
 static void strangers_reach_only_what_is_here(void **state)
@@ -354,12 +337,8 @@ int main(void)
 		TEST(freed_during_a_commit),
 	};
 	log_set_level(LOG_ERROR);
-	config = config_parse("test",
-			      SLICE("[server]\nhostname = mx.example.org\nstate_dir = /nowhere\n"
-				    "[limits]\nconnections = 300\nconnections_per_address = 100\n"
-				    "message_size = 4 MiB\n"),
-			      stderr);
-	assert_non_null(config);
+	config = config_with("[limits]\nconnections = 300\nconnections_per_address = 100\n"
+			     "message_size = 4 MiB\n");
 	int status = cmocka_run_group_tests(tests, NULL, NULL);
 	config_free(config);
 	return status;

@@ -1,5 +1,5 @@
 /* tests/unit/smtpd/daily.c - yesterday's results become reports in the queue, once. */
-#include "tests/unit/storage/bed.h"
+#include "tests/unit/smtpd/back_bed.h"
 
 #include <dlfcn.h>
 
@@ -7,7 +7,6 @@
 #include "runtime/tls_result.h"
 #include "smtpd/relay/daily_priv.h"
 #include "storage/address.h"
-#include "storage/queue.h"
 #include "storage/remote.h"
 
 enum { DAY_SECONDS = 24 * 3600, TURNS = 200 };
@@ -45,29 +44,21 @@ static enum err add(struct write *write, void *arg)
 	return err;
 }
 
-static uint64_t queued(struct bed *bed)
+static uint32_t reported(void)
 {
-	struct read *read = read_begin(bed->store);
-	uint64_t count = queue_count(read);
-	read_end(&read);
-	return count;
-}
-
-static uint32_t reported(struct bed *bed)
-{
-	struct read *read = read_begin(bed->store);
+	struct read *read = read_begin(bed.store);
 	uint32_t day = remote_reported_day(read);
 	read_end(&read);
 	return day;
 }
 
-static size_t kept(struct bed *bed)
+static size_t kept(void)
 {
 	struct remote_place place = { 0 };
 	struct remote_result result;
 	struct arena arena = { 0 };
 	size_t count = 0;
-	struct read *read = read_begin(bed->store);
+	struct read *read = read_begin(bed.store);
 	while (remote_result_next(read, &place, &arena, &result))
 		count++;
 	read_end(&read);
@@ -75,23 +66,21 @@ static size_t kept(struct bed *bed)
 	return count;
 }
 
-static void run(struct bed *bed, const char *settings, uint32_t until_day)
+static struct config *config;
+static struct daily *daily;
+
+/* Several times in one store, whose writer goes on meanwhile. */
+static void begin(const char *settings)
 {
-	char text[256];
-	snprintf(text, sizeof(text), "[server]\nhostname = mail.example.org\nstate_dir = /x\n%s",
-		 settings);
-	struct config *config = config_parse("test", slice_cstr(text), stderr);
-	assert_non_null(config);
-	struct back back = { .loop = loop_new(0), .store = bed->store, .config = config };
-	struct daily *daily = daily_new(&back);
-	for (int i = 0; i < 3; i++) {
-		daily_run(daily);
-		for (int turn = 0; turn < TURNS && reported(bed) < until_day; turn++)
-			loop_run_once(back.loop, 50);
-		/* The end of the day's job comes home. */
-		for (int turn = 0; turn < 3; turn++)
-			loop_run_once(back.loop, 50);
-	}
+	config = config_with(settings);
+	back = (struct back){ .loop = loop_new(0), .store = bed.store, .config = config };
+	daily = daily_new(&back);
+}
+
+static void end(void)
+{
+	for (int turn = 0; turn < 5; turn++) /* the end of the day's job comes home */
+		loop_run_once(back.loop, 50);
 	daily_stop(daily);
 	daily_free(&daily);
 	loop_run_once(back.loop, 0);
@@ -99,23 +88,38 @@ static void run(struct bed *bed, const char *settings, uint32_t until_day)
 	config_free(config);
 }
 
+static void run(const char *settings, uint32_t until_day)
+{
+	begin(settings);
+	for (int i = 0; i < 3; i++) {
+		uint32_t before = reported();
+		daily_run(daily);
+		for (int turn = 0; turn < TURNS && before < until_day && reported() == before;
+		     turn++)
+			loop_run_once(back.loop, 50);
+		/* The end of the day's job comes home. */
+		for (int turn = 0; turn < 3; turn++)
+			loop_run_once(back.loop, 50);
+	}
+	end();
+}
+
 static void yesterday_is_told_once_to_who_wants_it(void **state)
 {
-	struct bed bed;
 	bed_begin(&bed, STORE_SERVE);
 	day_ = (uint32_t)(clock_unix() / DAY_SECONDS) - 1;
 	assert_int_equal(bed_write(&bed, add, NULL), ERR_OK);
-	assert_int_equal(kept(&bed), 4);
+	assert_int_equal(kept(), 4);
 	store_start_writer(bed.store);
-	run(&bed, "[relay]\ntls_reports = no\n", 0);
-	assert_int_equal(queued(&bed), 0);
-	run(&bed, "[relay]\ntls_reports = yes\n", day_);
-	assert_int_equal(queued(&bed), 2);
-	assert_int_equal(reported(&bed), day_);
+	run("[relay]\ntls_reports = no\n", 0);
+	assert_int_equal(bed_queued(&bed), 0);
+	run("[relay]\ntls_reports = yes\n", day_);
+	assert_int_equal(bed_queued(&bed), 2);
+	assert_int_equal(reported(), day_);
 	/* What is long past has gone. */
-	assert_int_equal(kept(&bed), 2);
-	run(&bed, "[relay]\ntls_reports = yes\n", day_);
-	assert_int_equal(queued(&bed), 2);
+	assert_int_equal(kept(), 2);
+	run("[relay]\ntls_reports = yes\n", day_);
+	assert_int_equal(bed_queued(&bed), 2);
 	bed_end(&bed);
 }
 
@@ -145,37 +149,25 @@ static enum err tell_day_before(struct write *write, void *arg)
 
 static void many_who_want_nothing_hold_up_nobody(void **state)
 {
-	struct bed bed;
 	bed_begin(&bed, STORE_SERVE);
 	day_ = (uint32_t)(clock_unix() / DAY_SECONDS) - 1;
 	assert_int_equal(bed_write(&bed, add, NULL), ERR_OK);
 	assert_int_equal(bed_write(&bed, add_many, NULL), ERR_OK);
 	assert_int_equal(bed_write(&bed, tell_day_before, NULL), ERR_OK);
 	store_start_writer(bed.store);
-	struct config *config = config_parse("test",
-					     SLICE("[server]\nhostname = mail.example.org\n"
-						   "state_dir = /x\n[relay]\ntls_reports = yes\n"),
-					     stderr);
-	struct back back = { .loop = loop_new(0), .store = bed.store, .config = config };
-	struct daily *daily = daily_new(&back);
+	begin("[relay]\ntls_reports = yes\n");
 	unsigned most = 0;
 	steps = 0;
 	daily_run(daily);
-	for (unsigned turn = 0; turn < 1000 && reported(&bed) < day_; turn++) {
+	for (unsigned turn = 0; turn < 1000 && reported() < day_; turn++) {
 		most = steps > most ? steps : most;
 		steps = 0;
 		loop_run_once(back.loop, 50);
 	}
-	assert_int_equal(reported(&bed), day_);
-	assert_int_equal(queued(&bed), 2);
+	assert_int_equal(reported(), day_);
+	assert_int_equal(bed_queued(&bed), 2);
 	assert_in_range(most, 300, MANY);
-	for (int turn = 0; turn < 10; turn++) /* the end of the day's job comes home */
-		loop_run_once(back.loop, 50);
-	daily_stop(daily);
-	daily_free(&daily);
-	loop_run_once(back.loop, 0);
-	loop_free(back.loop);
-	config_free(config);
+	end();
 	bed_end(&bed);
 }
 
@@ -206,18 +198,13 @@ static enum err add_strange(struct write *write, void *arg)
 
 static void a_strangers_dns_posts_as_a_stranger(void **state)
 {
-	struct bed bed;
-	struct mailbox mailbox = { 0 };
 	bed_begin(&bed, STORE_SERVE);
 	day_ = (uint32_t)(clock_unix() / DAY_SECONDS) - 1;
 	assert_int_equal(bed_write(&bed, add_strange, NULL), ERR_OK);
 	store_start_writer(bed.store);
-	run(&bed, "[relay]\ntls_reports = yes\n", day_);
-	assert_int_equal(queued(&bed), 2);
-	struct read *read = read_begin(bed.store);
-	assert_int_equal(mailbox_get(read, bed.inbox_id, &bed.arena, &mailbox), ERR_OK);
-	read_end(&read);
-	assert_int_equal(mailbox.messages, 1);
+	run("[relay]\ntls_reports = yes\n", day_);
+	assert_int_equal(bed_queued(&bed), 2);
+	assert_int_equal(messages(), 1);
 	bed_end(&bed);
 }
 

@@ -1,6 +1,6 @@
 /* tests/unit/smtpd/program.c - users of this machine at the socket of [listen] sendmail: as whom they
  * send, what becomes of what they send, and that none of them keeps the others out. */
-#include "tests/unit/storage/bed.h"
+#include "tests/unit/smtpd/back_bed.h"
 
 #include <sys/socket.h>
 
@@ -9,15 +9,11 @@
 #include "base/octets.h"
 #include "runtime/program_message.h"
 #include "smtpd/smtpd.h"
-#include "storage/back.h"
 #include "storage/blob.h"
-#include "storage/queue.h"
 #include "storage/submission.h"
 
 enum { WWW = 33, ALICE = 1000, EVE = 1001, NOT_ANSWERED = 255 };
 
-static struct bed bed;
-static struct back back;
 static struct config *config;
 static struct program_desk *desk;
 static struct buffer text; /* of the newest in the queue */
@@ -42,8 +38,7 @@ static int begin(void **state)
 {
 	bed_begin(&bed, STORE_SERVE);
 	assert_int_equal(bed_write(&bed, add_others, NULL), ERR_OK);
-	store_start_writer(bed.store);
-	back = (struct back){ .loop = loop_new(0), .store = bed.store, .config = config };
+	back_begin(config);
 	desk = program_desk_new(&back);
 	return 0;
 }
@@ -55,11 +50,8 @@ static int end(void **state)
 	while (!program_desk_is_empty(desk))
 		loop_run_once(back.loop, 20);
 	program_desk_free(&desk);
-	for (unsigned i = 0; i < 5; i++)
-		loop_run_once(back.loop, 20);
+	back_end();
 	buffer_free(&text);
-	bed_end(&bed);
-	loop_free(back.loop);
 	return 0;
 }
 
@@ -420,12 +412,7 @@ int main(void)
 		TEST(who_dribbles_loses_his_place),
 	};
 	log_set_level(LOG_ERROR);
-	config = config_parse("test",
-			      SLICE("[server]\nhostname = mx.example.org\nstate_dir = /nowhere\n"
-				    "[addresses]\norigin = example.org\n"
-				    "[limits]\nrecipients = 100\n"),
-			      stderr);
-	assert_non_null(config);
+	config = config_with("[addresses]\norigin = example.org\n[limits]\nrecipients = 100\n");
 	int status = cmocka_run_group_tests(tests, NULL, NULL);
 	config_free(config);
 	return status;

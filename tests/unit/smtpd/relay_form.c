@@ -1,19 +1,12 @@
 /* tests/unit/smtpd/relay_form.c - the back's part of converting a message: what it answers to a front
  * that asks for another form, what it sends then, and what no front may ask. */
-#include "tests/unit/storage/bed.h"
+#include "tests/unit/smtpd/relay_bed.h"
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "mail/text.h"
 #include "runtime/messages.h"
-#include "smtpd/relay/runner_priv.h"
-#include "storage/blob.h"
 
-static struct bed bed;
-static struct back back;
 static struct config *config;
-static struct relay_runner *runner;
-static struct channel *const front = (struct channel *)&back;
 
 /* What the front has heard. */
 static unsigned deliveries, answers;
@@ -41,60 +34,23 @@ bool channel_send(struct channel *channel, uint16_t type, uint32_t number, struc
 	return true;
 }
 
-struct mail {
-	struct queue_entry entry;
-	struct intake *intake;
-};
-
-static enum err add_mail(struct write *write, void *arg)
-{
-	struct mail *mail = arg;
-	mail->entry.size_octets = intake_size_octets(mail->intake);
-	enum err err = intake_commit(write, mail->intake, &mail->entry.blob_id);
-	return err == ERR_OK ? queue_add(write, &mail->entry) : err;
-}
-
 /* The message is with the front. */
 static void begin(enum envelope_body body, struct slice message)
 {
-	struct envelope_recipient recipient = { .forward_path = SLICE("bob@far.example") };
 	bed_begin(&bed, STORE_SERVE);
-	struct mail mail = {
-		.entry = { .account_id = bed.account_id,
-			   .arrived_unix = clock_unix() - 10,
-			   .next_unix_ms = clock_unix_ms() - 10,
-			   .envelope = { .reverse_path = SLICE("alice@example.org"), .body = body },
-			   .recipients = &recipient,
-			   .recipient_count = 1 },
-		.intake = intake_new(bed.store, NULL, NULL, NULL),
-	};
-	intake_feed(mail.intake, SLICE("Return-Path: <alice@example.org>\r\n"));
-	intake_feed(mail.intake, message);
-	assert_int_equal(intake_finish(mail.intake), ERR_OK);
-	assert_int_equal(bed_write(&bed, add_mail, &mail), ERR_OK);
-	intake_free(&mail.intake);
-	store_start_writer(bed.store);
-	back = (struct back){ .loop = loop_new(0), .store = bed.store, .config = config };
+	queue_mail((struct queue_entry){ .envelope.body = body }, "bob@far.example", 10, message);
 	deliveries = answers = 0;
 	buffer_clear(&content);
-	runner = relay_runner_new(&back);
-	relay_runner_add_channel(runner, front);
+	back_begin(config);
+	runner_begin();
 	while (deliveries == 0)
 		loop_run_once(back.loop, 20);
 }
 
 static void end(void)
 {
-	for (size_t i = 0; i < RUNNER_BUCKETS; i++)
-		while (runner->numbers[i])
-			runner_end_transfer(runner->numbers[i]);
-	while (!relay_runner_is_idle(runner))
-		loop_run_once(back.loop, 20);
-	relay_runner_free(&runner);
-	for (unsigned i = 0; i < 3; i++)
-		loop_run_once(back.loop, 20);
-	bed_end(&bed);
-	loop_free(back.loop);
+	runner_end();
+	back_end();
 }
 
 static bool want(enum envelope_body form)
@@ -230,10 +186,7 @@ int main(void)
 		cmocka_unit_test(a_front_cannot_ask_for_anything_else),
 	};
 	log_set_level(LOG_ERROR);
-	config = config_parse("test",
-			      SLICE("[server]\nhostname = mx.example.org\nstate_dir = /nowhere\n"),
-			      stderr);
-	assert_non_null(config);
+	config = config_with("");
 	int status = cmocka_run_group_tests(tests, NULL, NULL);
 	buffer_free(&answer_octets);
 	buffer_free(&content);

@@ -1,6 +1,6 @@
 /* tests/unit/smtpd/relay_memory.c - what a front tells of domains elsewhere, and how much of it the back
  * believes. */
-#include "tests/unit/storage/bed.h"
+#include "tests/unit/smtpd/back_bed.h"
 
 #include "base/clock.h"
 #include "runtime/messages.h"
@@ -9,16 +9,13 @@
 
 enum { DAY_SECONDS = 24 * 3600 };
 
-static struct bed bed;
-static struct back back;
 static struct config *config;
 static struct relay_runner *runner;
 
 static int begin(void **state)
 {
 	bed_begin(&bed, STORE_SERVE);
-	store_start_writer(bed.store);
-	back = (struct back){ .loop = loop_new(0), .store = bed.store, .config = config };
+	back_begin(config);
 	runner = relay_runner_new(&back);
 	given_add(runner->given, SLICE("far.example"));
 	return 0;
@@ -36,9 +33,7 @@ static int end(void **state)
 	clock_set_fake_unix_ms(-1);
 	relay_runner_stop(runner);
 	relay_runner_free(&runner);
-	loop_run_once(back.loop, 0);
-	bed_end(&bed);
-	loop_free(back.loop);
+	back_end();
 	return 0;
 }
 
@@ -214,11 +209,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(so_much_is_under_way_at_most, begin, end),
 	};
 	log_set_level(LOG_NOTHING);
-	config = config_parse("test",
-			      SLICE("[server]\nhostname = mx.example.org\nstate_dir = /nowhere\n"
-				    "[relay]\ndowngrade_delay = 1 d\n"),
-			      stderr);
-	assert_non_null(config);
+	config = config_with("[relay]\ndowngrade_delay = 1 d\n");
 	int status = cmocka_run_group_tests(tests, NULL, NULL);
 	config_free(config);
 	return status;

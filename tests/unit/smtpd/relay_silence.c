@@ -1,7 +1,7 @@
 /* tests/unit/smtpd/relay_silence.c - the sending client and a server that falls silent, at whatever
  * stage: it is waited for as long as RFC 5321 section 4.5.3.2 says, to the millisecond, and not longer.
  * The whole of the front's part is at work; the clock is the test's. */
-#include "tests/unit/unit.h"
+#include "tests/unit/smtpd/settings.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -240,13 +240,10 @@ static void begin(const char *silent_at)
 	server.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	assert_return_code(bind(server.listener, (struct sockaddr *)&at, sizeof(at)), errno);
 	assert_return_code(getsockname(server.listener, (struct sockaddr *)&at, &len), errno);
-	snprintf(text, sizeof(text),
-		 "[server]\nhostname = mail.example.org\nstate_dir = /x\n"
-		 "[route far.example]\nto = smtp:127.0.0.1:%u\n",
+	snprintf(text, sizeof(text), "[route far.example]\nto = smtp:127.0.0.1:%u\n",
 		 ntohs(at.sin_port));
 	assert_true(config_count < CONFIGS_MAX);
-	front.config = configs[config_count++] = config_parse("test", slice_cstr(text), stderr);
-	assert_non_null(front.config);
+	front.config = configs[config_count++] = config_with(text);
 	bool is_full = silent_at && strcmp(silent_at, "connect") == 0;
 	assert_return_code(listen(server.listener, is_full ? 0 : 8), errno);
 	for (int i = 0; is_full && i < 2; i++) {
@@ -453,8 +450,7 @@ static int set_up(void **state)
 	assert_return_code(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), errno);
 	front.loop = loop_new(0);
 	front.link = link_new(front.loop);
-	front.config = configs[config_count++] = config_parse(
-		"test", SLICE("[server]\nhostname = mail.example.org\nstate_dir = /x\n"), stderr);
+	front.config = configs[config_count++] = config_with("");
 	trust.opportunistic = tls_opportunistic_context();
 	sender = relay_sender_new(&front, &trust);
 	link_connect(front.link, fds[0]);

@@ -1,6 +1,6 @@
 /* tests/unit/smtpd/session.c - the session against a back that the test plays: what a dialog
  * cannot show, since the real back is never slow, full or dead at the moment one would like. */
-#include "tests/unit/unit.h"
+#include "tests/unit/smtpd/settings.h"
 
 #include <stdlib.h>
 
@@ -595,12 +595,7 @@ int main(void)
 		cmocka_unit_test(journal_hears_nothing_of_what_goes_well),
 	};
 	log_set_level(LOG_ERROR);
-	config = config_parse("test",
-			      SLICE("[server]\nhostname = mx.example.org\n"
-				    "state_dir = /nowhere\n"
-				    "[limits]\nrecipients = 10000\n"),
-			      stderr);
-	assert_non_null(config);
+	config = config_with("[limits]\nrecipients = 10000\n");
 	front = (struct front){ .config = config };
 	int status = cmocka_run_group_tests(tests, NULL, NULL);
 	config_free(config);

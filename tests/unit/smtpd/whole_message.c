@@ -1,7 +1,7 @@
 /* tests/unit/smtpd/whole_message.c - the message that arrives is the one that was sent: random
  * bodies by DATA and by BDAT, text and binary, whatever the chunks, the packets and the moments at
  * which the back gives credit. And what could be read as two messages is refused as a whole. */
-#include "tests/unit/unit.h"
+#include "tests/unit/smtpd/settings.h"
 
 #include <stdlib.h>
 
@@ -286,11 +286,7 @@ int main(void)
 		cmocka_unit_test(smuggling),
 	};
 	log_set_level(LOG_ERROR);
-	config = config_parse("test",
-			      SLICE("[server]\nhostname = mx.example.org\n"
-				    "state_dir = /nowhere\n"),
-			      stderr);
-	assert_non_null(config);
+	config = config_with("");
 	front = (struct front){ .config = config };
 	int status = cmocka_run_group_tests(tests, NULL, NULL);
 	config_free(config);

@@ -12,6 +12,7 @@
 
 #include "storage/account.h"
 #include "storage/message.h"
+#include "storage/queue.h"
 #include "storage/store_priv.h"
 
 struct bed {
@@ -125,6 +126,15 @@ static inline uint64_t bed_mailbox(struct bed *bed, const char *name)
 	enum err err = mailbox_find(read, bed->account_id, slice_cstr(name), &bed->arena, &mailbox);
 	read_end(&read);
 	return err == ERR_OK ? mailbox.mailbox_id : 0;
+}
+
+/* Entries of mail that leaves. */
+static inline uint64_t bed_queued(struct bed *bed)
+{
+	struct read *read = read_begin(bed->store);
+	uint64_t count = queue_count(read);
+	read_end(&read);
+	return count;
 }
 
 /* With alice and her mailboxes. */

@@ -85,14 +85,6 @@ static uint64_t references(struct bed *bed, uint64_t blob_id)
 	return count;
 }
 
-static uint64_t entry_count(struct bed *bed)
-{
-	struct read *read = read_begin(bed->store);
-	uint64_t count = queue_count(read);
-	read_end(&read);
-	return count;
-}
-
 /* Destinations with their entries' numbers in order: "a.example:1,2 b.example:3". */
 static void places(struct bed *bed, struct buffer *out)
 {
@@ -155,7 +147,7 @@ static void is_split_by_destination(void **state)
 	for (op.queue_id = 1; op.queue_id <= 4; op.queue_id++)
 		assert_int_equal(bed_write(&bed, remove_run, &op), ERR_OK);
 	assert_int_equal(references(&bed, op.entry.blob_id), 1);
-	assert_int_equal(entry_count(&bed), 0);
+	assert_int_equal(bed_queued(&bed), 0);
 	op.queue_id = 4;
 	assert_int_equal(bed_write(&bed, remove_run, &op), ERR_NOT_FOUND);
 	assert_int_equal(problems(&bed, false, &kind), 0);
@@ -194,7 +186,7 @@ static void many_recipients_are_many_entries(void **state)
 		paths[i] = arena_format(&bed.arena, "user%d@b.example", i);
 	struct op op = op_of(paths, COUNT, &bed.arena);
 	assert_int_equal(add(&bed, &op), ERR_OK);
-	assert_int_equal(entry_count(&bed), 3);
+	assert_int_equal(bed_queued(&bed), 3);
 	assert_int_equal(references(&bed, op.entry.blob_id), 3);
 	bed_end(&bed);
 }
@@ -221,10 +213,10 @@ static void bad_paths_are_refused_whole(void **state)
 	memset(path, 'x', ENVELOPE_PATH_MAX_OCTETS + 1);
 	op.entry.envelope.reverse_path = slice_of(path, ENVELOPE_PATH_MAX_OCTETS + 1);
 	assert_int_equal(add(&bed, &op), ERR_BAD_INPUT);
-	assert_int_equal(entry_count(&bed), 0);
+	assert_int_equal(bed_queued(&bed), 0);
 	op.entry.envelope.reverse_path = slice_of(path, ENVELOPE_PATH_MAX_OCTETS);
 	assert_int_equal(add(&bed, &op), ERR_OK);
-	assert_int_equal(entry_count(&bed), 1);
+	assert_int_equal(bed_queued(&bed), 1);
 	bed_end(&bed);
 }
 
@@ -363,7 +355,7 @@ static void verify_finds_and_mends(void **state)
 		assert_true(problems(&bed, false, &kind) > 0);
 		problems(&bed, true, &kind);
 		assert_int_equal(problems(&bed, false, &kind), 0);
-		assert_int_equal(entry_count(&bed), round == 1 ? 0 : 1);
+		assert_int_equal(bed_queued(&bed), round == 1 ? 0 : 1);
 		bed_end(&bed);
 	}
 }

@@ -1,0 +1,38 @@
+/* tests/unit/smtpd/back_bed.h - what smtpd has in the back, on a store of one's own: a loop, the writer, a
+ * configuration; and what has become of the mail. */
+#pragma once
+
+#include "tests/unit/smtpd/settings.h"
+#include "tests/unit/storage/bed.h"
+
+#include "runtime/loop.h"
+#include "storage/back.h"
+
+static struct bed bed;
+static struct back back;
+
+/* After bed_begin(), when what the store is to hold from the beginning is there. */
+static inline void back_begin(const struct config *config)
+{
+	store_start_writer(bed.store);
+	back = (struct back){ .loop = loop_new(0), .store = bed.store, .config = config };
+}
+
+static inline void back_end(void)
+{
+	/* What the writer still has comes home. */
+	for (unsigned i = 0; i < 5; i++)
+		loop_run_once(back.loop, 20);
+	bed_end(&bed);
+	loop_free(back.loop);
+}
+
+/* Alice's, in her INBOX. */
+static inline uint32_t messages(void)
+{
+	struct mailbox mailbox = { 0 };
+	struct read *read = read_begin(bed.store);
+	assert_int_equal(mailbox_get(read, bed.inbox_id, &bed.arena, &mailbox), ERR_OK);
+	read_end(&read);
+	return mailbox.messages;
+}
