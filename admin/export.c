@@ -9,6 +9,7 @@
 
 #include "admin/export_priv.h"
 #include "admin/table.h"
+#include "admin/user.h"
 #include "base/heap.h"
 
 enum { BATCH_ENTRIES = 256, PIECE_OCTETS = 256 * 1024 };
@@ -240,31 +241,11 @@ static void sync_folder(struct exporter *exporter)
 		close(fd);
 }
 
-static bool find_account(struct exporter *exporter, const char *user, uint64_t *messages_out)
-{
-	struct admin *admin = exporter->admin;
-	struct address address;
-	struct account account;
-	if (!admin_parse_address(admin, user, &address) || !admin_open_store(admin))
-		return false;
-	struct read *read = read_begin(admin->store);
-	enum err err = account_find(read, address_format(&address, &admin->arena), &admin->arena,
-				    &account);
-	read_end(&read);
-	if (err == ERR_NOT_FOUND)
-		admin_fail("there is no user %s; \"bode user list\" shows them", user);
-	else if (err != ERR_OK)
-		admin_fail_store(err, "the user cannot be read");
-	exporter->account_id = account.account_id;
-	*messages_out = account.used_messages;
-	return err == ERR_OK;
-}
-
 int admin_export(struct admin *admin, int argc, char **argv)
 {
 	static const char *const columns[] = { "mailbox", "exported", "skipped" };
 	struct admin_options options;
-	uint64_t messages = 0;
+	struct account account;
 	if (!admin_parse_options(admin, argc, argv, OPTION_USER | OPTION_FORMAT | OPTION_JSON, 1, 1,
 				 &options))
 		return ADMIN_WRONG_USAGE;
@@ -277,11 +258,13 @@ int admin_export(struct admin *admin, int argc, char **argv)
 	struct exporter exporter = { .admin = admin, .path = argv[optind] };
 	/* The folder is where who runs the command may write. */
 	admin->keeps_user = true;
-	if (!find_account(&exporter, options.user, &messages) || !make_folder(exporter.path))
+	if (!user_find(admin, options.user, &account) || !make_folder(exporter.path))
 		return EXIT_FAILURE;
+	exporter.account_id = account.account_id;
 	struct table *table = table_new(options.json, columns, ARRAY_LEN(columns));
 	exporter.progress = progress_new("export");
-	progress_phase(exporter.progress, "mail", PROGRESS_ITEMS, "messages", messages);
+	progress_phase(exporter.progress, "mail", PROGRESS_ITEMS, "messages",
+		       account.used_messages);
 	export_all(&exporter, is_maildir, table);
 	if (!exporter.is_over)
 		sync_folder(&exporter);

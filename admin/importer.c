@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "admin/table.h"
+#include "admin/user.h"
 #include "base/heap.h"
 #include "serve/control.h"
 
@@ -85,25 +86,14 @@ static uint64_t find_inbox(struct importer *importer)
 
 struct importer *importer_new(struct admin *admin, const struct importer_options *options)
 {
-	struct address address;
-	struct account account;
+	uint32_t account_id;
 	admin->keeps_user = true;
-	if (!admin_parse_address(admin, options->user, &address) || !admin_open_store(admin))
-		return NULL;
-	struct read *read = read_begin(admin->store);
-	enum err err = account_find(read, address_format(&address, &admin->arena), &admin->arena,
-				    &account);
-	read_end(&read);
-	if (err == ERR_NOT_FOUND)
-		admin_fail("there is no user %s; \"bode user list\" shows them", options->user);
-	else if (err != ERR_OK)
-		admin_fail_store(err, "the user cannot be read");
-	if (err != ERR_OK)
+	if (!user_find_id(admin, options->user, &account_id))
 		return NULL;
 	struct importer *importer = heap_alloc(sizeof(*importer));
 	importer->admin = admin;
 	importer->held_end = &importer->held;
-	importer->account_id = account.account_id;
+	importer->account_id = account_id;
 	importer->user = options->user;
 	importer->into = options->into;
 	importer->json = options->json;

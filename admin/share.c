@@ -43,17 +43,9 @@ int admin_share_add(struct admin *admin, int argc, char **argv)
 	if (!admin_parse_address(admin, text, &share.address) || !admin_open_store(admin))
 		return EXIT_FAILURE;
 	enum err err = admin_write(admin, &share.job);
-	switch (err) {
-	case ERR_OK: return EXIT_SUCCESS;
-	case ERR_EXISTS:
-		return admin_fail("there is a user or alias %s already; \"bode user list\" and "
-				  "\"bode alias list\" show them",
-				  text);
-	case ERR_NOT_FOUND:
-		return admin_fail("the domain %.*s is not served here; first: bode domain add %.*s",
-				  SLICE_ARG(share.address.domain), SLICE_ARG(share.address.domain));
-	default: return admin_fail_store(err, "the shared mailbox was not added");
-	}
+	return err == ERR_OK ? EXIT_SUCCESS
+			     : user_fail_add(err, text, &share.address,
+					     "the shared mailbox was not added");
 }
 
 /* ---- share set ---- */
@@ -92,22 +84,17 @@ static enum err run_set(struct write *write, struct job *job)
 /* "anyone", an address, or either behind "-". */
 static bool find_identifier(struct admin *admin, const char *text, struct acl_entry *entry)
 {
-	struct account account;
 	entry->is_negative = text[0] == '-';
 	if (entry->is_negative)
 		text++;
 	if (strcmp(text, "anyone") == 0)
 		return true;
-	if (!user_find(admin, text, &account))
-		return false;
-	entry->account_id = account.account_id;
-	return true;
+	return user_find_id(admin, text, &entry->account_id);
 }
 
 int admin_share_set(struct admin *admin, int argc, char **argv)
 {
 	struct admin_options options;
-	struct account owner;
 	struct share_job share = { .job.run = run_set };
 	if (!admin_parse_options(admin, argc, argv, OPTION_ALL, 3, 4, &options))
 		return ADMIN_WRONG_USAGE;
@@ -117,9 +104,9 @@ int admin_share_set(struct admin *admin, int argc, char **argv)
 	if (strcmp(rights, "none") != 0 &&
 	    !acl_text_parse(slice_cstr(rights), &share.change, &share.entry.rights))
 		return admin_usage(admin, "the rights are letters of lrswipkxtea, or none");
-	if (!user_find(admin, argv[optind], &owner) || !find_identifier(admin, who, &share.entry))
+	if (!user_find_id(admin, argv[optind], &share.owner_id) ||
+	    !find_identifier(admin, who, &share.entry))
 		return EXIT_FAILURE;
-	share.owner_id = owner.account_id;
 	if (!options.all)
 		share.mailbox = slice_eq_nocase(slice_cstr(argv[optind + 1]), SLICE("INBOX"))
 					? SLICE("INBOX")

@@ -8,6 +8,7 @@
 
 #include "admin/admin_priv.h"
 #include "admin/table.h"
+#include "admin/user.h"
 #include "base/clock.h"
 #include "mail/digest.h"
 #include "mail/text.h"
@@ -37,7 +38,6 @@ struct restoring {
 static int choose(struct admin *admin, const char *user, const struct admin_options *options,
 		  struct choice *choice)
 {
-	struct address address;
 	*choice = (struct choice){ .until_unix = INT64_MAX };
 	if (options->mailbox)
 		choice->mailbox = slice_cstr(options->mailbox);
@@ -48,15 +48,7 @@ static int choose(struct admin *admin, const char *user, const struct admin_opti
 	if ((options->since && !admin_parse_time(options->since, &choice->since_unix)) ||
 	    (options->until && !admin_parse_time(options->until, &choice->until_unix)))
 		return ADMIN_WRONG_USAGE;
-	if (!admin_parse_address(admin, user, &address) || !admin_open_store(admin))
-		return EXIT_FAILURE;
-	struct read *read = read_begin(admin->store);
-	enum err err = account_find(read, address_format(&address, &admin->arena), &admin->arena,
-				    &choice->account);
-	read_end(&read);
-	if (err == ERR_NOT_FOUND)
-		return admin_fail("there is no user %s; \"bode user list\" shows them", user);
-	return err == ERR_OK ? -1 : admin_fail_store(err, "the user cannot be read");
+	return user_find(admin, user, &choice->account) ? -1 : EXIT_FAILURE;
 }
 
 static void id_format(const struct expunged *message, char out[48])

@@ -68,24 +68,43 @@ static bool read_hash(struct admin *admin, bool from_stdin, struct slice *hash_o
 	return good;
 }
 
-static bool find_user(struct admin *admin, const char *text, struct user_job *job)
+bool user_find(struct admin *admin, const char *text, struct account *account_out)
 {
-	struct account account;
-	if (!admin_parse_address(admin, text, &job->address) || !admin_open_store(admin))
+	struct address address;
+	if (!admin_parse_address(admin, text, &address) || !admin_open_store(admin))
 		return false;
 	struct read *read = read_begin(admin->store);
-	enum err err = account_find(read, address_format(&job->address, &admin->arena),
-				    &admin->arena, &account);
+	enum err err = account_find(read, address_format(&address, &admin->arena), &admin->arena,
+				    account_out);
 	read_end(&read);
-	if (err == ERR_OK) {
-		job->account_id = account.account_id;
-		return true;
-	}
 	if (err == ERR_NOT_FOUND)
 		admin_fail("there is no user %s; \"bode user list\" shows them", text);
-	else
+	else if (err != ERR_OK)
 		admin_fail_store(err, "the user cannot be read");
-	return false;
+	return err == ERR_OK;
+}
+
+bool user_find_id(struct admin *admin, const char *text, uint32_t *account_id_out)
+{
+	struct account account;
+	if (!user_find(admin, text, &account))
+		return false;
+	*account_id_out = account.account_id;
+	return true;
+}
+
+int user_fail_add(enum err err, const char *text, const struct address *address, const char *doing)
+{
+	switch (err) {
+	case ERR_EXISTS:
+		return admin_fail("there is a user or alias %s already; \"bode user list\" and "
+				  "\"bode alias list\" show them",
+				  text);
+	case ERR_NOT_FOUND:
+		return admin_fail("the domain %.*s is not served here; first: bode domain add %.*s",
+				  SLICE_ARG(address->domain), SLICE_ARG(address->domain));
+	default: return admin_fail_store(err, doing);
+	}
 }
 
 int user_add(struct admin *admin, const char *text, bool password_stdin, uint64_t quota_octets)
@@ -99,19 +118,12 @@ int user_add(struct admin *admin, const char *text, bool password_stdin, uint64_
 	bool local = domain_is_local(read, job.address.domain);
 	read_end(&read);
 	if (!local)
-		return admin_fail("the domain %.*s is not served here; first: bode domain add %.*s",
-				  SLICE_ARG(job.address.domain), SLICE_ARG(job.address.domain));
+		return user_fail_add(ERR_NOT_FOUND, text, &job.address, "");
 	if (!read_hash(admin, password_stdin, &job.password_hash))
 		return EXIT_FAILURE;
 	enum err err = admin_write(admin, &job.job);
-	switch (err) {
-	case ERR_OK: return EXIT_SUCCESS;
-	case ERR_EXISTS:
-		return admin_fail("there is a user or alias %s already; \"bode user list\" and "
-				  "\"bode alias list\" show them",
-				  text);
-	default: return admin_fail_store(err, "the user was not added");
-	}
+	return err == ERR_OK ? EXIT_SUCCESS
+			     : user_fail_add(err, text, &job.address, "the user was not added");
 }
 
 int admin_user_add(struct admin *admin, int argc, char **argv)
@@ -134,7 +146,7 @@ int admin_user_remove(struct admin *admin, int argc, char **argv)
 
 	if (!admin_parse_options(admin, argc, argv, OPTION_YES, 1, 1, &options))
 		return ADMIN_WRONG_USAGE;
-	if (!find_user(admin, argv[optind], &job))
+	if (!user_find_id(admin, argv[optind], &job.account_id))
 		return EXIT_FAILURE;
 	if (!options.yes && !terminal_confirm("All mail of this user will be removed."))
 		return admin_fail("nothing was removed; to remove a user with all mail, answer yes "
@@ -153,7 +165,7 @@ int admin_user_password(struct admin *admin, int argc, char **argv)
 
 	if (!admin_parse_options(admin, argc, argv, OPTION_PASSWORD_STDIN, 1, 1, &options))
 		return ADMIN_WRONG_USAGE;
-	if (!find_user(admin, argv[optind], &job) ||
+	if (!user_find_id(admin, argv[optind], &job.account_id) ||
 	    !read_hash(admin, options.password_stdin, &job.password_hash))
 		return EXIT_FAILURE;
 	enum err err = admin_write(admin, &job.job);
@@ -188,17 +200,13 @@ int admin_user_quota(struct admin *admin, int argc, char **argv)
 	if ((options.size && !is_none && !admin_parse_size(options.size, &octets)) ||
 	    (options.messages && !parse_count(options.messages, &messages)))
 		return ADMIN_WRONG_USAGE;
-	if (!find_user(admin, argv[optind], &job))
+	if (!user_find(admin, argv[optind], &account))
 		return EXIT_FAILURE;
-	struct read *read = read_begin(admin->store);
-	enum err err = account_get(read, job.account_id, &admin->arena, &account);
-	read_end(&read);
-	if (err != ERR_OK)
-		return admin_fail_store(err, "the user cannot be read");
 	if (options.size || options.messages) {
+		job.account_id = account.account_id;
 		job.quota_octets = options.size ? octets : account.quota_octets;
 		job.quota_messages = options.messages ? messages : account.quota_messages;
-		err = admin_write(admin, &job.job);
+		enum err err = admin_write(admin, &job.job);
 		return err == ERR_OK ? EXIT_SUCCESS
 				     : admin_fail_store(err, "the quota was not changed");
 	}
@@ -228,7 +236,7 @@ int admin_user_administer(struct admin *admin, int argc, char **argv)
 	job.is_administrator = strcmp(answer, "yes") == 0;
 	if (!job.is_administrator && strcmp(answer, "no") != 0)
 		return admin_usage(admin, "say yes or no");
-	if (!find_user(admin, argv[optind], &job))
+	if (!user_find_id(admin, argv[optind], &job.account_id))
 		return EXIT_FAILURE;
 	enum err err = admin_write(admin, &job.job);
 	return err == ERR_OK ? EXIT_SUCCESS : admin_fail_store(err, "the user was not changed");

@@ -40,29 +40,6 @@ static enum err run_disallow(struct write *write, struct job *job)
 	return err;
 }
 
-bool user_find(struct admin *admin, const char *text, struct account *account_out)
-{
-	struct address address;
-	if (!admin_parse_address(admin, text, &address) || !admin_open_store(admin))
-		return false;
-	struct read *read = read_begin(admin->store);
-	enum err err = account_find(read, address_format(&address, &admin->arena), &admin->arena,
-				    account_out);
-	read_end(&read);
-	if (err != ERR_OK)
-		admin_fail("there is no user %s; \"bode user list\" shows them", text);
-	return err == ERR_OK;
-}
-
-static bool find_user(struct admin *admin, const char *text, uint32_t *account_id_out)
-{
-	struct account account;
-	if (!user_find(admin, text, &account))
-		return false;
-	*account_id_out = account.account_id;
-	return true;
-}
-
 /* "default" is as the configuration says. */
 static bool parse_limit(const char *text, uint32_t *limit_out)
 {
@@ -108,7 +85,7 @@ int admin_user_limits(struct admin *admin, int argc, char **argv)
 	if (!admin_parse_options(admin, argc, argv,
 				 OPTION_MESSAGES | OPTION_RECIPIENTS | OPTION_JSON, 1, 1, &options))
 		return ADMIN_WRONG_USAGE;
-	if (!find_user(admin, argv[optind], &job.account_id))
+	if (!user_find_id(admin, argv[optind], &job.account_id))
 		return EXIT_FAILURE;
 	struct read *read = read_begin(admin->store);
 	enum err err = submission_usage(read, job.account_id, &usage);
@@ -168,7 +145,7 @@ static int change_senders(struct admin *admin, int argc, char **argv,
 	for (int i = optind + 1; i < argc; i++)
 		if (!parse_sender(admin, argv[i], &job.senders[job.sender_count++]))
 			return EXIT_FAILURE;
-	if (!find_user(admin, argv[optind], &job.account_id))
+	if (!user_find_id(admin, argv[optind], &job.account_id))
 		return EXIT_FAILURE;
 	enum err err = admin_write(admin, &job.job);
 	if (err == ERR_NOT_FOUND)
@@ -196,7 +173,7 @@ int admin_user_allowed(struct admin *admin, int argc, char **argv)
 
 	if (!admin_parse_options(admin, argc, argv, OPTION_JSON, 1, 1, &options))
 		return ADMIN_WRONG_USAGE;
-	if (!find_user(admin, argv[optind], &account_id))
+	if (!user_find_id(admin, argv[optind], &account_id))
 		return EXIT_FAILURE;
 	struct table *table = table_new(options.json, columns, ARRAY_LEN(columns));
 	struct read *read = read_begin(admin->store);
