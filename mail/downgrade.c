@@ -38,7 +38,8 @@ struct planner {
 	uint64_t at;			/* what lies before has its steps */
 	uint64_t size_octets;		/* of what they give */
 	size_t encoded;
-	bool is_changed;   /* by more than labels */
+	bool is_changed; /* by more than labels */
+	bool leaves_header;
 	bool is_cut;	   /* parts beyond MIME_MAX_PARTS may lie in an epilogue */
 	bool is_in_global; /* the message/global around it will be encoded, if need be */
 	struct slice open[MIME_MAX_DEPTH]; /* boundaries of the multiparts around it */
@@ -86,7 +87,7 @@ static bool scan_stretch(struct planner *p, uint64_t end, struct scan *scan_out)
 static bool fits(const struct planner *p, const struct scan *scan)
 {
 	return !scan->has_nul && !scan->has_bare && !scan->has_long &&
-	       !(scan->has_8bit && p->form == DOWNGRADE_TO_7BIT);
+	       !(scan->has_8bit && p->form != DOWNGRADE_TO_8BIT);
 }
 
 static bool read_header(struct planner *p, const struct mime_part *part, struct scan *scan_out)
@@ -411,6 +412,13 @@ static bool has_no_part(const struct mime_part *part)
 	       part->first_child->header_start == part->body_end;
 }
 
+/* In a message/global it has a way out. */
+static bool may_leave_header(const struct planner *p)
+{
+	return p->form == DOWNGRADE_TO_8BIT ||
+	       (p->form == DOWNGRADE_BODIES_TO_7BIT && !p->is_in_global);
+}
+
 static bool plan_part(struct planner *p, const struct mime_part *part, bool in_digest,
 		      bool is_message, int depth)
 {
@@ -421,8 +429,9 @@ static bool plan_part(struct planner *p, const struct mime_part *part, bool in_d
 		return fail_err(p, ERR_DAMAGED);
 	if (!read_header(p, part, &scan))
 		return false;
-	if (scan.has_nul || (scan.has_8bit && p->form == DOWNGRADE_TO_7BIT))
+	if (scan.has_nul || (scan.has_8bit && !may_leave_header(p)))
 		return fail(p, DOWNGRADE_HEADER);
+	p->leaves_header |= scan.has_8bit && p->form == DOWNGRADE_BODIES_TO_7BIT;
 	if (mime_is_message(part))
 		return plan_message(p, part, is_message, scan.has_bare, depth);
 	if (!mime_is_multipart(part) || has_no_part(part))
@@ -464,6 +473,7 @@ enum err downgrade_plan(const struct downgrade_source *source, const struct mime
 			header_find(buffer_slice(&p.header), SLICE("DKIM-Signature"), &field);
 	good = good && p.verdict == DOWNGRADE_PLANNED && p.err == ERR_OK &&
 	       plan_part(&p, root, false, true, 1);
+	outcome_out->leaves_header = p.leaves_header;
 	if (p.err == ERR_OK && !good) {
 		outcome_out->verdict = p.verdict;
 	} else if (good && p.is_changed) {

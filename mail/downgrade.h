@@ -23,8 +23,9 @@ struct downgrade_source {
 };
 
 enum downgrade_form {
-	DOWNGRADE_TO_7BIT, /* as RFC 2045 section 2.7 has it */
-	DOWNGRADE_TO_8BIT, /* section 2.8; header fields may have octets above 127 */
+	DOWNGRADE_TO_7BIT,	  /* as RFC 2045 section 2.7 has it */
+	DOWNGRADE_BODIES_TO_7BIT, /* header fields may have octets above 127, which stay */
+	DOWNGRADE_TO_8BIT,	  /* section 2.8; likewise */
 };
 
 enum downgrade_verdict {
@@ -46,6 +47,7 @@ struct downgrade_outcome {
 	uint64_t size_octets;	/* of the result, with DOWNGRADE_PLANNED */
 	size_t encoded;		/* how many bodies */
 	bool breaks_dkim;	/* there is a DKIM-Signature, which will not hold any more */
+	bool leaves_header;	/* with octets above 127, in DOWNGRADE_BODIES_TO_7BIT */
 };
 /* `root` is the structure of the whole message; it may go afterwards. What lies before `start`, within
  * its header, is left out. ERR_DAMAGED where the structure is not one of this message; else what

@@ -58,7 +58,8 @@ bool form_wanted_decode(struct slice payload, enum envelope_body *form_out);
 struct delivery_form_message {
 	enum envelope_body form; /* what it has now */
 	uint64_t size_octets;	 /* of the content that will come */
-	/* "5.6.2" and why, where it cannot be had in the form that was asked for. Empty: it can. */
+	/* "5.6.2" and why, where it cannot be had in the form that was asked for; "4.6.2" while a server may
+	 * still turn out to take more than it says. Empty: it can. */
 	struct slice status, words;
 };
 void delivery_form_encode(const struct delivery_form_message *m, struct buffer *out);

@@ -260,17 +260,12 @@ static enum client_wish begin_envelope(struct client *client)
 	return CLIENT_WANTS_INPUT;
 }
 
-enum client_wish client_formed(struct client *client, const struct delivery_form_message *answer)
+enum client_wish client_formed(struct client *client, const struct delivery_message *delivery)
 {
 	assert(client->state == CLIENT_FORM);
-	/* What cannot be had may have been for another server, which has gone. */
-	if (answer->status.len > 0 && answer->form > client_form(client)) {
-		char *status = arena_string(&client->arena, answer->status);
-		client_fail_rest(client, DELIVERY_REFUSED, 0, status, answer->words);
-		return finish(client, false);
-	}
-	client->delivery.form = client->delivery.envelope.body = answer->form;
-	client->delivery.size_octets = answer->size_octets;
+	client->delivery.form = delivery->form;
+	client->delivery.envelope.body = delivery->envelope.body;
+	client->delivery.size_octets = delivery->size_octets;
 	return begin_envelope(client);
 }
 

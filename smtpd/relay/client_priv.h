@@ -121,9 +121,9 @@ enum client_wish client_begin(struct client *client, const struct delivery_messa
 			      bool form_comes);
 /* The most that the server takes, binary content or 8 bits or neither. */
 enum envelope_body client_form(const struct client *client);
-/* After CLIENT_WANTS_FORM: the message has another form now, and another size, or `answer` says why it
- * has none. */
-enum client_wish client_formed(struct client *client, const struct delivery_form_message *answer);
+/* After CLIENT_WANTS_FORM: the form that the message has now, and its size. CLIENT_WANTS_FORM again where that
+ * is still more than the server takes, as after an answer to what another server needed. */
+enum client_wish client_formed(struct client *client, const struct delivery_message *delivery);
 /* Octets of the message, in order; all of size_octets, then it ends by itself. */
 enum client_wish client_content(struct client *client, struct slice octets);
 /* The transaction's result was taken. */

@@ -214,6 +214,13 @@ static bool rest(struct connection *connection)
 	return false;
 }
 
+static void leave(struct connection *connection)
+{
+	connection->outgoing->connection = NULL;
+	connection->outgoing = NULL;
+	connection_quit(connection);
+}
+
 /* True: the server cannot be given the message, which goes elsewhere (RFC 8689 section 4.2.1). */
 static bool leave_unfit(struct connection *connection)
 {
@@ -222,10 +229,22 @@ static bool leave_unfit(struct connection *connection)
 	const char *why = client_lacks_tls(&connection->client, &outgoing->message, &status);
 	if (!why)
 		return false;
-	connection->outgoing = NULL;
-	outgoing->connection = NULL;
-	connection_quit(connection);
+	leave(connection);
 	outgoing_try_fitter(outgoing, status, why);
+	return true;
+}
+
+/* True: nor in the form that it takes (RFC 6152 section 3). */
+static bool leave_unformed(struct connection *connection)
+{
+	struct outgoing *outgoing = connection->outgoing;
+	if (!outgoing_lacks_form(outgoing, client_form(&connection->client)))
+		return false;
+	leave(connection);
+	if (outgoing->exchangers)
+		outgoing_try_fitter(outgoing, outgoing->lacking_status, outgoing->lacking_words);
+	else /* this connection was kept: nobody was looked for yet */
+		outgoing_retry(outgoing);
 	return true;
 }
 
@@ -260,6 +279,8 @@ static void act(struct connection *connection, enum client_wish wish)
 				return;
 			break;
 		case CLIENT_WANTS_FORM:
+			if (leave_unformed(connection))
+				return;
 			outgoing_want_form(connection->outgoing, client_form(client));
 			break;
 		case CLIENT_WANTS_CONTENT:
@@ -300,10 +321,11 @@ void connection_go_on(struct connection *connection)
 		act(connection, CLIENT_WANTS_CONTENT);
 }
 
-void connection_formed(struct connection *connection, const struct delivery_form_message *answer)
+void connection_formed(struct connection *connection)
 {
-	if (connection->client.state == CLIENT_FORM)
-		act(connection, client_formed(&connection->client, answer));
+	if (connection->client.state != CLIENT_FORM)
+		return;
+	act(connection, client_formed(&connection->client, &connection->outgoing->message));
 }
 
 /* ---- the stream ---- */

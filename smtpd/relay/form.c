@@ -9,6 +9,7 @@
  *
  * Looking through a message takes milliseconds for each megabyte, on the worker pool; converting it
  * goes with sending it, a window at a time, on the loop. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/heap.h"
@@ -18,9 +19,12 @@
 #include "smtpd/relay/runner_priv.h"
 #include "storage/blob.h"
 
-/* More than a front has reason to ask for: a message has two lesser forms, and a kept connection that
- * ends meanwhile is followed by one other. */
+/* More than a front has reason to ask for: a message has two lesser forms, and where the lesser of them
+ * cannot be had it begins with the stored one again. */
 enum { FORMS_WANTED_MAX = 4 };
+/* A server that lets strangers wait (greylisting) may have another speak for it until then, which takes
+ * less. So many attempts long nothing is concluded from what is not offered. */
+enum { GREYLIST_ATTEMPTS = 3 };
 _Static_assert((int)DOWNGRADE_CHUNK_OCTETS == (int)BLOB_CHUNK_OCTETS,
 	       "each chunk is decompressed once");
 
@@ -36,21 +40,22 @@ struct conversion {
 	struct blob_source blob;
 	uint64_t start, end; /* of the content in the blob */
 	enum envelope_body form;
+	enum downgrade_form to;
 	enum err err;
 	struct downgrade_outcome outcome;
 };
 
 static const struct {
-	const char *status, *words;
+	const char *status, *words; /* the status without its class */
 } refusals[DOWNGRADE_VERDICTS] = {
 	/* RFC 3463 section 3.7, RFC 6531 section 3.4 */
-	[DOWNGRADE_HEADER] = { "5.6.9", "a header has octets that are no ASCII text" },
-	[DOWNGRADE_SIGNED] = { "5.6.2", "a part that would have to be changed is signed" },
-	[DOWNGRADE_FORBIDDEN] = { "5.6.2",
+	[DOWNGRADE_HEADER] = { "6.9", "a header has octets that are no ASCII text" },
+	[DOWNGRADE_SIGNED] = { "6.2", "a part that would have to be changed is signed" },
+	[DOWNGRADE_FORBIDDEN] = { "6.2",
 				  "a part that would have to be encoded is of a type that may not "
 				  "be (message/partial or message/external-body)" },
-	[DOWNGRADE_ENCODING] = { "5.6.3", "a part is in an encoding that is not known here" },
-	[DOWNGRADE_LIMIT] = { "5.6.3", "it has too many parts, or too long headers" },
+	[DOWNGRADE_ENCODING] = { "6.3", "a part is in an encoding that is not known here" },
+	[DOWNGRADE_LIMIT] = { "6.3", "it has too many parts, or too long headers" },
 };
 
 /* ---- on the worker pool ---- */
@@ -85,10 +90,8 @@ static void run(struct work *work)
 	struct mime_part *root = NULL;
 	conversion->err = read_structure(conversion, &arena, &root);
 	if (conversion->err == ERR_OK)
-		conversion->err = downgrade_plan(
-			&source, root, conversion->start,
-			conversion->form == ENVELOPE_7BIT ? DOWNGRADE_TO_7BIT : DOWNGRADE_TO_8BIT,
-			&conversion->outcome);
+		conversion->err = downgrade_plan(&source, root, conversion->start, conversion->to,
+						 &conversion->outcome);
 	arena_fini(&arena);
 }
 
@@ -115,17 +118,21 @@ static void refuse(struct transfer *transfer, enum envelope_body form,
 		   enum downgrade_verdict verdict)
 {
 	struct buffer words = { 0 };
+	char status[16];
+	snprintf(status, sizeof(status), "%d.%s",
+		 transfer->entry.attempts_made < GREYLIST_ATTEMPTS ? 4 : 5,
+		 refusals[verdict].status);
 	buffer_add_format(&words,
 			  "the other server does not take %s, and the message cannot be "
 			  "converted: %s",
 			  form == ENVELOPE_7BIT ? "8-bit content (8BITMIME)"
 						: "binary content (BINARYMIME)",
 			  refusals[verdict].words);
-	answer(transfer, &(struct delivery_form_message){
-				 .form = transfer->form,
-				 .size_octets = transfer->blob_end - transfer->blob_start,
-				 .status = slice_cstr(refusals[verdict].status),
-				 .words = buffer_slice(&words) });
+	answer(transfer, &(struct delivery_form_message){ .form = transfer->form,
+							  .size_octets = transfer->blob_end -
+									 transfer->blob_start,
+							  .status = slice_cstr(status),
+							  .words = buffer_slice(&words) });
 	buffer_free(&words);
 }
 
@@ -159,6 +166,9 @@ static void come_home(struct transfer *transfer, struct conversion *conversion)
 		return;
 	}
 	transfer->form = conversion->form;
+	if (outcome->leaves_header)
+		log_info(NULL, HEX("msg", transfer->entry.blob_id), EVENT("header-not-converted"),
+			 NUM("entry", transfer->entry.queue_id));
 	if (outcome->verdict == DOWNGRADE_PLANNED) {
 		transfer->plan = outcome->plan;
 		outcome->plan = NULL;
@@ -181,6 +191,17 @@ static void done(struct work *work)
 	free(conversion);
 }
 
+/* Of old programs comes mail that has 8 bits and says nothing of it. The bodies can be converted; what may
+ * be in the header goes as it is, as it does from other servers, since one such octet that a stranger
+ * puts there is not to be a reason for mail to whoever he says has sent it. */
+static enum downgrade_form form_to_have(const struct envelope *envelope, enum envelope_body form)
+{
+	if (form == ENVELOPE_8BITMIME)
+		return DOWNGRADE_TO_8BIT;
+	return envelope->body == ENVELOPE_7BIT && !envelope->is_utf8 ? DOWNGRADE_BODIES_TO_7BIT
+								     : DOWNGRADE_TO_7BIT;
+}
+
 bool transfer_want_form(struct transfer *transfer, struct slice payload)
 {
 	enum envelope_body form;
@@ -198,6 +219,7 @@ bool transfer_want_form(struct transfer *transfer, struct slice payload)
 	conversion->start = transfer->blob_start;
 	conversion->end = transfer->blob_end;
 	conversion->form = form;
+	conversion->to = form_to_have(&transfer->entry.envelope, form);
 	transfer->conversion = conversion;
 	transfer->runner->conversion_count++;
 	pool_submit(transfer->runner->back->loop, &conversion->work);

@@ -83,15 +83,13 @@ static void report_unsent(struct outgoing *outgoing, enum delivery_verdict verdi
 }
 
 /* Another server would do no better, and waiting would not help; unless it is not known which servers
- * there are, or what is said of them. */
+ * there are, or one of them may be another tomorrow. */
 static void report_all_unfit(struct outgoing *outgoing, struct slice words)
 {
-	if (exchangers_are_doubtful(outgoing->exchangers))
-		report_unsent(outgoing, DELIVERY_LATER, "4.4.3", words, false);
-	else if (outgoing->is_doubtful)
-		report_unsent(outgoing, DELIVERY_LATER, "4.7.10", words, false);
-	else
-		report_unsent(outgoing, DELIVERY_REFUSED, outgoing->unfit_status, words, false);
+	const char *status =
+		exchangers_are_doubtful(outgoing->exchangers) ? "4.4.3" : outgoing->unfit_status;
+	report_unsent(outgoing, status[0] == '4' ? DELIVERY_LATER : DELIVERY_REFUSED, status, words,
+		      false);
 }
 
 static void give_up(struct outgoing *outgoing, enum exchangers_end end)
@@ -178,8 +176,8 @@ static void go_on(struct outgoing *outgoing)
 	if (demand_find(outgoing, &outgoing->demand, &why, &status)) {
 		outgoing_start(outgoing);
 	} else if (status) {
-		outgoing->is_doubtful |= outgoing->sts.is_doubtful;
-		outgoing_try_fitter(outgoing, status, why);
+		/* There may be a policy that would prove it. */
+		outgoing_try_fitter(outgoing, outgoing->sts.is_doubtful ? "4.7.10" : status, why);
 	} else {
 		set_remote(outgoing);
 		log_info(NULL, EVENT("exchanger-refused"), CSTR("to", outgoing->remote),
@@ -230,8 +228,9 @@ void outgoing_try_next(struct outgoing *outgoing, struct slice why)
 
 void outgoing_try_fitter(struct outgoing *outgoing, const char *status, const char *why)
 {
-	outgoing->unfit++;
-	outgoing->unfit_status = status;
+	/* What may pass counts more than what stays. */
+	if (outgoing->unfit++ == 0 || outgoing->unfit_status[0] != '4')
+		outgoing->unfit_status = status;
 	outgoing_try_next(outgoing, slice_cstr(why));
 }
 
@@ -287,10 +286,16 @@ void outgoing_want_form(struct outgoing *outgoing, enum envelope_body form)
 	if (outgoing->waits_for_form)
 		return;
 	outgoing->waits_for_form = true;
+	outgoing->wanted_form = form;
 	form_wanted_encode(form, &payload);
 	link_say(outgoing->sender->front->link, MESSAGE_FORM_WANTED, outgoing->conversation,
 		 buffer_slice(&payload));
 	buffer_free(&payload);
+}
+
+bool outgoing_lacks_form(const struct outgoing *outgoing, enum envelope_body form)
+{
+	return outgoing->lacking_status && form <= outgoing->lacking_form;
 }
 
 /* ---- from the back ---- */
@@ -361,11 +366,16 @@ static void on_form(struct relay_sender *sender, uint32_t conversation, struct s
 	outgoing->uncredited_octets = 0;
 	outgoing->message.size_octets = answer.size_octets;
 	outgoing->message.form = answer.form;
+	if (answer.status.len > 0) {
+		outgoing->lacking_form = outgoing->wanted_form;
+		outgoing->lacking_status = arena_string(&outgoing->arena, answer.status);
+		outgoing->lacking_words = arena_string(&outgoing->arena, answer.words);
+	}
 	/* Where it cannot be had it is what came, of which the envelope has its own word. */
 	if (answer.status.len == 0 || answer.form == ENVELOPE_BINARYMIME)
 		outgoing->message.envelope.body = answer.form;
 	if (outgoing->connection)
-		connection_formed(outgoing->connection, &answer);
+		connection_formed(outgoing->connection);
 }
 
 static void on_message(struct link_worker *worker, enum message_type type, uint32_t conversation,

@@ -30,7 +30,11 @@ struct outgoing {
 	struct buffer content; /* that came and was not sent yet */
 	uint64_t content_came;
 	uint32_t uncredited_octets;
-	bool waits_for_form; /* the back was asked for another */
+	bool waits_for_form; /* the back was asked for another: */
+	enum envelope_body wanted_form;
+	/* It cannot be had in this one, nor in a lesser one: why. No status: nothing is known. */
+	enum envelope_body lacking_form;
+	const char *lacking_status, *lacking_words;
 	struct exchangers *exchangers;
 	struct sts_lookup sts; /* the destination's policy */
 	bool waits_for_policy; /* it is being looked up, */
@@ -43,7 +47,6 @@ struct outgoing {
 	/* How many were tried, and how many of them cannot be given it for good: with which status. */
 	unsigned tried, unfit;
 	const char *unfit_status;
-	bool is_doubtful; /* one was found unfit for want of a policy that may exist */
 	char remote[DELIVERY_REMOTE_MAX_OCTETS];
 	struct buffer trouble; /* with the exchanger before */
 	bool in_the_clear;     /* TLS failed there: once more without */
@@ -97,7 +100,8 @@ void outgoing_start(struct outgoing *outgoing);
 void outgoing_report(struct outgoing *outgoing, const struct client *client, const char *remote);
 /* This exchanger is of no use: `why` in words; the next one, please. */
 void outgoing_try_next(struct outgoing *outgoing, struct slice why);
-/* As above, since it cannot be given this message, today and tomorrow. */
+/* As above, since it cannot be given this message, today and tomorrow; with a status of the class 4, today.
+ */
 void outgoing_try_fitter(struct outgoing *outgoing, const char *status, const char *why);
 /* From the beginning: the connection that was kept had ended meanwhile. */
 void outgoing_retry(struct outgoing *outgoing);
@@ -107,6 +111,8 @@ struct slice outgoing_content(struct outgoing *outgoing);
 void outgoing_content_done(struct outgoing *outgoing, size_t octets);
 /* The server takes no more than this: connection_formed() when the back has said what can be had. */
 void outgoing_want_form(struct outgoing *outgoing, enum envelope_body form);
+/* The back has said that it cannot be had. */
+bool outgoing_lacks_form(const struct outgoing *outgoing, enum envelope_body form);
 
 /* posting.c: a report for a web server. */
 void posting_begin(struct relay_sender *sender, uint32_t conversation, struct slice payload);
@@ -123,7 +129,7 @@ void connection_assign(struct connection *connection, struct outgoing *outgoing)
 /* More content has come. */
 void connection_go_on(struct connection *connection);
 /* The message has the form that was asked for, or has not. */
-void connection_formed(struct connection *connection, const struct delivery_form_message *answer);
+void connection_formed(struct connection *connection);
 /* Without a word: nobody wants to know any more. */
 void connection_abort(struct connection *connection);
 void connection_quit(struct connection *connection);

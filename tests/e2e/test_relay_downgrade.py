@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from nameserver import NameServer
 from remote import DROP, Remote
 from server import wait_until
 from test_relay import queue_is_empty, report_text, reports, start, submit  # noqa: F401
@@ -161,16 +162,63 @@ SIGNED = multipart(part(b"text/plain; charset=utf-8", TEXT),
     (HEAD + part(b"message/partial; id=a", b"Subject: x\r\n\r\n" + TEXT), "5.6.2", "may not"),
 ], ids=["signed", "header", "partial"])
 def test_what_cannot_be_converted_comes_back(start, content, status, words):  # noqa: F811
+    """Not at first sight of a server that takes less: where strangers are let wait, another may speak
+    for the server."""
     remote = Remote(features=("SIZE",))
     server = start(remote)
-    submit(server, content=content)
+    submit(server, content=content, options=["BODY=8BITMIME"])
     report = wait_until(lambda: reports(server), "the report")[0]
     assert report.get_payload(1).get_payload(1)["Status"] == status
     assert "does not take 8-bit content" in report_text(report) and words in report_text(report)
     assert not any(c.startswith("MAIL") for c in remote.commands)
     assert queue_is_empty(server)
+    assert remote.connections == 4
     # It is quoted whole here, since nothing keeps it from its mailbox.
     assert report.get_payload(2).get_content_type() == "message/rfc822"
+    remote.stop()
+
+
+def test_what_cannot_be_converted_waits_for_who_takes_it(start):  # noqa: F811
+    """The next address, or the next time."""
+    message = HEAD + SIGNED
+    remote = Remote(features=("SIZE",))
+    other = Remote(features=("8BITMIME",), host="127.0.0.2", port=remote.port)
+    dns = NameServer({"two.example A": ["127.0.0.1", "127.0.0.2"]})
+    server = start(remote, f"{dns.settings()}\n[route its.example]\n"
+                           f"to = smtp:two.example:{remote.port}\n")
+    # Over a connection that is kept, and over new ones: whichever address comes first.
+    submit(server, ["bob@its.example"], HEAD + part(b"text/plain", b"ASCII\r\n"))
+    wait_until(lambda: remote.messages or other.messages, "the first message")
+    for n in range(3):
+        submit(server, ["bob@its.example"], message)
+        wait_until(lambda: sum(m.content.endswith(message) for m in other.messages) > n,
+                   "the message")
+        wait_until(lambda: queue_is_empty(server), "an empty queue")
+    assert not reports(server)
+
+    submit(server, ["bob@far.example"], message)
+    wait_until(lambda: [e for e in json.loads(server.bode("queue", "list", "--json"))
+                        if e["attempts"]], "an attempt")
+    remote.features = ("8BITMIME",)
+    wait_until(lambda: any(m.content.endswith(message) for m in remote.messages), "the message")
+    wait_until(lambda: queue_is_empty(server), "an empty queue")
+    assert not reports(server)
+    for each in remote, other, dns:
+        each.stop()
+
+
+def test_a_header_of_which_nothing_was_said_goes_as_it_is(start):  # noqa: F811
+    """Old programs send such mail, and other servers pass it on."""
+    message = HEAD.replace(b"hello", "grüß".encode()) + part(b"text/plain; charset=utf-8", TEXT)
+    remote = Remote(features=("SIZE",))
+    server = start(remote)
+    submit(server, content=message)
+    content = wait_message(remote)
+    check_size(remote, content)
+    assert leaves(content) == leaves(message)
+    header, body = content.split(b"\r\n\r\n", 1)
+    assert "grüß".encode() in header and max(body) < 0x80
+    assert "event=header-not-converted" in server.log()
     remote.stop()
 
 

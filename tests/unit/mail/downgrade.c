@@ -145,6 +145,7 @@ static void each_part_becomes_what_it_has_to(void **state)
 			fail_msg("%s: got\n%.*s", cases[i].message,
 				 SLICE_ARG(buffer_slice(&result)));
 		downgraded_check(message, DOWNGRADE_TO_7BIT, 10);
+		downgraded_check(message, DOWNGRADE_BODIES_TO_7BIT, 10);
 		downgraded_check(message, DOWNGRADE_TO_8BIT, 10);
 	}
 	buffer_free(&result);
@@ -183,6 +184,17 @@ static const struct {
 	  "MIME-Version: 1.0\r\n" CTE
 	  "base64\r\n\r\nYSBsb25nIGxpbmUgb2YgdGV4dCB3aXRoIAAgaW4gaXQNCg==\r\n" },
 	{ DOWNGRADE_TO_8BIT, "Subject: @\r\n\r\na\r\n", NULL, DOWNGRADE_HEADER },
+	/* Headers stay as they are, bodies do not. */
+	{ DOWNGRADE_BODIES_TO_7BIT, "Subject: \xc3\xa4\r\n\r\na\r\n", NULL, DOWNGRADE_NEEDLESS },
+	{ DOWNGRADE_BODIES_TO_7BIT,
+	  "MIME-Version: 1.0\r\nSubject: \xc3\xa4\r\n\r\nall but one \xe4\r\n",
+	  "MIME-Version: 1.0\r\nSubject: \xc3\xa4\r\n" CTE
+	  "quoted-printable\r\n\r\nall but one =E4\r\n" },
+	{ DOWNGRADE_BODIES_TO_7BIT,
+	  "Content-Type: message/global\r\n\r\nSubject: only this one \xe4\r\n\r\na\r\n",
+	  "Content-Type: message/global\r\nMIME-Version: 1.0\r\n" CTE
+	  "quoted-printable\r\n\r\nSubject: only this one =E4\r\n\r\na\r\n" },
+	{ DOWNGRADE_BODIES_TO_7BIT, "Subject: @\r\n\r\na\r\n", NULL, DOWNGRADE_HEADER },
 };
 
 static struct slice with_nul(const char *text, struct arena *arena)
@@ -210,6 +222,7 @@ static void binary_content_fits_afterwards(void **state)
 		if (binaries[i].result)
 			assert_slice(buffer_slice(&result), binaries[i].result);
 		downgraded_check(message, DOWNGRADE_TO_7BIT, 10);
+		downgraded_check(message, DOWNGRADE_BODIES_TO_7BIT, 10);
 		downgraded_check(message, DOWNGRADE_TO_8BIT, 10);
 	}
 	buffer_free(&result);

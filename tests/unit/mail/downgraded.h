@@ -47,7 +47,7 @@ static inline void downgraded_check_octets(struct slice text, enum downgrade_for
 {
 	for (size_t i = 0; i < text.len; i++) {
 		uint8_t c = text.ptr[i];
-		assert(c != 0 && (c < 0x80 || form == DOWNGRADE_TO_8BIT));
+		assert(c != 0 && (c < 0x80 || form != DOWNGRADE_TO_7BIT));
 		assert(c != '\n' || (i > 0 && text.ptr[i - 1] == '\r'));
 		assert(c != '\r' || (i + 1 < text.len && text.ptr[i + 1] == '\n'));
 	}
