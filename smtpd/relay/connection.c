@@ -193,8 +193,10 @@ static void wait(struct connection *connection)
 	connection->waits = true;
 	connection->waiting_state = client->state;
 	connection->waiting_steps = client->steps;
-	timer_start(connection->timer,
-		    connection->outgoing && left_ms < wait_ms ? left_ms : wait_ms);
+	/* All of it is out: who leaves now sends it once more to people who have it (RFC 5321 section
+	 * 4.5.3.2.6). */
+	bool has_deadline = connection->outgoing && client->state != CLIENT_END;
+	timer_start(connection->timer, has_deadline && left_ms < wait_ms ? left_ms : wait_ms);
 }
 
 static bool is_worn(const struct connection *connection)
@@ -325,6 +327,7 @@ void connection_formed(struct connection *connection)
 {
 	if (connection->client.state != CLIENT_FORM)
 		return;
+	set_deadline(connection); /* it may be longer now, and the server has not heard of it yet */
 	act(connection, client_formed(&connection->client, &connection->outgoing->message));
 }
 

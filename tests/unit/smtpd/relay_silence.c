@@ -441,6 +441,29 @@ static void a_message_has_an_hour(void **state)
 	end();
 }
 
+/* The hour is for what comes before: the server has all of it, and may be at work on it. */
+static void what_is_out_has_ten_minutes_whatever_went_before(void **state)
+{
+	enum { RECIPIENTS = 14 };
+	begin("RCPT");
+	deliver(7, RECIPIENTS);
+	for (int i = 0; i < RECIPIENTS; i++) {
+		until(&server.is_silent);
+		settle();
+		test_clock_advance(4 * MINUTE_MS);
+		settle();
+		server.is_silent = false;
+		if (i == RECIPIENTS - 1)
+			server.silent_at = ".";
+		server_say("250 fine\r\n");
+	}
+	until(&server.is_silent);
+	waits_for(10 * MINUTE_MS);
+	assert_int_equal(first.verdict, DELIVERY_LATER);
+	assert_true(told.is_uncertain);
+	end();
+}
+
 static int set_up(void **state)
 {
 	static const struct channel_events events = { .message = on_message };
@@ -469,6 +492,7 @@ int main(void)
 		cmocka_unit_test(one_that_is_silent_at_the_farewell_is_not_waited_for),
 		cmocka_unit_test(an_octet_now_and_then_wins_no_time),
 		cmocka_unit_test(a_message_has_an_hour),
+		cmocka_unit_test(what_is_out_has_ten_minutes_whatever_went_before),
 	};
 	log_set_level(LOG_NOTHING);
 	return cmocka_run_group_tests(tests, set_up, NULL);
