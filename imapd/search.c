@@ -134,12 +134,6 @@ static enum step search_finish(struct imap_session *s)
 
 /* ---- looking through the mailbox ---- */
 
-static void turn_over(struct task *task)
-{
-	struct search *search = CONTAINER_OF(task, struct search, turn);
-	session_job_end(&search->s->session);
-}
-
 /* Of several mailboxes nobody has counted the messages. */
 static void tell_progress(struct search *search)
 {
@@ -158,6 +152,11 @@ static enum step search_go_on(struct imap_session *s, struct cursor *in)
 
 	if (search_lanes_are_over(search))
 		return search_finish(s);
+	/* A turn of the loop, in which the stream hears what became of its client. */
+	if (search->came_home) {
+		search->came_home = false;
+		return STEP_WAIT;
+	}
 	/* It had closed its side, and now is found not to read either. */
 	if (s->input_ended && s->session.stream && stream_is_broken(s->session.stream))
 		return STEP_CLOSE;
@@ -167,12 +166,7 @@ static enum step search_go_on(struct imap_session *s, struct cursor *in)
 		return STEP_WAIT;
 	}
 	search_scan_slice(&search->lanes[0].scan);
-	if (search_lanes_are_over(search))
-		return search_finish(s);
-	session_job_begin(&s->session);
-	search->turn.run = turn_over;
-	loop_post(s->session.loop, &search->turn);
-	return STEP_WAIT;
+	return search_lanes_are_over(search) ? search_finish(s) : STEP_WAIT;
 }
 
 static enum step search_refuse(struct imap_session *s, enum search_parsed why)

@@ -86,10 +86,12 @@ static void lane_done(struct work *work)
 	struct session *session = &search->s->session;
 	bool goes_on = lane->slices < SEARCH_LANE_SLICES && !session->closing &&
 		       !progress_is_due(search->s);
-	if (goes_on && has_work(search, lane))
+	if (goes_on && has_work(search, lane)) {
 		send_lane_out(lane);
-	else if (--search->lanes_out == 0)
+	} else if (--search->lanes_out == 0) {
+		search->came_home = true;
 		session_job_end(session);
+	}
 }
 
 void search_lanes_send_out(struct search *search)

@@ -45,8 +45,8 @@ struct search {
 	uint64_t candidates; /* how many there were in all */
 	struct search_lane lanes[SEARCH_LANES];
 	unsigned lane_count, lanes_out;
+	bool came_home;	    /* since the session was asked last */
 	enum err failure;   /* of a lane */
-	struct task turn;   /* the loop's, between light slices */
 	struct work finish; /* the pool's: sorting, threading */
 	bool is_finished;
 
