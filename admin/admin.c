@@ -22,7 +22,9 @@
 
 static const struct admin_command commands[] = {
 	{ "serve", "", "run the server until SIGTERM", admin_serve },
-	{ "setup", "[--hostname NAME] [--domain NAME] [--user ADDRESS] [--password-stdin]",
+	{ "setup",
+	  "[--hostname NAME] [--domain NAME] [--user ADDRESS] [--state-dir FOLDER] "
+	  "[--password-stdin]",
 	  "write a configuration, make the first domain and user", admin_setup },
 	{ "domain add", "DOMAIN [--alias-of DOMAIN]",
 	  "accept mail for a domain; as another name of one that is there", admin_domain_add },
@@ -59,7 +61,8 @@ static const struct admin_command commands[] = {
 	  "ADDRESS [--mailbox NAME] [--sender TEXT] [--since TIME] [--until TIME] [--json]",
 	  "list expunged mail that can be had back", admin_undelete_list },
 	{ "undelete restore",
-	  "ADDRESS [ID...] [--mailbox NAME] [--sender TEXT] [--since TIME] [--until TIME] [--all]",
+	  "ADDRESS [ID...] [--mailbox NAME] [--sender TEXT] [--since TIME] [--until TIME] [--all] "
+	  "[--json]",
 	  "bring expunged mail back into its mailbox", admin_undelete_restore },
 	{ "alias add", "ADDRESS TARGET...", "send an address's mail to other addresses",
 	  admin_alias_add },
@@ -73,7 +76,7 @@ static const struct admin_command commands[] = {
 	{ "why", "ADDRESS|MESSAGE-ID|IP [--since TIME] [--limit N] [--json]",
 	  "tell what became of a message or a connection", admin_why },
 	{ "sendmail", "[OPTION...] [RECIPIENT...]",
-	  "send a message as programs do by sendmail: -t -i -f -F -bs", admin_sendmail },
+	  "send a message as programs do by sendmail: -t -i -f -F -C -bs -bp", admin_sendmail },
 	{ "queue list",
 	  "[--from ADDRESS] [--to ADDRESS] [--domain DOMAIN] [--limit N] [--after ID] [--json]",
 	  "list mail that leaves", admin_queue_list },

@@ -1,4 +1,4 @@
-"""The man page tells of every key and command, so that it stays true."""
+"""The man page tells of every key with its default, and of every command with its options."""
 import os
 import pathlib
 import re
@@ -20,15 +20,47 @@ def man_page():
     return (ROOT / "docs" / "bode.8").read_text().replace("\\-", "-")
 
 
+def entries(part):
+    """What the man page has under .TP: the line with the names, and the text behind it."""
+    for entry in re.split(r"^\.TP\n", part, flags=re.M)[1:]:
+        head, _, text = entry.partition("\n")
+        yield plain(head), plain(text.split("\n.SS ")[0].split("\n.SH ")[0])
+
+
+def plain(text):
+    text = re.sub(r"\\f[A-Z]", "", text)
+    return re.sub(r"[\s\"]+", " ", re.sub(r"^\.[A-Z]{1,2} ", "", text, flags=re.M)).strip()
+
+
 def test_the_man_page_tells_of_every_key():
-    keys = set(re.findall(r"^\s*#?\s*([a-z0-9_]+) =", bode("config", "--explain"), re.M))
-    assert len(keys) > 20
-    missing = [key for key in sorted(keys) if not re.search(rf"\b{key}\b", man_page())]
-    assert not missing, f"docs/bode.8 does not mention {missing}"
+    explained = bode("config", "--explain")
+    sections = re.findall(r"^\[(.*)\]$", explained, re.M)
+    assert len(sections) == len(set(sections)) > 5
+    assert re.findall(r"^\.SS \[(\w+)", man_page(), re.M) == [s.split()[0] for s in sections]
+    parts = dict(re.findall(r"^\.SS \[(\w+)[^\n]*\n(.*?)(?=^\.SS|^\.SH)", man_page(), re.M | re.S))
+    wrong, count = [], 0
+    for section, body in re.findall(r"^\[(\w+)[^]\n]*\]\n(.*?)(?=^\[|\Z)", explained, re.M | re.S):
+        for key, default in re.findall(r"^#([a-z0-9_]+) =(?: (.*))?$", body, re.M):
+            count += 1
+            told = [text for names, text in entries(parts[section])
+                    if key in re.split(r"[ ,]+", names)]
+            if not told or default not in told[0]:
+                wrong.append(f"[{section}] {key} = {default}")
+    assert count > 20
+    assert not wrong, f"docs/bode.8 does not tell of {wrong}"
 
 
 def test_the_man_page_tells_of_every_command():
-    commands = re.findall(r"^  ([a-z]+(?: [a-z]+)?)  ", bode("help"), re.M)
-    assert "user add" in commands
-    missing = [name for name in commands if name not in man_page()]
-    assert not missing, f"docs/bode.8 does not mention {missing}"
+    commands = re.findall(r"^  ([a-z]+(?: [a-z]+)?)  .*\n +(.*)$", bode("help"), re.M)
+    assert "user add" in dict(commands)
+    heads = [head for head, _ in entries(man_page().split(".SH IMPORT")[0])]
+    wrong = []
+    for name, arguments in commands:
+        head = [head for head in heads if re.search(rf"(?:^|[|,] ){name}(?![\w-])", head)]
+        options = re.findall(r"--[a-z-]+", arguments)
+        if not head or any(option not in head[0] for option in options):
+            wrong.append(f"{name} {arguments}")
+    assert not wrong, f"docs/bode.8 does not tell of {wrong}"
+    used = " ".join(arguments for _, arguments in commands)
+    invented = [o for head in heads for o in re.findall(r"--[a-z-]+", head) if o not in used]
+    assert not invented, f"docs/bode.8 tells of {invented}"
