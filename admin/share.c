@@ -103,7 +103,7 @@ int admin_share_set(struct admin *admin, int argc, char **argv)
 	const char *rights = argv[argc - 1], *who = argv[argc - 2];
 	if (strcmp(rights, "none") != 0 &&
 	    !acl_text_parse(slice_cstr(rights), &share.change, &share.entry.rights))
-		return admin_usage(admin, "the rights are letters of lrswipkxtea, or none");
+		return admin_usage(admin, "the rights are letters of lrswipkxtecda, or none");
 	if (!user_find_id(admin, argv[optind], &share.owner_id) ||
 	    !find_identifier(admin, who, &share.entry))
 		return EXIT_FAILURE;
@@ -121,8 +121,7 @@ int admin_share_set(struct admin *admin, int argc, char **argv)
 	default: return admin_fail_store(err, "the rights were not changed");
 	}
 	control_notify_account(admin->config->state_dir, share.owner_id);
-	if (share.entry.account_id != ACL_ANYONE)
-		control_notify_account(admin->config->state_dir, share.entry.account_id);
+	control_notify_account(admin->config->state_dir, share.entry.account_id);
 	return EXIT_SUCCESS;
 }
 

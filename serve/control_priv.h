@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "runtime/sandbox.h"
@@ -11,8 +12,9 @@
 struct sockaddr_un;
 
 enum { CONTROL_OCTETS = 4 };
-/* In the place of an account: the queue has changed. */
-enum { CONTROL_QUEUE = 0 };
+/* In the place of an account: the queue has changed. No account has that number; 0 stands for all of
+ * them where rights are given to anyone. */
+#define CONTROL_QUEUE UINT32_MAX
 /* False: the path is too long for a socket's address. */
 bool control_address(const char *state_dir, struct sockaddr_un *address_out);
 /* Binds it, for its owner alone, in the place of one that a killed server left. The caller

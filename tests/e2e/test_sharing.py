@@ -209,3 +209,16 @@ def test_notify_hears_of_what_another_process_files(new_server):
     for count in (1, 2):
         server.bode("deliver", "bob@example.org", typed="Subject: by hand\r\n\r\nHello\r\n")
         assert b'STATUS "Other Users/bob@example.org" (MESSAGES %d ' % count in alice.readline()
+
+
+def test_notify_hears_of_what_the_command_line_shares(new_server):
+    """Also of what is given to anyone by one who has shared nothing so far."""
+    server = new_server().start()
+    alice = server.imap("alice@example.org", mailbox=None)
+    alice.send(b'n NOTIFY SET (subtree "Other Users" (MailboxName))\r\n')
+    assert alice.readline().startswith(b"n OK")
+    for _ in range(2):
+        server.bode("share", "set", "bob@example.org", "INBOX", "anyone", "lr")
+        assert alice.readline() == b'* LIST (\\HasNoChildren) "/" "Other Users/bob@example.org"\r\n'
+        server.bode("share", "set", "bob@example.org", "INBOX", "anyone", "none")
+        assert b"(\\NonExistent \\NoAccess " in alice.readline()
