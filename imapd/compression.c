@@ -33,8 +33,6 @@ struct compression {
 	z_stream deflater, inflater;
 	bool has_deflater, has_inflater;
 	bool inflater_is_full;	   /* it stopped because its room was used up */
-	bool is_ending;		   /* compression_take_end() has been called */
-	unsigned ends_of_blocks;   /* met since all was said, that of its own block included */
 	struct buffer plain;	   /* inflated */
 	struct buffer said, heard; /* the ends of both streams, while there are no states */
 };
@@ -128,28 +126,25 @@ static bool is_between_blocks(const struct compression *c)
 	return c->has_inflater && (c->inflater.data_type & BETWEEN_BLOCKS) && !c->inflater_is_full;
 }
 
-/* Z_FINISH marks the last block. Z_SYNC_FLUSH, where a client is content with that, puts an empty block
- * behind what was said, and ends with a whole octet; the first of such a block, where it has one of
- * its own, is below any that a command begins with. */
+/* Z_FINISH marks the last block. A client may be content with Z_SYNC_FLUSH, which puts an empty block
+ * behind what was said and ends with a whole octet; or close its stream afterwards, with one more.
+ * So only the octet that follows tells: an empty block begins with one that is below any that a
+ * command begins with. */
 enum compression_end compression_take_end(struct compression *c, struct cursor *in)
 {
 	enum { FIRST_OF_COMMAND = 0x20 };
-	if (!c->is_ending)
-		c->ends_of_blocks = is_between_blocks(c);
-	c->is_ending = true;
 	while (c->plain.len == 0) {
 		unsigned bits = (unsigned)c->inflater.data_type;
-		bool is_whole = is_between_blocks(c) && !(bits & UNUSED_BITS);
-		bool has_empty_block = c->ends_of_blocks > 1;
-		if (is_between_blocks(c) && (bits & LAST_BLOCK))
+		bool is_between = is_between_blocks(c);
+		if (is_between && (bits & LAST_BLOCK))
 			return COMPRESSION_ENDED;
-		if (is_whole && (has_empty_block || (!at_end(in) && *in->at >= FIRST_OF_COMMAND)))
+		if (is_between && !(bits & UNUSED_BITS) && !at_end(in) &&
+		    *in->at >= FIRST_OF_COMMAND)
 			return COMPRESSION_ENDED;
 		if (at_end(in) && !c->inflater_is_full)
 			return COMPRESSION_GOES_ON;
 		if (!compression_take(c, in))
 			return COMPRESSION_BROKEN;
-		c->ends_of_blocks += is_between_blocks(c);
 	}
 	return COMPRESSION_BROKEN;
 }

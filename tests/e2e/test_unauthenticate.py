@@ -110,11 +110,13 @@ def end_of_stream(client, how, text):
     """`text` as the last that is compressed."""
     if how == "finish":
         return client.packed(text, zlib.Z_FINISH)
+    if how == "sync, then finish":
+        return client.packed(text) + client.deflater.flush(zlib.Z_FINISH)
     return client.packed(text, zlib.Z_FULL_FLUSH if how == "full" else zlib.Z_SYNC_FLUSH)
 
 
 @pytest.mark.parametrize("pieces", ["at once", "octets"])
-@pytest.mark.parametrize("how", ["finish", "sync", "full", "stored"])
+@pytest.mark.parametrize("how", ["finish", "sync", "sync, then finish", "full", "stored"])
 def test_the_compressed_stream_ends(server, how, pieces):
     client = Client(server)
     for user in ("alice@example.org", "bob@example.org", "alice@example.org"):
