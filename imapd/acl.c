@@ -12,7 +12,6 @@
 #include "storage/account.h"
 
 #define ALL_RIGHTS_TEXT "lrswipkxtecda"
-static const char no_such_user[] = "[CANNOT] No user here has that name";
 
 static void respond_rights(struct buffer *out, unsigned rights)
 {
@@ -120,10 +119,8 @@ static enum step after_change(struct imap_session *s, enum err outcome)
 	const struct acl_work *work = s->work;
 	if (outcome == ERR_OK)
 		return imap_ok(s, work->done_text);
-	if (work->has_found && outcome == ERR_NOT_FOUND) {
-		s->errors++; /* who tries names is soon cut off */
-		return imap_no(s, no_such_user);
-	}
+	if (work->has_found && outcome == ERR_NOT_FOUND)
+		return imap_no_such_user(s);
 	if (work->has_found && outcome == ERR_BAD_INPUT)
 		return imap_no(s, "[CANNOT] The owner has all rights, and keeps them");
 	if (outcome == ERR_LIMIT)
@@ -225,7 +222,7 @@ enum step imap_listrights(struct imap_session *s, struct cursor *args, bool uid)
 	}
 	read_end(&read);
 	if (err == ERR_NOT_FOUND && has_found)
-		return imap_no(s, no_such_user);
+		return imap_no_such_user(s);
 	if (err != ERR_OK)
 		return imap_refuse(s, err);
 	buffer_add_cstr(out, "* LISTRIGHTS ");

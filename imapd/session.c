@@ -93,7 +93,7 @@ static enum step conclude(struct imap_session *s, struct cursor *in)
 		text = arena_format(&s->command_arena, "[HIGHESTMODSEQ %llu] %s",
 				    (unsigned long long)s->view->told_modseq, text);
 	respond_line(&s->session.out, s->language, s->tag, s->reply.condition, text);
-	bool was_error = s->reply.condition[0] == 'B';
+	bool slows = s->reply.slows;
 	end_command(s);
 	if (s->begins_compression) {
 		s->begins_compression = false;
@@ -105,10 +105,11 @@ static enum step conclude(struct imap_session *s, struct cursor *in)
 		s->session.releases = !s->compression;
 		return STEP_CLOSE;
 	}
-	if (s->errors > s->back->config->protocol_errors)
+	unsigned errors = s->errors > s->wrong_names ? s->errors : s->wrong_names;
+	if (errors > s->back->config->protocol_errors)
 		return send_away(s, "Too many errors");
-	if (was_error)
-		s->session.delay_ms = flood_delay_ms(s->errors, s->back->config->protocol_errors);
+	if (slows)
+		s->session.delay_ms = flood_delay_ms(errors, s->back->config->protocol_errors);
 	return s->session.delay_ms > 0 ? STEP_WAIT : STEP_AGAIN;
 }
 
@@ -118,6 +119,7 @@ static enum step reply(struct imap_session *s, const char *condition, const char
 	s->reply.text = text;
 	s->reply.is_synced = false;
 	s->reply.tells_modseq = false;
+	s->reply.slows = condition[0] == 'B';
 	s->running = conclude;
 	return STEP_AGAIN;
 }
@@ -144,6 +146,14 @@ enum step imap_bad(struct imap_session *s, const char *text)
 {
 	s->errors++;
 	return reply(s, "BAD", text);
+}
+
+enum step imap_no_such_user(struct imap_session *s)
+{
+	s->wrong_names++;
+	enum step step = imap_no(s, "[CANNOT] No user here has that name");
+	s->reply.slows = true;
+	return step;
 }
 
 enum step imap_refuse(struct imap_session *s, enum err err)

@@ -88,6 +88,7 @@ struct imap_session {
 	uint8_t comparator;	   /* enum comparator: comparator_priv.h */
 	enum language language;	   /* of what is said to people */
 	uint16_t errors;	   /* commands in a row that made no sense */
+	uint16_t wrong_names;	   /* of users, of whom there are none: in the whole session */
 	bool is_secure;		   /* the client speaks TLS */
 	uint64_t command_began_ms; /* since when the command that is coming is not whole; 0: none */
 
@@ -106,6 +107,7 @@ struct imap_session {
 		const char *text;      /* with its response code; static or in command_arena */
 		bool is_synced;	       /* the view has been brought up to date for it */
 		bool tells_modseq;     /* HIGHESTMODSEQ goes with it, to a QRESYNC client */
+		bool slows;	       /* many like this cost the client a pause: flood_priv.h */
 	} reply;
 
 	/* One feed(): when it began, and what it has done. */
@@ -165,6 +167,9 @@ enum step imap_no(struct imap_session *s, const char *text);
 enum step imap_ok_expunged(struct imap_session *s, const char *text);
 /* Counts towards the limit of protocol errors. */
 enum step imap_bad(struct imap_session *s, const char *text);
+/* NO: no user has the name that the client gave. Names are not to be tried without end, so this
+ * counts towards a limit that nothing in between resets. */
+enum step imap_no_such_user(struct imap_session *s);
 /* NO with the response code (RFC 5530, 9208) and words for this outcome of the store. */
 enum step imap_refuse(struct imap_session *s, enum err err);
 

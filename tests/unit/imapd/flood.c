@@ -53,6 +53,40 @@ static void errors_of_a_session(void **state)
 	core_world_stop(&world);
 }
 
+/* Whatever succeeds in between. */
+static void names_cannot_be_tried_without_end(void **state)
+{
+	static const char *const lines[] = {
+		"a SETACL INBOX nobody@example.org l\r\n",
+		"a DELETEACL INBOX nobody@example.org\r\n",
+		"a LISTRIGHTS INBOX nobody@example.org\r\n",
+	};
+	struct core_world world;
+	core_world_start(&world);
+	world.config->protocol_errors = 20;
+	struct session *session = core_sign_in(&world, 1);
+	for (unsigned i = 1; i <= 21; i++) {
+		struct buffer said = { 0 };
+		struct cursor in = cursor_of(slice_cstr(lines[i % ARRAY_LEN(lines)]));
+		enum step step;
+		while ((step = session_drive(session, &in)) == STEP_WAIT && session->delay_ms == 0)
+			if (session->job_out)
+				loop_run_once(world.loop, 1000);
+		core_drain(session, &said);
+		assert_int_not_equal(
+			slice_find(buffer_slice(&said), 0, SLICE("a NO [CANNOT] No user")),
+			said.len);
+		buffer_free(&said);
+		assert_int_equal(step, i > 20 ? STEP_CLOSE : i > 10 ? STEP_WAIT : STEP_INPUT);
+		if (i > 20)
+			break;
+		assert_int_equal(session->delay_ms, flood_delay_ms(i, 20));
+		assert_int_equal(say(session, SLICE("b NOOP\r\n"), "b OK "), STEP_INPUT);
+	}
+	core_sign_out(&world, session);
+	core_world_stop(&world);
+}
+
 static void before_signing_in(void **state)
 {
 	struct core_world world;
@@ -82,6 +116,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(delays_grow_to_a_limit),
 		cmocka_unit_test(errors_of_a_session),
+		cmocka_unit_test(names_cannot_be_tried_without_end),
 		cmocka_unit_test(before_signing_in),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
