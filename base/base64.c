@@ -9,20 +9,16 @@ static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 
 /* ---- encoding ---- */
 
-static uint8_t *encode_groups(const uint8_t *octets, size_t groups, const uint8_t *end,
-			      uint8_t *text)
+static uint8_t *encode_groups(const uint8_t *octets, size_t groups, uint8_t *text)
 {
-	size_t done = base64_encode_wide(octets, groups, (size_t)(end - octets), text);
-	const uint8_t *at = octets + done * 3;
-	uint8_t *out = text + done * 4;
-	for (; done < groups; done++, at += 3, out += 4) {
-		uint32_t bits = (uint32_t)at[0] << 16 | (uint32_t)at[1] << 8 | at[2];
-		out[0] = (uint8_t)alphabet[bits >> 18];
-		out[1] = (uint8_t)alphabet[bits >> 12 & 63];
-		out[2] = (uint8_t)alphabet[bits >> 6 & 63];
-		out[3] = (uint8_t)alphabet[bits & 63];
+	for (size_t i = 0; i < groups; i++, octets += 3, text += 4) {
+		uint32_t bits = (uint32_t)octets[0] << 16 | (uint32_t)octets[1] << 8 | octets[2];
+		text[0] = (uint8_t)alphabet[bits >> 18];
+		text[1] = (uint8_t)alphabet[bits >> 12 & 63];
+		text[2] = (uint8_t)alphabet[bits >> 6 & 63];
+		text[3] = (uint8_t)alphabet[bits & 63];
 	}
-	return out;
+	return text;
 }
 
 void base64_encode(struct slice octets, struct buffer *text)
@@ -32,7 +28,7 @@ void base64_encode(struct slice octets, struct buffer *text)
 	const uint8_t *end = octets.ptr + octets.len;
 	size_t groups = octets.len / 3, rest = octets.len % 3;
 	uint8_t *at = buffer_reserve(text, (groups + 1) * 4);
-	at = encode_groups(octets.ptr, groups, end, at);
+	at = encode_groups(octets.ptr, groups, at);
 	if (rest > 0) {
 		uint32_t bits = (uint32_t)end[-(ptrdiff_t)rest] << 16 |
 				(rest == 2 ? (uint32_t)end[-1] << 8 : 0);
@@ -52,9 +48,10 @@ void base64_encode_lines(struct slice octets, size_t line_octets, struct buffer 
 	if (lines == 0)
 		return;
 	uint8_t *at = buffer_reserve(text, lines * (line_octets + 2));
-	const uint8_t *from = octets.ptr, *end = octets.ptr + octets.len;
-	for (; from < end; from += groups * 3) {
-		at = encode_groups(from, groups, end, at);
+	size_t done = base64_encode_lines_wide(octets.ptr, lines, groups, octets.len, at);
+	at += done * (line_octets + 2);
+	for (; done < lines; done++) {
+		at = encode_groups(octets.ptr + done * groups * 3, groups, at);
 		*at++ = '\r';
 		*at++ = '\n';
 	}

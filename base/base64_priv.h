@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Encodes some of `groups` groups of three octets, from the first on, and says how many: 0 where
- * the processor cannot, or where there are few. `readable` octets may be read from `octets` on. */
-size_t base64_encode_wide(const uint8_t *octets, size_t groups, size_t readable, uint8_t *text);
+/* Encodes some of so many lines, from the first on, and says how many: 0 where the processor cannot,
+ * or where they are short. Each has `groups` groups of three octets, and gets its CRLF. `readable`
+ * octets may be read from `octets` on; some more than the lines have are of use. */
+size_t base64_encode_lines_wide(const uint8_t *octets, size_t lines, size_t groups, size_t readable,
+				uint8_t *text);

@@ -9,7 +9,6 @@
 enum {
 	STEP_GROUPS = 8,
 	STEP_READS_OCTETS = 28, /* two loads of 16, the second from the middle on */
-	ENOUGH_GROUPS = 2 * STEP_GROUPS,
 };
 
 __attribute__((target("avx2"))) static void encode_step(const uint8_t *octets, uint8_t *text)
@@ -48,32 +47,37 @@ __attribute__((target("avx2"))) static void encode_step(const uint8_t *octets, u
 	_mm256_storeu_si256((__m256i *)text, letters);
 }
 
-__attribute__((target("avx2"))) static size_t encode_steps(const uint8_t *octets, size_t groups,
-							   size_t readable, uint8_t *text)
+__attribute__((target("avx2"))) static size_t encode_lines(const uint8_t *octets, size_t lines,
+							   size_t groups, size_t readable,
+							   uint8_t *text)
 {
-	size_t done = 0;
-	for (; groups - done >= STEP_GROUPS && readable - done * 3 >= STEP_READS_OCTETS;
-	     done += STEP_GROUPS)
-		encode_step(octets + done * 3, text + done * 4);
-	/* What is less than a step is done together with some that are done already. */
-	size_t last = groups - STEP_GROUPS;
-	if (done < groups && done > last && readable - last * 3 >= STEP_READS_OCTETS) {
+	/* A line's last step ends where the line does, and does some again that are done already. */
+	size_t last = groups - STEP_GROUPS, reads = last * 3 + STEP_READS_OCTETS, done = 0;
+	for (; done < lines && readable >= reads; done++) {
+		for (size_t at = 0; at < last; at += STEP_GROUPS)
+			encode_step(octets + at * 3, text + at * 4);
 		encode_step(octets + last * 3, text + last * 4);
-		done = groups;
+		text += groups * 4;
+		*text++ = '\r';
+		*text++ = '\n';
+		octets += groups * 3;
+		readable -= groups * 3;
 	}
 	return done;
 }
 
-size_t base64_encode_wide(const uint8_t *octets, size_t groups, size_t readable, uint8_t *text)
+size_t base64_encode_lines_wide(const uint8_t *octets, size_t lines, size_t groups, size_t readable,
+				uint8_t *text)
 {
-	if (groups < ENOUGH_GROUPS || !__builtin_cpu_supports("avx2"))
+	if (groups < STEP_GROUPS || !__builtin_cpu_supports("avx2"))
 		return 0;
-	return encode_steps(octets, groups, readable, text);
+	return encode_lines(octets, lines, groups, readable, text);
 }
 
 #else
 
-size_t base64_encode_wide(const uint8_t *octets, size_t groups, size_t readable, uint8_t *text)
+size_t base64_encode_lines_wide(const uint8_t *octets, size_t lines, size_t groups, size_t readable,
+				uint8_t *text)
 {
 	return 0;
 }
