@@ -80,15 +80,15 @@ static bool runs_decompress(struct read *read, struct slice record, uint32_t nee
 	struct cursor c = cursor_of(record);
 	struct base64_runs runs;
 	struct slice text_frame;
-	uint32_t raw_octets, text_octets, sum;
+	uint32_t raw_octets, frame_octets, sum;
 	/* The frames' checksums do not cover the list, which says where they belong. */
 	if (!take_byte(&c, CHUNK_WITH_RUNS) ||
 	    !take_record_header(&c, BLOB_CHUNK_OCTETS, &raw_octets) ||
-	    !take_base64_runs(&c, raw_octets, &runs) || !take_be32(&c, &text_octets))
+	    !take_base64_runs(&c, raw_octets, &runs) || !take_be32(&c, &frame_octets))
 		return false;
 	struct slice header = slice_of(record.ptr, (size_t)(c.at - record.ptr));
 	if (!take_be32(&c, &sum) || (uint32_t)checksum_of(header) != sum ||
-	    !take_octets(&c, text_octets, &text_frame) ||
+	    !take_octets(&c, frame_octets, &text_frame) ||
 	    !scratch_decompress(read, text_frame, runs.text_octets, &read->text))
 		return false;
 	bool wants_runs = runs.list[0].text_octets < need_octets;
