@@ -136,23 +136,8 @@ static enum err note_changed(struct imap_view *view, struct read *read, uint64_t
 
 enum err qresync_walk_on(struct imap_view *view, struct qresync_walk *walk)
 {
-	enum { ENTRIES_AT_A_TIME = 16 * 1024 };
-	struct message_entry entry;
 	struct ranges newer = { 0 }, asked = { 0 };
-	struct read *read = read_begin(view->s->back->store);
-	struct message_cursor *cursor = message_cursor_open(read, view->mailbox_id, walk->next_uid);
-	for (unsigned i = 0; walk->next_uid != 0 && i < ENTRIES_AT_A_TIME; i++) {
-		if (!message_cursor_next(cursor, &entry)) {
-			walk->next_uid = 0;
-			break;
-		}
-		if (entry.modseq > walk->since_modseq)
-			ranges_add(&newer, entry.uid, entry.uid);
-		walk->next_uid = entry.uid + 1; /* 0 behind the last that there can be */
-	}
-	message_cursor_close(&cursor);
-	enum err err = read_failure(read);
-	read_end(&read);
+	enum err err = view_look_for_newer(view, walk->since_modseq, &walk->next_uid, &newer);
 	ranges_intersect(&newer, &walk->known, &asked);
 	view_note_flags(view, &asked);
 	ranges_free(&newer);

@@ -245,30 +245,78 @@ void view_note(struct imap_view *view, const struct ranges *changed, const struc
 	ranges_free(&arrived);
 }
 
-/* The change log no longer reaches back to us: compares with all that is there. */
-static enum err compare_with_store(struct imap_view *view, struct read *read)
+/* The change log no longer reaches back to us. Which messages there are is known at once; for which of
+ * them have changed all entries are looked at, which takes turns: what happens from now on is in the
+ * log again. */
+static enum err begin_comparison(struct imap_view *view, struct read *read)
 {
-	struct ranges now = { 0 }, gone = { 0 }, changed = { 0 };
-	struct message_entry entry;
+	struct ranges now = { 0 }, gone = { 0 };
 	message_uids(read, view->mailbox_id, 1, &now);
-	ranges_subtract(&view->uids, &now, &gone);
-	struct message_cursor *cursor = message_cursor_open(read, view->mailbox_id, 1);
-	while (message_cursor_next(cursor, &entry))
-		if (entry.modseq > view->modseq)
-			ranges_add(&changed, entry.uid, entry.uid);
-	message_cursor_close(&cursor);
 	enum err err = read_failure(read);
-	if (err == ERR_OK)
-		view_note(view, &changed, &gone);
+	if (err == ERR_OK) {
+		ranges_subtract(&view->uids, &now, &gone);
+		if (view->uidnext > 1)
+			ranges_remove(&now, 0, view->uidnext - 1);
+		if (view->comparison.next_uid == 0)
+			view->comparison.since_modseq = view->modseq;
+		view->comparison.next_uid = 1;
+		view->comparison.end_uid = view->uidnext;
+		view_note(view, &now, &gone);
+	}
 	ranges_free(&now);
 	ranges_free(&gone);
-	ranges_free(&changed);
 	return err;
+}
+
+enum err view_look_for_newer(const struct imap_view *view, uint64_t since_modseq,
+			     uint32_t *next_uid, struct ranges *newer_out)
+{
+	enum { ENTRIES_AT_A_TIME = 16 * 1024 };
+	struct message_entry entry;
+	struct read *read = read_begin(view->s->back->store);
+	struct message_cursor *cursor = message_cursor_open(read, view->mailbox_id, *next_uid);
+	for (unsigned i = 0; *next_uid != 0 && i < ENTRIES_AT_A_TIME; i++) {
+		if (!message_cursor_next(cursor, &entry)) {
+			*next_uid = 0;
+			break;
+		}
+		if (entry.modseq > since_modseq)
+			ranges_add(newer_out, entry.uid, entry.uid);
+		*next_uid = entry.uid + 1; /* 0 behind the last that there can be */
+	}
+	message_cursor_close(&cursor);
+	enum err err = read_failure(read);
+	read_end(&read);
+	return err;
+}
+
+bool view_compare_on(struct imap_view *view)
+{
+	struct ranges changed = { 0 };
+	const struct ranges nothing = { 0 };
+	uint32_t *next_uid = &view->comparison.next_uid;
+	if (*next_uid == 0)
+		return true;
+	if (view_look_for_newer(view, view->comparison.since_modseq, next_uid, &changed) !=
+	    ERR_OK) {
+		/* The next command begins anew. */
+		log_warning(&view->s->session.log, EVENT("view-not-synced"));
+		view->modseq = view->comparison.since_modseq;
+		*next_uid = 0;
+	}
+	/* Those from there on were noted when they came. */
+	ranges_remove(&changed, view->comparison.end_uid, UINT32_MAX);
+	if (*next_uid >= view->comparison.end_uid)
+		*next_uid = 0;
+	view_note(view, &changed, &nothing);
+	ranges_free(&changed);
+	return *next_uid == 0;
 }
 
 static void lose_mailbox(struct imap_view *view)
 {
 	view->is_gone = true;
+	view->comparison.next_uid = 0;
 	ranges_copy(&view->uids, &view->vanished);
 	ranges_free(&view->changed);
 	ranges_free(&view->touched);
@@ -299,7 +347,7 @@ enum err view_sync(struct imap_view *view, struct read *read)
 	if (err == ERR_OK) {
 		view_note(view, &changed, &vanished);
 	} else if (err == ERR_GONE) {
-		err = compare_with_store(view, read);
+		err = begin_comparison(view, read);
 	}
 	if (err != ERR_OK)
 		goto out;

@@ -23,7 +23,13 @@ struct imap_view {
 	bool is_gone;	   /* deleted by somebody; no message is left */
 	struct ranges uids;
 	/* What the store has told us and the client does not know yet. */
-	uint64_t modseq;	/* everything up to here is in uids or in the two sets below */
+	uint64_t modseq; /* everything up to here is in uids or in the two sets below */
+	/* Where the change log reached back no more: members of uids below `end_uid` are still to be asked
+	 * whether they changed after `since_modseq`. */
+	struct {
+		uint64_t since_modseq;
+		uint32_t next_uid, end_uid; /* next_uid 0: nothing is left to ask */
+	} comparison;
 	struct ranges vanished; /* members of uids */
 	struct ranges changed;	/* members of uids whose flags are to be told */
 	struct ranges touched;	/* members of uids whose MODSEQ is to be told, flags or not */
@@ -79,9 +85,16 @@ static inline bool view_may_remove(const struct imap_view *view)
 /* "* OK [PERMANENTFLAGS (...)]"; select.c */
 void view_tell_permanent_flags(struct imap_view *view, const struct mailbox *mailbox);
 
-/* Reads the change log: moves `modseq`, collects in `vanished`, `changed` and `tell_exists`.
+/* Reads the change log: moves `modseq`, collects in `vanished`, `changed` and `tell_exists`. Where the
+ * log does not reach back so far, what changed is left to view_tell(), which looks in turns.
  * ERR_OK also where the mailbox is gone (is_gone is set then). */
 enum err view_sync(struct imap_view *view, struct read *read);
+/* Looks at the next entries from *next_uid on, for about a millisecond: which have a MODSEQ above. After
+ * the last *next_uid is 0. */
+enum err view_look_for_newer(const struct imap_view *view, uint64_t since_modseq,
+			     uint32_t *next_uid, struct ranges *newer_out) MUST_USE;
+/* Some of what view_sync() has left. False: there is more, or there was just now. */
+bool view_compare_on(struct imap_view *view);
 /* What a change log said (message_changes()) since view->modseq. The caller moves modseq. */
 void view_note(struct imap_view *view, const struct ranges *changed, const struct ranges *vanished);
 /* These UIDs come from this session: no FETCH tells of them as new (RFC 5465 section 5.2). */
@@ -97,7 +110,7 @@ void view_tell_highest_modseq(struct imap_view *view);
 uint32_t view_recent_count(const struct imap_view *view);
 /* Tells the client, on s->session.out: FLAGS, EXPUNGE or VANISHED (where allowed), EXISTS,
  * RECENT, FETCH.
- * False: the output is full; call again when it has drained. Without expunges it keeps them. */
+ * False: the output is full, or a turn is over; call again when it has drained. Without expunges it keeps them. */
 bool view_tell(struct imap_view *view, bool with_expunges);
 /* Of that only VANISHED (EARLIER), which goes before all FETCH responses of a command. */
 bool view_tell_earlier(struct imap_view *view);

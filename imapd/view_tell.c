@@ -240,6 +240,8 @@ static void note_told_in_passing(struct imap_view *view, bool with_expunges)
 /* FETCH before the ESEARCH of a search that goes on: RFC 5465 sections 5.1 and 7. */
 bool view_tell(struct imap_view *view, bool with_expunges)
 {
+	if (!view_compare_on(view))
+		return false;
 	note_told_in_passing(view, with_expunges);
 	if (!arrival_go_on(view) || !view_tell_earlier(view))
 		return false;

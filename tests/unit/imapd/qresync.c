@@ -87,11 +87,68 @@ static void who_leaves_again(void **state)
 	buffer_free(&said);
 }
 
+/* What a session is told of its mailbox that changed more often than the log can tell. */
+static void expect_told(struct slice all)
+{
+	static const char *const wanted[] = {
+		"* VANISHED 13\r\n",
+		" EXISTS\r\n",
+		"(UID 5 FLAGS (\\Answered)",
+		"(UID 9 FLAGS (",
+		"(UID 30000 FLAGS (\\Answered)",
+	};
+	size_t at = 0, fetches = 0;
+	for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
+		at = slice_find(all, at, slice_cstr(wanted[i]));
+		if (at == all.len)
+			fail_msg("%s: %.*s", wanted[i], SLICE_ARG(all));
+	}
+	for (at = 0; (at = slice_find(all, at, SLICE(" FETCH ("))) < all.len; at++)
+		fetches++;
+	assert_int_equal(fetches, 3);
+}
+
+static void who_was_selected_for_long(void **state)
+{
+	struct session *other = signed_in(), *idle = signed_in();
+	struct buffer said = { 0 };
+	run(idle, "e ENABLE QRESYNC", "e OK");
+	run(idle, "s SELECT many", "s OK");
+	run(session, "s SELECT many", "s OK");
+	run(other, "s SELECT many", "s OK");
+	run(other, "f UID STORE 5,30000 +FLAGS.SILENT (\\Answered)", "f OK");
+	for (unsigned i = 0; i < CHANGES; i++)
+		run(other,
+		    i % 2 ? "f UID STORE 9 -FLAGS.SILENT (\\Seen)"
+			  : "f UID STORE 9 +FLAGS.SILENT (\\Seen)",
+		    "f OK");
+	run(other, "x UID STORE 13 +FLAGS.SILENT (\\Deleted)", "x OK");
+	run(other, "x UID EXPUNGE 13", "x OK");
+	run(other, "a APPEND many {16+}\r\nSubject: xx\r\n\r\nx", "a OK");
+
+	assert_true(run_in_turns(session, "n NOOP", &said) >= 3);
+	expect_told(buffer_slice(&said));
+	/* And that was all. */
+	assert_int_equal(run_in_turns(session, "n NOOP", &said), 1);
+	assert_slice(buffer_slice(&said), "n OK Completed\r\n");
+	assert_true(run_in_turns(idle, "i IDLE", &said) >= 3);
+	expect_told(buffer_slice(&said));
+	/* What happens next the log tells. */
+	run(other, "f UID STORE 6 +FLAGS.SILENT (\\Flagged)", "f OK");
+	assert_int_equal(run_in_turns(session, "n NOOP", &said), 1);
+	assert_true(slice_find(buffer_slice(&said), 0, SLICE("(UID 6 FLAGS (\\Flagged)")) <
+		    said.len);
+	buffer_free(&said);
+	core_sign_out(&world, other);
+	core_sign_out(&world, idle);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_was_away_for_long),
 		cmocka_unit_test(who_leaves_again),
+		cmocka_unit_test(who_was_selected_for_long),
 	};
 	return cmocka_run_group_tests(tests, many_setup, many_teardown);
 }
