@@ -88,6 +88,12 @@ void verify_tell_done(struct verify *v, enum verify_kind kind, const struct veri
 		      enum err repaired, const char *format, ...) PRINTF_LIKE(5, 6);
 
 void verify_names(struct verify *v);
+/* verify_addresses.c: parts of it. */
+void verify_domains(struct verify *v);
+void verify_addresses(struct verify *v);
+void verify_account_records(struct verify *v);
+/* Whose address leads to the account: for one whose record cannot be read. In v's arena. */
+struct slice verify_login_of(struct verify *v, uint32_t account_id);
 void verify_bodies(struct verify *v);
 void verify_mailboxes(struct verify *v);
 void verify_references(struct verify *v);
