@@ -128,6 +128,15 @@ static inline uint64_t bed_mailbox(struct bed *bed, const char *name)
 	return err == ERR_OK ? mailbox.mailbox_id : 0;
 }
 
+static inline size_t bed_count_rows(const struct bed *bed, enum database db)
+{
+	MDB_stat stat;
+	struct read *read = read_begin(bed->store);
+	assert_int_equal(mdb_stat(read->txn, bed->store->dbis[db], &stat), 0);
+	read_end(&read);
+	return stat.ms_entries;
+}
+
 /* Entries of mail that leaves. */
 static inline uint64_t bed_queued(struct bed *bed)
 {

@@ -132,15 +132,6 @@ static void check(struct bed *bed)
 	buffer_free(&out);
 }
 
-static size_t count_rows(struct store *store, enum database db)
-{
-	MDB_stat stat;
-	struct read *read = read_begin(store);
-	assert_int_equal(mdb_stat(read->txn, store->dbis[db], &stat), 0);
-	read_end(&read);
-	return stat.ms_entries;
-}
-
 static void keeps_what_it_said(void **state)
 {
 	struct bed bed;
@@ -175,17 +166,17 @@ static void keeps_what_it_said(void **state)
 
 		/* First as it is, then as the next server finds it: swept. */
 		bed_open(&bed, STORE_ADMIN);
-		orphans += count_rows(bed.store, DB_PENDING);
+		orphans += bed_count_rows(&bed, DB_PENDING);
 		check(&bed);
 		store_close(&bed.store);
 		bed_open(&bed, STORE_SERVE);
-		assert_int_equal(count_rows(bed.store, DB_PENDING), 0);
+		assert_int_equal(bed_count_rows(&bed, DB_PENDING), 0);
 		struct garbage_walk walk = { 0 };
 		uint64_t wait_ms = 0;
 		while (wait_ms != UINT64_MAX)
 			assert_int_equal(garbage_step(bed.store, &walk, &wait_ms), ERR_OK);
 		check(&bed);
-		assert_int_equal(count_rows(bed.store, DB_GARBAGE), 0);
+		assert_int_equal(bed_count_rows(&bed, DB_GARBAGE), 0);
 	}
 	assert_true(acknowledged_count > ROUNDS * 40);
 	assert_true(orphans >= ROUNDS);

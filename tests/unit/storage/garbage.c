@@ -31,15 +31,6 @@ static enum err remove_run(struct write *write, void *arg)
 	return account_remove(write, ((struct bed *)arg)->account_id);
 }
 
-static size_t count_rows(struct store *store, enum database db)
-{
-	MDB_stat stat;
-	struct read *read = read_begin(store);
-	assert_int_equal(mdb_stat(read->txn, store->dbis[db], &stat), 0);
-	read_end(&read);
-	return stat.ms_entries;
-}
-
 static void goes_in_small_steps(void **state)
 {
 	struct bed bed;
@@ -50,29 +41,29 @@ static void goes_in_small_steps(void **state)
 	bed_begin(&bed, STORE_CREATE);
 	assert_int_equal(bed_write(&bed, fill_run, &bed), ERR_OK);
 	assert_int_equal(bed_write(&bed, remove_run, &bed), ERR_OK);
-	assert_true(count_rows(bed.store, DB_MAILBOX) > MESSAGES);
-	size_t rows = count_rows(bed.store, DB_MAILBOX), steps = 0;
+	assert_true(bed_count_rows(&bed, DB_MAILBOX) > MESSAGES);
+	size_t rows = bed_count_rows(&bed, DB_MAILBOX), steps = 0;
 	while (wait_ms <= 1000) {
 		assert_int_equal(garbage_step(bed.store, &walk, &wait_ms), ERR_OK);
-		size_t left = count_rows(bed.store, DB_MAILBOX);
+		size_t left = bed_count_rows(&bed, DB_MAILBOX);
 		assert_in_range(rows - left, 0, 2000);
 		rows = left;
 		steps++;
 	}
 	assert_int_equal(rows, 0);
 	assert_true(steps > MESSAGES / 2000);
-	assert_int_equal(count_rows(bed.store, DB_REFERENCE), 0);
-	assert_int_equal(count_rows(bed.store, DB_GARBAGE), MESSAGES / 10 * 9);
+	assert_int_equal(bed_count_rows(&bed, DB_REFERENCE), 0);
+	assert_int_equal(bed_count_rows(&bed, DB_GARBAGE), MESSAGES / 10 * 9);
 	/* Its bodies are still there, for a session that was in the middle of one. */
-	assert_int_equal(count_rows(bed.store, DB_DIGEST), MESSAGES / 10 * 9);
+	assert_int_equal(bed_count_rows(&bed, DB_DIGEST), MESSAGES / 10 * 9);
 	assert_in_range(wait_ms, 1001, (GARBAGE_DELAY_SECONDS + 1) * 1000);
 	clock_set_fake_unix_ms(now_ms + (GARBAGE_DELAY_SECONDS + 1) * 1000);
 	for (wait_ms = 0; wait_ms <= 1000;)
 		assert_int_equal(garbage_step(bed.store, &walk, &wait_ms), ERR_OK);
 	assert_int_equal(wait_ms, UINT64_MAX);
-	assert_int_equal(count_rows(bed.store, DB_DIGEST), 0);
-	assert_int_equal(count_rows(bed.store, DB_BLOB), 0);
-	assert_int_equal(count_rows(bed.store, DB_GARBAGE), 0);
+	assert_int_equal(bed_count_rows(&bed, DB_DIGEST), 0);
+	assert_int_equal(bed_count_rows(&bed, DB_BLOB), 0);
+	assert_int_equal(bed_count_rows(&bed, DB_GARBAGE), 0);
 	clock_set_fake_unix_ms(-1);
 	bed_end(&bed);
 }
@@ -109,10 +100,10 @@ static void is_collected_by_the_writer(void **state)
 	while (!removal.is_done)
 		loop_run_once(loop, 1000);
 	assert_int_equal(removal.job.outcome, ERR_OK);
-	while (count_rows(bed.store, DB_GARBAGE) > 0)
+	while (bed_count_rows(&bed, DB_GARBAGE) > 0)
 		usleep(1000);
-	assert_int_equal(count_rows(bed.store, DB_MAILBOX), 0);
-	assert_int_equal(count_rows(bed.store, DB_BLOB), 0);
+	assert_int_equal(bed_count_rows(&bed, DB_MAILBOX), 0);
+	assert_int_equal(bed_count_rows(&bed, DB_BLOB), 0);
 	store_close(&bed.store);
 	loop_run_once(loop, 0);
 	loop_free(loop);
@@ -129,7 +120,7 @@ static void is_found_at_the_start(void **state)
 	store_close(&bed.store);
 	bed_open(&bed, STORE_SERVE);
 	store_start_writer(bed.store);
-	while (count_rows(bed.store, DB_MAILBOX) > 0)
+	while (bed_count_rows(&bed, DB_MAILBOX) > 0)
 		usleep(1000);
 	bed_end(&bed);
 }

@@ -148,15 +148,6 @@ static void place_end(struct place *place)
 	bed_end(&place->bed);
 }
 
-static size_t count_rows(struct store *store, enum database db)
-{
-	MDB_stat stat;
-	struct read *read = read_begin(store);
-	assert_int_equal(mdb_stat(read->txn, store->dbis[db], &stat), 0);
-	read_end(&read);
-	return stat.ms_entries;
-}
-
 static void streams_in_little_memory(void **state)
 {
 	struct place place;
@@ -173,8 +164,8 @@ static void streams_in_little_memory(void **state)
 	assert_in_range(most, 1, MEMORY_MAX);
 	assert_true(sender.refused > 0);
 	assert_int_equal(sender.entry.size_octets, LARGE_OCTETS);
-	assert_int_equal(count_rows(place.bed.store, DB_PENDING), 0);
-	assert_int_equal(count_rows(place.bed.store, DB_GARBAGE), 0);
+	assert_int_equal(bed_count_rows(&place.bed, DB_PENDING), 0);
+	assert_int_equal(bed_count_rows(&place.bed, DB_GARBAGE), 0);
 	assert_reads_back(&sender, 3 * BLOB_CHUNK_OCTETS - 17);
 
 	/* Its structure was read on the way. */
@@ -244,10 +235,10 @@ static void leaves_nothing_when_abandoned(void **state)
 	store_close(&place.bed.store);
 	loop_run_once(place.loop, 0);
 	bed_open(&place.bed, STORE_ADMIN);
-	assert_int_equal(count_rows(place.bed.store, DB_PENDING), 0);
+	assert_int_equal(bed_count_rows(&place.bed, DB_PENDING), 0);
 	collect(place.bed.store);
-	assert_int_equal(count_rows(place.bed.store, DB_BLOB), 0);
-	assert_int_equal(count_rows(place.bed.store, DB_DIGEST), 0);
+	assert_int_equal(bed_count_rows(&place.bed, DB_BLOB), 0);
+	assert_int_equal(bed_count_rows(&place.bed, DB_DIGEST), 0);
 	place_end(&place);
 }
 
@@ -285,10 +276,10 @@ static void leaves_nothing_when_refused(void **state)
 	store_close(&place.bed.store);
 	loop_run_once(place.loop, 0);
 	bed_open(&place.bed, STORE_ADMIN);
-	assert_int_equal(count_rows(place.bed.store, DB_PENDING), 0);
+	assert_int_equal(bed_count_rows(&place.bed, DB_PENDING), 0);
 	collect(place.bed.store);
-	assert_int_equal(count_rows(place.bed.store, DB_BLOB), 0);
-	assert_int_equal(count_rows(place.bed.store, DB_DIGEST), 0);
+	assert_int_equal(bed_count_rows(&place.bed, DB_BLOB), 0);
+	assert_int_equal(bed_count_rows(&place.bed, DB_DIGEST), 0);
 	place_end(&place);
 }
 
@@ -466,7 +457,7 @@ static void files_nothing_with_a_hole(void **state)
 		sender.job = (struct job){ .run = sender_run };
 		assert_int_equal(store_write_now(bed.store, &sender.job), ERR_DISK);
 		intake_free(&sender.intake);
-		assert_int_equal(count_rows(bed.store, DB_PENDING), 0);
+		assert_int_equal(bed_count_rows(&bed, DB_PENDING), 0);
 	}
 	bed_end(&bed);
 }
@@ -482,12 +473,12 @@ static void works_without_a_writer(void **state)
 	while (sender_feed(&sender))
 		assert_int_equal(sender.refused, 0);
 	assert_int_equal(intake_finish(sender.intake), ERR_OK);
-	assert_int_equal(count_rows(bed.store, DB_PENDING), 1);
+	assert_int_equal(bed_count_rows(&bed, DB_PENDING), 1);
 	struct job job = { .run = sender_run };
 	sender.job = job;
 	assert_int_equal(store_write_now(bed.store, &sender.job), ERR_OK);
 	intake_free(&sender.intake);
-	assert_int_equal(count_rows(bed.store, DB_PENDING), 0);
+	assert_int_equal(bed_count_rows(&bed, DB_PENDING), 0);
 	assert_reads_back(&sender, 100000);
 	store_close(&bed.store);
 
@@ -504,12 +495,12 @@ static void works_without_a_writer(void **state)
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
 	bed_open(&bed, STORE_SERVE);
-	assert_int_equal(count_rows(bed.store, DB_PENDING), 1);
+	assert_int_equal(bed_count_rows(&bed, DB_PENDING), 1);
 	store_close(&bed.store);
 	clock_set_fake_unix_ms(clock_unix_ms() + 25 * 3600 * 1000);
 	bed_open(&bed, STORE_SERVE);
 	clock_set_fake_unix_ms(-1);
-	assert_int_equal(count_rows(bed.store, DB_PENDING), 0);
+	assert_int_equal(bed_count_rows(&bed, DB_PENDING), 0);
 	assert_reads_back(&sender, 100000);
 	bed_end(&bed);
 }

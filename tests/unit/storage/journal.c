@@ -469,15 +469,6 @@ static void finds_what_has_lost_its_index(void **state)
 	bed_end(&bed);
 }
 
-static size_t count_rows(struct bed *bed, enum database db)
-{
-	uint64_t rows, octets;
-	struct read *read = read_begin(bed->store);
-	db_extent(read, db, &rows, &octets);
-	read_end(&read);
-	return rows;
-}
-
 static void lets_go_of_what_is_old(void **state)
 {
 	struct bed bed;
@@ -493,7 +484,7 @@ static void lets_go_of_what_is_old(void **state)
 	clock_set_fake_unix_ms(now_ms + 31 * day_ms);
 	step_until_done(&bed);
 	assert_int_equal(count_events(&bed), 2 * BATCH);
-	assert_int_equal(count_rows(&bed, DB_JOURNAL_INDEX), 0);
+	assert_int_equal(bed_count_rows(&bed, DB_JOURNAL_INDEX), 0);
 	/* Numbers go on, whatever has gone. */
 	fill(&bed, MESSAGES);
 	step_until_done(&bed);
@@ -532,8 +523,8 @@ static void goes_when_it_is_switched_off(void **state)
 	step_until_done(&bed);
 	store_set_journal(bed.store, 0, 256 << 20);
 	step_until_done(&bed);
-	assert_int_equal(count_rows(&bed, DB_JOURNAL), 0);
-	assert_int_equal(count_rows(&bed, DB_JOURNAL_INDEX), 0);
+	assert_int_equal(bed_count_rows(&bed, DB_JOURNAL), 0);
+	assert_int_equal(bed_count_rows(&bed, DB_JOURNAL_INDEX), 0);
 	bed_end(&bed);
 }
 
@@ -544,7 +535,7 @@ static void is_kept_in_order_by_the_writer(void **state)
 	bed_with_journal(&bed, STORE_SERVE);
 	store_start_writer(bed.store);
 	fill(&bed, MESSAGES);
-	while (count_rows(&bed, DB_JOURNAL_INDEX) == 0)
+	while (bed_count_rows(&bed, DB_JOURNAL_INDEX) == 0)
 		usleep(1000);
 	bed_end(&bed);
 }

@@ -561,15 +561,6 @@ static void collect_garbage(struct run *run, int64_t *now_ms)
 	}
 }
 
-static size_t count_rows(struct store *store, enum database db)
-{
-	MDB_stat stat;
-	struct read *read = read_begin(store);
-	assert_int_equal(mdb_stat(read->txn, store->dbis[db], &stat), 0);
-	read_end(&read);
-	return stat.ms_entries;
-}
-
 static enum err remove_account(struct write *write, void *arg)
 {
 	return account_remove(write, ((struct run *)arg)->bed.account_id);
@@ -629,15 +620,15 @@ static void agrees_with_a_model(void **state)
 	/* And when the account goes, nothing of it stays. */
 	assert_int_equal(bed_write(&run.bed, remove_account, &run), ERR_OK);
 	collect_garbage(&run, &now_ms);
-	assert_int_equal(count_rows(run.bed.store, DB_MAILBOX), 0);
-	assert_int_equal(count_rows(run.bed.store, DB_MAILBOX_NAME), 0);
-	assert_int_equal(count_rows(run.bed.store, DB_BLOB), 0);
-	assert_int_equal(count_rows(run.bed.store, DB_DIGEST), 0);
-	assert_int_equal(count_rows(run.bed.store, DB_REFERENCE), 0);
-	assert_int_equal(count_rows(run.bed.store, DB_GARBAGE), 0);
-	assert_int_equal(count_rows(run.bed.store, DB_PENDING), 0);
-	assert_int_equal(count_rows(run.bed.store, DB_ADDRESS), 0);
-	assert_int_equal(count_rows(run.bed.store, DB_ACCOUNT), 0);
+	assert_int_equal(bed_count_rows(&run.bed, DB_MAILBOX), 0);
+	assert_int_equal(bed_count_rows(&run.bed, DB_MAILBOX_NAME), 0);
+	assert_int_equal(bed_count_rows(&run.bed, DB_BLOB), 0);
+	assert_int_equal(bed_count_rows(&run.bed, DB_DIGEST), 0);
+	assert_int_equal(bed_count_rows(&run.bed, DB_REFERENCE), 0);
+	assert_int_equal(bed_count_rows(&run.bed, DB_GARBAGE), 0);
+	assert_int_equal(bed_count_rows(&run.bed, DB_PENDING), 0);
+	assert_int_equal(bed_count_rows(&run.bed, DB_ADDRESS), 0);
+	assert_int_equal(bed_count_rows(&run.bed, DB_ACCOUNT), 0);
 
 	for (size_t i = 0; i < NAMES; i++) {
 		ranges_free(&run.model->boxes[i].vanished);
