@@ -6,6 +6,8 @@
 import http.server
 import threading
 
+from https_server import HttpsServer
+
 
 class PolicyHost:
     def __init__(self, tls):
@@ -34,26 +36,12 @@ class PolicyHost:
             def log_message(self, *arguments):
                 pass
 
-        class Server(http.server.ThreadingHTTPServer):
-            def get_request(self):
-                client, address = self.socket.accept()
-                client.settimeout(60)
-                # The handshake belongs to the thread of the request.
-                return host.tls.wrap_socket(client, server_side=True,
-                                            do_handshake_on_connect=False), address
-
-            def handle_error(self, request, address):
-                pass
-
-        self.tls = tls
-        self.server = Server(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+        self.server = HttpsServer(Handler, tls)
+        self.port = self.server.port
 
     def stop(self):
         self.released.set()
-        self.server.shutdown()
-        self.server.server_close()
+        self.server.stop()
 
 
 def policy(mode="enforce", mx=("mx.near.example",), max_age=86400):

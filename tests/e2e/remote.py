@@ -14,6 +14,16 @@ DROP, RESET, GARBAGE = object(), object(), object()
 FEATURES = ("PIPELINING", "8BITMIME", "SIZE 10000000", "ENHANCEDSTATUSCODES", "SMTPUTF8")
 
 
+def once(how, fine="250 2.0.0 fine"):
+    """A rule that is `how` the first time only."""
+    count = []
+
+    def rule(_line):
+        count.append(1)
+        return how if len(count) == 1 else fine
+    return rule
+
+
 class Message:
     def __init__(self, sender, recipients, content):
         self.sender, self.recipients, self.content = sender, recipients, content

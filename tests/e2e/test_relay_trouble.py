@@ -2,22 +2,12 @@
 conversation; what it does to one message is not to be felt by the next."""
 import pytest
 
-from remote import DROP, FEATURES, Remote
+from remote import DROP, FEATURES, Remote, once
 from test_relay import (MESSAGE, queue, queue_is_empty, remote, report_text, reports, start,  # noqa: F401
-                        submit, wait_until)
+                        submit, submitted_arrives, wait_until)
 
 ENDLESS = b"250-and so on\r\n" * 3000
 FINE = {"GREETING": "220 hello", "DATA": "354 go"}
-
-
-def once(how, fine="250 2.0.0 fine"):
-    """A rule that is `how` the first time only."""
-    count = []
-
-    def rule(_line):
-        count.append(1)
-        return how if len(count) == 1 else fine
-    return rule
 
 
 @pytest.mark.parametrize("stage", ["MAIL", "RCPT", "DATA", "END"])
@@ -53,11 +43,7 @@ def test_trouble_with_starttls_is_no_trouble_for_the_mail(start, how):  # noqa: 
     remote = Remote(features=("PIPELINING", "STARTTLS"))
     remote.rules["STARTTLS"] = once(how, "454 4.7.0 not now")
     server = start(remote)
-    submit(server)
-    wait_until(lambda: remote.messages, "the message")
-    wait_until(lambda: queue_is_empty(server), "an empty queue")
-    assert len(remote.messages) == 1 and remote.messages[0].content.endswith(MESSAGE)
-    assert not reports(server)
+    submitted_arrives(server, remote)
     remote.stop()
 
 

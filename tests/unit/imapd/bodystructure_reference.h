@@ -1,6 +1,7 @@
 /* tests/unit/imapd/bodystructure_reference.h - BODY and BODYSTRUCTURE rendered straight from the
  * structure, part by part, as the grammar of RFC 9051 section 9 has it: what is made ready at arrival
- * must say the same. */
+ * must say the same. It repeats on purpose what mail/structure_text.c decides: a reference that shared
+ * that code would share its mistakes. */
 #pragma once
 
 #include "imapd/bodystructure_priv.h"

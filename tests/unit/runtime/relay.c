@@ -235,13 +235,6 @@ static void test_bulk_to_slow_back(void **state)
 	scene_fini(&s);
 }
 
-static int free_texts(void **state)
-{
-	buffer_free(&test_certificate);
-	buffer_free(&test_key);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -252,5 +245,5 @@ int main(void)
 		cmocka_unit_test(test_bulk_to_slow_client),
 		cmocka_unit_test(test_bulk_to_slow_back),
 	};
-	return cmocka_run_group_tests(tests, NULL, free_texts);
+	return cmocka_run_group_tests(tests, NULL, test_certificate_free);
 }

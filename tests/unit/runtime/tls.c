@@ -627,13 +627,6 @@ static void test_bad_contexts(void **state)
 	buffer_free(&other_key);
 }
 
-static int free_texts(void **state)
-{
-	buffer_free(&test_certificate);
-	buffer_free(&test_key);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -657,5 +650,5 @@ int main(void)
 		cmocka_unit_test(test_certificate_is_good_for),
 		cmocka_unit_test(test_bad_contexts),
 	};
-	return cmocka_run_group_tests(tests, NULL, free_texts);
+	return cmocka_run_group_tests(tests, NULL, test_certificate_free);
 }

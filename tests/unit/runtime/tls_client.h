@@ -39,6 +39,14 @@ static inline struct tls_context *test_context(void)
 	return context;
 }
 
+/* For the end of a group of tests. */
+static inline int test_certificate_free(void **state)
+{
+	buffer_free(&test_certificate);
+	buffer_free(&test_key);
+	return 0;
+}
+
 static inline void tls_client_init(struct tls_client *client, SSL_CTX *ctx, int fd)
 {
 	*client = (struct tls_client){ .fd = fd, .ssl = SSL_new(ctx) };

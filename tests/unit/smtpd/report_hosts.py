@@ -15,6 +15,7 @@ import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent / "e2e"))
 from certificates import Authority  # noqa: E402
+from https_server import HttpsServer  # noqa: E402
 from nameserver import NameServer  # noqa: E402
 
 STATUS = {"/taken": [201], "/busy": [503, 200], "/moved": [307, 204]}
@@ -54,29 +55,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-class Server(http.server.ThreadingHTTPServer):
-    def get_request(self):
-        client, address = self.socket.accept()
-        client.settimeout(60)
-        return self.tls.wrap_socket(client, server_side=True,
-                                    do_handshake_on_connect=False), address
-
+class Server(HttpsServer):
     def handle_error(self, request, address):
         if isinstance(sys.exc_info()[1], OSError):  # an alert, or a reset that overtook it
             say("untrusted")
 
 
-def serve(certificate):
-    server = Server(("127.0.0.1", 0), Handler)
-    server.tls = certificate.server()
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    return server.server_address[1]
-
-
 authority = Authority()
 authority.write(pathlib.Path(sys.argv[1]) / "ca.pem")
 names = NameServer({"reports.example A": ["127.0.0.1"]})
-say(f"{names.port} {serve(authority.issue('reports.example'))} "
-    f"{serve(authority.issue('other.example'))}")
+good, wrong = (Server(Handler, authority.issue(name).server())
+               for name in ("reports.example", "other.example"))
+say(f"{names.port} {good.port} {wrong.port}")
 sys.stdin.read()
 ended.set()
