@@ -56,6 +56,12 @@ static enum step send_away(struct imap_session *s, const char *text)
 	return imap_bye(s, text);
 }
 
+static void forget_time(struct imap_session *s)
+{
+	s->command_began_ms = 0;
+	s->literal_octets = 0;
+}
+
 static void end_command(struct imap_session *s)
 {
 	if (s->work_fini)
@@ -67,6 +73,7 @@ static void end_command(struct imap_session *s)
 	s->command = NULL;
 	s->tag = SLICE_NONE;
 	memset(&s->reply, 0, sizeof(s->reply));
+	forget_time(s);
 	arena_reset(&s->command_arena);
 }
 
@@ -194,6 +201,7 @@ enum step imap_write(struct imap_session *s, enum err (*run)(struct write *write
 
 void imap_ask_for_literal(struct imap_session *s)
 {
+	s->literal_octets += s->framing.literal.size_octets;
 	if (s->framing.literal.client_waits)
 		buffer_add_cstr(&s->session.out, "+ OK\r\n");
 }
@@ -238,25 +246,11 @@ static enum step end_refused(struct imap_session *s)
 	}
 }
 
-/* The idle time begins anew with every octet, so a command must be whole within it. */
-static bool dribbles(struct imap_session *s)
-{
-	uint64_t now_ms = clock_monotonic_ms();
-	uint64_t most_ms = (uint64_t)s->back->config->idle_imap_seconds * 1000;
-	if (s->framing.text.len == 0 || s->framing.is_whole)
-		s->command_began_ms = 0;
-	else if (s->command_began_ms == 0)
-		s->command_began_ms = now_ms;
-	return s->command_began_ms != 0 && now_ms - s->command_began_ms > most_ms;
-}
-
 static enum step take_command(struct imap_session *s, struct cursor *in)
 {
 	switch (framing_next(&s->framing, in, IMAP_COMMAND_MAX_OCTETS)) {
-	case FRAMED_NOTHING:
-		return dribbles(s) ? send_away(s, "The command takes too long") : STEP_INPUT;
+	case FRAMED_NOTHING: return STEP_INPUT;
 	case FRAMED_COMMAND:
-		s->command_began_ms = 0;
 		if (imap_account_is_gone(s))
 			return imap_bye(s, IMAP_ACCOUNT_GONE_TEXT);
 		return imap_dispatch(s);
@@ -264,6 +258,41 @@ static enum step take_command(struct imap_session *s, struct cursor *in)
 	case FRAMED_REFUSED: return end_refused(s);
 	}
 	return STEP_CLOSE;
+}
+
+/* ---- the time that a command has ---- */
+
+/* Of a line, DONE included, or of what APPEND receives. */
+static bool waits_for_rest(const struct imap_session *s)
+{
+	if (s->running && !imap_is_idle(s))
+		return true;
+	return s->framing.text.len > 0 && !s->framing.is_whole;
+}
+
+/* The idle time begins anew with every octet, so a command must be whole within it, and within what
+ * its literals take at the slowest rate. */
+static bool dribbles(struct imap_session *s)
+{
+	const struct config *config = s->back->config;
+	uint64_t now_ms = clock_monotonic_ms();
+	uint64_t most_ms = (uint64_t)config->idle_imap_seconds * 1000;
+	if (s->command_began_ms == 0)
+		s->command_began_ms = now_ms;
+	if (s->literal_octets > 0 && config->minimum_rate == 0)
+		return false;
+	if (s->literal_octets > 0)
+		most_ms += s->literal_octets * 1000 / config->minimum_rate;
+	return now_ms - s->command_began_ms > most_ms;
+}
+
+static enum step wait_for_input(struct imap_session *s)
+{
+	if (!waits_for_rest(s))
+		forget_time(s);
+	else if (dribbles(s))
+		return send_away(s, "The command takes too long");
+	return STEP_INPUT;
 }
 
 /* Whatever a client sends at once, the loop's other sessions have their turn in between: a turn
@@ -302,6 +331,8 @@ static enum step go_on(struct imap_session *s, struct cursor *in)
 			step = STEP_AGAIN;
 		}
 	}
+	if (step == STEP_INPUT)
+		step = wait_for_input(s);
 	/* An idle session owns neither input nor arena. */
 	if (step == STEP_INPUT && !s->running) {
 		arena_fini(&s->command_arena);

@@ -83,14 +83,16 @@ struct imap_session {
 	struct session session; /* first: runtime/session.h */
 	struct back *back;
 	uint32_t account_id;
-	uint8_t state;		   /* enum imap_state; imap_set_state() changes it */
-	uint8_t enabled;	   /* enum imap_enabled */
-	uint8_t comparator;	   /* enum comparator: comparator_priv.h */
-	enum language language;	   /* of what is said to people */
-	uint16_t errors;	   /* commands in a row that made no sense */
-	uint16_t wrong_names;	   /* of users, of whom there are none: in the whole session */
-	bool is_secure;		   /* the client speaks TLS */
-	uint64_t command_began_ms; /* since when the command that is coming is not whole; 0: none */
+	uint8_t state;		/* enum imap_state; imap_set_state() changes it */
+	uint8_t enabled;	/* enum imap_enabled */
+	uint8_t comparator;	/* enum comparator: comparator_priv.h */
+	enum language language; /* of what is said to people */
+	uint16_t errors;	/* commands in a row that made no sense */
+	uint16_t wrong_names;	/* of users, of whom there are none: in the whole session */
+	bool is_secure;		/* the client speaks TLS */
+	uint64_t
+		command_began_ms; /* since when the rest of a command is waited for; 0: it is not */
+	uint64_t literal_octets;  /* of it: what may come in literals */
 
 	struct framing framing; /* the command being received or run */
 	struct buffer typed;	/* what the client typed before the hand-over, still to be fed */
