@@ -45,12 +45,8 @@ bool imap_is_idle(const struct imap_session *s)
 
 static void sync_view(struct imap_session *s)
 {
-	if (!s->view || !notify_tells_messages(s))
-		return;
-	struct read *read = read_begin(s->back->store);
-	if (view_sync(s->view, read) != ERR_OK)
-		log_warning(&s->session.log, EVENT("view-not-synced"));
-	read_end(&read);
+	if (s->view && notify_tells_messages(s))
+		imap_sync_view(s);
 }
 
 enum step imap_idle_news(struct imap_session *s)

@@ -95,6 +95,13 @@ static bool meets_selection(const struct list_work *work, const struct mailbox_r
 	return work->only_subscribed || row->mailbox_id != 0;
 }
 
+static bool name_meets_selection(const struct list_work *work, const struct list_name *name)
+{
+	struct mailbox_row row = { name->name, name->mailbox_id, name->subscribed,
+				   name->special_use };
+	return meets_selection(work, &row);
+}
+
 static bool is_mailbox(const struct list_work *work, const struct mailbox_row *row)
 {
 	return row->mailbox_id != 0;
@@ -136,7 +143,7 @@ static bool has_inferior(struct imap_session *s, struct read *read, struct slice
 
 /* ---- the line ---- */
 
-static void add_attribute(struct buffer *out, const char *attribute)
+void list_add_attribute(struct buffer *out, const char *attribute)
 {
 	if (out->data[out->len - 1] != '(')
 		buffer_add_byte(out, ' ');
@@ -154,7 +161,7 @@ static void respond_lsub(struct imap_session *s, const struct list_name *name)
 	struct buffer *out = &s->session.out;
 	buffer_add_cstr(out, "* LSUB (");
 	if (!name->subscribed || name->mailbox_id == 0)
-		add_attribute(out, "\\Noselect");
+		list_add_attribute(out, "\\Noselect");
 	add_name(out, name->name, imap_speaks_utf8(s));
 	buffer_add_cstr(out, "\r\n");
 }
@@ -167,15 +174,15 @@ static void respond_list(struct imap_session *s, const struct list_name *name, b
 	const char *use = special_use_name(name->special_use);
 	buffer_add_cstr(out, "* LIST (");
 	if (name->mailbox_id == 0) /* \NonExistent is RFC 5258's */
-		add_attribute(out, work->is_extended || imap_is_rev2(s) ? "\\NonExistent"
-									: "\\Noselect");
+		list_add_attribute(out, work->is_extended || imap_is_rev2(s) ? "\\NonExistent"
+									     : "\\Noselect");
 	else if (!(name->rights & RIGHT_READ))
-		add_attribute(out, "\\Noselect");
-	add_attribute(out, has_children ? "\\HasChildren" : "\\HasNoChildren");
+		list_add_attribute(out, "\\Noselect");
+	list_add_attribute(out, has_children ? "\\HasChildren" : "\\HasNoChildren");
 	if (work->tells_subscribed && name->subscribed)
-		add_attribute(out, "\\Subscribed");
+		list_add_attribute(out, "\\Subscribed");
 	if (use)
-		add_attribute(out, use);
+		list_add_attribute(out, use);
 	add_name(out, name->name, imap_speaks_utf8(s));
 	if (below_meets && (work->only_subscribed || work->only_special_use)) {
 		buffer_add_cstr(out, " (\"CHILDINFO\" (");
@@ -212,7 +219,7 @@ void list_respond_selected(struct imap_session *s, struct read *read, const stru
 	const char *use = special_use_name(mailbox->special_use);
 	buffer_add_cstr(out, "* LIST (");
 	if (use && mailbox->account_id == s->account_id)
-		add_attribute(out, use);
+		list_add_attribute(out, use);
 	add_name(out, mailbox->name, imap_speaks_utf8(s));
 	buffer_add_cstr(out, "\r\n");
 }
@@ -230,9 +237,9 @@ void list_respond_renamed(struct imap_session *s, struct slice from, struct slic
 					  : NULL;
 		buffer_add_cstr(out, "* LIST (");
 		if (mailbox_is_subscribed(read, s->account_id, to))
-			add_attribute(out, "\\Subscribed");
+			list_add_attribute(out, "\\Subscribed");
 		if (use)
-			add_attribute(out, use);
+			list_add_attribute(out, use);
 		add_name(out, to, imap_speaks_utf8(s));
 		buffer_add_cstr(out, " (\"OLDNAME\" (");
 		respond_mailbox(out, from, imap_speaks_utf8(s));
@@ -261,9 +268,7 @@ static void consider(struct imap_session *s, struct read *read, const struct lis
 	struct list_work *work = s->work;
 	if (!matches_any(work, name->name))
 		return;
-	struct mailbox_row row = { name->name, name->mailbox_id, name->subscribed,
-				   name->special_use };
-	bool meets = meets_selection(work, &row);
+	bool meets = name_meets_selection(work, name);
 	if (work->is_lsub) {
 		if (meets ||
 		    (work->has_percent && has_inferior(s, read, name->name, meets_selection)))
@@ -308,16 +313,24 @@ static void consider_superiors(struct imap_session *s, struct read *read, struct
 	}
 }
 
-/* What STATUS tells of the mailbox and only its entries know. False: it takes another turn. */
-static bool is_counted(struct imap_session *s, struct read *read, const struct mailbox_row *row)
+static bool tells_status(struct imap_session *s, struct read *read, const struct list_name *name)
 {
 	struct list_work *work = s->work;
-	if (!(work->status_items & STATUS_DELETED_STORAGE) || row->mailbox_id == 0 ||
-	    !matches_any(work, row->name))
+	return name->mailbox_id != 0 && (name->rights & RIGHT_READ) &&
+	       matches_any(work, name->name) &&
+	       (name_meets_selection(work, name) ||
+		(work->recursive && has_inferior(s, read, name->name, meets_selection)));
+}
+
+/* What STATUS tells of the mailbox and only its entries know. False: it takes another turn. */
+static bool is_counted(struct imap_session *s, struct read *read, const struct list_name *name)
+{
+	struct list_work *work = s->work;
+	if (!(work->status_items & STATUS_DELETED_STORAGE) || !tells_status(s, read, name))
 		return true;
 	struct arena arena = { 0 };
 	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
-	bool is_done = mailbox_get(read, row->mailbox_id, &arena, mailbox) != ERR_OK ||
+	bool is_done = mailbox_get(read, name->mailbox_id, &arena, mailbox) != ERR_OK ||
 		       count_deleted(&work->deleted, read, mailbox);
 	if (is_done && mailbox->deleted > 0)
 		work->spent += TURN_COST / 4;
@@ -339,12 +352,12 @@ static enum step walk(struct imap_session *s, struct cursor *in)
 		if (!has_more)
 			break;
 		work->spent += NAME_COST;
-		if (!is_counted(s, read, &row))
+		struct list_name name = { row.name, row.mailbox_id, row.subscribed, row.special_use,
+					  rights };
+		if (!is_counted(s, read, &name))
 			break;
 		consider_superiors(s, read, row.name);
-		consider(s, read,
-			 &(struct list_name){ row.name, row.mailbox_id, row.subscribed,
-					      row.special_use, rights });
+		consider(s, read, &name);
 		after = row.name;
 	}
 	if (has_more) {

@@ -35,13 +35,6 @@ static bool others_have_children(const struct access_list *others, struct slice 
 	return is_found;
 }
 
-static void add_attribute(struct buffer *out, const char *attribute)
-{
-	if (out->data[out->len - 1] != '(')
-		buffer_add_byte(out, ' ');
-	buffer_add_cstr(out, attribute);
-}
-
 void list_respond_news(struct imap_session *s, struct read *read, struct slice name,
 		       struct slice old_name, const struct access_list *others)
 {
@@ -54,21 +47,22 @@ void list_respond_news(struct imap_session *s, struct read *read, struct slice n
 	const char *use = is_there && is_own ? special_use_name(mailbox->special_use) : NULL;
 	buffer_add_cstr(out, "* LIST (");
 	if (!is_there)
-		add_attribute(out, "\\NonExistent");
+		list_add_attribute(out, "\\NonExistent");
 	/* Gone, or no longer for this client: it is not told which (RFC 5465 sections 5.4 and 5.9). */
 	const struct access_row *row = others ? access_list_find(others, name) : NULL;
 	if (others && !(row && (row->rights & RIGHT_READ)))
-		add_attribute(out, "\\NoAccess");
+		list_add_attribute(out, "\\NoAccess");
 	if (others)
-		add_attribute(out, others_have_children(others, name) ? "\\HasChildren"
-								      : "\\HasNoChildren");
-	else if (is_own) /* what others have below theirs is a longer question */
-		add_attribute(out, has_children(read, s->account_id, name) ? "\\HasChildren"
+		list_add_attribute(out, others_have_children(others, name) ? "\\HasChildren"
 									   : "\\HasNoChildren");
+	else if (is_own) /* what others have below theirs is a longer question */
+		list_add_attribute(out, has_children(read, s->account_id, name)
+						? "\\HasChildren"
+						: "\\HasNoChildren");
 	if (mailbox_is_subscribed(read, s->account_id, name))
-		add_attribute(out, "\\Subscribed");
+		list_add_attribute(out, "\\Subscribed");
 	if (use)
-		add_attribute(out, use);
+		list_add_attribute(out, use);
 	buffer_add_cstr(out, ") \"/\" ");
 	respond_mailbox(out, name, imap_speaks_utf8(s));
 	if (old_name.len > 0) {

@@ -17,6 +17,9 @@ size_t list_pattern_simplify(uint8_t *pattern, size_t len);
 void list_respond_selected(struct imap_session *s, struct read *read,
 			   const struct mailbox *mailbox);
 
+/* One more in the parentheses that `out` ends in. */
+void list_add_attribute(struct buffer *out, const char *attribute);
+
 /* A mailbox has got another name: LIST with OLDNAME (RFC 9051 section 6.3.9.7). */
 void list_respond_renamed(struct imap_session *s, struct slice from, struct slice to);
 

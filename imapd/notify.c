@@ -27,14 +27,6 @@ void notify_view_changed(struct imap_session *s)
 		session_wake_news(&s->session, NEWS_CHANGED);
 }
 
-static void sync_view(struct imap_session *s)
-{
-	struct read *read = read_begin(s->back->store);
-	if (view_sync(s->view, read) != ERR_OK)
-		log_warning(&s->session.log, EVENT("view-not-synced"));
-	read_end(&read);
-}
-
 /* ---- telling ---- */
 
 const struct watch *notify_origin(const struct imap_session *s)
@@ -98,7 +90,7 @@ enum step notify_tell(struct imap_session *s, struct cursor *in)
 	if (s->view && notify_tells_messages(s)) {
 		if (s->notify->has_view_news) {
 			s->notify->has_view_news = false;
-			sync_view(s);
+			imap_sync_view(s);
 		}
 		if (!view_tell(s->view, !s->notify->request.is_delayed))
 			return STEP_WAIT;
@@ -192,7 +184,7 @@ enum step imap_notify(struct imap_session *s, struct cursor *args, bool uid)
 		return imap_no(s, "[NOTIFICATIONOVERFLOW] Too many groups or mailboxes");
 	}
 	if (s->view) {
-		sync_view(s);
+		imap_sync_view(s);
 		view_note_flags(s->view, &s->view->withheld);
 		ranges_free(&s->view->withheld);
 	}

@@ -77,6 +77,14 @@ static void end_command(struct imap_session *s)
 	arena_reset(&s->command_arena);
 }
 
+void imap_sync_view(struct imap_session *s)
+{
+	struct read *read = read_begin(s->back->store);
+	if (view_sync(s->view, read) != ERR_OK)
+		log_warning(&s->session.log, EVENT("view-not-synced"));
+	read_end(&read);
+}
+
 /* Output may fill up while much has changed, so this is called until all has been told. */
 static enum step conclude(struct imap_session *s, struct cursor *in)
 {
@@ -85,11 +93,7 @@ static enum step conclude(struct imap_session *s, struct cursor *in)
 		/* A client that wants to hear nothing of messages hears of those that it expunges. */
 		bool syncs = notify_tells_messages(s) || s->reply.tells_modseq;
 		if (!s->reply.is_synced && syncs) {
-			struct read *read = read_begin(s->back->store);
-			/* A store that cannot be read says so to the next command that needs it. */
-			if (view_sync(s->view, read) != ERR_OK)
-				log_warning(&s->session.log, EVENT("view-not-synced"));
-			read_end(&read);
+			imap_sync_view(s);
 			s->reply.is_synced = true;
 		}
 		if (!view_tell(s->view, tell == TELL_ALL))

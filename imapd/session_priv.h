@@ -211,6 +211,9 @@ enum step imap_bye(struct imap_session *s, const char *text);
 struct account;
 bool imap_is_administrator(struct imap_session *s, struct read *read, struct account *account_out);
 
+/* Brings the selected mailbox up to date with the store. One that cannot be read says so to the next
+ * command that needs it. */
+void imap_sync_view(struct imap_session *s);
 /* Somebody has removed the account: the session ends. */
 bool imap_account_is_gone(struct imap_session *s);
 #define IMAP_ACCESS_GONE_TEXT "[NOPERM] You may no longer read the selected mailbox"

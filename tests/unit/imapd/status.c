@@ -25,6 +25,11 @@ static void many_entries_take_turns(void **state)
 		"* LIST (\\HasNoChildren) \"/\" many\r\n* STATUS many (DELETED-STORAGE %u)\r\nl OK",
 		962 * MESSAGE_OCTETS);
 	assert_true(run(session, "l LIST \"\" many RETURN (STATUS (DELETED-STORAGE))", want) >= 3);
+	/* Of what is not told, nothing is read. */
+	assert_int_equal(run(session,
+			     "l LIST (SUBSCRIBED) \"\" * RETURN (STATUS (DELETED-STORAGE))",
+			     "l OK"),
+			 1);
 	/* The last of them is found before the end is reached. */
 	run(session, "f STORE 40000:* -FLAGS.SILENT (\\Deleted)", "f OK");
 	snprintf(want, sizeof(want), "(DELETED-STORAGE %u)\r\nt OK", MESSAGE_OCTETS);
