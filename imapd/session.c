@@ -14,6 +14,7 @@
 #include "imapd/flood_priv.h"
 #include "imapd/metadata_priv.h"
 #include "imapd/notify_priv.h"
+#include "imapd/pace_priv.h"
 #include "imapd/respond_priv.h"
 #include "imapd/view_priv.h"
 #include "runtime/way_back.h"
@@ -56,12 +57,6 @@ static enum step send_away(struct imap_session *s, const char *text)
 	return imap_bye(s, text);
 }
 
-static void forget_time(struct imap_session *s)
-{
-	s->command_began_ms = 0;
-	s->literal_octets = 0;
-}
-
 static void end_command(struct imap_session *s)
 {
 	if (s->work_fini)
@@ -73,7 +68,7 @@ static void end_command(struct imap_session *s)
 	s->command = NULL;
 	s->tag = SLICE_NONE;
 	memset(&s->reply, 0, sizeof(s->reply));
-	forget_time(s);
+	pace_forget(s);
 	arena_reset(&s->command_arena);
 }
 
@@ -264,41 +259,6 @@ static enum step take_command(struct imap_session *s, struct cursor *in)
 	return STEP_CLOSE;
 }
 
-/* ---- the time that a command has ---- */
-
-/* Of a line, DONE included, or of what APPEND receives. */
-static bool waits_for_rest(const struct imap_session *s)
-{
-	if (s->running && !imap_is_idle(s))
-		return true;
-	return s->framing.text.len > 0 && !s->framing.is_whole;
-}
-
-/* The idle time begins anew with every octet, so a command must be whole within it, and within what
- * its literals take at the slowest rate. */
-static bool dribbles(struct imap_session *s)
-{
-	const struct config *config = s->back->config;
-	uint64_t now_ms = clock_monotonic_ms();
-	uint64_t most_ms = (uint64_t)config->idle_imap_seconds * 1000;
-	if (s->command_began_ms == 0)
-		s->command_began_ms = now_ms;
-	if (s->literal_octets > 0 && config->minimum_rate == 0)
-		return false;
-	if (s->literal_octets > 0)
-		most_ms += s->literal_octets * 1000 / config->minimum_rate;
-	return now_ms - s->command_began_ms > most_ms;
-}
-
-static enum step wait_for_input(struct imap_session *s)
-{
-	if (!waits_for_rest(s))
-		forget_time(s);
-	else if (dribbles(s))
-		return send_away(s, "The command takes too long");
-	return STEP_INPUT;
-}
-
 /* Whatever a client sends at once, the loop's other sessions have their turn in between: a turn
  * ends with the command, the step of one or the piece of inflated input after which it has lasted
  * for about a millisecond or has seen many of them. */
@@ -335,8 +295,8 @@ static enum step go_on(struct imap_session *s, struct cursor *in)
 			step = STEP_AGAIN;
 		}
 	}
-	if (step == STEP_INPUT)
-		step = wait_for_input(s);
+	if (step == STEP_INPUT && pace_dribbles(s))
+		step = send_away(s, "The command takes too long");
 	/* An idle session owns neither input nor arena. */
 	if (step == STEP_INPUT && !s->running) {
 		arena_fini(&s->command_arena);
