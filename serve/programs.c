@@ -2,8 +2,9 @@
  * to the back with that. Runs in the supervisor.
  *
  * It reads not one octet of what they say: it alone may look up a user's name, and what it knows of a
- * program is the kernel's word (SO_PEERCRED, unix(7)). While a name is being looked up, or there are no
- * descriptors, the others wait in the kernel's queue. */
+ * program is the kernel's word (SO_PEERCRED, unix(7)). Those whose names are being looked up wait here, so
+ * that they hold up none whose name is known; where they are too many, or there are no descriptors, all
+ * others wait in the kernel's queue. */
 #include "serve/programs_priv.h"
 
 #include <errno.h>
@@ -17,11 +18,22 @@
 #include "runtime/descriptor.h"
 #include "serve/user_names_priv.h"
 
-enum { ACCEPTS_A_TURN = 16, PAUSE_MS = 1000 };
+enum {
+	ACCEPTS_A_TURN = 16,
+	PAUSE_MS = 1000,
+	NAMELESS_MAX = 64,
+	NOBODYS_UID = UINT32_MAX, /* which no user has: of all who have no name together */
+};
 
 struct gate {
 	struct programs *programs;
 	struct descriptor *descriptor;
+};
+
+/* Whose user's name is being looked up, or will be. */
+struct nameless {
+	int fd;
+	uint32_t uid;
 };
 
 struct programs {
@@ -29,8 +41,8 @@ struct programs {
 	struct user_names *names;
 	struct timer *pause;
 	bool is_paused;
-	int nameless_fd; /* whose user's name is being looked up; -1: nobody's */
-	uint32_t nameless_uid;
+	struct nameless nameless[NAMELESS_MAX]; /* in the order in which they came */
+	size_t nameless_count;
 	struct gate *gates;
 	size_t count;
 };
@@ -58,11 +70,12 @@ static void on_pause_over(void *user)
 static bool hand_over(struct programs *programs, int fd, uint32_t uid)
 {
 	struct buffer payload = { 0 };
-	const char *name = user_names_get(programs->names, uid);
+	bool is_nobodys;
+	const char *name = user_names_get(programs->names, uid, &is_nobodys);
 
 	if (!name)
 		return false;
-	program_order_encode(uid, slice_cstr(name), &payload);
+	program_order_encode(is_nobodys ? NOBODYS_UID : uid, slice_cstr(name), &payload);
 	offspring_order(programs->back, ORDER_PROGRAM, buffer_slice(&payload), fd);
 	buffer_free(&payload);
 	close(fd); /* the order has a copy, or the back is away */
@@ -77,21 +90,25 @@ static void take(struct programs *programs, int fd)
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &who_octets) != 0) {
 		close(fd);
 	} else if (!hand_over(programs, fd, who.uid)) {
-		programs->nameless_fd = fd;
-		programs->nameless_uid = who.uid;
-		pause_gates(programs);
+		programs->nameless[programs->nameless_count++] = (struct nameless){ fd, who.uid };
+		if (programs->nameless_count == NAMELESS_MAX)
+			pause_gates(programs);
 	}
 }
 
 static void on_name(void *user)
 {
 	struct programs *programs = user;
-	int fd = programs->nameless_fd;
+	size_t left = 0;
 
-	if (!hand_over(programs, fd, programs->nameless_uid))
-		return; /* it was known for too short a time */
-	programs->nameless_fd = -1;
-	resume_gates(programs);
+	for (size_t i = 0; i < programs->nameless_count; i++) {
+		const struct nameless nameless = programs->nameless[i];
+		if (!hand_over(programs, nameless.fd, nameless.uid))
+			programs->nameless[left++] = nameless;
+	}
+	if (programs->nameless_count == NAMELESS_MAX && left < NAMELESS_MAX)
+		resume_gates(programs);
+	programs->nameless_count = left;
 }
 
 static void on_programs(void *user)
@@ -124,7 +141,6 @@ struct programs *programs_new(struct loop *loop, const struct listening_sockets 
 	programs->back = back;
 	programs->names = user_names_new(loop, on_name, programs);
 	programs->pause = timer_new(loop, on_pause_over, programs);
-	programs->nameless_fd = -1;
 	programs->gates = heap_alloc_array(sockets->count, sizeof(*programs->gates));
 	for (size_t i = 0; i < sockets->count; i++) {
 		const struct listening_socket *socket = &sockets->sockets[i];
@@ -151,8 +167,8 @@ void programs_free(struct programs **programs)
 		return;
 	for (size_t i = 0; i < p->count; i++)
 		descriptor_free(&p->gates[i].descriptor);
-	if (p->nameless_fd >= 0)
-		close(p->nameless_fd);
+	for (size_t i = 0; i < p->nameless_count; i++)
+		close(p->nameless[i].fd);
 	user_names_free(&p->names);
 	timer_free(&p->pause);
 	free(p->gates);

@@ -26,7 +26,8 @@ enum {
 struct known {
 	uint32_t uid;
 	uint64_t until_ms;
-	char *name; /* NULL: nobody's */
+	char *name; /* NULL: this is no entry */
+	bool is_nobodys;
 };
 
 /* Belongs to its thread, then to the loop that it is posted to. */
@@ -36,6 +37,7 @@ struct lookup {
 	struct user_names *names; /* NULL: nobody waits for it any more */
 	uint32_t uid;
 	char *name;
+	bool is_nobodys;
 };
 
 struct user_names {
@@ -64,8 +66,8 @@ static void on_found(struct task *task)
 		struct known *known = &names->known[lookup->uid % KNOWN];
 		free(known->name);
 		uint64_t keep_ms = lookup->name[0] == '\0' ? FAILED_MS : KNOWN_MS;
-		*known =
-			(struct known){ lookup->uid, clock_monotonic_ms() + keep_ms, lookup->name };
+		*known = (struct known){ lookup->uid, clock_monotonic_ms() + keep_ms, lookup->name,
+					 lookup->is_nobodys };
 		lookup->name = NULL;
 		names->lookup = NULL;
 	}
@@ -102,6 +104,7 @@ static void *look_up(void *user)
 	if (failed)
 		log_warning(NULL, EVENT("user-unknown"), NUM("uid", lookup->uid), ERRNO(failed));
 	lookup->name = heap_string(failed ? SLICE("") : slice_cstr(found ? found->pw_name : name));
+	lookup->is_nobodys = !failed && !found && lookup->uid != 0;
 	free(room);
 	hand_back(lookup);
 	return NULL;
@@ -125,10 +128,11 @@ static void begin(struct user_names *names, uint32_t uid)
 	hand_back(lookup);
 }
 
-const char *user_names_get(struct user_names *names, uint32_t uid)
+const char *user_names_get(struct user_names *names, uint32_t uid, bool *is_nobodys_out)
 {
 	const struct known *known = &names->known[uid % KNOWN];
 
+	*is_nobodys_out = known->is_nobodys;
 	if (known->name && known->uid == uid && clock_monotonic_ms() < known->until_ms)
 		return known->name;
 	if (!names->lookup)

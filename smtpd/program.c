@@ -6,8 +6,9 @@
  * an account has NAME@origin for its own, as whatever that may send as, within its limits a day. That
  * goes for From as well, as in SMTP. Root sends as anybody, as he may in any case.
  *
- * No user can shut out the others: the more places one has, the more must be free for another, and who
- * dribbles loses his. */
+ * No user can shut out the others: the more places one has, the more must be free for another, some are
+ * root's alone, and who dribbles loses his. Those whom the machine has no name for count as one, since
+ * anybody may have thousands of such numbers (subuid(5)). */
 #include "runtime/program_message.h"
 
 #include <stdio.h>
@@ -25,6 +26,7 @@
 
 enum {
 	PROGRAMS_MAX = 100, /* at a time; others hear "later" */
+	ROOT_PLACES = 10,   /* of them */
 	/* Silent for so long, or with a head that takes longer, or with content at less than [limits]
 	 * minimum_rate in that time: he is not waited for. */
 	PATIENCE_MS = 60 * 1000,
@@ -360,7 +362,7 @@ static bool has_place(const struct program_desk *desk, uint32_t uid)
 
 	for (const struct program *program = desk->programs; program; program = program->next)
 		his += program->uid == uid;
-	return his < PROGRAMS_MAX - desk->count;
+	return desk->count + his < (uid == 0 ? PROGRAMS_MAX : PROGRAMS_MAX - ROOT_PLACES);
 }
 
 /* Who knocks in vain must not fill the log. */

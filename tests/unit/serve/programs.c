@@ -57,6 +57,19 @@ int accept4(int fd, struct sockaddr *restrict address, socklen_t *restrict octet
 	return -1;
 }
 
+/* Who the kernel says has connected; with `are_many` each is another. */
+static uint32_t peer_uid;
+static bool are_many;
+
+int getsockopt(int fd, int level, int option, void *restrict value, socklen_t *restrict octets)
+{
+	if (option != SO_PEERCRED)
+		return (int)syscall(SYS_getsockopt, fd, level, option, value, octets);
+	*(struct ucred *)value = (struct ucred){ .uid = peer_uid };
+	peer_uid += are_many;
+	return 0;
+}
+
 /* What the back hears. */
 static unsigned orders;
 static uint32_t ordered_uid;
@@ -91,12 +104,14 @@ static int begin(void **state)
 	one = (struct listening_socket){ .service = SERVICE_SENDMAIL, .path = path };
 	one.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	assert_int_equal(bind(one.fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(listen(one.fd, 10), 0);
+	assert_int_equal(listen(one.fd, 128), 0);
 	const struct listening_sockets sockets = { &one, 1 };
 	programs = programs_new(loop, &sockets, &back);
 	snprintf(name, sizeof(name), "www-data");
 	orders = asked = answered = accepts = 0;
 	accept_error = 0;
+	peer_uid = 33;
+	are_many = false;
 	return 0;
 }
 
@@ -126,10 +141,10 @@ static void wait_for_orders(unsigned count)
 		loop_run_once(loop, 100);
 }
 
-static bool is_asked(void)
+static bool is_asked(unsigned times)
 {
 	pthread_mutex_lock(&mutex);
-	bool yes = asked > 0;
+	bool yes = asked >= times;
 	pthread_mutex_unlock(&mutex);
 	return yes;
 }
@@ -139,7 +154,7 @@ static void a_slow_directory_holds_up_nobody_else(void **state)
 {
 	int fds[3] = { client(), client(), client() };
 	set_slow(true);
-	while (!is_asked())
+	while (!is_asked(1))
 		loop_run_once(loop, 20);
 	for (unsigned i = 0; i < 5; i++)
 		loop_run_once(loop, 20);
@@ -147,9 +162,48 @@ static void a_slow_directory_holds_up_nobody_else(void **state)
 	set_slow(false);
 	wait_for_orders(3);
 	assert_string_equal(ordered_name, "www-data");
-	assert_int_equal(ordered_uid, getuid());
+	assert_int_equal(ordered_uid, 33);
 	assert_int_equal(asked, 1); /* and remembered */
 	for (size_t i = 0; i < 3; i++)
+		close(fds[i]);
+}
+
+static void who_waits_for_a_name_holds_up_none_who_has_one(void **state)
+{
+	int fds[3] = { client() };
+	wait_for_orders(1);
+	set_slow(true);
+	peer_uid = 34;
+	fds[1] = client();
+	while (!is_asked(2))
+		loop_run_once(loop, 20);
+	peer_uid = 33;
+	fds[2] = client();
+	wait_for_orders(2);
+	assert_int_equal(ordered_uid, 33);
+	set_slow(false);
+	wait_for_orders(3);
+	assert_int_equal(ordered_uid, 34);
+	for (size_t i = 0; i < 3; i++)
+		close(fds[i]);
+}
+
+/* More than there is room for. */
+static void many_who_wait_for_their_names_all_have_their_turn(void **state)
+{
+	enum { MANY = 100 };
+	int fds[MANY];
+	are_many = true;
+	set_slow(true);
+	for (size_t i = 0; i < MANY; i++)
+		fds[i] = client();
+	for (unsigned i = 0; i < 20; i++)
+		loop_run_once(loop, 20);
+	assert_int_equal(orders, 0);
+	assert_in_range(accepts, 1, MANY - 1);
+	set_slow(false);
+	wait_for_orders(MANY);
+	for (size_t i = 0; i < MANY; i++)
 		close(fds[i]);
 }
 
@@ -158,7 +212,7 @@ static void who_looks_up_is_not_waited_for(void **state)
 	int fd = client();
 	uint8_t octet;
 	set_slow(true);
-	while (!is_asked())
+	while (!is_asked(1))
 		loop_run_once(loop, 20);
 	programs_free(&programs);
 	assert_int_equal(recv(fd, &octet, 1, 0), 0);
@@ -187,12 +241,18 @@ static void a_name_is_whole(void **state)
 static void who_has_no_name_is_a_number(void **state)
 {
 	char want[32];
+	const uint32_t uids[] = { 0, 1000, 100000 };
 	name[0] = '\0';
-	int fd = client();
-	wait_for_orders(1);
-	snprintf(want, sizeof(want), "uid%lu", (unsigned long)getuid());
-	assert_string_equal(ordered_name, want);
-	close(fd);
+	for (unsigned i = 0; i < ARRAY_LEN(uids); i++) {
+		peer_uid = uids[i];
+		int fd = client();
+		wait_for_orders(i + 1);
+		snprintf(want, sizeof(want), "uid%u", (unsigned)uids[i]);
+		assert_string_equal(ordered_name, want);
+		/* All of them count as one, since one may have many; but root is root. */
+		assert_int_equal(ordered_uid, i == 0 ? 0 : UINT32_MAX);
+		close(fd);
+	}
 }
 
 static void without_descriptors_the_loop_rests(void **state)
@@ -216,6 +276,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_slow_directory_holds_up_nobody_else),
+		TEST(who_waits_for_a_name_holds_up_none_who_has_one),
+		TEST(many_who_wait_for_their_names_all_have_their_turn),
 		TEST(who_looks_up_is_not_waited_for),
 		TEST(a_name_is_whole),
 		TEST(who_has_no_name_is_a_number),

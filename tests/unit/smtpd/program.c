@@ -354,6 +354,22 @@ static void nobody_takes_all_places(void **state)
 		close(fds[i]);
 }
 
+static void some_places_are_roots_alone(void **state)
+{
+	enum { USERS = 20, TRIES = 60 };
+	static int fds[USERS * TRIES];
+	size_t count = 0;
+	for (uint32_t user = 0; user < USERS; user++)
+		for (unsigned i = 0; i < TRIES; i++)
+			fds[count++] = connect_as(EVE + user, "eve");
+	int fd = connect_as(ALICE, "alice");
+	assert_false(is_open(fd));
+	close(fd);
+	assert_int_equal(send_text(0, "root", "", MAIL), ERR_OK);
+	while (count > 0)
+		close(fds[--count]);
+}
+
 static void who_dribbles_loses_his_place(void **state)
 {
 	struct buffer all = { 0 };
@@ -409,6 +425,7 @@ int main(void)
 		TEST(the_trace_names_who_gets_it),
 		TEST(too_many_recipients_are_told_so),
 		TEST(nobody_takes_all_places),
+		TEST(some_places_are_roots_alone),
 		TEST(who_dribbles_loses_his_place),
 	};
 	log_set_level(LOG_ERROR);
