@@ -91,7 +91,7 @@ const struct config_key config_keys[] = {
 	{ "relay", "port", KEY_NUMBER, AT(relay_port), 1, 65535, NULL, "25", NULL,
 	  "The port at which other servers are spoken to. Another one is for tests." },
 	{ "relay", "loopback", KEY_BOOL, AT(relay_loopback), 0, 0, no_yes_words, "no", NULL,
-	  "Whether a domain whose mail exchanger is an address of this machine is tried: no or yes. For tests." },
+	  "Whether a domain's mail exchanger may be an address of this machine, and its web server for policies or reports a private one: no or yes. For tests." },
 	{ "relay", "smarthost", KEY_HOST, AT(smarthost), 0, 0, NULL, NULL, "none: mail goes to each domain's own exchanger",
 	  "HOST:PORT of a server that takes all mail that leaves, like that of an internet provider." },
 	{ "relay", "smarthost_tls", KEY_CHOICE, AT(smarthost_tls), 0, 0, smarthost_tls_words, "starttls", NULL,

@@ -2,7 +2,9 @@
  * answer is read by http_parser, which knows nothing of TLS. Runs in the front.
  *
  * Of a document only a complete answer with status 200 counts; for what is given, its header says
- * enough. Whatever the server does, it is over when the time is. */
+ * enough. Whatever the server does, it is over when the time is. The host's name comes from strangers,
+ * as does the path, so what DNS says of it must not lead to a server inside the network that we are in,
+ * which may do what it is told for being asked from there. */
 #include "runtime/https.h"
 
 #include <http_parser.h>
@@ -32,7 +34,7 @@ struct https_call {
 	struct buffer header, value, body;
 	bool is_value; /* of the header field that is being read */
 	bool has_type, is_complete, is_too_large;
-	unsigned status; /* of the answer that is complete */
+	unsigned status; /* of the answer, once its header is there */
 	char why[160];
 };
 
@@ -75,6 +77,8 @@ static void end_field(struct https_call *call)
 static int on_field(http_parser *parser, const char *at, size_t len)
 {
 	struct https_call *call = parser->data;
+	if (call->status != 0) /* behind the content (RFC 9110 section 6.5.1) */
+		return 0;
 	if (call->is_value)
 		end_field(call);
 	buffer_add(&call->header, slice_of(at, len));
@@ -84,6 +88,8 @@ static int on_field(http_parser *parser, const char *at, size_t len)
 static int on_value(http_parser *parser, const char *at, size_t len)
 {
 	struct https_call *call = parser->data;
+	if (call->status != 0)
+		return 0;
 	call->is_value = true;
 	buffer_add(&call->value, slice_of(at, len));
 	return 0;
@@ -99,7 +105,9 @@ static int on_headers(http_parser *parser)
 {
 	struct https_call *call = parser->data;
 	end_field(call);
-	if (!is_interim(parser))
+	if (is_interim(parser))
+		call->has_type = false;
+	else
 		call->status = parser->status_code;
 	call->is_complete = !call->request.media_type && call->status != 0;
 	return 0;
@@ -239,12 +247,10 @@ static void on_raced(void *user, const struct race_result *result)
 
 static void add_addresses(struct https_call *call, const struct dns_answer *answer)
 {
-	static const uint8_t zeros[16];
 	for (size_t i = 0; answer->outcome == DNS_FOUND && i < answer->count; i++) {
 		struct peer address = answer->records[i].address;
 		if (call->address_count == RACE_ADDRESSES_MAX ||
-		    (peer_is_loopback(&address) && !call->request.may_loop) ||
-		    memcmp(address.address, zeros, sizeof(zeros)) == 0)
+		    (peer_is_private(&address) && !call->request.may_stay_inside))
 			continue;
 		address.port = call->request.port;
 		call->addresses[call->address_count++] = address;

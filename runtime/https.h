@@ -17,15 +17,17 @@ struct https_request {
 	/* What is given to the server, by POST, and its media type. NULL: nothing is, by GET. */
 	const char *body_type;
 	struct slice body;
-	const char *media_type; /* "text/plain": what the answer has to be; NULL: it does not matter */
+	const char
+		*media_type; /* "text/plain": what the answer has to be; NULL: it does not matter */
 	size_t answer_max_octets;
-	uint64_t timeout_ms; /* for all of it */
-	bool may_loop;	     /* addresses of this machine are allowed */
+	uint64_t timeout_ms;  /* for all of it */
+	bool may_stay_inside; /* private addresses and those of this machine are allowed */
 };
 
 struct https_answer {
-	const char *why; /* NULL: the server has it, or `body` is there; else what went wrong, in words */
-	bool is_tls;	 /* that was the server's certificate, or the encryption */
+	const char *
+		why; /* NULL: the server has it, or `body` is there; else what went wrong, in words */
+	bool is_tls;	   /* that was the server's certificate, or the encryption */
 	struct slice body; /* empty where the answer does not matter */
 };
 

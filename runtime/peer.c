@@ -5,6 +5,8 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
+#include "base/attributes.h"
+
 static const uint8_t mapped_prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
 void peer_from_ipv6(const uint8_t octets[16], struct peer *peer_out)
@@ -119,4 +121,26 @@ bool networks_contain(char *const *networks, size_t count, const struct peer *pe
 		    network_contains(&network, peer))
 			return true;
 	return false;
+}
+
+bool peer_is_private(const struct peer *peer)
+{
+	static const char *const networks[] = { "0.0.0.0/8",
+						"10.0.0.0/8",
+						"100.64.0.0/10",
+						"127.0.0.0/8",
+						"169.254.0.0/16",
+						"172.16.0.0/12",
+						"192.168.0.0/16",
+						"::",
+						"::1",
+						"fc00::/7",
+						"fe80::/10" };
+	struct network network;
+
+	for (size_t i = 0; i < ARRAY_LEN(networks); i++)
+		if (network_parse(slice_cstr(networks[i]), &network) &&
+		    network_contains(&network, peer))
+			return true;
+	return peer->family == 0;
 }

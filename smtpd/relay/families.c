@@ -19,19 +19,6 @@ enum {
 static void check_next_name(struct family *family);
 
 /* Addresses that only their own network knows (RFC 1918, 6598, 3927, 4193, 4291). */
-static bool is_private(const struct peer *peer)
-{
-	static const char *const networks[] = { "10.0.0.0/8",	 "172.16.0.0/12",  "192.168.0.0/16",
-						"100.64.0.0/10", "169.254.0.0/16", "127.0.0.0/8",
-						"fc00::/7",	 "fe80::/10",	   "::1" };
-	struct network network;
-	for (size_t i = 0; i < ARRAY_LEN(networks); i++)
-		if (network_parse(slice_cstr(networks[i]), &network) &&
-		    network_contains(&network, peer))
-			return true;
-	return false;
-}
-
 static void settle(struct family *family, enum family_state state)
 {
 	char address[PEER_TEXT_MAX] = "-";
@@ -123,7 +110,7 @@ static void check(struct family *family)
 		settle(family, FAMILY_ABSENT);
 		return;
 	}
-	if (is_private(&family->own) || !dns_reverse_name(&family->own, SLICE_NONE, name)) {
+	if (peer_is_private(&family->own) || !dns_reverse_name(&family->own, SLICE_NONE, name)) {
 		settle(family, FAMILY_UNKNOWN);
 		return;
 	}

@@ -69,7 +69,7 @@ void posting_begin(struct relay_sender *sender, uint32_t conversation, struct sl
 		.body_type = "application/tlsrpt+gzip",
 		.body = report.body,
 		.timeout_ms = POST_MS,
-		.may_loop = front->config->relay_loopback,
+		.may_stay_inside = front->config->relay_loopback,
 	};
 	struct posting *posting = heap_alloc(sizeof(*posting));
 	posting->sender = sender;

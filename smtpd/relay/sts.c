@@ -170,7 +170,7 @@ static struct sts_fetch *begin_fetch(struct sts_fetches *fetches, struct slice d
 		.media_type = "text/plain",
 		.answer_max_octets = STS_TEXT_MAX_OCTETS,
 		.timeout_ms = FETCH_MS,
-		.may_loop = config->relay_loopback,
+		.may_stay_inside = config->relay_loopback,
 	};
 	struct sts_fetch *fetch = heap_alloc(sizeof(*fetch));
 	fetch->fetches = fetches;

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 
+#include "base/attributes.h"
 #include "runtime/peer.h"
 
 static struct peer peer_of(const char *text)
@@ -50,6 +51,25 @@ static void test_loopback(void **state)
 		assert_true(peer_is_loopback(&yes[i]));
 	for (size_t i = 0; i < 3; i++)
 		assert_false(peer_is_loopback(&no[i]));
+}
+
+static void test_private(void **state)
+{
+	static const char *const inside[] = {
+		"0.0.0.0",	   "0.1.2.3",	 "10.1.2.3",	   "100.64.0.1", "127.0.0.1",
+		"169.254.169.254", "172.31.0.1", "192.168.1.1",	   "::",	 "::1",
+		"fd00::1",	   "fe80::1",	 "::ffff:10.0.0.1"
+	};
+	static const char *const outside[] = { "1.1.1.1",   "100.128.0.1", "172.32.0.1",
+					       "192.0.2.1", "2001:db8::1", "::2" };
+	for (size_t i = 0; i < ARRAY_LEN(inside); i++) {
+		struct peer peer = peer_of(inside[i]);
+		assert_true(peer_is_private(&peer));
+	}
+	for (size_t i = 0; i < ARRAY_LEN(outside); i++) {
+		struct peer peer = peer_of(outside[i]);
+		assert_false(peer_is_private(&peer));
+	}
 }
 
 static void test_networks(void **state)
@@ -105,9 +125,8 @@ static void test_bad_networks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_format),
-		cmocka_unit_test(test_loopback),
-		cmocka_unit_test(test_networks),
+		cmocka_unit_test(test_format),	     cmocka_unit_test(test_loopback),
+		cmocka_unit_test(test_private),	     cmocka_unit_test(test_networks),
 		cmocka_unit_test(test_bad_networks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
