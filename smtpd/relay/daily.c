@@ -22,6 +22,7 @@ enum {
 	TURN_ROWS = 300,   /* looked at, before others have their turn */
 	ADDRESSES_MAX = 2, /* of a domain: what DNS names there may be strangers to it */
 	PRUNED_ROWS = 500, /* looked at in one transaction */
+	AGAIN_MS = 1000,   /* after the store has failed */
 };
 
 struct daily {
@@ -30,7 +31,7 @@ struct daily {
 	struct job job;
 	struct remote_walk walk; /* over what is past its time */
 	bool is_busy, is_stopped;
-	bool is_paused;		    /* the timer goes on with it */
+	uint64_t pause_ms;	    /* then the timer goes on with it; 0: it is not paused */
 	uint32_t day;		    /* that is told of */
 	struct buffer place;	    /* how far it has come */
 	struct arena arena;	    /* of the report, */
@@ -142,7 +143,7 @@ static void file_report(struct daily *daily, struct slice to)
 	filing_commit(daily->filing);
 }
 
-/* The next domain that wants to be told. False: there is none, or (`is_paused`) not in this turn. */
+/* The next domain that wants to be told. False: there is none, or (`pause_ms`) not in this turn. */
 static bool find_report(struct daily *daily)
 {
 	const struct config *config = daily->back->config;
@@ -158,12 +159,21 @@ static bool find_report(struct daily *daily)
 		buffer_add(&daily->place, place.key);
 		rows += daily->report.result_count;
 	} while (found && daily->report.uris.len == 0 && rows < TURN_ROWS);
+	daily->pause_ms =
+		found && daily->report.uris.len == 0 ? 1 : 0; /* 0 would be this turn still */
+	/* A store that fails has "nothing", and the day would be over: it is asked again. */
+	if (read_failure(read) != ERR_OK) {
+		buffer_clear(&daily->place);
+		buffer_add(&daily->place, daily->before.key);
+		daily->pause_ms = AGAIN_MS;
+	}
 	read_end(&read);
-	daily->is_paused = found && daily->report.uris.len == 0;
+	if (daily->pause_ms > 0)
+		return false;
 	tls_report_set_submitter(&daily->report, config, &daily->arena);
 	daily->uris = daily->report.uris;
 	daily->addresses = 0;
-	return found && !daily->is_paused;
+	return found;
 }
 
 static void send_next(struct daily *daily)
@@ -187,8 +197,8 @@ static void send_next(struct daily *daily)
 		}
 		if (find_report(daily))
 			continue;
-		if (daily->is_paused)
-			timer_start(daily->timer, 1); /* 0 would be this turn still */
+		if (daily->pause_ms > 0)
+			timer_start(daily->timer, daily->pause_ms);
 		else
 			finish(daily);
 		return;
@@ -201,6 +211,8 @@ static uint32_t next_day(struct daily *daily)
 	uint32_t now = today();
 	struct read *read = read_begin(daily->back->store);
 	uint32_t day = remote_reported_day(read) + 1;
+	if (read_failure(read) != ERR_OK)
+		day = now; /* the next hour knows more */
 	read_end(&read);
 	if (day < now - DAYS_BACK)
 		day = now - DAYS_BACK;
@@ -227,11 +239,11 @@ void daily_run(struct daily *daily)
 static void on_timer(void *user)
 {
 	struct daily *daily = user;
-	if (!daily->is_paused) {
+	if (daily->pause_ms == 0) {
 		daily_run(daily);
 		return;
 	}
-	daily->is_paused = false;
+	daily->pause_ms = 0;
 	send_next(daily);
 }
 

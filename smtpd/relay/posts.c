@@ -77,8 +77,8 @@ static void fail(struct posts *posts, struct post *post, struct slice why)
 	post->due_ms = now_ms + wait_ms;
 }
 
-/* Its report, as the store has it. False: it has none any more. */
-static bool make_body(struct posts *posts, struct post *post, struct buffer *body)
+/* Its report, as the store has it. ERR_NOT_FOUND: it has none any more. ERR_LIMIT: it is too large. */
+static enum err make_body(struct posts *posts, struct post *post, struct buffer *body)
 {
 	struct tls_report report;
 	struct arena arena = { 0 };
@@ -86,24 +86,32 @@ static bool make_body(struct posts *posts, struct post *post, struct buffer *bod
 	struct read *read = read_begin(posts->back->store);
 	bool found = tls_report_next(read, post->day, &place, &arena, &report) &&
 		     slice_eq(report.domain, post->domain);
+	enum err err = read_failure(read);
 	read_end(&read);
-	if (found) {
+	if (err == ERR_OK && !found)
+		err = ERR_NOT_FOUND;
+	if (err == ERR_OK) {
 		tls_report_set_submitter(&report, posts->back->config, &arena);
 		tls_report_pack(&report, body);
 	}
 	arena_fini(&arena);
-	return found && body->len <= REPORT_BODY_MAX_OCTETS;
+	return err == ERR_OK && body->len > REPORT_BODY_MAX_OCTETS ? ERR_LIMIT : err;
 }
 
 static void start(struct posts *posts, struct post *post)
 {
 	struct buffer body = { 0 }, payload = { 0 };
 	post->attempts++;
-	if (!make_body(posts, post, &body)) {
+	enum err err = make_body(posts, post, &body);
+	if (err != ERR_OK) {
+		buffer_free(&body);
+		if (err != ERR_NOT_FOUND && err != ERR_LIMIT) {
+			fail(posts, post, SLICE("the store cannot be read"));
+			return;
+		}
 		note_trouble(post, "tls-report-not-posted",
 			     SLICE("there is none, or it is too large"));
 		forget(posts, post);
-		buffer_free(&body);
 		return;
 	}
 	do
@@ -126,16 +134,18 @@ static void start_due(struct posts *posts)
 {
 	uint64_t now_ms = loop_now_ms(posts->back->loop), next_ms = UINT64_MAX;
 	struct post *next;
-	for (struct post *post = posts->first; post; post = next) {
+	if (posts->is_stopped || !posts->channel)
+		return;
+	/* At most so many; one that ends comes here again. */
+	for (struct post *post = posts->first; post && posts->under_way < AT_ONCE_MAX;
+	     post = next) {
 		next = post->next;
-		if (post->conversation != 0 || posts->is_stopped || !posts->channel ||
-		    posts->under_way == AT_ONCE_MAX)
-			continue; /* one that ends comes here again */
-		if (post->due_ms <= now_ms)
+		if (post->conversation == 0 && post->due_ms <= now_ms)
 			start(posts, post);
-		else if (post->due_ms < next_ms)
-			next_ms = post->due_ms;
 	}
+	for (struct post *post = posts->first; post; post = post->next)
+		if (post->conversation == 0 && post->due_ms > now_ms && post->due_ms < next_ms)
+			next_ms = post->due_ms;
 	if (next_ms != UINT64_MAX)
 		timer_start(posts->timer, next_ms - now_ms);
 }

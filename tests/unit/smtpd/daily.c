@@ -2,6 +2,7 @@
 #include "tests/unit/smtpd/back_bed.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 
 #include "base/clock.h"
 #include "runtime/tls_result.h"
@@ -13,14 +14,21 @@ enum { DAY_SECONDS = 24 * 3600, TURNS = 200 };
 
 static uint32_t day_; /* of the results: yesterday */
 
-/* Steps of cursors on this thread. */
+/* Steps of cursors on this thread, and how many there are before one of them fails. */
 static _Thread_local unsigned steps;
+enum { NEVER = -1 };
+static _Thread_local int steps_left = NEVER;
+static unsigned failures;
 
 int mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_op op)
 {
 	int (*true_one)(MDB_cursor *, MDB_val *, MDB_val *, MDB_cursor_op);
 	*(void **)&true_one = dlsym(RTLD_NEXT, "mdb_cursor_get");
 	steps++;
+	if (steps_left != NEVER && steps_left-- == 0) {
+		failures++;
+		return EIO;
+	}
 	return true_one(cursor, key, value, op);
 }
 
@@ -208,12 +216,36 @@ static void a_strangers_dns_posts_as_a_stranger(void **state)
 	bed_end(&bed);
 }
 
+static void a_store_that_fails_for_a_moment_ends_no_day(void **state)
+{
+	failures = 1;
+	for (int at = 0; failures > 0; at++) {
+		bed_begin(&bed, STORE_SERVE);
+		day_ = (uint32_t)(clock_unix() / DAY_SECONDS) - 1;
+		assert_int_equal(bed_write(&bed, add, NULL), ERR_OK);
+		assert_int_equal(bed_write(&bed, tell_day_before, NULL), ERR_OK);
+		store_start_writer(bed.store);
+		begin("[relay]\ntls_reports = yes\n");
+		failures = 0;
+		steps_left = at;
+		daily_run(daily); /* looks for the first of them */
+		steps_left = NEVER;
+		assert_true(failures == 1 || at > 1);
+		while (reported() < day_)
+			loop_run_once(back.loop, 50);
+		assert_int_equal(bed_queued(&bed), 2);
+		end();
+		bed_end(&bed);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(yesterday_is_told_once_to_who_wants_it),
 		cmocka_unit_test(many_who_want_nothing_hold_up_nobody),
 		cmocka_unit_test(a_strangers_dns_posts_as_a_stranger),
+		cmocka_unit_test(a_store_that_fails_for_a_moment_ends_no_day),
 	};
 	log_set_level(LOG_NOTHING);
 	return cmocka_run_group_tests(tests, NULL, NULL);
