@@ -7,7 +7,12 @@
 #include "imapd/progress_priv.h"
 #include "imapd/search_priv.h"
 
-enum { STRETCH_MIN = 64 /* fewer messages are not worth a second worker */ };
+/* Fewer messages are not worth a second worker, or a way home: a quarter of a millisecond for those that
+ * are looked at in the digest, some of them for bodies. */
+static uint64_t stretch_min(const struct search *search)
+{
+	return search->program.root->cost == COST_BODY ? 64 : 512;
+}
 
 void search_lanes_begin(struct search *search)
 {
@@ -31,7 +36,7 @@ void search_lanes_begin(struct search *search)
 	lanes[0].scan.first_only =
 		search->verb == VERB_SEARCH && search->options.returns == RETURN_MIN;
 	search->lane_count = search_scan_is_heavy(&lanes[0].scan) && !lanes[0].scan.first_only &&
-					     search->candidates > STRETCH_MIN
+					     search->candidates > stretch_min(search)
 				     ? SEARCH_LANES
 				     : 1;
 }
@@ -56,10 +61,10 @@ static bool has_work(struct search *search, struct search_lane *lane)
 	if (search->failure != ERR_OK)
 		return false;
 	if (scan->is_over && search->left.count > 0) {
-		uint64_t count = ranges_total(&search->left);
+		uint64_t count = ranges_total(&search->left), min = stretch_min(search);
 		if (search->lane_count > 1)
 			count /= 2 * SEARCH_LANES;
-		search_scan_take(scan, &search->left, count < STRETCH_MIN ? STRETCH_MIN : count);
+		search_scan_take(scan, &search->left, count < min ? min : count);
 	}
 	return !scan->is_over;
 }

@@ -145,7 +145,8 @@ enum err text_read_header(struct matcher *m, const struct mime_part *part, struc
  * text of an ASCII header is in the header. So most headers need not be decoded. */
 static bool may_hold(const struct matcher *m, struct slice raw, enum text_origin origin)
 {
-	if (!text_is_ascii(raw) || slice_find(raw, 0, SLICE("=?")) < raw.len)
+	const struct needle encoded_word = needle_of(SLICE("=?"), COMPARATOR_OCTET);
+	if (!text_is_ascii(raw) || needle_is_in_ascii(&encoded_word, raw))
 		return true;
 	for (size_t i = 0; i < m->program->text_count; i++)
 		if (is_wanted(m, i, origin) &&
