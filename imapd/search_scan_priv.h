@@ -19,7 +19,7 @@ struct search_scan {
 	/* MODSEQs of the first and the last of them, and the highest. */
 	uint64_t first_modseq, last_modseq, highest_modseq;
 	uint32_t next_uid;
-	bool is_over; /* the stretch; at the start */
+	bool is_over; /* the stretch has been looked at; true at the start */
 	/* Of the store, or ERR_LIMIT: the search is over, and what it found is not all. */
 	enum err failure;
 	struct matcher matcher;

@@ -358,6 +358,64 @@ static void reads_what_was_there_when_it_began(void **state)
 	bed_end(&bed);
 }
 
+enum { ROWS = 700, KEYS = 2 * ROWS };
+
+/* Rows of half the keys, with gaps of all lengths, in two databases; in pages of many and of few. */
+static enum err rows_put(struct write *write, void *arg)
+{
+	static const enum database dbs[] = { DB_REFERENCE, DB_DIGEST };
+	uint8_t value[600] = { 0 };
+	uint32_t seed = 1;
+	enum err err = ERR_OK;
+	for (uint64_t number = 0; number < 2 * KEYS && err == ERR_OK; number++) {
+		enum database db = dbs[number % 2];
+		struct key key;
+		seed = seed * 1664525u + 1013904223u;
+		if ((seed >> 16) % 2)
+			continue;
+		put_be64(value, number);
+		key_be64(&key, number / 2 + 1);
+		err = db_put(write, db, key_slice(&key),
+			     slice_of(value, db == DB_DIGEST ? sizeof(value) : 8), PUT_ANY);
+	}
+	return err;
+}
+
+/* Forward a little, mostly, at times anywhere; what is not there, too. */
+static void what_lies_beside_is_found(void **state)
+{
+	struct bed bed;
+	uint32_t seed = 7;
+	uint64_t number = 1;
+	unsigned found = 0;
+	enum database db = DB_DIGEST;
+	bed_begin(&bed, STORE_CREATE);
+	assert_int_equal(bed_write(&bed, rows_put, NULL), ERR_OK);
+	struct read *read = read_begin(bed.store);
+	for (unsigned round = 0; round < 20000; round++) {
+		struct key key;
+		struct slice want = SLICE_NONE, got = SLICE_NONE;
+		seed = seed * 1664525u + 1013904223u;
+		uint32_t die = seed >> 16;
+		if (die % 50 == 0)
+			number = die % (KEYS + 10);
+		else
+			number += die % 7 == 0 ? 2 + die % 5 : die % 5 != 0;
+		if (die % 200 == 3)
+			db = db == DB_DIGEST ? DB_REFERENCE : DB_DIGEST;
+		if (number > KEYS + 5)
+			number = 0;
+		key_be64(&key, number);
+		enum err err = db_get(read, db, key_slice(&key), &want);
+		assert_int_equal(db_get_next(read, db, key_slice(&key), &got), err);
+		assert_true(slice_eq(got, want) && got.ptr == want.ptr);
+		found += err == ERR_OK;
+	}
+	assert_true(found > 5000 && found < 15000);
+	read_end(&read);
+	bed_end(&bed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -373,6 +431,7 @@ int main(void)
 		cmocka_unit_test(refuses_one_cut_short),
 		cmocka_unit_test(lets_one_server_in),
 		cmocka_unit_test(reads_what_was_there_when_it_began),
+		cmocka_unit_test(what_lies_beside_is_found),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
