@@ -11,6 +11,7 @@
 #include "mail/login.h"
 #include "storage/account.h"
 
+/* Once more in a text for people, which the catalogue knows as a whole (imapd/texts.c). */
 #define ALL_RIGHTS_TEXT "lrswipkxtecda"
 
 static void respond_rights(struct buffer *out, unsigned rights)

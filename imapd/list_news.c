@@ -6,7 +6,8 @@
 #include "imapd/list_priv.h"
 #include "imapd/respond_priv.h"
 
-static bool has_children(struct read *read, uint32_t account_id, struct slice name)
+bool list_has_below(struct read *read, uint32_t account_id, struct slice name,
+		    bool (*counts)(const struct mailbox_row *row))
 {
 	struct buffer prefix = { 0 };
 	struct mailbox_row row;
@@ -16,11 +17,16 @@ static bool has_children(struct read *read, uint32_t account_id, struct slice na
 	bool is_found = false;
 	while (!is_found && mailbox_next(read, account_id, after, &row) &&
 	       row.name.len > prefix.len && memcmp(row.name.ptr, prefix.data, prefix.len) == 0) {
-		is_found = row.mailbox_id != 0;
+		is_found = counts(&row);
 		after = row.name;
 	}
 	buffer_free(&prefix);
 	return is_found;
+}
+
+static bool is_mailbox(const struct mailbox_row *row)
+{
+	return row->mailbox_id != 0;
 }
 
 static bool others_have_children(const struct access_list *others, struct slice name)
@@ -56,7 +62,7 @@ void list_respond_news(struct imap_session *s, struct read *read, struct slice n
 		list_add_attribute(out, others_have_children(others, name) ? "\\HasChildren"
 									   : "\\HasNoChildren");
 	else if (is_own) /* what others have below theirs is a longer question */
-		list_add_attribute(out, has_children(read, s->account_id, name)
+		list_add_attribute(out, list_has_below(read, s->account_id, name, is_mailbox)
 						? "\\HasChildren"
 						: "\\HasNoChildren");
 	if (mailbox_is_subscribed(read, s->account_id, name))

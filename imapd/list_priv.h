@@ -29,6 +29,10 @@ struct access_list;
 void list_respond_news(struct imap_session *s, struct read *read, struct slice name,
 		       struct slice old_name, const struct access_list *others);
 
+/* Whether any of the account's own rows below that name counts. */
+bool list_has_below(struct read *read, uint32_t account_id, struct slice name,
+		    bool (*counts)(const struct mailbox_row *row));
+
 /* special_use.c: use-attr of RFC 6154 section 6, "\\Sent"; NULL for USE_NONE. */
 const char *special_use_name(enum special_use use);
 /* USE_NONE: no mailbox here can have that use. */

@@ -60,21 +60,15 @@ static void list_free(struct others_list *list)
 	*list = (struct others_list){ 0 };
 }
 
+static bool is_subscribed(const struct mailbox_row *row)
+{
+	return row->subscribed;
+}
+
 static bool has_subscribed(struct read *read, uint32_t account_id, struct slice top)
 {
-	struct buffer prefix = { 0 };
-	struct mailbox_row row;
-	buffer_add(&prefix, top);
-	buffer_add_byte(&prefix, MAILBOX_SEPARATOR);
-	bool has = mailbox_is_subscribed(read, account_id, top);
-	struct slice after = buffer_slice(&prefix);
-	while (!has && mailbox_next(read, account_id, after, &row) && row.name.len > prefix.len &&
-	       memcmp(row.name.ptr, prefix.data, prefix.len) == 0) {
-		has = row.subscribed;
-		after = row.name;
-	}
-	buffer_free(&prefix);
-	return has;
+	return mailbox_is_subscribed(read, account_id, top) ||
+	       list_has_below(read, account_id, top, is_subscribed);
 }
 
 struct choosing {

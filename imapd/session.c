@@ -395,8 +395,8 @@ static enum step take_news(struct imap_session *s, enum news news)
 {
 	/* Not in the middle of a response. */
 	bool may_speak = !s->running || imap_is_idle(s) || imap_append_is_receiving(s);
-	if (s->state ==
-	    IMAP_CLOSED) /* signed out: only the end of the client's stream is waited for */
+	/* It ends; one that has signed out only waits for the end of its client's stream. */
+	if (s->state == IMAP_CLOSED)
 		return news == NEWS_CHANGED ? STEP_INPUT : STEP_CLOSE;
 	switch (news) {
 	case NEWS_TIMEOUT: return may_speak ? imap_bye(s, "Idle for too long") : STEP_CLOSE;

@@ -2,7 +2,8 @@
  * the client reads, and what a session holds that does not listen. */
 #include "tests/unit/imapd/world.h"
 
-#include "storage/acl.h"
+#include "imapd/access_priv.h"
+#include "imapd/notify_priv.h"
 #include "storage/message.h"
 
 /* ---- what happens just behind the beginning of a read ---- */
@@ -22,6 +23,26 @@ struct read *__wrap_read_begin(struct store *store)
 	behind_read = NULL;
 	assert_int_equal(store_write_now(store, job), ERR_OK);
 	return read;
+}
+
+/* How often it is not known what others share, since the store fails. */
+static unsigned failures;
+
+enum err __real_access_list_choose(struct read *read, uint32_t account_id,
+				   struct access_choice *choice, struct arena *arena,
+				   struct access_list *list_out);
+enum err __wrap_access_list_choose(struct read *read, uint32_t account_id,
+				   struct access_choice *choice, struct arena *arena,
+				   struct access_list *list_out);
+enum err __wrap_access_list_choose(struct read *read, uint32_t account_id,
+				   struct access_choice *choice, struct arena *arena,
+				   struct access_list *list_out)
+{
+	if (failures == 0)
+		return __real_access_list_choose(read, account_id, choice, arena, list_out);
+	failures--;
+	*list_out = (struct access_list){ 0 };
+	return ERR_DISK;
 }
 
 /* Behind the nth read from now on; 0: now, if it has not been written yet. */
@@ -55,7 +76,7 @@ static void expect(struct session *session, const char *command, const char *wan
 static void expect_news(struct session *session, const char *want)
 {
 	struct buffer said = { 0 };
-	for (unsigned i = 0; i < 10 && said.len < strlen(want); i++)
+	for (unsigned i = 0; i < 10 && (said.len < strlen(want) || !want[0]); i++)
 		assert_true(core_turn(&world, session, &said));
 	assert_slice(buffer_slice(&said), want);
 	buffer_free(&said);
@@ -71,7 +92,8 @@ static void anything_may_have_changed(void **state)
 	watch_notify_account(world.back.store, world.account_id);
 	expect_news(session,
 		    "* OK [NOTIFICATIONOVERFLOW] Too much has happened: no more is told\r\n");
-	/* As after NOTIFY NONE. */
+	/* As after NOTIFY NONE: nothing is watched any more. */
+	assert_null(notify_origin(CONTAINER_OF(session, struct imap_session, session)));
 	expect(other, "x RENAME still moved\r\n", "x OK RENAME completed\r\n");
 	expect(session, "b NOOP\r\n", "b OK Completed\r\n");
 	core_sign_out(&world, session);
@@ -282,6 +304,27 @@ static void nothing_is_lost_as_it_begins(void **state)
 	}
 }
 
+/* A store that fails for a moment ends nothing. */
+static void what_could_not_be_read_is_told_later(void **state)
+{
+	const char *line = "a NOTIFY SET (mailboxes \"Other Users/finn@example.org/f\" "
+			   "(MailboxName))\r\n";
+	share("finn", "f", 1, 0);
+	share("finn", "g", 1, READABLE);
+	struct session *session = signed_in();
+	failures = 1;
+	expect(session, line,
+	       "a NO [UNAVAILABLE] The store cannot do that now; try again later\r\n");
+	expect(session, line, "a OK NOTIFY completed\r\n");
+	failures = 1;
+	share("finn", "f", 0, READABLE);
+	expect_news(session, "");
+	assert_int_equal(failures, 0);
+	share("finn", "g", 0, 0);
+	expect_news(session, THERE("finn@example.org/f"));
+	core_sign_out(&world, session);
+}
+
 /* However much others share with everybody, one's own mailboxes are told of; and so are those of
  * others, as long as it is not several who share thousands. */
 static void nobody_takes_it_from_others(void **state)
@@ -337,6 +380,7 @@ int main(void)
 		cmocka_unit_test(news_between_turns_lose_no_command),
 		cmocka_unit_test(nothing_is_lost_between_reading_and_news),
 		cmocka_unit_test(nothing_is_lost_as_it_begins),
+		cmocka_unit_test(what_could_not_be_read_is_told_later),
 		cmocka_unit_test(nobody_takes_it_from_others),
 	};
 	return cmocka_run_group_tests(tests, world_setup, world_teardown);
