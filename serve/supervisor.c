@@ -26,13 +26,13 @@
 #include "runtime/descriptor.h"
 #include "runtime/sandbox.h"
 #include "serve/control_priv.h"
-#include "serve/identity_priv.h"
 #include "serve/offspring_priv.h"
 #include "serve/programs_priv.h"
 #include "serve/serve.h"
+#include "serve/settings_priv.h"
 #include "serve/sockets_priv.h"
 
-enum { BACK, FRONT, CHILDREN, CONFIG_MAX_OCTETS = 1024 * 1024 };
+enum { BACK, FRONT, CHILDREN };
 
 struct supervisor {
 	struct loop *loop;
@@ -40,10 +40,8 @@ struct supervisor {
 	struct offspring children[CHILDREN];
 	char *config_path; /* absolute */
 	char *state_dir;   /* as at the start: no reload moves it */
-	struct config *config;
-	struct buffer config_text, certificate_pem, key_pem;
+	struct settings settings;
 	struct buffer trust_anchor; /* as at the start */
-	struct buffer smarthost_password;
 	struct sandbox_user users[CHILDREN];
 	struct listening_sockets sockets;
 	int control_fd;
@@ -64,7 +62,7 @@ static struct supervisor supervisor;
 /* A new set of channels between the two, a pair for each pair of loops. */
 static void connect_children(struct supervisor *s)
 {
-	for (unsigned loop = 0; loop < s->config->loops; loop++) {
+	for (unsigned loop = 0; loop < s->settings.config->loops; loop++) {
 		struct buffer payload = { NULL };
 		int ends[2];
 		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
@@ -84,14 +82,15 @@ static void connect_children(struct supervisor *s)
 static void send_texts(struct supervisor *s, struct offspring *child)
 {
 	offspring_send_text(child, TEXT_CONFIG_NAME, slice_cstr(s->config_path));
-	offspring_send_text(child, TEXT_CONFIG, buffer_slice(&s->config_text));
+	offspring_send_text(child, TEXT_CONFIG, buffer_slice(&s->settings.config_text));
 	offspring_send_text(child, TEXT_STATE_DIR, slice_cstr(s->state_dir));
 	if (child == &s->children[FRONT]) {
-		offspring_send_text(child, TEXT_CERTIFICATE, buffer_slice(&s->certificate_pem));
-		offspring_send_text(child, TEXT_KEY, buffer_slice(&s->key_pem));
+		offspring_send_text(child, TEXT_CERTIFICATE,
+				    buffer_slice(&s->settings.certificate_pem));
+		offspring_send_text(child, TEXT_KEY, buffer_slice(&s->settings.key_pem));
 		offspring_send_text(child, TEXT_TRUST_ANCHOR, buffer_slice(&s->trust_anchor));
 		offspring_send_text(child, TEXT_SMARTHOST_PASSWORD,
-				    buffer_slice(&s->smarthost_password));
+				    buffer_slice(&s->settings.smarthost_password));
 	}
 }
 
@@ -123,7 +122,7 @@ static void spawn(void *user)
 		connect_children(s);
 	const struct start_order order = {
 		.user = s->users[child - s->children],
-		.loops = s->config->loops,
+		.loops = s->settings.config->loops,
 		.kill_violators = s->kill_violators,
 	};
 	buffer_clear(&payload);
@@ -141,8 +140,8 @@ static void on_ready(struct supervisor *s, struct offspring *child)
 		spawn(&s->children[FRONT]);
 	} else {
 		s->served = true;
-		log_info(NULL, EVENT("serving"), CSTR("hostname", s->config->hostname),
-			 NUM("loops", s->config->loops));
+		log_info(NULL, EVENT("serving"), CSTR("hostname", s->settings.config->hostname),
+			 NUM("loops", s->settings.config->loops));
 	}
 }
 
@@ -217,121 +216,38 @@ static void bury(struct supervisor *s, struct offspring *child, int status)
 
 /* ---- reload ---- */
 
-static bool read_text(const char *path, struct buffer *text)
-{
-	FILE *file = fopen(path, "re");
-	if (!file)
-		return false;
-	while (text->len <= CONFIG_MAX_OCTETS) {
-		size_t len = fread(buffer_reserve(text, 8192), 1, 8192, file);
-		if (len == 0)
-			break;
-		text->len += len;
-	}
-	bool good = !ferror(file) && text->len <= CONFIG_MAX_OCTETS;
-	fclose(file);
-	return good;
-}
-
-/* What is handed to the children is the very text that was found good. */
-static struct config *load_config(const char *path, struct buffer *text, FILE *errors)
-{
-	if (!read_text(path, text))
-		return config_read(path, errors); /* says why it cannot be read */
-	return config_parse(path, buffer_slice(text), errors);
-}
-
-static bool same_text(const char *a, const char *b)
-{
-	return slice_eq(slice_cstr(a), slice_cstr(b));
-}
-
-/* These belong to what was made at the start. */
-static bool needs_restart(const struct config *old, const struct config *new)
-{
-	bool same = same_text(old->state_dir, new->state_dir) &&
-		    same_text(old->dns_forward, new->dns_forward) &&
-		    same_text(old->dns_trust_anchor, new->dns_trust_anchor) &&
-		    same_text(old->smarthost_ca, new->smarthost_ca) &&
-		    same_text(old->relay_authorities, new->relay_authorities) &&
-		    same_text(old->user_front, new->user_front) &&
-		    same_text(old->user_back, new->user_back) && old->loops == new->loops &&
-		    old->listen_count == new->listen_count;
-	for (size_t i = 0; same && i < old->listen_count; i++)
-		same = old->listens[i].service == new->listens[i].service &&
-		       old->listens[i].port ==
-			       new->listens[i].port &&same_text(old->listens[i].address,
-								new->listens[i].address);
-	return !same;
-}
-
 static void log_lines(const char *event_why, char *text)
 {
 	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
 		log_error(NULL, EVENT("reload-refused"), WORD("of", event_why), CSTR("why", line));
 }
 
-/* The first line of the file, without blanks around it. */
-static bool load_smarthost_password(const struct config *config, struct buffer *password,
-				    FILE *errors)
-{
-	const char *path = config->smarthost_password_file;
-	if (!path)
-		return true;
-	bool good = read_text(path, password);
-	if (good) {
-		struct slice line = buffer_slice(password);
-		line.len = slice_find_byte(line, 0, '\n');
-		line = slice_trim(line);
-		size_t blanks = (size_t)(line.ptr - password->data);
-		password->len = blanks + line.len;
-		buffer_drop_front(password, blanks);
-	} else {
-		fprintf(errors,
-			"%s cannot be read, which [relay] smarthost_password_file names: %s\n",
-			path, strerror(errno));
-	}
-	return good;
-}
-
 /* All or nothing: with any error the server goes on with what it has. */
 static void reload(struct supervisor *s)
 {
-	struct buffer text = { NULL }, certificate = { NULL }, key = { NULL };
-	struct buffer password = { NULL };
+	struct settings settings = { .config = NULL };
 	char *complaints = NULL;
 	size_t complaints_len = 0;
 	FILE *errors = open_memstream(&complaints, &complaints_len);
-	struct config *config = load_config(s->config_path, &text, errors);
-	bool good = config && load_smarthost_password(config, &password, errors) &&
-		    identity_load(config, &certificate, &key, errors);
+	bool good = settings_load_config(s->config_path, &settings, errors) &&
+		    settings_load_secrets(&settings, errors);
 	fclose(errors);
 	if (!good) {
-		log_lines(config ? "certificate" : "configuration", complaints);
-		config_free(config);
-		buffer_free(&text);
-		buffer_wipe(&password);
+		log_lines(settings.config ? "certificate" : "configuration", complaints);
+		settings_free(&settings);
 		free(complaints);
 		return;
 	}
 	free(complaints);
-	if (needs_restart(s->config, config))
+	if (settings_need_restart(s->settings.config, settings.config))
 		log_warning(NULL, EVENT("restart-needed"),
 			    CSTR("for", "listen, dns, loops, smarthost_ca, authorities, "
 					" state_dir, user_front or user_back"));
 	/* A child that is born again must fit the sockets and channels of the start. */
-	config->loops = s->config->loops;
-	config_free(s->config);
-	s->config = config;
-	buffer_free(&s->config_text);
-	buffer_free(&s->certificate_pem);
-	buffer_wipe(&s->key_pem);
-	s->config_text = text;
-	s->certificate_pem = certificate;
-	s->key_pem = key;
-	buffer_wipe(&s->smarthost_password);
-	s->smarthost_password = password;
-	log_set_level(config->log_level);
+	settings.config->loops = s->settings.config->loops;
+	settings_free(&s->settings);
+	s->settings = settings;
+	log_set_level(settings.config->log_level);
 	for (int i = 0; i < CHILDREN; i++) {
 		send_texts(s, &s->children[i]);
 		offspring_order(&s->children[i], ORDER_RELOAD, SLICE_NONE, -1);
@@ -381,8 +297,8 @@ static int open_signals(void)
 static bool find_users(struct supervisor *s)
 {
 	const char *const names[CHILDREN] = {
-		[BACK] = s->config->user_back,
-		[FRONT] = s->config->user_front,
+		[BACK] = s->settings.config->user_back,
+		[FRONT] = s->settings.config->user_front,
 	};
 	for (int i = 0; i < CHILDREN; i++) {
 		if (sandbox_find_user(names[i], &s->users[i]) != ERR_OK) {
@@ -408,10 +324,10 @@ static bool find_users(struct supervisor *s)
 static bool lock_state_dir(struct supervisor *s)
 {
 	struct arena arena = { NULL };
-	const char *path = arena_format(&arena, "%s/lock", s->config->state_dir);
+	const char *path = arena_format(&arena, "%s/lock", s->settings.config->state_dir);
 	const char *why = NULL;
 	struct stat st;
-	if (stat(s->config->state_dir, &st) != 0 && errno == ENOENT) {
+	if (stat(s->settings.config->state_dir, &st) != 0 && errno == ENOENT) {
 		why = "does not exist; `bode setup` makes it";
 	} else {
 		s->lock_fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -423,7 +339,7 @@ static bool lock_state_dir(struct supervisor *s)
 	}
 	if (why)
 		fprintf(stderr, "bode: the state directory %s cannot be used: %s\n",
-			s->config->state_dir, why);
+			s->settings.config->state_dir, why);
 	arena_fini(&arena);
 	return !why;
 }
@@ -441,27 +357,16 @@ static void raise_descriptor_limit(const struct config *config)
 			    NUM("connections", config->connections));
 }
 
-static bool load_trust_anchor(struct supervisor *s)
-{
-	const char *path = s->config->dns_trust_anchor;
-	if (!path || read_text(path, &s->trust_anchor))
-		return true;
-	fprintf(stderr, "bode: %s cannot be read, which [dns] trust_anchor names: %s\n", path,
-		strerror(errno));
-	return false;
-}
-
 static bool prepare(struct supervisor *s, const char *config_path)
 {
 	s->config_path = realpath(config_path, NULL);
 	if (!s->config_path)
 		s->config_path = heap_string(slice_cstr(config_path));
-	s->config = load_config(s->config_path, &s->config_text, stderr);
-	if (!s->config)
+	if (!settings_load_config(s->config_path, &s->settings, stderr))
 		return false;
-	s->state_dir = heap_string(slice_cstr(s->config->state_dir));
-	log_set_level(s->config->log_level);
-	if (s->config->listen_count == 0) {
+	s->state_dir = heap_string(slice_cstr(s->settings.config->state_dir));
+	log_set_level(s->settings.config->log_level);
+	if (s->settings.config->listen_count == 0) {
 		fprintf(stderr,
 			"bode: %s names no address to listen on: set at least one key of "
 			"[listen], like \"imaps = 0.0.0.0:993\"\n",
@@ -470,14 +375,13 @@ static bool prepare(struct supervisor *s, const char *config_path)
 	}
 	if (!find_users(s) || !lock_state_dir(s))
 		return false;
-	if (!identity_load(s->config, &s->certificate_pem, &s->key_pem, stderr) ||
-	    !load_trust_anchor(s) ||
-	    !load_smarthost_password(s->config, &s->smarthost_password, stderr))
+	if (!settings_load_secrets(&s->settings, stderr) ||
+	    !settings_load_trust_anchor(s->settings.config, &s->trust_anchor, stderr))
 		return false;
-	raise_descriptor_limit(s->config);
-	if (!sockets_open(s->config, &s->sockets))
+	raise_descriptor_limit(s->settings.config);
+	if (!sockets_open(s->settings.config, &s->sockets))
 		return false;
-	s->control_fd = control_bind(s->config->state_dir, &s->users[BACK]);
+	s->control_fd = control_bind(s->settings.config->state_dir, &s->users[BACK]);
 	const char *mode = getenv("BODE_SANDBOX");
 	s->kill_violators = mode && strcmp(mode, "kill") == 0;
 	return sandbox_supervisor() == ERR_OK;
@@ -492,14 +396,10 @@ static void clean_up(struct supervisor *s)
 	sockets_close(&s->sockets);
 	if (s->lock_fd >= 0)
 		close(s->lock_fd);
-	config_free(s->config);
+	settings_free(&s->settings);
 	free(s->config_path);
 	free(s->state_dir);
-	buffer_free(&s->config_text);
-	buffer_free(&s->certificate_pem);
-	buffer_wipe(&s->key_pem);
 	buffer_free(&s->trust_anchor);
-	buffer_wipe(&s->smarthost_password);
 }
 
 int serve_main(const char *config_path)
