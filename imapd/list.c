@@ -1,7 +1,7 @@
-/* imapd/list.c - LIST, LSUB, NAMESPACE. In the back.
+/* imapd/list.c - LIST and LSUB. In the back.
  *
  * RFC 9051 sections 6.3.9, 6.3.10 and 7.3.1; RFC 3501 section 6.3.9 (LSUB); RFC 5258 (several
- * patterns), 5819 (STATUS), 6154 (SPECIAL-USE), 8440 (MYRIGHTS), 9590 (METADATA); RFC 2342 (namespaces).
+ * patterns), 5819 (STATUS), 6154 (SPECIAL-USE), 8440 (MYRIGHTS), 9590 (METADATA).
  * The names are walked in order, one's own and those that others have shared as one list; a walk
  * that fills the output, or takes long, goes on behind the last name in its next turn. A superior that is no
  * mailbox itself is met at the first name below it. REMOTE adds nothing, there being no other
@@ -11,11 +11,10 @@
 #include "imapd/access_priv.h"
 #include "imapd/acl_priv.h"
 #include "imapd/grammar_priv.h"
-#include "imapd/metadata_priv.h"
+#include "imapd/list_options_priv.h"
 #include "imapd/respond_priv.h"
 
 enum {
-	PATTERNS_MAX = 32, /* what is beyond is ignored, as section 6.3.9 allows */
 	/* After which others have their turn: about a millisecond, in octets that a pattern is
 	 * compared with. */
 	TURN_COST = 512 * 1024,
@@ -23,16 +22,8 @@ enum {
 };
 
 struct list_work {
-	bool is_lsub, is_extended;
-	struct slice patterns[PATTERNS_MAX];
-	size_t pattern_count;
-	bool has_percent; /* LSUB: a pattern with "%" shows superiors */
-	/* selection options */
-	bool only_subscribed, only_special_use, recursive;
-	/* return options */
-	bool tells_subscribed, tells_rights;
-	unsigned status_items;
-	struct entry_list metadata;   /* RFC 9590 */
+	bool is_lsub;
+	struct list_options options;
 	struct buffer after;	      /* the name last walked */
 	struct access_list shared;    /* what others let us see; none where no pattern means it */
 	struct deleted_count deleted; /* of the mailbox whose turn it is */
@@ -88,11 +79,11 @@ static bool name_next(struct imap_session *s, struct read *read, struct slice af
 
 static bool meets_selection(const struct list_work *work, const struct mailbox_row *row)
 {
-	if (work->only_subscribed && !row->subscribed)
+	if (work->options.only_subscribed && !row->subscribed)
 		return false;
-	if (work->only_special_use && row->special_use == USE_NONE)
+	if (work->options.only_special_use && row->special_use == USE_NONE)
 		return false;
-	return work->only_subscribed || row->mailbox_id != 0;
+	return work->options.only_subscribed || row->mailbox_id != 0;
 }
 
 static bool name_meets_selection(const struct list_work *work, const struct list_name *name)
@@ -174,21 +165,24 @@ static void respond_list(struct imap_session *s, const struct list_name *name, b
 	const char *use = special_use_name(name->special_use);
 	buffer_add_cstr(out, "* LIST (");
 	if (name->mailbox_id == 0) /* \NonExistent is RFC 5258's */
-		list_add_attribute(out, work->is_extended || imap_is_rev2(s) ? "\\NonExistent"
-									     : "\\Noselect");
+		list_add_attribute(out, work->options.is_extended || imap_is_rev2(s)
+						? "\\NonExistent"
+						: "\\Noselect");
 	else if (!(name->rights & RIGHT_READ))
 		list_add_attribute(out, "\\Noselect");
 	list_add_attribute(out, has_children ? "\\HasChildren" : "\\HasNoChildren");
-	if (work->tells_subscribed && name->subscribed)
+	if (work->options.tells_subscribed && name->subscribed)
 		list_add_attribute(out, "\\Subscribed");
 	if (use)
 		list_add_attribute(out, use);
 	add_name(out, name->name, imap_speaks_utf8(s));
-	if (below_meets && (work->only_subscribed || work->only_special_use)) {
+	if (below_meets && (work->options.only_subscribed || work->options.only_special_use)) {
 		buffer_add_cstr(out, " (\"CHILDINFO\" (");
-		buffer_add_cstr(out, work->only_subscribed ? "\"SUBSCRIBED\"" : "");
-		buffer_add_cstr(out, work->only_subscribed && work->only_special_use ? " " : "");
-		buffer_add_cstr(out, work->only_special_use ? "\"SPECIAL-USE\"" : "");
+		buffer_add_cstr(out, work->options.only_subscribed ? "\"SUBSCRIBED\"" : "");
+		buffer_add_cstr(out, work->options.only_subscribed && work->options.only_special_use
+					     ? " "
+					     : "");
+		buffer_add_cstr(out, work->options.only_special_use ? "\"SPECIAL-USE\"" : "");
 		buffer_add_cstr(out, "))");
 	}
 	buffer_add_cstr(out, "\r\n");
@@ -198,18 +192,18 @@ static void respond_more(struct imap_session *s, struct read *read, const struct
 			 bool meets)
 {
 	struct list_work *work = s->work;
-	if (work->tells_rights && meets)
+	if (work->options.tells_rights && meets)
 		respond_myrights(s, name->name, name->rights);
-	if (!work->status_items && work->metadata.count == 0)
+	if (!work->options.status_items && work->options.metadata.count == 0)
 		return;
 	struct arena arena = { 0 };
 	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
 	enum err err = mailbox_get(read, name->mailbox_id, &arena, mailbox);
 	mailbox->name = name->name;
-	if (err == ERR_OK && work->status_items && (name->rights & RIGHT_READ))
-		respond_status(s, read, mailbox, work->status_items, &work->deleted);
-	if (err == ERR_OK && work->metadata.count > 0 && (name->rights & METADATA_RIGHTS))
-		respond_metadata(s, read, mailbox, &work->metadata);
+	if (err == ERR_OK && work->options.status_items && (name->rights & RIGHT_READ))
+		respond_status(s, read, mailbox, work->options.status_items, &work->deleted);
+	if (err == ERR_OK && work->options.metadata.count > 0 && (name->rights & METADATA_RIGHTS))
+		respond_metadata(s, read, mailbox, &work->options.metadata);
 	arena_fini(&arena);
 }
 
@@ -253,9 +247,9 @@ void list_respond_renamed(struct imap_session *s, struct slice from, struct slic
 
 static bool matches_any(struct list_work *work, struct slice name)
 {
-	for (size_t i = 0; i < work->pattern_count; i++) {
-		work->spent += work->patterns[i].len * name.len;
-		if (list_pattern_matches(work->patterns[i], name))
+	for (size_t i = 0; i < work->options.pattern_count; i++) {
+		work->spent += work->options.patterns[i].len * name.len;
+		if (list_pattern_matches(work->options.patterns[i], name))
 			return true;
 	}
 	return false;
@@ -270,14 +264,15 @@ static void consider(struct imap_session *s, struct read *read, const struct lis
 		return;
 	bool meets = name_meets_selection(work, name);
 	if (work->is_lsub) {
-		if (meets ||
-		    (work->has_percent && has_inferior(s, read, name->name, meets_selection)))
+		if (meets || (work->options.has_percent &&
+			      has_inferior(s, read, name->name, meets_selection)))
 			respond_lsub(s, name);
 		return;
 	}
-	bool selects = work->only_subscribed || work->only_special_use;
+	bool selects = work->options.only_subscribed || work->options.only_special_use;
 	bool has_children = has_inferior(s, read, name->name, is_mailbox);
-	bool below_meets = work->recursive && has_inferior(s, read, name->name, meets_selection);
+	bool below_meets =
+		work->options.recursive && has_inferior(s, read, name->name, meets_selection);
 	if (!meets && !below_meets && (selects || !has_children))
 		return;
 	respond_list(s, name, has_children, below_meets);
@@ -319,14 +314,14 @@ static bool tells_status(struct imap_session *s, struct read *read, const struct
 	return name->mailbox_id != 0 && (name->rights & RIGHT_READ) &&
 	       matches_any(work, name->name) &&
 	       (name_meets_selection(work, name) ||
-		(work->recursive && has_inferior(s, read, name->name, meets_selection)));
+		(work->options.recursive && has_inferior(s, read, name->name, meets_selection)));
 }
 
 /* What STATUS tells of the mailbox and only its entries know. False: it takes another turn. */
 static bool is_counted(struct imap_session *s, struct read *read, const struct list_name *name)
 {
 	struct list_work *work = s->work;
-	if (!(work->status_items & STATUS_DELETED_STORAGE) || !tells_status(s, read, name))
+	if (!(work->options.status_items & STATUS_DELETED_STORAGE) || !tells_status(s, read, name))
 		return true;
 	struct arena arena = { 0 };
 	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
@@ -375,106 +370,7 @@ static enum step walk(struct imap_session *s, struct cursor *in)
 	return imap_ok(s, work->is_lsub ? "LSUB completed" : "LIST completed");
 }
 
-/* ---- the arguments ---- */
-
-/* list-select-opts; REMOTE adds nothing where there is no other server */
-static bool take_selection_options(struct cursor *at, struct list_work *work)
-{
-	struct cursor c = *at;
-	if (!take_byte(&c, '('))
-		return false;
-	while (!next_is(&c, ')')) {
-		if (take_keyword(&c, "SUBSCRIBED"))
-			work->only_subscribed = work->tells_subscribed = true;
-		else if (take_keyword(&c, "SPECIAL-USE"))
-			work->only_special_use = true;
-		else if (take_keyword(&c, "RECURSIVEMATCH"))
-			work->recursive = true;
-		else if (!take_keyword(&c, "REMOTE"))
-			return false;
-		if (!take_space(&c))
-			break;
-	}
-	if (!take_byte(&c, ')'))
-		return false;
-	*at = c;
-	return !work->recursive || work->only_subscribed || work->only_special_use;
-}
-
-/* "RETURN" SP "(" [return-option *(SP return-option)] ")" */
-static bool take_return_options(struct cursor *at, struct arena *arena, struct list_work *work)
-{
-	struct cursor c = *at;
-	if (!take_keyword(&c, "RETURN") || !take_space(&c) || !take_byte(&c, '('))
-		return false;
-	while (!next_is(&c, ')')) {
-		if (take_keyword(&c, "SUBSCRIBED"))
-			work->tells_subscribed = true;
-		else if (take_keyword(&c, "MYRIGHTS"))
-			work->tells_rights = true;
-		else if (take_keyword(&c, "STATUS")) {
-			if (!take_space(&c) || !take_status_items(&c, &work->status_items))
-				return false;
-		} else if (take_keyword(&c, "METADATA")) {
-			if (!take_space(&c) || !take_entry_list(&c, arena, &work->metadata))
-				return false;
-		} else if (!take_keyword(&c, "CHILDREN") && !take_keyword(&c, "SPECIAL-USE"))
-			return false; /* the last two are told in any case */
-		if (!take_space(&c))
-			break;
-	}
-	if (!take_byte(&c, ')'))
-		return false;
-	*at = c;
-	return true;
-}
-
-/* The reference and the pattern make the canonical pattern, in the store's form. What cannot
- * be a name of ours matches nothing. */
-static void add_pattern(struct imap_session *s, struct list_work *work, struct slice reference,
-			struct slice pattern)
-{
-	struct slice name;
-	if (work->pattern_count == PATTERNS_MAX || reference.len + pattern.len > PATTERN_MAX_OCTETS)
-		return;
-	struct buffer wire = { 0 };
-	buffer_add(&wire, reference);
-	buffer_add(&wire, pattern);
-	if (mailbox_name_from_wire(buffer_slice(&wire), &s->command_arena, imap_speaks_utf8(s),
-				   &name) &&
-	    name.len <= PATTERN_MAX_OCTETS) {
-		uint8_t *copy = (uint8_t *)arena_string(&s->command_arena, name);
-		size_t len = list_pattern_simplify(copy, name.len);
-		work->patterns[work->pattern_count++] = slice_of(copy, len);
-		work->has_percent |= slice_find_byte(name, 0, '%') < name.len;
-	}
-	buffer_free(&wire);
-}
-
-/* list-mailbox / patterns (RFC 5258: several) */
-static bool take_patterns(struct imap_session *s, struct cursor *c, struct list_work *work,
-			  struct slice reference, bool *is_empty_out)
-{
-	struct arena *arena = &s->command_arena;
-	struct slice pattern;
-	*is_empty_out = false;
-	if (!take_byte(c, '(')) {
-		if (!take_list_mailbox(c, arena, &pattern))
-			return false;
-		*is_empty_out = pattern.len == 0;
-		if (pattern.len > 0)
-			add_pattern(s, work, reference, pattern);
-		return true;
-	}
-	work->is_extended = true;
-	do {
-		if (!take_list_mailbox(c, arena, &pattern))
-			return false;
-		if (pattern.len > 0)
-			add_pattern(s, work, reference, pattern);
-	} while (take_space(c));
-	return take_byte(c, ')');
-}
+/* ---- the commands ---- */
 
 static struct list_work *list_begin(struct imap_session *s)
 {
@@ -501,9 +397,9 @@ static enum step list_start(struct imap_session *s)
 	struct list_work *work = s->work;
 	bool may_match = false;
 	enum err err = ERR_OK;
-	for (size_t i = 0; i < work->pattern_count; i++)
-		may_match |= may_match_below(work->patterns[i], SLICE(ACCESS_OTHERS)) ||
-			     may_match_below(work->patterns[i], SLICE(ACCESS_SHARED));
+	for (size_t i = 0; i < work->options.pattern_count; i++)
+		may_match |= may_match_below(work->options.patterns[i], SLICE(ACCESS_OTHERS)) ||
+			     may_match_below(work->options.patterns[i], SLICE(ACCESS_SHARED));
 	if (may_match) {
 		struct read *read = read_begin(s->back->store);
 		err = access_list_make(read, s->account_id, &s->command_arena, &work->shared);
@@ -521,23 +417,23 @@ enum step imap_list(struct imap_session *s, struct cursor *args, bool uid)
 	struct slice reference;
 	bool is_empty;
 	if (next_is(args, '(')) {
-		work->is_extended = true;
-		if (!take_selection_options(args, work) || !take_space(args))
+		work->options.is_extended = true;
+		if (!take_selection_options(args, &work->options) || !take_space(args))
 			return imap_bad(s, "Unknown selection option, or one that needs another");
 	}
 	if (!take_astring(args, &s->command_arena, &reference) || !take_space(args) ||
-	    !take_patterns(s, args, work, reference, &is_empty))
+	    !take_list_patterns(s, args, reference, &work->options, &is_empty))
 		return imap_bad(s, "A reference and a pattern, please");
 	if (take_space(args)) {
-		work->is_extended = true;
-		if (!take_return_options(args, &s->command_arena, work))
+		work->options.is_extended = true;
+		if (!take_return_options(args, &s->command_arena, &work->options))
 			return imap_bad(s, "Unknown return option");
 	}
 	if (!at_end(args))
 		return imap_bad(s, "Too many arguments");
-	if (work->status_items & STATUS_HIGHESTMODSEQ)
+	if (work->options.status_items & STATUS_HIGHESTMODSEQ)
 		imap_enable_condstore(s);
-	if (is_empty && !work->is_extended) { /* asks for the separator */
+	if (is_empty && !work->options.is_extended) { /* asks for the separator */
 		buffer_add_cstr(&s->session.out, "* LIST (\\Noselect) \"/\" \"\"\r\n");
 		return imap_ok(s, "LIST completed");
 	}
@@ -552,7 +448,7 @@ enum step imap_lsub(struct imap_session *s, struct cursor *args, bool uid)
 	    !take_list_mailbox(args, &s->command_arena, &pattern) || !at_end(args))
 		return imap_bad(s, "A reference and a pattern, please");
 	work->is_lsub = true;
-	work->only_subscribed = true;
-	add_pattern(s, work, reference, pattern);
+	work->options.only_subscribed = true;
+	list_options_add_pattern(s, &work->options, reference, pattern);
 	return list_start(s);
 }
