@@ -21,6 +21,7 @@
 #include "base/attributes.h"
 #include "base/heap.h"
 #include "mail/header.h"
+#include "mail/mime_priv.h"
 
 enum {
 	BOUNDARY_MAX_OCTETS = 900, /* of one that is written anew; RFC 2046 allows 70 */
@@ -253,24 +254,6 @@ static bool plan_encoded(struct planner *p, const struct mime_part *part, bool i
 	return true;
 }
 
-/* A multipart or message by its header that mail/mime.h did not look into, since there are too many of
- * them, or too deep. */
-static bool is_unopened(const struct planner *p, const struct mime_part *part, bool in_digest)
-{
-	struct header_field field;
-	if (!slice_eq(part->type, SLICE("application")) ||
-	    !slice_eq(part->subtype, SLICE("octet-stream")) ||
-	    transfer_encoding_of(part->encoding) != ENCODING_IDENTITY)
-		return false;
-	if (!header_find(buffer_slice(&p->header), SLICE("Content-Type"), &field))
-		return in_digest;
-	struct cursor c = cursor_of(field.value);
-	skip_cfws(&c);
-	struct slice type = cursor_rest(&c);
-	return slice_starts_nocase(type, SLICE("multipart")) ||
-	       slice_starts_nocase(type, SLICE("message"));
-}
-
 /* Without its trailing blanks, which would be transport padding. */
 static struct slice boundary_of(const struct mime_part *part)
 {
@@ -280,6 +263,24 @@ static struct slice boundary_of(const struct mime_part *part)
 	       (boundary.ptr[boundary.len - 1] == ' ' || boundary.ptr[boundary.len - 1] == '\t'))
 		boundary.len--;
 	return boundary;
+}
+
+/* The structure does not have what its header says: a multipart or message that was not looked into, since
+ * there are too many of them, or too deep, or fields beyond what is kept of all headers. One in an
+ * encoding may be encoded anew, whatever is in it. */
+static bool is_unread(const struct planner *p, const struct mime_part *part, bool in_digest)
+{
+	struct mime_part own = { 0 };
+	struct mime_budget budget = { 0 };
+	struct arena arena = { 0 };
+	mime_header_read(buffer_slice(&p->header), in_digest, &own, &arena, &budget);
+	/* What has no boundary has no parts, and is text. */
+	bool has_type = (slice_eq(own.type, part->type) && slice_eq(own.subtype, part->subtype)) ||
+			(slice_eq(own.type, SLICE("multipart")) && boundary_of(&own).len == 0);
+	bool is_plain = transfer_encoding_of(part->encoding) == ENCODING_IDENTITY;
+	bool is_read = slice_eq(own.encoding, part->encoding) && (has_type || !is_plain);
+	arena_fini(&arena);
+	return !is_read;
 }
 
 /* A multipart without a part, in one with the same boundary: with its own delimiter encoded, the other's
@@ -312,7 +313,7 @@ static bool plan_leaf(struct planner *p, const struct mime_part *part, bool in_d
 		return fail(p, DOWNGRADE_FORBIDDEN);
 	if (is_foreign(part->encoding))
 		return fail(p, DOWNGRADE_ENCODING);
-	if (is_unopened(p, part, in_digest) || is_closed_by_others(p, part))
+	if (is_unread(p, part, in_digest) || is_closed_by_others(p, part))
 		return fail(p, DOWNGRADE_LIMIT);
 	return plan_encoded(p, part, is_message, is_foul);
 }

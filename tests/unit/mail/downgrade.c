@@ -319,6 +319,38 @@ static void what_is_not_looked_into_is_not_converted(void **state)
 	buffer_free(&message);
 }
 
+/* Behind more fields than are kept the structure has a plain text, whatever the part says of itself. */
+static void an_encoding_that_was_not_kept_is_not_encoded(void **state)
+{
+	static const struct {
+		const char *part;
+		enum downgrade_verdict verdict;
+	} last[] = {
+		{ CTE "quoted-printable\r\n\r\na=3Db, all but one \xe4", DOWNGRADE_LIMIT },
+		{ "Content-Type: image/gif\r\n\r\nGIF89a \xe4", DOWNGRADE_LIMIT },
+		{ "Content-Type: multipart/mixed; boundary=y\r\n\r\n--y\r\n\r\n\xe4\r\n--y--",
+		  DOWNGRADE_LIMIT },
+		{ "\r\nall but one \xe4", DOWNGRADE_PLANNED },
+	};
+	struct buffer message = { 0 }, result = { 0 };
+	for (size_t i = 0; i < ARRAY_LEN(last); i++) {
+		buffer_clear(&message);
+		buffer_add_cstr(&message, "Content-Type: multipart/mixed; boundary=x\r\n\r\n");
+		for (int n = 0; n < MIME_MAX_KEPT_OCTETS / 262000; n++)
+			buffer_add_format(&message,
+					  "--x\r\nContent-Description:%0262000d\r\n\r\na\r\n", n);
+		for (int n = 0; n < 300; n++)
+			buffer_add_cstr(&message,
+					"--x\r\nContent-Description:1234567890\r\n\r\na\r\n");
+		buffer_add_format(&message, "--x\r\n%s\r\n--x--\r\n", last[i].part);
+		assert_int_equal(
+			downgraded(buffer_slice(&message), 0, DOWNGRADE_TO_7BIT, 60000, &result),
+			last[i].verdict);
+	}
+	buffer_free(&message);
+	buffer_free(&result);
+}
+
 /* A message that nobody holds: text of 50 MB, every tenth line with an octet above 127. */
 static const char large_header[] = "MIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\n";
 enum { LARGE_OCTETS = 50 * 1000 * 1000 };
@@ -521,6 +553,7 @@ int main(void)
 		cmocka_unit_test(lines_that_are_too_long_are_folded),
 		cmocka_unit_test(signatures_that_break_are_told_of),
 		cmocka_unit_test(what_is_not_looked_into_is_not_converted),
+		cmocka_unit_test(an_encoding_that_was_not_kept_is_not_encoded),
 		cmocka_unit_test(a_large_message_is_never_held),
 		cmocka_unit_test(a_source_that_fails_is_told_of),
 		cmocka_unit_test(nothing_is_lost_in_any_message),
