@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/heap.h"
@@ -27,6 +29,9 @@ static NORETURN void be_born(const char *name, int control_fd)
 		fcntl(control_fd, F_SETFD, 0);
 	else
 		dup2(control_fd, CONTROL_FD);
+	/* A thread that looks up a name (serve/user_names) may have made a socket that does not close by
+	 * itself yet; and who has started us may have left something open. */
+	(void)syscall(SYS_close_range, CONTROL_FD + 1, UINT_MAX, 0);
 	execv("/proc/self/exe", arguments);
 	_exit(127);
 }

@@ -95,13 +95,13 @@ class Server:
 
     # ---- life ----
 
-    def start(self):
+    def start(self, inherited=()):
         # What a sandboxed process may not do ends it here; in production it is logged.
         environment = {**os.environ, "BODE_SANDBOX": "kill",
                        "ASAN_OPTIONS": "detect_leaks=0:" + os.environ.get("ASAN_OPTIONS", "")}
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([BODE, "--config", self.config, "serve"], stderr=log,
-                                            stdout=log, env=environment)
+                                            stdout=log, env=environment, pass_fds=inherited)
         self.wait_ready()
         return self
 

@@ -22,6 +22,10 @@ def status_of(pid):
     return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
 
 
+def opened_by(pid):
+    return [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+
+
 def connect(server, service):
     client = socket.create_connection(("127.0.0.1", server.ports[service]), 60)
     return client, client.makefile("rb")
@@ -65,8 +69,20 @@ def test_everybody_is_locked_in(new_server):
     if os.geteuid() == 0:
         # The root directory of the front: empty, and without a name.
         assert os.listdir(f"/proc/{front}/root") == []
-    opened = [os.readlink(f"/proc/{front}/fd/{fd}") for fd in os.listdir(f"/proc/{front}/fd")]
+    opened = opened_by(front)
     assert not any(str(server.state) in path for path in opened), opened
+
+
+def test_children_inherit_nothing(new_server):
+    """Whatever a library or whoever started the server has left open."""
+    ours, theirs = os.pipe()
+    server = new_server().start(inherited=(theirs,))
+    name = os.readlink(f"/proc/self/fd/{ours}")
+    assert name in opened_by(server.process.pid)
+    for pid in server.children().values():
+        assert name not in opened_by(pid)
+    os.close(ours)
+    os.close(theirs)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can change users")
