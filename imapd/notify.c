@@ -50,7 +50,7 @@ void notify_wake(struct notify *notify)
 
 void notify_subscribed(struct imap_session *s, struct slice name)
 {
-	if (!s->notify)
+	if (!s->notify || !s->notify->others)
 		return;
 	notify_others_subscribed(s->notify, name);
 	s->notify->has_news = true;

@@ -100,6 +100,15 @@ static void anything_may_have_changed(void **state)
 	core_sign_out(&world, other);
 }
 
+/* Who wants nothing of other mailboxes has a session that rests, whatever it subscribes to. */
+static void nothing_wanted_is_nothing_to_do(void **state)
+{
+	struct session *session = signed_in_and_said("a NOTIFY NONE\r\n");
+	assert_int_equal(run(session, "b SUBSCRIBE elsewhere", "b OK"), 2);
+	assert_int_equal(run(session, "b UNSUBSCRIBE elsewhere", "b OK"), 2);
+	core_sign_out(&world, session);
+}
+
 /* Of messages it is found out: by another process, or where more changed than a watch keeps. */
 static void changed_mailboxes_are_found(void **state)
 {
@@ -375,6 +384,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(anything_may_have_changed),
+		cmocka_unit_test(nothing_wanted_is_nothing_to_do),
 		cmocka_unit_test(changed_mailboxes_are_found),
 		cmocka_unit_test(a_flood_is_cut_off),
 		cmocka_unit_test(news_between_turns_lose_no_command),
