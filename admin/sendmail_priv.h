@@ -32,7 +32,8 @@ struct slice outgoing_author(const struct outgoing *outgoing);
 int outgoing_send(struct outgoing *outgoing, struct slice text);
 void outgoing_reset(struct outgoing *outgoing);
 
-/* The ways, for each recipient whose status is EX_OK: `message` has CRLF; its header is completed on them, as that of all submitted mail is. Right into the store, for who owns it: */
+/* The ways, for each recipient whose status is EX_OK: `message` has CRLF; its header is completed on them,
+ * as that of all submitted mail is. Right into the store, for who owns it: */
 bool sendmail_may_store(struct admin *admin);
 void sendmail_by_store(struct outgoing *outgoing, struct slice message);
 /* Or to the running server, over the socket of [listen] sendmail. */

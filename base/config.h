@@ -34,7 +34,7 @@ struct config_listen {
 
 enum config_sender_domain { SENDER_DOMAIN_RESOLVES, SENDER_DOMAIN_ANY };
 enum config_helo { HELO_ANY, HELO_STRICT };
-/* How the way to a smarthost is encrypted. */
+/* Who is sent reports about TLS; how the way to a smarthost is encrypted. */
 enum config_tls_reports { TLS_REPORTS_NO, TLS_REPORTS_HTTPS, TLS_REPORTS_YES };
 enum config_smarthost_tls { SMARTHOST_STARTTLS, SMARTHOST_IMPLICIT, SMARTHOST_NONE };
 

@@ -254,17 +254,6 @@ static bool plan_encoded(struct planner *p, const struct mime_part *part, bool i
 	return true;
 }
 
-/* Without its trailing blanks, which would be transport padding. */
-static struct slice boundary_of(const struct mime_part *part)
-{
-	struct slice boundary = SLICE_NONE;
-	mime_parameter_find(part, SLICE("boundary"), &boundary);
-	while (boundary.len > 0 &&
-	       (boundary.ptr[boundary.len - 1] == ' ' || boundary.ptr[boundary.len - 1] == '\t'))
-		boundary.len--;
-	return boundary;
-}
-
 /* The structure does not have what its header says: a multipart or message that was not looked into, since
  * there are too many of them, or too deep, or fields beyond what is kept of all headers. One in an
  * encoding may be encoded anew, whatever is in it. */
@@ -276,7 +265,7 @@ static bool is_unread(const struct planner *p, const struct mime_part *part, boo
 	mime_header_read(buffer_slice(&p->header), in_digest, &own, &arena, &budget);
 	/* What has no boundary has no parts, and is text. */
 	bool has_type = (slice_eq(own.type, part->type) && slice_eq(own.subtype, part->subtype)) ||
-			(slice_eq(own.type, SLICE("multipart")) && boundary_of(&own).len == 0);
+			(slice_eq(own.type, SLICE("multipart")) && mime_boundary_of(&own).len == 0);
 	bool is_plain = transfer_encoding_of(part->encoding) == ENCODING_IDENTITY;
 	bool is_read = slice_eq(own.encoding, part->encoding) && (has_type || !is_plain);
 	arena_fini(&arena);
@@ -288,7 +277,7 @@ static bool is_unread(const struct planner *p, const struct mime_part *part, boo
 static bool is_closed_by_others(const struct planner *p, const struct mime_part *part)
 {
 	for (int i = 0; mime_is_multipart(part) && i < p->open_count; i++)
-		if (slice_eq(boundary_of(part), p->open[i]))
+		if (slice_eq(mime_boundary_of(part), p->open[i]))
 			return true;
 	return false;
 }
@@ -367,7 +356,7 @@ static bool plan_signed(struct planner *p, const struct mime_part *part)
 /* The header has its step. */
 static bool plan_parts(struct planner *p, const struct mime_part *part, int depth)
 {
-	struct slice boundary = arena_copy(&p->plan->arena, boundary_of(part));
+	struct slice boundary = arena_copy(&p->plan->arena, mime_boundary_of(part));
 	bool is_signed = slice_eq(part->subtype, SLICE("signed"));
 	bool is_digest = slice_eq(part->subtype, SLICE("digest"));
 	p->open[p->open_count++] = boundary;

@@ -93,8 +93,7 @@ static void open_child(struct mime_parser *p, uint64_t at, bool is_message)
 	p->header_cut = p->field_seen = p->other_seen = false;
 }
 
-/* The boundary of a multipart; blanks at its end would be transport padding. */
-static struct slice boundary_of(const struct mime_part *part)
+struct slice mime_boundary_of(const struct mime_part *part)
 {
 	struct slice boundary = SLICE_NONE;
 	mime_parameter_find(part, SLICE("boundary"), &boundary);
@@ -112,7 +111,7 @@ static void make_octets(struct mime_part *part)
 
 static void enter_multipart(struct mime_parser *p, struct open_part *open)
 {
-	struct slice boundary = boundary_of(open->part);
+	struct slice boundary = mime_boundary_of(open->part);
 	if (boundary.len == 0) {
 		open->part->type = SLICE("text");
 		open->part->subtype = SLICE("plain");

@@ -12,6 +12,9 @@ struct mime_budget {
 void mime_header_read(struct slice header, bool in_digest, struct mime_part *part,
 		      struct arena *arena, struct mime_budget *budget);
 
+/* The boundary of a multipart; blanks at its end would be transport padding. Empty: it has none. */
+struct slice mime_boundary_of(const struct mime_part *part);
+
 /* The boundaries of the multiparts that are open, the innermost last. Finding one costs the
  * length of the line, however many are open. Zeroed, it is empty. */
 struct mime_boundary {

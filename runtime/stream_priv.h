@@ -1,8 +1,9 @@
 /* runtime/stream_priv.h - the inside of a stream, for this room alone.
  *
  * stream.c owns the socket, the input and the callbacks; stream_output.c the queue;
- * stream_tls.c turns octets into records and back. A destroyed stream's memory stays until the loop's closing phase, so code
- * that has called back may look at stream->events: NULL means that the owner has closed it. */
+ * stream_tls.c turns octets into records and back. A destroyed stream's memory stays until the loop's
+ * closing phase, so code that has called back may look at stream->events: NULL means that the owner has
+ * closed it. */
 #pragma once
 
 #include "base/buffer.h"

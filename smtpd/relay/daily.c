@@ -1,6 +1,7 @@
 /* smtpd/relay/daily.c - reports about TLS of the days that are over (RFC 8460), one message after the
- * other into the queue, and what web servers want to posts.c; then the day counts as told of. A process that ends in the middle begins the day
- * anew: who gets a report twice knows it by its Report-ID. Runs in the back. */
+ * other into the queue, and what web servers want to posts.c; then the day counts as told of. A process
+ * that ends in the middle begins the day anew: who gets a report twice knows it by its Report-ID. Runs in
+ * the back. */
 #include "smtpd/relay/daily_priv.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* smtpd/relay/demand.c - opportunistic encryption (RFC 7435), DANE (RFC 7672), the destination's policy
- * (MTA-STS, RFC 8461 section 5), what a sender demands (REQUIRETLS, RFC 8689), and what the configuration says of a smarthost: from all of it, how one
- * connection is to be. Runs in the front.
+ * (MTA-STS, RFC 8461 section 5), what a sender demands (REQUIRETLS, RFC 8689), and what the configuration
+ * says of a smarthost: from all of it, how one connection is to be. Runs in the front.
  *
  * What DNS proves of an exchanger comes first, then the policy; what was reached before is expected
  * again. A sender can demand more (REQUIRETLS), or that nothing of this holds his message up
