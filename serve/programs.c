@@ -63,7 +63,10 @@ static void resume_gates(struct programs *programs)
 
 static void on_pause_over(void *user)
 {
-	resume_gates(user);
+	struct programs *programs = user;
+
+	if (programs->nameless_count < NAMELESS_MAX) /* else on_name() resumes */
+		resume_gates(programs);
 }
 
 /* False: the name is not known yet. */
