@@ -65,7 +65,9 @@ enum client_wish client_close(struct client *client, const char *why, const stru
 	if (client->is_busy) {
 		client_fail_rest(client, DELIVERY_LATER, reply ? reply->code : 0,
 				 reply ? NULL : "4.4.2", buffer_slice(words));
-		if (!client->accepted_count && !client->mail_refused)
+		/* While the message is being converted it has nothing to answer, and waits for us. */
+		if (!client->accepted_count && !client->mail_refused &&
+		    client->state != CLIENT_FORM)
 			client->is_down = true;
 	}
 	client->state = CLIENT_OVER;

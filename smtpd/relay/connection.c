@@ -416,7 +416,9 @@ static void on_timer(void *user)
 	if (!connection->outgoing && connection->client.state == CLIENT_READY)
 		connection_quit(connection);
 	else
-		lost(connection, "the server did not answer in time");
+		lost(connection, connection->client.state == CLIENT_FORM
+					 ? "the message was not converted in time"
+					 : "the server did not answer in time");
 }
 
 /* ---- beginning ---- */

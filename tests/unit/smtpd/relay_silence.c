@@ -36,6 +36,7 @@ static size_t config_count;
 
 static uint32_t conversation; /* of the last message */
 static uint64_t content_left, window;
+static enum envelope_body form; /* of messages */
 static bool is_delivered;
 static struct delivered_message told;
 static struct delivered_recipient first;
@@ -211,6 +212,7 @@ static void deliver(uint64_t size_octets, unsigned recipients)
 	const struct delivery_message message = {
 		.destination = SLICE("far.example"),
 		.size_octets = size_octets,
+		.form = form,
 		.envelope = { .reverse_path = SLICE("alice@example.org"),
 			      .recipient_count = recipients,
 			      .recipients = buffer_slice(&encoded) },
@@ -464,6 +466,21 @@ static void what_is_out_has_ten_minutes_whatever_went_before(void **state)
 	end();
 }
 
+/* The back, which is to convert it, does not answer: that says nothing of the server. */
+static void who_waits_for_us_is_not_down(void **state)
+{
+	begin(NULL);
+	form = ENVELOPE_8BITMIME;
+	deliver(100, 1);
+	form = ENVELOPE_7BIT;
+	waits_for(5 * MINUTE_MS);
+	assert_string_equal(server.verb, "EHLO");
+	assert_int_equal(first.verdict, DELIVERY_LATER);
+	assert_true(says("not converted in time"));
+	assert_false(told.is_down);
+	end();
+}
+
 static int set_up(void **state)
 {
 	static const struct channel_events events = { .message = on_message };
@@ -493,6 +510,7 @@ int main(void)
 		cmocka_unit_test(an_octet_now_and_then_wins_no_time),
 		cmocka_unit_test(a_message_has_an_hour),
 		cmocka_unit_test(what_is_out_has_ten_minutes_whatever_went_before),
+		cmocka_unit_test(who_waits_for_us_is_not_down),
 	};
 	log_set_level(LOG_NOTHING);
 	return cmocka_run_group_tests(tests, set_up, NULL);
