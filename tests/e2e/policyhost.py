@@ -1,7 +1,7 @@
 """A web server on loopback that serves policies of MTA-STS, or does not.
 
     host = PolicyHost(authority.issue("mta-sts.near.example").server())
-    host.policy = "version: STSv1\\r\\n..."; host.status = 404; host.hangs = True; host.requests
+    host.policy = "version: STSv1\\r\\n..."; host.tls = ...; host.status = 404; host.hangs = True; host.requests
 """
 import http.server
 import threading
@@ -9,7 +9,7 @@ import threading
 from https_server import HttpsServer
 
 
-class PolicyHost:
+class PolicyHost(HttpsServer):
     def __init__(self, tls):
         self.policy, self.status, self.type = "", 200, "text/plain"
         self.requests = []  # their paths
@@ -36,12 +36,11 @@ class PolicyHost:
             def log_message(self, *arguments):
                 pass
 
-        self.server = HttpsServer(Handler, tls)
-        self.port = self.server.port
+        super().__init__(Handler, tls)
 
     def stop(self):
         self.released.set()
-        self.server.stop()
+        super().stop()
 
 
 def policy(mode="enforce", mx=("mx.near.example",), max_age=86400):
