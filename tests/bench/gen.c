@@ -1,5 +1,6 @@
 #include "gen.h"
 #include <math.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 
 #define POOL (24u << 20)
 #define WORDS 20000
+#define PLAIN_MAX 8000 /* larger messages have parts */
 
 static char *text, *html, *b64; /* tests/bench/gen.c - pools of CRLF lines, sliced per message */
 static char word[WORDS][14];
@@ -42,24 +44,32 @@ static size_t words(char *p, size_t max, uint64_t *s)
 	}
 }
 
-void gen_init(uint64_t seed)
+static void make_words(uint64_t *s)
 {
 	static const char *syl[] = { "ka", "re", "mi",	"to",  "sun", "el", "or", "an",
 				     "ti", "ve", "lo",	"pre", "st",  "on", "de", "ing",
 				     "er", "ma", "qui", "ble", "fa",  "ne", "us", "dor" };
-	static const char B[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	uint64_t s = seed0 = seed;
 	for (int i = 0; i < WORDS; i++)
-		for (int k = 0, m = 1 + (i > 40) + (i > 900) + gen_rand(&s) % 2; k < m; k++)
-			strcat(word[i], syl[gen_rand(&s) % 24]);
+		for (int k = 0, m = 1 + (i > 40) + (i > 900) + gen_rand(s) % 2; k < m; k++)
+			strcat(word[i], syl[gen_rand(s) % 24]);
+}
+
+static void make_text(void)
+{
+	uint64_t s = seed0;
+	make_words(&s);
 	text = malloc(POOL + 256);
-	html = malloc(POOL + 256);
-	b64 = malloc(POOL + 256);
 	for (size_t n = 0; n < POOL;) {
 		n += words(text + n, 50 + gen_rand(&s) % 24, &s);
 		memcpy(text + n, "\r\n", 2);
 		n += 2;
 	}
+}
+
+static void make_html(void)
+{
+	uint64_t s = ~seed0;
+	html = malloc(POOL + 256);
 	for (size_t n = 0; n < POOL;) {
 		switch (gen_rand(&s) % 3) {
 		case 0:
@@ -79,6 +89,13 @@ void gen_init(uint64_t seed)
 			n += 2;
 		}
 	}
+}
+
+static void make_b64(void)
+{
+	static const char B[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	uint64_t s = seed0 * 3 + 1;
+	b64 = malloc(POOL + 256);
 	for (size_t n = 0; n < POOL;) {
 		for (int i = 0; i < 76; i += 4) {
 			uint64_t r = gen_rand(&s);
@@ -88,6 +105,22 @@ void gen_init(uint64_t seed)
 		memcpy(b64 + n, "\r\n", 2);
 		n += 2;
 	}
+}
+
+void gen_init(uint64_t seed)
+{
+	seed0 = seed;
+}
+
+/* A quarter of a second in all, which loads without mail, or without large mail, do without. */
+static void make_pools(size_t size)
+{
+	static pthread_once_t text_once = PTHREAD_ONCE_INIT, html_once = PTHREAD_ONCE_INIT,
+			      b64_once = PTHREAD_ONCE_INIT;
+	pthread_once(&text_once, make_text);
+	pthread_once(&b64_once, make_b64);
+	if (size > PLAIN_MAX)
+		pthread_once(&html_once, make_html);
 }
 
 size_t gen_size(uint64_t id)
@@ -131,6 +164,7 @@ void gen_msg(buf *b, uint64_t id, size_t size, const char *to)
 	uint64_t s = seed0 ^ (id * 0xd1342543de82ef95);
 	if (!size)
 		size = gen_size(id);
+	make_pools(size);
 	if (b->cap < size + 8192)
 		b->p = realloc(b->p, b->cap = size + 8192);
 	b->n = 0;
@@ -159,7 +193,7 @@ void gen_msg(buf *b, uint64_t id, size_t size, const char *to)
 	    1 + r1 % 28, r1 % 60, r2 % 60, r2, (unsigned long long)id);
 	const char *hay = id % 1000 == 13 ? "the haystraw line\r\n" : "";
 	size_t body = size > b->n + 400 ? size - b->n - 400 : 100;
-	if (size <= 8000) {
+	if (size <= PLAIN_MAX) {
 		put(b,
 		    "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: "
 		    "7bit\r\n\r\n%s",

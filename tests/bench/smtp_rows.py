@@ -27,6 +27,8 @@ def smtp(count, conns, alone=False, **options):
             return
         n = max(peer.share(count) // (80 if quick else 1), conns * (2 if quick else 5))
         options["conns"] = conns
+        if quick:  # what was delivered is counted by a sign-in for each
+            options["users"] = max(5, options.get("rcpts", 1))
         peer.start()
         peer.load("smtp", min(max(conns // 2, 1) * (1 if quick else 20), n), **options)  # warm
         yield from receive(peer, n, **options)
