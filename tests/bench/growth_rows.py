@@ -22,7 +22,8 @@ def mailboxes(peer, sizes, user):
     """Makes one of each size, in rising order; returns their names."""
     base = 1_000 if sizes[-1] <= 20_000 else 10_000
     boxes = [f"of{label(size)}" for size in sizes]
-    peer.load("append", base, size=1024, conns=50, batch=1, user=user, box=BOX)
+    peer.load("append", base, size=1024, conns=50 if peer.name == "bode" else 2, batch=100, user=user,
+              box=BOX)
     peer.steps(*[f"-c=CREATE {box}" for box in boxes], f"-s=SELECT {BOX}", user=user)
     for box, size in zip(boxes, sizes):
         peer.steps(f"-s=SELECT {BOX}", *[f"-c=COPY 1:{min(base, size)} {box}"] * -(-size // base),
