@@ -93,15 +93,6 @@ static void append(struct bed *bed, uint64_t mailbox_id, unsigned count)
 	buffer_free(&text);
 }
 
-static size_t rows(struct bed *bed, enum database db)
-{
-	MDB_stat stat;
-	struct read *read = read_begin(bed->store);
-	assert_int_equal(mdb_stat(read->txn, bed->store->dbis[db], &stat), 0);
-	read_end(&read);
-	return stat.ms_entries;
-}
-
 static struct account account_now(struct bed *bed)
 {
 	struct account account;
@@ -155,7 +146,7 @@ static void comes_back_as_it_was(void **state)
 	assert_int_equal(bed_write(&bed, expunge_run, &op), ERR_OK);
 	assert_int_equal(account_now(&bed).used_messages, 2);
 	assert_int_equal(account_now(&bed).used_octets, 4000);
-	assert_int_equal(rows(&bed, DB_GARBAGE), 0);
+	assert_int_equal(bed_count_rows(&bed, DB_GARBAGE), 0);
 	assert_int_equal(list(&bed, &op), 1);
 	assert_int_equal(op.expunged.entry.uid, 2);
 	assert_int_equal(op.expunged.expunged_unix, start_unix);
@@ -186,8 +177,8 @@ static void comes_back_as_it_was(void **state)
 	uint64_t size;
 	assert_int_equal(blob_size(read, entry.blob_id, &size), ERR_OK);
 	read_end(&read);
-	assert_int_equal(rows(&bed, DB_REFERENCE), 0);
-	assert_int_equal(rows(&bed, DB_EXPUNGED), 0);
+	assert_int_equal(bed_count_rows(&bed, DB_REFERENCE), 0);
+	assert_int_equal(bed_count_rows(&bed, DB_EXPUNGED), 0);
 	end(&bed, &op);
 }
 
@@ -211,9 +202,9 @@ static void goes_when_its_time_is_over(void **state)
 	assert_int_equal(list(&bed, &op), 1);
 	assert_int_equal(op.expunged.entry.uid, 4);
 	/* A copy refers to each still. */
-	assert_int_equal(rows(&bed, DB_DIGEST), 5);
+	assert_int_equal(bed_count_rows(&bed, DB_DIGEST), 5);
 	pass(&bed, DAY);
-	assert_int_equal(rows(&bed, DB_EXPUNGED), 0);
+	assert_int_equal(bed_count_rows(&bed, DB_EXPUNGED), 0);
 	op.mailbox_id = op.to_id;
 	ranges_add(&op.uids, 1, 5);
 	assert_int_equal(bed_write(&bed, expunge_run, &op), ERR_OK);
@@ -221,9 +212,9 @@ static void goes_when_its_time_is_over(void **state)
 	store_set_undelete_seconds(bed.store, 0);
 	pass(&bed, 0);
 	pass(&bed, DAY);
-	assert_int_equal(rows(&bed, DB_EXPUNGED), 0);
-	assert_int_equal(rows(&bed, DB_DIGEST), 1);
-	assert_int_equal(rows(&bed, DB_REFERENCE), 0);
+	assert_int_equal(bed_count_rows(&bed, DB_EXPUNGED), 0);
+	assert_int_equal(bed_count_rows(&bed, DB_DIGEST), 1);
+	assert_int_equal(bed_count_rows(&bed, DB_REFERENCE), 0);
 	end(&bed, &op);
 }
 
@@ -235,13 +226,13 @@ static void moving_expunges_nothing(void **state)
 	append(&bed, bed.inbox_id, 5);
 	op.to_id = bed_mailbox(&bed, "Trash");
 	assert_int_equal(bed_write(&bed, move_run, &op), ERR_OK);
-	assert_int_equal(rows(&bed, DB_EXPUNGED), 0);
+	assert_int_equal(bed_count_rows(&bed, DB_EXPUNGED), 0);
 	assert_int_equal(account_now(&bed).used_messages, 5);
 	store_set_undelete_seconds(bed.store, 0);
 	op.mailbox_id = op.to_id;
 	assert_int_equal(bed_write(&bed, expunge_run, &op), ERR_OK);
-	assert_int_equal(rows(&bed, DB_EXPUNGED), 0);
-	assert_int_equal(rows(&bed, DB_GARBAGE), 5);
+	assert_int_equal(bed_count_rows(&bed, DB_EXPUNGED), 0);
+	assert_int_equal(bed_count_rows(&bed, DB_GARBAGE), 5);
 	end(&bed, &op);
 }
 
@@ -270,17 +261,17 @@ static void comes_back_into_a_mailbox_made_anew(void **state)
 	assert_int_equal(account_now(&bed).used_messages, 4);
 	assert_int_equal(account_now(&bed).used_octets, 8000);
 	pass(&bed, KEPT);
-	assert_int_equal(rows(&bed, DB_EXPUNGED), 0);
-	assert_int_equal(rows(&bed, DB_DIGEST), 4);
+	assert_int_equal(bed_count_rows(&bed, DB_EXPUNGED), 0);
+	assert_int_equal(bed_count_rows(&bed, DB_DIGEST), 4);
 	/* And this one nobody wants back. */
 	assert_int_equal(bed_write(&bed, delete_run, &op), ERR_OK);
 	pass(&bed, KEPT);
 	pass(&bed, DAY);
 	assert_int_equal(list(&bed, &op), 0);
-	assert_int_equal(rows(&bed, DB_DIGEST), 0);
-	assert_int_equal(rows(&bed, DB_BLOB), 0);
-	assert_int_equal(rows(&bed, DB_GARBAGE), 0);
-	assert_int_equal(rows(&bed, DB_EXPUNGED), 0);
+	assert_int_equal(bed_count_rows(&bed, DB_DIGEST), 0);
+	assert_int_equal(bed_count_rows(&bed, DB_BLOB), 0);
+	assert_int_equal(bed_count_rows(&bed, DB_GARBAGE), 0);
+	assert_int_equal(bed_count_rows(&bed, DB_EXPUNGED), 0);
 	end(&bed, &op);
 }
 
@@ -314,12 +305,12 @@ static void goes_with_its_account(void **state)
 	assert_int_equal(bed_write(&bed, delete_run, &op), ERR_OK);
 	assert_int_equal(bed_write(&bed, remove_run, &op), ERR_OK);
 	pass(&bed, 0);
-	assert_int_equal(rows(&bed, DB_EXPUNGED), 0);
+	assert_int_equal(bed_count_rows(&bed, DB_EXPUNGED), 0);
 	pass(&bed, DAY);
-	assert_int_equal(rows(&bed, DB_DIGEST), 0);
-	assert_int_equal(rows(&bed, DB_BLOB), 0);
-	assert_int_equal(rows(&bed, DB_MAILBOX), 0);
-	assert_int_equal(rows(&bed, DB_GARBAGE), 0);
+	assert_int_equal(bed_count_rows(&bed, DB_DIGEST), 0);
+	assert_int_equal(bed_count_rows(&bed, DB_BLOB), 0);
+	assert_int_equal(bed_count_rows(&bed, DB_MAILBOX), 0);
+	assert_int_equal(bed_count_rows(&bed, DB_GARBAGE), 0);
 	end(&bed, &op);
 }
 
