@@ -36,6 +36,10 @@ void sendmail_tell(struct outgoing_recipient *recipient, enum err outcome)
 		sendmail_refused(recipient, EX_NOPERM,
 				 "you may not send as that; leave -f out, or see bode user allow");
 		break;
+	case ERR_LINE_END:
+		sendmail_refused(recipient, EX_DATAERR,
+				 "a line of the message ends with CR or LF alone");
+		break;
 	case ERR_LOOP:
 		sendmail_refused(recipient, EX_UNAVAILABLE, "the message goes round in circles");
 		break;

@@ -19,6 +19,7 @@ const char *err_word(enum err err)
 	case ERR_DAMAGED: return "damaged";
 	case ERR_UNAVAILABLE: return "unavailable";
 	case ERR_CANCELLED: return "cancelled";
+	case ERR_LINE_END: return "line-end";
 	case ERR_FULL: return "full";
 	case ERR_DISK: return "disk";
 	case ERR_VERSION: return "version";

@@ -23,6 +23,7 @@ enum err {
 	ERR_DAMAGED,	 /* stored bytes do not match their checksum */
 	ERR_UNAVAILABLE, /* the process that does it is away or is stopping */
 	ERR_CANCELLED,	 /* who asked has left */
+	ERR_LINE_END,	 /* a CR or LF in a message that is no part of CRLF */
 	/* From here on the store itself failed: the whole batch is lost. */
 	ERR_FULL,    /* no space on the disk or in the map */
 	ERR_DISK,    /* the device or the file system failed */

@@ -135,6 +135,7 @@ const char *respond_refusal(enum err err)
 	case ERR_RATE:
 	case ERR_LOOP:
 	case ERR_CANCELLED:
+	case ERR_LINE_END:
 	case ERR_FULL:
 	case ERR_DISK:
 	case ERR_VERSION: return "[UNAVAILABLE] The store cannot do that now; try again later";

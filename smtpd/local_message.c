@@ -139,7 +139,7 @@ enum err local_message_feed(struct local_message *message, struct slice octets)
 	while (err == ERR_OK && smtp_content_next(content, &in, &run) == CONTENT_RUN)
 		err = pass_on(message, run, false);
 	if (err == ERR_OK && content->has_bare)
-		err = ERR_BAD_INPUT;
+		err = ERR_LINE_END;
 	return err == ERR_OK && content->hops > CONTENT_HOPS_MAX ? ERR_LOOP : err;
 }
 
@@ -154,7 +154,7 @@ enum err local_message_commit(struct local_message *message)
 
 	smtp_content_end_chunks(&message->content);
 	if (err == ERR_OK && message->content.has_bare)
-		err = ERR_BAD_INPUT;
+		err = ERR_LINE_END;
 	if (err == ERR_OK)
 		err = pass_on(message, SLICE_NONE, true);
 	if (err != ERR_OK)

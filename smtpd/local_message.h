@@ -20,9 +20,9 @@ struct local_message *local_message_new(struct store *store, struct loop *loop,
  * filing_add_recipient(). */
 enum err local_message_add(struct local_message *message, struct read *read,
 			   struct slice forward_path, struct slice fallback) MUST_USE;
-/* The next octets, cut anyhow; the trace header goes before the first. ERR_BAD_INPUT: a CR or LF that
- * is not part of CRLF, or the sender may not send as the author; ERR_LOOP: it has been through too many
- * servers; others as submission_feed(). Then only local_message_free() is left. */
+/* The next octets, cut anyhow; the trace header goes before the first. ERR_LINE_END: a CR or LF that is
+ * not part of CRLF; ERR_LOOP: it has been through too many servers; others as submission_feed(), such as
+ * ERR_BAD_INPUT: the sender may not send as the author. Then only local_message_free() is left. */
 enum err local_message_feed(struct local_message *message, struct slice octets) MUST_USE;
 /* True: wait for room() before the next feed. */
 bool local_message_is_full(const struct local_message *message);

@@ -200,6 +200,7 @@ enum smtp_reply_name smtp_reply_of_filing(enum err outcome)
 	case ERR_UNAVAILABLE:
 	case ERR_REFUSED:
 	case ERR_CANCELLED:
+	case ERR_LINE_END: /* the front has looked itself */
 	case ERR_DISK:
 	case ERR_VERSION: break;
 	}

@@ -255,7 +255,7 @@ static void a_line_ends_with_crlf_alone(void **state)
 		"Subject: x\r\n\r\nhello\r",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		assert_int_equal(send_text(0, "root", "", bad[i]), ERR_BAD_INPUT);
+		assert_int_equal(send_text(0, "root", "", bad[i]), ERR_LINE_END);
 	assert_int_equal(send_text(0, "root", "", "Subject: x\r\n\r\n.\r\nhello\r\n..\r\n"),
 			 ERR_OK);
 	assert_true(has("\r\n\r\n.\r\nhello\r\n..\r\n"));
