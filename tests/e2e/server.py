@@ -17,7 +17,9 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BODE = os.environ.get("BODE", str(ROOT / "build-test" / "bode"))
-CORPORA = pathlib.Path(os.environ.get("BODE_CORPORA", ROOT.parent / "shared" / "corpora"))
+# Folders of messages: tests/corpora/README.md.
+CORPORA = [ROOT / "tests" / "corpora",
+           *(pathlib.Path(more) for more in [os.environ.get("BODE_CORPORA")] if more)]
 SERVICES = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s")
 PASSWORD = "correct horse"
 WAIT_SECONDS = 60  # for anything that should take no time; sanitizers and busy machines are slow

@@ -160,23 +160,14 @@ static void check_same(const struct mime_part *root, const char *name)
 	arena_fini(&arena);
 }
 
-static void check_folder(const char *folder)
+static void every_message_as_the_grammar_has_it(void **state)
 {
-	find_messages(folder);
+	find_corpora();
 	for (size_t i = 0; i < name_count; i++) {
 		struct arena arena = { 0 };
 		check_same(structure_parse(read_file(names[i], &arena), &arena), names[i]);
 		arena_fini(&arena);
 	}
-}
-
-static void every_message_as_the_grammar_has_it(void **state)
-{
-	check_folder(arena_format(&names_arena, "%s/tests/corpora/mime", source_root()));
-	assert_int_not_equal(name_count, 0);
-	const char *more = getenv("BODE_CORPORA");
-	check_folder(more ? more
-			  : arena_format(&names_arena, "%s/../shared/corpora", source_root()));
 }
 
 /* Octets of all kinds in every place where a sender may put some. */

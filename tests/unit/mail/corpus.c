@@ -1,17 +1,15 @@
-/* tests/unit/mail/corpus.c - the messages of tests/corpora through the structure parser. */
+/* tests/unit/mail/corpus.c - the messages of the corpora through the structure parser. */
 #include "tests/unit/mail/corpus.h"
 
-static void own_messages(void **state)
+static void every_message(void **state)
 {
-	find_messages(arena_format(&names_arena, "%s/tests/corpora/mime", source_root()));
-	if (name_count == 0)
-		fail_msg("no messages in %s/tests/corpora/mime", source_root());
+	find_corpora();
 	for (size_t i = 0; i < name_count; i++)
 		check_message(names[i]);
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(own_messages) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(every_message) };
 	return cmocka_run_group_tests(tests, NULL, forget_names);
 }

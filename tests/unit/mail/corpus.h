@@ -37,6 +37,21 @@ static inline void find_messages(const char *folder)
 	nftw(folder, note_file, 10, FTW_PHYS);
 }
 
+/* Those of tests/corpora, and of the folder that BODE_CORPORA names (tests/corpora/README.md). */
+static inline void find_corpora(void)
+{
+	const char *own = arena_format(&names_arena, "%s/tests/corpora", source_root());
+	const char *more = getenv("BODE_CORPORA");
+	find_messages(own);
+	if (name_count == 0)
+		fail_msg("no messages in %s", own);
+	size_t count = name_count;
+	if (more)
+		nftw(more, note_file, 10, FTW_PHYS);
+	if (more && name_count == count)
+		fail_msg("no messages in %s, which BODE_CORPORA names", more);
+}
+
 static inline struct slice read_file(const char *path, struct arena *arena)
 {
 	FILE *file = fopen(path, "rb");
