@@ -1,3 +1,4 @@
+/* tests/bench/gen.c - synthetic mail, cut out of pools of CRLF lines. */
 #include "gen.h"
 #include <math.h>
 #include <pthread.h>
@@ -10,7 +11,7 @@
 #define WORDS 20000
 #define PLAIN_MAX 8000 /* larger messages have parts */
 
-static char *text, *html, *b64; /* tests/bench/gen.c - pools of CRLF lines, sliced per message */
+static char *text, *html, *b64; /* the pools */
 static char word[WORDS][14];
 static uint64_t seed0;
 
@@ -112,14 +113,13 @@ void gen_init(uint64_t seed)
 	seed0 = seed;
 }
 
-/* A quarter of a second in all, which loads without mail, or without large mail, do without. */
-static void make_pools(size_t size)
+void gen_prepare(size_t size)
 {
 	static pthread_once_t text_once = PTHREAD_ONCE_INIT, html_once = PTHREAD_ONCE_INIT,
 			      b64_once = PTHREAD_ONCE_INIT;
 	pthread_once(&text_once, make_text);
 	pthread_once(&b64_once, make_b64);
-	if (size > PLAIN_MAX)
+	if (!size || size > PLAIN_MAX)
 		pthread_once(&html_once, make_html);
 }
 
@@ -164,7 +164,7 @@ void gen_msg(buf *b, uint64_t id, size_t size, const char *to)
 	uint64_t s = seed0 ^ (id * 0xd1342543de82ef95);
 	if (!size)
 		size = gen_size(id);
-	make_pools(size);
+	gen_prepare(size);
 	if (b->cap < size + 8192)
 		b->p = realloc(b->p, b->cap = size + 8192);
 	b->n = 0;

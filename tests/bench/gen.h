@@ -10,6 +10,9 @@ typedef struct {
 } buf;
 
 void gen_init(uint64_t seed);
+/* Makes the text of which messages of this size (0: of the mix) are cut: a quarter of a second, to
+ * be spent before a clock runs. */
+void gen_prepare(size_t size);
 size_t gen_size(uint64_t id); /* size drawn from the realistic mix */
 /* size 0: realistic mix.  Every 1000th message (id % 1000 == 7) has "needle"
  * in the subject; id % 1000 == 13 has "haystraw" in the first text part. */

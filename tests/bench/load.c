@@ -176,6 +176,10 @@ int main(int argc, char **argv)
 	gen_init(o.seed);
 	lat = calloc(o.n + 1, sizeof *lat);
 	const char *cmd = argv[1];
+	static const char *const mailers[] = { "smtp", "append", "visible", "push" };
+	for (size_t i = 0; i < sizeof mailers / sizeof *mailers; i++)
+		if (!strcmp(cmd, mailers[i]))
+			gen_prepare(o.size);
 	if (!strcmp(cmd, "smtp"))
 		cmd_smtp();
 	else if (!strcmp(cmd, "login"))

@@ -2,6 +2,7 @@
 #include "load.h"
 #include <poll.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,10 +36,38 @@ void cmd_login(void)
 static long long appended;
 static pthread_barrier_t signed_in;
 static double append_began;
+
+static void gather(buf *to, const void *p, size_t n)
+{
+	if (to->n + n > to->cap)
+		to->p = realloc(to->p, to->cap = (to->n + n) * 2);
+	memcpy(to->p + to->n, p, n);
+	to->n += n;
+}
+
+__attribute__((format(printf, 2, 3))) static void gather_line(buf *to, const char *fmt, ...)
+{
+	char line[256];
+	va_list ap;
+	va_start(ap, fmt);
+	int n = vsnprintf(line, sizeof line, fmt, ap);
+	va_end(ap);
+	if (n >= (int)sizeof line)
+		die("a line of %d octets", n);
+	gather(to, line, n);
+}
+
+static void send_gathered(conn *c, buf *from)
+{
+	conn_write(c, from->p, from->n);
+	from->n = 0;
+}
+
+/* A command goes out whole, as clients with LITERAL+ have it. */
 static void *append_worker(void *arg)
 {
 	conn c;
-	buf b = { 0 };
+	buf b = { 0 }, out = { 0 };
 	long me = (long)arg, i;
 	char to[96], tag[16];
 	open_imap(&c, me, 65536);
@@ -53,17 +82,20 @@ static void *append_worker(void *arg)
 		double t = now();
 		ires r = { 0 };
 		snprintf(tag, sizeof tag, "a%u", ++c.tag);
-		conn_printf(&c, "%s APPEND %s", tag, o.box);
+		gather_line(&out, "%s APPEND %s", tag, o.box);
 		for (long k = i; k < i + batch && k < o.n; k++) {
 			gen_msg(&b, k + 1, o.size, to);
-			conn_printf(&c, " (%s) {%zu%s}\r\n", k % 3 ? "\\Seen" : "", b.n,
+			gather_line(&out, " (%s) {%zu%s}\r\n", k % 3 ? "\\Seen" : "", b.n,
 				    c.litplus ? "+" : "");
+			if (!c.litplus || out.n > 1 << 20)
+				send_gathered(&c, &out);
 			if (!c.litplus && *conn_line(&c, NULL) != '+')
 				die("APPEND refused");
-			conn_write(&c, b.p, b.n);
+			gather(&out, b.p, b.n);
 			__atomic_fetch_add(&appended, b.n, __ATOMIC_RELAXED);
 		}
-		conn_write(&c, "\r\n", 2);
+		gather(&out, "\r\n", 2);
+		send_gathered(&c, &out);
 		if (!imap_wait(&c, tag, &r))
 			die("APPEND: %s", r.text);
 		lat[i] = now() - t;
@@ -71,6 +103,7 @@ static void *append_worker(void *arg)
 	imap_cmd(&c, "LOGOUT");
 	conn_close(&c);
 	free(b.p);
+	free(out.p);
 	return NULL;
 }
 

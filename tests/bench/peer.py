@@ -82,6 +82,7 @@ class Peer:
         self.name, self.home, self.folder, self.cgroup = name, folder, folder, Cgroup()
         self.script = HERE / "peers" / name
         self.env, self.lasting, self.running = {}, lasting, None
+        self.loads = set()  # generators under way
 
     def share(self, n):
         """How many messages tell this server's rate, which does not hang on their number. The others
@@ -134,6 +135,9 @@ class Peer:
             self.end()
 
     def end(self):
+        """Of the server, and of the loads that a row which failed left behind."""
+        for load in self.loads:
+            load.kill()
         self.running = None
         self.run_script("stop")
         deadline = time.monotonic() + 15
@@ -163,14 +167,17 @@ class Peer:
         return self.load_end(self.load_begin(command, n, **options))
 
     def load_begin(self, command, n, **options):
-        return subprocess.Popen(self.command(command, n, **options), stdout=subprocess.PIPE,
+        load = subprocess.Popen(self.command(command, n, **options), stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True)
+        self.loads.add(load)
+        return load
 
     def load_end(self, load):
         try:
             out, problems = load.communicate()
         finally:
             load.kill()  # where we are interrupted
+            self.loads.discard(load)
         if load.returncode:
             sys.exit(f"{self.name}: {' '.join(map(str, load.args[1:]))}: {problems.strip()[-500:]}")
         figures = {}

@@ -266,6 +266,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	gen_init(1);
+	gen_prepare(0);
 	timed(store, "1,000 mailboxes", run_setup);
 
 	char path[512];
