@@ -80,7 +80,7 @@ static void break_off(struct imap_view *view)
 	imap_set_state(view->s, IMAP_CLOSED);
 }
 
-/* Of the message under way, or the next ones. */
+/* Of the message under way, or the next ones. False: there is more. */
 static bool tell(struct imap_view *view, bool only_this)
 {
 	struct arena arena = { 0 };
@@ -111,13 +111,18 @@ static bool tell(struct imap_view *view, bool only_this)
 	}
 	read_end(&read);
 	arena_fini(&arena);
-	return is_done ||
-	       (!arrival->is_answering && view->fresh.count == 0 && view->s->state != IMAP_CLOSED);
+	bool has_more = arrival->is_answering || (!only_this && view->fresh.count > 0);
+	return is_done || (!has_more && view->s->state != IMAP_CLOSED);
+}
+
+bool arrival_is_answering(const struct imap_view *view)
+{
+	return view->arrival && view->arrival->is_answering;
 }
 
 bool arrival_go_on(struct imap_view *view)
 {
-	return !view->arrival || !view->arrival->is_answering || tell(view, true);
+	return !arrival_is_answering(view) || tell(view, true);
 }
 
 bool arrivals_tell(struct imap_view *view)

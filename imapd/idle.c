@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/heap.h"
+#include "imapd/arrivals_priv.h"
 #include "imapd/notify_priv.h"
 #include "imapd/view_priv.h"
 
@@ -13,8 +14,29 @@ static void idle_fini(struct imap_session *s)
 	free(s->work);
 }
 
+/* Of what is not this client's any more it is told no more. */
+static bool is_refused(struct imap_session *s, enum step *step_out)
+{
+	const char *why = NULL;
+	if (imap_account_is_gone(s))
+		why = IMAP_ACCOUNT_GONE_TEXT;
+	else if (s->view && !view_is_readable(s->view))
+		why = IMAP_ACCESS_GONE_TEXT;
+	if (why)
+		*step_out = imap_bye(s, why);
+	return why != NULL;
+}
+
 static enum step idle_go_on(struct imap_session *s, struct cursor *in)
 {
+	enum step step;
+	if (s->view && arrival_is_answering(s->view)) {
+		if (!arrival_go_on(s->view))
+			return STEP_WAIT;
+		/* There may have been news meanwhile, which could not be answered then. */
+		if (is_refused(s, &step))
+			return step;
+	}
 	if (s->view && notify_tells_messages(s) && !view_tell(s->view, true))
 		return STEP_WAIT;
 	if (!notify_tell_others(s))
@@ -52,11 +74,10 @@ static void sync_view(struct imap_session *s)
 enum step imap_idle_news(struct imap_session *s)
 {
 	struct cursor nothing = cursor_of(SLICE_NONE);
+	enum step step;
 	sync_view(s);
-	if (imap_account_is_gone(s))
-		return imap_bye(s, IMAP_ACCOUNT_GONE_TEXT);
-	if (s->view && !view_is_readable(s->view))
-		return imap_bye(s, IMAP_ACCESS_GONE_TEXT);
+	if (!(s->view && arrival_is_answering(s->view)) && is_refused(s, &step))
+		return step;
 	return idle_go_on(s, &nothing);
 }
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/heap.h"
+#include "imapd/arrivals_priv.h"
 #include "imapd/grammar_priv.h"
 #include "imapd/respond_priv.h"
 #include "imapd/view_priv.h"
@@ -83,6 +84,9 @@ bool notify_tell_others(struct imap_session *s)
 
 enum step notify_tell(struct imap_session *s, struct cursor *in)
 {
+	/* It has been called before, and not all was told. */
+	if (s->view && !arrival_go_on(s->view))
+		return STEP_WAIT;
 	if (imap_account_is_gone(s))
 		return imap_bye(s, IMAP_ACCOUNT_GONE_TEXT);
 	if (s->view && !view_is_readable(s->view))

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/heap.h"
+#include "imapd/arrivals_priv.h"
 #include "imapd/compression_priv.h"
 #include "imapd/flood_priv.h"
 #include "imapd/metadata_priv.h"
@@ -394,7 +395,8 @@ static enum step tell_news(struct imap_session *s)
 static enum step take_news(struct imap_session *s, enum news news)
 {
 	/* Not in the middle of a response. */
-	bool may_speak = !s->running || imap_is_idle(s) || imap_append_is_receiving(s);
+	bool may_speak = (!s->running || imap_is_idle(s) || imap_append_is_receiving(s)) &&
+			 !(s->view && arrival_is_answering(s->view));
 	/* It ends; one that has signed out only waits for the end of its client's stream. */
 	if (s->state == IMAP_CLOSED)
 		return news == NEWS_CHANGED ? STEP_INPUT : STEP_CLOSE;

@@ -110,7 +110,8 @@ void view_tell_highest_modseq(struct imap_view *view);
 uint32_t view_recent_count(const struct imap_view *view);
 /* Tells the client, on s->session.out: FLAGS, EXPUNGE or VANISHED (where allowed), EXISTS,
  * RECENT, FETCH.
- * False: the output is full, or a turn is over; call again when it has drained. Without expunges it keeps them. */
+ * False: the output is full, or a turn is over; call again when it has drained. In between nothing
+ * may be said as long as arrival_is_answering(). Without expunges it keeps them. */
 bool view_tell(struct imap_view *view, bool with_expunges);
 /* Of that only VANISHED (EARLIER), which goes before all FETCH responses of a command. */
 bool view_tell_earlier(struct imap_view *view);
