@@ -8,7 +8,7 @@
 #   make fuzz         the fuzz targets, for as long as you like (SECONDS_EACH=N, TARGET=NAME)
 #   make bench        figures on the release build beside Postfix and Dovecot (NAME=ROW, QUICK=1,
 #                     PEERS=bode); table and chart in build/bench/
-#   make install      DESTDIR, PREFIX (default /usr/local)
+#   make install      DESTDIR, PREFIX (default: that of the last build, at first /usr/local)
 #   make format       lays out the sources;  make check-style  checks the house's rules
 .PHONY: all run test crash fuzz bench install format check-style clean
 
@@ -18,6 +18,7 @@ PYTHON := /usr/bin/python3
 sources = $$(git ls-files '*.c' '*.h')
 
 all: build/build.ninja
+	@$(if $(filter file,$(origin PREFIX)),,meson configure build -Dprefix=$(PREFIX))
 	@ninja -C build --quiet bode
 	@echo "build/bode is ready"
 

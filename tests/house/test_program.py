@@ -1,4 +1,4 @@
-"""What the built program must and must not be linked with, and how it is hardened."""
+"""What the built program must and must not be linked with, how it is hardened, where it is installed."""
 import os
 import pathlib
 import subprocess
@@ -30,3 +30,20 @@ def test_position_independent_with_full_relro():
                              text=True).stdout
     assert "DYN (Position-Independent Executable" in headers
     assert "GNU_RELRO" in headers
+
+
+def commands_of(*words):
+    """What make would run."""
+    return subprocess.run(["make", "-n", *words], cwd=ROOT, check=True, capture_output=True,
+                          text=True, env={**os.environ, "MAKEFLAGS": ""}).stdout.splitlines()
+
+
+def test_it_is_installed_under_the_prefix_that_is_named(monkeypatch):
+    """Whatever the build was set up with; where none is named, it keeps that."""
+    monkeypatch.delenv("PREFIX", raising=False)
+    changed = "meson configure build -Dprefix=/opt/bode"
+    commands = commands_of("install", "PREFIX=/opt/bode", "DESTDIR=/tmp/x")
+    built = commands.index("ninja -C build --quiet bode")
+    assert changed in commands[:built]
+    assert "DESTDIR=/tmp/x meson install -C build --no-rebuild" in commands[built:]
+    assert not any("meson configure" in command for command in commands_of("install"))
