@@ -15,5 +15,8 @@ struct needle needle_of(struct slice folded, enum comparator comparator);
 /* Of a string the longest part without blanks, control characters and colons: where header fields
  * without encoded words are decoded, it can only come from where it stands in them already. */
 struct slice needle_word(struct slice folded);
-/* Whether the text, which is ASCII and not folded, holds it once folded. The empty one is in each. */
-bool needle_is_in_ascii(const struct needle *needle, struct slice ascii);
+/* So many octets are looked at for a needle in the time that one takes to be read from the store. */
+enum { NEEDLE_OCTETS_FOR_ONE = 8 };
+/* Whether the text, which is ASCII and not folded, holds it once folded. The empty one is in each.
+ * `*spent` grows by what that has cost, in octets read: never more than a few times the text. */
+bool needle_is_in_ascii(const struct needle *needle, struct slice ascii, uint64_t *spent);

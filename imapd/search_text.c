@@ -26,16 +26,17 @@ static void window_add(struct matcher *m, struct slice utf8)
 	comparator_fold(m->program->comparator, utf8, &m->window);
 }
 
-static bool window_holds(const struct matcher *m, struct slice needle)
+static bool window_holds(struct matcher *m, struct slice needle)
 {
 	struct slice window = buffer_slice(&m->window);
+	m->spent += window.len / NEEDLE_OCTETS_FOR_ONE;
 	return needle.len == 0 || slice_find(window, 0, needle) < window.len;
 }
 
 bool text_contains(struct matcher *m, struct slice utf8, const struct needle *needle)
 {
 	if (text_is_ascii(utf8))
-		return needle_is_in_ascii(needle, utf8);
+		return needle_is_in_ascii(needle, utf8, &m->spent);
 	buffer_clear(&m->window);
 	window_add(m, utf8);
 	return window_holds(m, needle->folded);
@@ -44,7 +45,7 @@ bool text_contains(struct matcher *m, struct slice utf8, const struct needle *ne
 bool text_field_contains(struct matcher *m, struct slice value, const struct needle *needle)
 {
 	if (text_header_is_plain(value))
-		return needle_is_in_ascii(needle, slice_trim(value));
+		return needle_is_in_ascii(needle, slice_trim(value), &m->spent);
 	buffer_clear(&m->utf8);
 	text_decode_header(value, &m->utf8);
 	return text_contains(m, buffer_slice(&m->utf8), needle);
@@ -85,7 +86,7 @@ static void look_at_ascii(struct matcher *m, struct slice ascii, enum text_origi
 	}
 	for (size_t i = 0; i < m->program->text_count; i++)
 		if (is_wanted(m, i, origin) &&
-		    needle_is_in_ascii(&m->program->texts[i]->text.needle, ascii))
+		    needle_is_in_ascii(&m->program->texts[i]->text.needle, ascii, &m->spent))
 			note_found(m, i);
 	if (ascii.len < overlap)
 		return;
@@ -93,13 +94,21 @@ static void look_at_ascii(struct matcher *m, struct slice ascii, enum text_origi
 	window_add(m, slice_sub(ascii, ascii.len - overlap, overlap));
 }
 
+/* How long a stretch of ASCII in other text has to be to be looked at in place. The window, which holds
+ * an overlap, is searched before it and behind it, so a shorter one is cheaper in there. */
+static size_t stretch_min(const struct matcher *m)
+{
+	size_t both = 2 * m->overlap_octets;
+	return both < ASCII_MIN_OCTETS ? ASCII_MIN_OCTETS : both;
+}
+
 /* Up to the next long stretch of ASCII. */
-static size_t mixed_len(struct slice utf8)
+static size_t mixed_len(struct slice utf8, size_t ascii_min)
 {
 	size_t at = 0;
 	while (at < utf8.len) {
 		size_t ascii = text_ascii_len(slice_sub(utf8, at, utf8.len));
-		if (ascii >= ASCII_MIN_OCTETS)
+		if (ascii >= ascii_min)
 			break;
 		at += ascii;
 		while (at < utf8.len && utf8.ptr[at] >= 0x80)
@@ -110,12 +119,13 @@ static size_t mixed_len(struct slice utf8)
 
 static void look_at_utf8(struct matcher *m, struct slice utf8, enum text_origin origin)
 {
+	size_t ascii_min = stretch_min(m);
 	while (utf8.len > 0 && m->left_to_find > 0) {
 		size_t len = text_ascii_len(utf8);
-		if (len == utf8.len || len >= ASCII_MIN_OCTETS) {
+		if (len == utf8.len || len >= ascii_min) {
 			look_at_ascii(m, slice_sub(utf8, 0, len), origin);
 		} else {
-			len = mixed_len(utf8);
+			len = mixed_len(utf8, ascii_min);
 			window_add(m, slice_sub(utf8, 0, len));
 			window_look(m, origin);
 		}
@@ -143,14 +153,14 @@ enum err text_read_header(struct matcher *m, const struct mime_part *part, struc
 
 /* Decoding takes away line ends and moves blanks; but for that, and for encoded words, what is in the
  * text of an ASCII header is in the header. So most headers need not be decoded. */
-static bool may_hold(const struct matcher *m, struct slice raw, enum text_origin origin)
+static bool may_hold(struct matcher *m, struct slice raw, enum text_origin origin)
 {
 	const struct needle encoded_word = needle_of(SLICE("=?"), COMPARATOR_OCTET);
-	if (!text_is_ascii(raw) || needle_is_in_ascii(&encoded_word, raw))
+	if (!text_is_ascii(raw) || needle_is_in_ascii(&encoded_word, raw, &m->spent))
 		return true;
 	for (size_t i = 0; i < m->program->text_count; i++)
 		if (is_wanted(m, i, origin) &&
-		    needle_is_in_ascii(&m->program->texts[i]->text.word, raw))
+		    needle_is_in_ascii(&m->program->texts[i]->text.word, raw, &m->spent))
 			return true;
 	return false;
 }

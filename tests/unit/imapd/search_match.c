@@ -435,6 +435,32 @@ static void many_keys_cost_more(void **state)
 	buffer_free(&keys);
 }
 
+/* Many strings, one of them long, in text that is ASCII but for a letter here and there. */
+static void stretches_of_ascii_cost_little(void **state)
+{
+	enum { STRINGS = 99, LONG_STRING = 60000, STRETCH = 130, STRETCHES = 2000 };
+	struct buffer mail = { 0 }, keys = { 0 };
+	buffer_add_cstr(&mail, "Content-Type: text/plain; charset=utf-8\n\n");
+	for (unsigned i = 0; i < STRETCHES; i++) {
+		memset(buffer_reserve(&mail, STRETCH), 'y', STRETCH);
+		mail.len += STRETCH;
+		buffer_add_cstr(&mail, i % 7 ? "\xc3\xa4" : "\xc3\xa4\n");
+	}
+	buffer_add_byte(&mail, '\0');
+	buffer_add_format(&keys, "NOT BODY {%u}\r\n", LONG_STRING);
+	memset(buffer_reserve(&keys, LONG_STRING), 'x', LONG_STRING);
+	keys.len += LONG_STRING;
+	for (unsigned i = 0; i < STRINGS; i++)
+		buffer_add_format(&keys, " NOT BODY z%u", i);
+	buffer_add_byte(&keys, '\0');
+	check((const char *)keys.data, (const char *)mail.data, true);
+	/* Each octet for each string, and what pieces share. */
+	assert_true(spent > mail.len);
+	assert_true(spent < mail.len + 4 * (STRINGS + 1) * mail.len / NEEDLE_OCTETS_FOR_ONE);
+	buffer_free(&mail);
+	buffer_free(&keys);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -445,6 +471,7 @@ int main(void)
 		cmocka_unit_test(parts),
 		cmocka_unit_test(across_pieces),
 		cmocka_unit_test(texts_in_pieces_are_one_text),
+		cmocka_unit_test(stretches_of_ascii_cost_little),
 		cmocka_unit_test(cheap_keys_spare_dear_ones),
 		cmocka_unit_test(many_keys_cost_more),
 		cmocka_unit_test(the_digest_spares_the_header),

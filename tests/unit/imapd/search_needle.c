@@ -108,7 +108,8 @@ static void ascii_in_place(void **state)
 		struct buffer exact = { 0 };
 		buffer_add(&exact, buffer_slice(&text));
 		bool want = folded_holds(comparator, buffer_slice(&text), buffer_slice(&folded));
-		if (needle_is_in_ascii(&prepared, buffer_slice(&exact)) != want)
+		uint64_t spent = 0;
+		if (needle_is_in_ascii(&prepared, buffer_slice(&exact), &spent) != want)
 			fail_on(comparator_name(comparator), buffer_slice(&text), needle);
 		found += want;
 		not_found += !want;
@@ -117,6 +118,95 @@ static void ascii_in_place(void **state)
 	assert_true(found > 1000 && not_found > 1000);
 	buffer_free(&text);
 	buffer_free(&made);
+	buffer_free(&folded);
+}
+
+static void fill(struct buffer *text, char letter, size_t len)
+{
+	if (len > 0)
+		memset(buffer_reserve(text, len), letter, len);
+	text->len += len;
+}
+
+/* What one look costs, whatever text and string are made for. */
+enum { COST_MAX = 6 /* times the text */ };
+
+static void check_cost(struct slice text, struct slice folded, bool want)
+{
+	for (unsigned comparator = 0; comparator < COMPARATORS; comparator++) {
+		struct needle needle = needle_of(folded, (enum comparator)comparator);
+		uint64_t spent = 0;
+		assert_int_equal(needle_is_in_ascii(&needle, text, &spent), want);
+		assert_true(spent > 0 && spent <= COST_MAX * (text.len + folded.len));
+	}
+}
+
+/* At each place the text agrees with the string for long. */
+static void texts_made_to_be_a_burden(void **state)
+{
+	static const struct {
+		size_t before, after; /* of the octet that is not there */
+	} strings[] = { { 32000, 0 }, { 0, 32000 }, { 16000, 16000 }, { 500, 0 },
+			{ 0, 500 },   { 20, 20 },   { 64000, 0 } };
+	for (size_t i = 0; i < ARRAY_LEN(strings); i++) {
+		struct buffer text = { 0 }, string = { 0 };
+		fill(&string, 'z', strings[i].before);
+		fill(&string, 'e', 1);
+		fill(&string, 'z', strings[i].after);
+		fill(&text, 'z', 1000 * 1000);
+		check_cost(buffer_slice(&text), buffer_slice(&string), false);
+		buffer_add(&text, buffer_slice(&string));
+		check_cost(buffer_slice(&text), buffer_slice(&string), true);
+		buffer_free(&text);
+		buffer_free(&string);
+	}
+}
+
+/* As large as a header may be, and asked for as a field. */
+static void a_field_made_to_be_a_burden(void **state)
+{
+	struct buffer value = { 0 }, string = { 0 };
+	struct search_program program = { 0 };
+	struct matcher matcher;
+	matcher_init(&matcher, &program);
+	fill(&value, 'z', CONTENT_HEADER_MAX_OCTETS);
+	fill(&string, 'z', 32000);
+	fill(&string, 'e', 1);
+	struct needle needle = needle_of(buffer_slice(&string), program.comparator);
+	assert_false(text_field_contains(&matcher, buffer_slice(&value), &needle));
+	assert_true(matcher.spent > 0 && matcher.spent < COST_MAX * value.len);
+	matcher_fini(&matcher);
+	buffer_free(&value);
+	buffer_free(&string);
+}
+
+/* Of two letters, so that much is compared in vain and the way changes at any place. */
+static void strings_that_are_nearly_there(void **state)
+{
+	struct buffer text = { 0 }, string = { 0 }, folded = { 0 };
+	unsigned found = 0, folded_ones = 0;
+	for (unsigned round = 0; round < 20000; round++) {
+		enum comparator comparator = (enum comparator)roll(COMPARATORS);
+		unsigned rare = 2 + roll(100);
+		buffer_clear(&text);
+		buffer_clear(&string);
+		buffer_clear(&folded);
+		for (uint32_t left = roll(600); left > 0; left--)
+			buffer_add_byte(&text, "zZq"[roll(rare) ? roll(2) : 2]);
+		for (uint32_t left = 1 + roll(40); left > 0; left--)
+			buffer_add_byte(&string, "zq"[roll(20) == 0]);
+		comparator_fold(comparator, buffer_slice(&string), &folded);
+		struct needle needle = needle_of(buffer_slice(&folded), comparator);
+		bool want = folded_holds(comparator, buffer_slice(&text), buffer_slice(&folded));
+		uint64_t spent = 0;
+		if (needle_is_in_ascii(&needle, buffer_slice(&text), &spent) != want)
+			fail_on("nearly", buffer_slice(&text), buffer_slice(&string));
+		found += want;
+		folded_ones += spent > text.len + text.len / NEEDLE_OCTETS_FOR_ONE;
+	}
+	assert_true(found > 1000 && folded_ones > 1000);
+	buffer_free(&text);
+	buffer_free(&string);
 	buffer_free(&folded);
 }
 
@@ -176,7 +266,8 @@ static void words_of_headers(void **state)
 		struct slice needle = random_needle(roll(2) ? value : buffer_slice(&utf8), &made);
 		comparator_fold(comparator, needle, &folded);
 		struct needle word = needle_of(needle_word(buffer_slice(&folded)), comparator);
-		bool may = needle_is_in_ascii(&word, value);
+		uint64_t cost = 0;
+		bool may = needle_is_in_ascii(&word, value, &cost);
 		spared += !may;
 		if (!may && folded_holds(comparator, buffer_slice(&utf8), buffer_slice(&folded)))
 			fail_on("word", value, needle);
@@ -192,6 +283,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ascii_in_place),
+		cmocka_unit_test(texts_made_to_be_a_burden),
+		cmocka_unit_test(a_field_made_to_be_a_burden),
+		cmocka_unit_test(strings_that_are_nearly_there),
 		cmocka_unit_test(header_values),
 		cmocka_unit_test(words_of_headers),
 	};
