@@ -84,6 +84,7 @@ void delivery_encode(const struct delivery_message *m, struct buffer *out)
 	buffer_add_byte(out, (uint8_t)m->known_level);
 	buffer_add_byte(out, (uint8_t)m->known_by);
 	buffer_add_byte(out, m->tls_optional);
+	buffer_add_byte(out, m->is_probe);
 	envelope_encode(&m->envelope, out);
 	buffer_add(out, m->envelope.recipients);
 }
@@ -96,7 +97,7 @@ bool delivery_decode(struct slice payload, struct delivery_message *m_out)
 	       take_limited(&c, DESTINATION_MAX_OCTETS, &m_out->destination) &&
 	       m_out->destination.len > 0 && take_policy(&c, &m_out->policy) &&
 	       take_level(&c, &m_out->known_level) && take_kind(&c, &m_out->known_by) &&
-	       take_bool(&c, &m_out->tls_optional) &&
+	       take_bool(&c, &m_out->tls_optional) && take_bool(&c, &m_out->is_probe) &&
 	       envelope_decode(cursor_rest(&c), &m_out->envelope) &&
 	       m_out->envelope.recipient_count <= DELIVERY_RECIPIENTS_MAX;
 }

@@ -1,6 +1,6 @@
 /* runtime/delivery.h - how a message of the queue is given to the front to be sent, and what comes
- * back: MESSAGE_DELIVER, _DELIVERY_CONTENT, _DELIVERY_CREDIT, _FORM_WANTED, _DELIVERY_FORM and
- * _DELIVERED of runtime/messages.h.
+ * back: MESSAGE_DELIVER, _DELIVERY_CONTENT, _DELIVERY_CREDIT, _FORM_WANTED, _DELIVERY_FORM,
+ * _DELIVERY_ANSWERED and _DELIVERED of runtime/messages.h.
  *
  * The back numbers its deliveries, and each message of one has its number as conversation. Content
  * follows at once, at most DELIVERY_WINDOW_OCTETS without a credit. When the channel ends, so do its
@@ -43,6 +43,9 @@ struct delivery_message {
 	enum tls_policy_kind
 		known_by;  /* what proved it, where it was proven; TLS_POLICY_NONE: either */
 	bool tls_optional; /* the sender wants it there in any case (RFC 8689 section 3) */
+	/* Nothing is known of the place it goes to: MESSAGE_DELIVERY_ANSWERED, which says nothing more,
+	 * tells when a server there has taken the first recipient. */
+	bool is_probe;
 	struct envelope envelope;
 };
 void delivery_encode(const struct delivery_message *m, struct buffer *out);

@@ -28,6 +28,7 @@ enum message_type {
 	MESSAGE_TLS_RESULT,	 /* nothing: how a connection was secured (runtime/tls_result.h) */
 	MESSAGE_FORM_WANTED,	 /* MESSAGE_DELIVERY_FORM: its content in a lesser form */
 	MESSAGE_REPORTED,	 /* nothing: what came of a report (runtime/report_message.h) */
+	MESSAGE_DELIVERY_ANSWERED, /* nothing: a recipient of a probe was taken (runtime/delivery.h) */
 	/* back -> front */
 	MESSAGE_AUTHENTICATED = 100,
 	MESSAGE_RECIPIENT_VERDICT,

@@ -96,6 +96,7 @@ static void on_message(struct channel *channel, uint16_t type, uint32_t conversa
 	case MESSAGE_DELIVERED:
 	case MESSAGE_DELIVERY_CREDIT:
 	case MESSAGE_FORM_WANTED:
+	case MESSAGE_DELIVERY_ANSWERED:
 	case MESSAGE_REPORTED:
 		good = fd < 0 && peer->owner->runner &&
 		       relay_runner_message(peer->owner->runner, channel, type, conversation,

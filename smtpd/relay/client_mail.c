@@ -184,13 +184,24 @@ static void add_data(struct client *client)
 static void say_more(struct client *client)
 {
 	bool all = client->features & FEATURE_PIPELINING;
-	while (client->asked < client->recipient_count &&
-	       (all || client->answered == client->asked + 1))
+	while (client->asked < client->ask_count && (all || client->answered == client->asked + 1))
 		add_rcpt(client, &client->recipients[client->asked++]);
 	/* DATA may be the last of a group (RFC 2920 section 3.1). BDAT carries the content with it, so
 	 * it waits until somebody wants that. */
 	if (all && !client->uses_bdat && !client->data_asked)
 		add_data(client);
+}
+
+enum client_wish client_ask_no_more(struct client *client)
+{
+	assert(client->state == CLIENT_ENVELOPE);
+	client->ask_count = client->asked;
+	for (size_t i = client->asked; i < client->recipient_count; i++)
+		if (!has_result(client, i))
+			set_result(client, i, DELIVERY_LATER, 0, SLICE("4.4.2"),
+				   SLICE("the server was too slow to be asked for all recipients "
+					 "in one go"));
+	return CLIENT_WANTS_INPUT;
 }
 
 /* A report about such a message goes on all the same (RFC 8689 section 5). */
@@ -277,6 +288,7 @@ enum client_wish client_begin(struct client *client, const struct delivery_messa
 	client->delivery = *delivery;
 	envelope_copy(&delivery->envelope, &client->arena, &client->delivery.envelope);
 	client->recipient_count = client->delivery.envelope.recipient_count;
+	client->ask_count = client->recipient_count;
 	client->recipients = arena_alloc_array(&client->arena, client->recipient_count,
 					       sizeof(*client->recipients));
 	client->results = arena_alloc_array(&client->arena, client->recipient_count,

@@ -92,11 +92,12 @@ struct client {
 	struct envelope_recipient *recipients;
 	struct delivered_recipient *results; /* as many as recipients */
 	size_t recipient_count, accepted_count;
-	size_t asked;	 /* RCPTs that were sent */
-	size_t answered; /* replies to MAIL, the RCPTs and DATA that came */
-	size_t lmtp_at;	 /* LMTP: whose reply comes next after the content */
-	bool is_busy;	 /* a transaction is under way */
-	bool heard;	 /* any reply in this transaction */
+	size_t ask_count; /* of recipients that may be asked for, the first */
+	size_t asked;	  /* RCPTs that were sent */
+	size_t answered;  /* replies to MAIL, the RCPTs and DATA that came */
+	size_t lmtp_at;	  /* LMTP: whose reply comes next after the content */
+	bool is_busy;	  /* a transaction is under way */
+	bool heard;	  /* any reply in this transaction */
 	bool mail_refused, uses_bdat, data_asked;
 	bool is_uncertain; /* it ended between the content's end and the reply */
 	bool is_down;	   /* the trouble is the server's, not this message's */
@@ -126,6 +127,9 @@ enum envelope_body client_form(const struct client *client);
 enum client_wish client_formed(struct client *client, const struct delivery_message *delivery);
 /* Octets of the message, in order; all of size_octets, then it ends by itself. */
 enum client_wish client_content(struct client *client, struct slice octets);
+/* In CLIENT_ENVELOPE: time is over for recipients that the server was not asked for yet. They are for later;
+ * what it was asked it may answer still, and those whom it takes get the message. */
+enum client_wish client_ask_no_more(struct client *client);
 /* The transaction's result was taken. */
 enum client_wish client_next(struct client *client);
 /* QUIT, in CLIENT_READY. */

@@ -12,15 +12,6 @@
 static void act(struct connection *connection, enum client_wish wish);
 static void lost(struct connection *connection, const char *why);
 
-enum {
-	DELIVERY_MS = 3600 * 1000,  /* for one message, however its server draws that out, */
-	DELIVERY_OCTETS_PER_MS = 8, /* and for its content what a slow line needs */
-	/* For so long and for so many messages it stands for what DNS, policy and certificate said when
-	 * it began. */
-	KEPT_MS = 5 * 60 * 1000,
-	KEPT_MESSAGES = 100,
-};
-
 /* ---- life ---- */
 
 static void destroy(struct connection *connection)
@@ -34,7 +25,7 @@ static void destroy(struct connection *connection)
 		connection->next->previous = connection->previous;
 	if (connection->outgoing)
 		connection->outgoing->connection = NULL;
-	timer_free(&connection->timer);
+	timer_free(&connection->patience.timer);
 	client_fini(&connection->client);
 	if (connection->password)
 		wipe(connection->password, strlen(connection->password));
@@ -75,52 +66,9 @@ void connection_quit(struct connection *connection)
 
 static void secure(struct connection *connection)
 {
-	struct relay_sender *sender = connection->sender;
-	const struct outgoing *outgoing = connection->outgoing;
-	const struct demand *demand = &connection->demand;
-	char place[sizeof(connection->remote) + DNS_NAME_MAX_OCTETS + 2];
-	snprintf(place, sizeof(place), "%s %s", connection->key, connection->remote);
-	struct tls_demand tls = { .host = connection->host,
-				  .proof = demand->proof,
-				  .is_lenient = demand->is_lenient,
-				  .sessions = sender->sessions,
-				  .place = place };
-	struct tls_context *context = sender->trust.opportunistic;
-	if (demand->proof == TLS_PROOF_NAME)
-		context = outgoing->route.kind == ROUTE_TO_SMARTHOST ? sender->trust.smarthost
-								     : sender->trust.authorities;
-	if (!context && demand->is_lenient) {
-		context = sender->trust.opportunistic;
-		tls.proof = TLS_PROOF_NONE;
-	}
-	if (!context) {
-		lost(connection,
-		     "this server has no list of authorities to check the other server's "
-		     "certificate against");
-		return;
-	}
-	connection->is_handshaking = true;
-	if (demand->proof == TLS_PROOF_DANE) {
-		const struct exchanger *exchanger = &outgoing->exchanger;
-		const struct dane *dane = exchanger->dane;
-		char *destination = heap_string(outgoing->message.destination);
-		char *canonical = heap_string(exchanger->canonical);
-		tls.host = dane->base;
-		tls.records = dane->records;
-		tls.record_count = dane->record_count;
-		/* RFC 7672 section 3.2.2: the next hop's name, which is the destination's only where
-		 * that is looked up. */
-		tls.names[tls.name_count++] = dane->base;
-		tls.names[tls.name_count++] =
-			outgoing->route.kind == ROUTE_BY_DNS ? destination : connection->host;
-		if (exchanger->canonical.len > 0)
-			tls.names[tls.name_count++] = canonical;
-		stream_start_tls_client(connection->stream, context, &tls);
-		free(destination);
-		free(canonical);
-		return;
-	}
-	stream_start_tls_client(connection->stream, context, &tls);
+	const char *why = connection_secure(connection);
+	if (why)
+		lost(connection, why);
 }
 
 /* As much as the stream takes now. */
@@ -171,45 +119,21 @@ static void over(struct connection *connection)
 
 /* ---- time ---- */
 
-/* For one message, from now on. */
-static void set_deadline(struct connection *connection)
+static uint64_t now_ms(const struct connection *connection)
 {
-	const struct outgoing *outgoing = connection->outgoing;
-	connection->deadline_ms = loop_now_ms(connection->sender->front->loop) + DELIVERY_MS +
-				  outgoing->message.size_octets / DELIVERY_OCTETS_PER_MS;
+	return loop_now_ms(connection->sender->front->loop);
 }
 
-/* The time of what is waited for begins when that begins, or goes on by a whole step. A server that
- * sends an octet now and then has no more of it than one that is silent. */
 static void wait(struct connection *connection)
 {
-	const struct client *client = &connection->client;
-	uint64_t now_ms = loop_now_ms(connection->sender->front->loop);
-	uint64_t wait_ms = client_timeout_ms(client);
-	uint64_t left_ms = connection->deadline_ms > now_ms ? connection->deadline_ms - now_ms : 0;
-	if (connection->waits && client->state == connection->waiting_state &&
-	    client->steps == connection->waiting_steps)
-		return;
-	connection->waits = true;
-	connection->waiting_state = client->state;
-	connection->waiting_steps = client->steps;
-	/* All of it is out: who leaves now sends it once more to people who have it (RFC 5321 section
-	 * 4.5.3.2.6). */
-	bool has_deadline = connection->outgoing && client->state != CLIENT_END;
-	timer_start(connection->timer, has_deadline && left_ms < wait_ms ? left_ms : wait_ms);
-}
-
-static bool is_worn(const struct connection *connection)
-{
-	uint64_t now_ms = loop_now_ms(connection->sender->front->loop);
-	return connection->message_count >= KEPT_MESSAGES ||
-	       now_ms - connection->began_ms >= KEPT_MS;
+	patience_wait(&connection->patience, &connection->client, connection->outgoing != NULL,
+		      now_ms(connection));
 }
 
 /* True: the connection is gone. */
 static bool rest(struct connection *connection)
 {
-	if (connection->sender->is_stopping || is_worn(connection)) {
+	if (connection->sender->is_stopping || connection_is_worn(connection)) {
 		connection_quit(connection);
 		return true;
 	}
@@ -261,6 +185,8 @@ static enum client_wish begin(struct connection *connection)
 static void act(struct connection *connection, enum client_wish wish)
 {
 	struct client *client = &connection->client;
+	if (connection->outgoing && client->accepted_count > 0)
+		outgoing_note_answer(connection->outgoing);
 	for (;;) {
 		flush(connection);
 		switch (wish) {
@@ -313,7 +239,7 @@ void connection_assign(struct connection *connection, struct outgoing *outgoing)
 	connection->outgoing = outgoing;
 	outgoing->connection = connection;
 	outgoing->exchanger = connection->exchanger;
-	set_deadline(connection);
+	patience_begin(&connection->patience, now_ms(connection));
 	act(connection, begin(connection));
 }
 
@@ -327,7 +253,8 @@ void connection_formed(struct connection *connection)
 {
 	if (connection->client.state != CLIENT_FORM)
 		return;
-	set_deadline(connection); /* it may be longer now, and the server has not heard of it yet */
+	/* The server has not heard of it yet. */
+	patience_begin(&connection->patience, now_ms(connection));
 	act(connection, client_formed(&connection->client, &connection->outgoing->message));
 }
 
@@ -346,24 +273,10 @@ static void on_drained(struct stream *stream)
 
 static void on_secured(struct stream *stream)
 {
-	static const char *const proofs[] = {
-		[TLS_PROOF_NAME] = "name", [TLS_PROOF_NONE] = "none", [TLS_PROOF_DANE] = "dane"
-	};
 	struct connection *connection = stream_user(stream);
-	enum tls_refusal kind;
-	const char *refusal = stream_tls_refusal(stream, &kind);
-	connection->is_handshaking = false;
-	connection->client.is_proven = demand_proves(&connection->demand);
-	log_info(&connection->log, EVENT("relay-secured"),
-		 CSTR("version", stream_tls_version(stream)),
-		 CSTR("cipher", stream_tls_cipher(stream)),
-		 WORD("proof", refusal ? "failed" : proofs[connection->demand.proof]),
-		 NUM("resumed", stream_tls_is_resumed(stream)));
-	results_note(connection, refusal ? results_kind(kind) : TLS_RESULT_GOOD, refusal);
-	if (refusal) /* a policy that is being tested: the mail goes all the same */
-		log_info(&connection->log, EVENT("relay-unproven"), CSTR("why", refusal));
+	connection_note_secured(connection);
 	if (connection->client.options.is_secure) /* from the start: the greeting comes now */
-		timer_start(connection->timer, client_timeout_ms(&connection->client));
+		patience_wait_anew(&connection->patience, &connection->client, now_ms(connection));
 	else
 		act(connection, client_secured(&connection->client));
 }
@@ -413,10 +326,13 @@ static void on_ended(struct stream *stream, enum stream_end how)
 static void on_timer(void *user)
 {
 	struct connection *connection = user;
-	if (!connection->outgoing && connection->client.state == CLIENT_READY)
+	struct client *client = &connection->client;
+	if (!connection->outgoing && client->state == CLIENT_READY)
 		connection_quit(connection);
+	else if (patience_goes_on(&connection->patience, client, now_ms(connection)))
+		act(connection, client_ask_no_more(client));
 	else
-		lost(connection, connection->client.state == CLIENT_FORM
+		lost(connection, client->state == CLIENT_FORM
 					 ? "the message was not converted in time"
 					 : "the server did not answer in time");
 }
@@ -475,40 +391,10 @@ void connection_begin(struct relay_sender *sender, int fd, struct outgoing *outg
 			heap_string(buffer_slice(&sender->password));
 	client_init(&connection->client, &options, &connection->log);
 	connection->stream = stream_new(sender->front->loop, fd, &events, connection);
-	connection->timer = timer_new(sender->front->loop, on_timer, connection);
-	set_deadline(connection);
+	connection->patience.timer = timer_new(sender->front->loop, on_timer, connection);
+	patience_begin(&connection->patience, now_ms(connection));
 	wait(connection);
 	log_info(&connection->log, EVENT("relay-connected"), CSTR("to", connection->remote));
 	if (options.is_secure)
 		secure(connection); /* which may be its end */
-}
-
-enum tls_level connection_level(const struct connection *connection)
-{
-	if (!stream_is_secure(connection->stream))
-		return TLS_LEVEL_NONE;
-	return connection->demand.proven_by != TLS_POLICY_NONE ? TLS_LEVEL_PROVEN
-							       : TLS_LEVEL_ENCRYPTED;
-}
-
-/* A better one may have been reached meanwhile, which is expected of all from then on. */
-static bool is_good_enough(const struct connection *connection, const struct outgoing *outgoing)
-{
-	if (outgoing->message.tls_optional)
-		return true;
-	return !connection->demand.is_lax &&
-	       (outgoing->route.kind != ROUTE_BY_DNS ||
-		connection_level(connection) >= outgoing->message.known_level);
-}
-
-struct connection *connection_find(const struct outgoing *outgoing)
-{
-	const char *status;
-	for (struct connection *c = outgoing->sender->connections; c; c = c->next)
-		if (!c->outgoing && c->client.state == CLIENT_READY &&
-		    slice_eq(slice_cstr(c->key), outgoing->route.key) && !is_worn(c) &&
-		    is_good_enough(c, outgoing) &&
-		    !client_lacks_tls(&c->client, &outgoing->message, &status))
-			return c;
-	return NULL;
 }

@@ -16,7 +16,7 @@
 /* False: it was given no mail for that domain, or as many notes as may be are still being written. */
 static bool may_tell(struct relay_runner *runner, struct slice domain)
 {
-	if (!given_has(runner->given, domain))
+	if (!latest_has(runner->given, domain))
 		return false;
 	bool has_room = runner->note_count < RUNNER_NOTES_MAX;
 	if (!has_room && !runner->has_dropped)

@@ -46,6 +46,15 @@ static void say(struct outgoing *outgoing, const struct delivered_message *messa
 	outgoing_free(outgoing);
 }
 
+void outgoing_note_answer(struct outgoing *outgoing)
+{
+	if (!outgoing->message.is_probe)
+		return;
+	outgoing->message.is_probe = false;
+	link_say(outgoing->sender->front->link, MESSAGE_DELIVERY_ANSWERED, outgoing->conversation,
+		 SLICE_NONE);
+}
+
 void outgoing_report(struct outgoing *outgoing, const struct client *client, const char *remote)
 {
 	const struct delivered_message message = {

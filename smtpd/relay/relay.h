@@ -33,8 +33,8 @@ struct relay_runner *relay_runner_new(struct back *back);
 void relay_runner_add_channel(struct relay_runner *runner, struct channel *channel);
 /* What was under way through it is tried again. */
 void relay_runner_remove_channel(struct relay_runner *runner, struct channel *channel);
-/* MESSAGE_DELIVERED, _DELIVERY_CREDIT, _FORM_WANTED, MESSAGE_POLICY, MESSAGE_TLS_RESULT or MESSAGE_REPORTED.
- * False: it breaks the rules; the caller ends the channel. */
+/* MESSAGE_DELIVERED, _DELIVERY_ANSWERED, _DELIVERY_CREDIT, _FORM_WANTED, MESSAGE_POLICY, _TLS_RESULT or
+ * _REPORTED. False: it breaks the rules; the caller ends the channel. */
 bool relay_runner_message(struct relay_runner *runner, struct channel *channel, uint16_t type,
 			  uint32_t conversation, struct slice payload);
 /* Another process has changed the queue: looks at all of it anew. */

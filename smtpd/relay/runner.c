@@ -3,7 +3,8 @@
  * In memory is a small record for each destination that has mail waiting, with the moment when the
  * first of it is due; the entries themselves are read when their turn has come. A destination whose
  * hop has enough under way waits for that hop alone, in turn with others that do; one whose hop is
- * down has its entries put off, a few at a time, without being tried.
+ * down has its entries put off, a few at a time, without being tried. A hop that nothing is known of
+ * has one of all the places that there are.
  *
  * Where more is due than may be under way, a part of that is kept for what has come just now and for
  * hops that have proven to answer: thousands of destinations that do not hold up nobody else. */
@@ -18,137 +19,12 @@
 #include "base/log.h"
 #include "base/octets.h"
 
-enum { AGAIN_MS = 5000 }; /* after the store has failed, or lacked an entry that is due */
-
-static size_t bucket_of(struct slice s)
+size_t runner_bucket_of(struct slice name)
 {
 	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
-	for (size_t i = 0; i < s.len; i++)
-		hash = (hash ^ s.ptr[i]) * 0x100000001b3;
+	for (size_t i = 0; i < name.len; i++)
+		hash = (hash ^ name.ptr[i]) * 0x100000001b3;
 	return (size_t)((hash ^ hash >> 32) % RUNNER_BUCKETS);
-}
-
-/* ---- destinations and hops ---- */
-
-static struct destination *destination_get(struct relay_runner *runner, struct slice name)
-{
-	struct destination **at = &runner->destinations[bucket_of(name)];
-	while (*at && !slice_eq((*at)->name, name))
-		at = &(*at)->next;
-	if (!*at) {
-		*at = heap_alloc(sizeof(**at));
-		(*at)->name = slice_of(heap_copy(name.ptr, name.len), name.len);
-		(*at)->due_unix_ms = INT64_MAX;
-	}
-	return *at;
-}
-
-/* With nothing waiting and nothing under way, it is forgotten. */
-static void destination_forget(struct relay_runner *runner, struct destination *destination)
-{
-	if (destination->transfer_count > 0 || destination->is_waiting || destination->is_brisk ||
-	    destination->place > 0)
-		return;
-	struct destination **at = &runner->destinations[bucket_of(destination->name)];
-	while (*at != destination)
-		at = &(*at)->next;
-	*at = destination->next;
-	free((void *)(uintptr_t)destination->name.ptr);
-	free(destination);
-}
-
-static struct hop *hop_get(struct relay_runner *runner, struct slice destination)
-{
-	struct route route;
-	arena_reset(&runner->arena);
-	route_find(runner->back->config, destination, &runner->arena, &route);
-	struct hop **at = &runner->hops[bucket_of(route.key)];
-	while (*at && !slice_eq((*at)->key, route.key))
-		at = &(*at)->next;
-	if (!*at) {
-		*at = heap_alloc(sizeof(**at));
-		(*at)->key = slice_of(heap_copy(route.key.ptr, route.key.len), route.key.len);
-		(*at)->last_waiting = &(*at)->first_waiting;
-	}
-	return *at;
-}
-
-/* One that nothing is to be remembered of. */
-static void hop_forget(struct relay_runner *runner, struct hop *hop)
-{
-	if (hop->under_way > 0 || hop->first_waiting || hop->pace.failures > 0)
-		return;
-	struct hop **at = &runner->hops[bucket_of(hop->key)];
-	while (*at != hop)
-		at = &(*at)->next;
-	*at = hop->next;
-	buffer_free(&hop->trouble);
-	free((void *)(uintptr_t)hop->key.ptr);
-	free(hop);
-}
-
-static bool is_under_way(const struct destination *destination, uint64_t queue_id)
-{
-	for (const struct transfer *t = destination->transfers; t; t = t->next)
-		if (t->entry.queue_id == queue_id)
-			return true;
-	return false;
-}
-
-/* The first entry that is not under way, of the highest priority that is due; else the one that is
- * due first. False: there is none. */
-static bool find_next(struct relay_runner *runner, struct read *read,
-		      struct destination *destination, int64_t now_unix_ms,
-		      struct queue_place *place_out)
-{
-	struct queue_place place = destination->passed;
-	bool found = false;
-	while (queue_next_due(read, destination->name, &place)) {
-		if (is_under_way(destination, place.queue_id)) {
-			if (!found)
-				destination->passed = place;
-			continue;
-		}
-		if (!found || place.next_unix_ms < place_out->next_unix_ms)
-			*place_out = place;
-		found = true;
-		if (place.next_unix_ms <= now_unix_ms)
-			return true;
-		queue_place_skip_rank(&place);
-	}
-	return found;
-}
-
-/* Entries came or changed, wherever they stand. */
-static void look_anew(struct relay_runner *runner, struct destination *destination)
-{
-	destination->passed = (struct queue_place){ 0 };
-	runner_refresh(runner, destination);
-}
-
-void runner_refresh(struct relay_runner *runner, struct destination *destination)
-{
-	struct queue_place place;
-	struct read *read = read_begin(runner->back->store);
-	int64_t now_unix_ms = clock_unix_ms();
-	bool found = find_next(runner, read, destination, now_unix_ms, &place);
-	/* A store that fails has "nothing"; what it has is asked again. */
-	if (read_failure(read) != ERR_OK) {
-		destination->rests_until_unix_ms = now_unix_ms + AGAIN_MS;
-		place.next_unix_ms = now_unix_ms;
-		found = true;
-	}
-	read_end(&read);
-	destination->due_unix_ms = found ? place.next_unix_ms : INT64_MAX;
-	if (destination->due_unix_ms < destination->rests_until_unix_ms)
-		destination->due_unix_ms = destination->rests_until_unix_ms;
-	if (destination->is_waiting)
-		return;
-	if (found)
-		due_put(runner, destination);
-	else
-		due_remove(runner, destination);
-	destination_forget(runner, destination);
 }
 
 /* ---- transfers ---- */
@@ -184,7 +60,7 @@ static struct transfer *transfer_new(struct relay_runner *runner, struct destina
 	/* One that is missing has just gone; or its row is damage, which would be due again at once,
 	 * for ever. */
 	if (err_is_store_failure(err) || err == ERR_NOT_FOUND) {
-		destination->rests_until_unix_ms = clock_unix_ms() + AGAIN_MS;
+		destination->rests_until_unix_ms = clock_unix_ms() + RUNNER_AGAIN_MS;
 		runner_end_transfer(transfer);
 		return NULL;
 	}
@@ -199,7 +75,7 @@ void runner_end_transfer(struct transfer *transfer)
 {
 	struct relay_runner *runner = transfer->runner;
 	struct destination *destination = transfer->destination;
-	runner_leave_hop(runner, transfer);
+	hop_leave(transfer);
 	if (transfer->previous)
 		transfer->previous->next = transfer->next;
 	else
@@ -220,12 +96,11 @@ void runner_end_transfer(struct transfer *transfer)
 	timer_free(&transfer->again);
 	arena_fini(&transfer->arena);
 	free(transfer);
-	runner_refresh(runner, destination);
+	destination_refresh(runner, destination);
 }
 
-/* To be looked at before others that are due. The newest comes first: if there are many of them, that
- * is what most of their senders wait for. */
-static void make_brisk(struct relay_runner *runner, struct destination *destination,
+/* The newest comes first: if there are many of them, that is what most of their senders wait for. */
+void runner_make_brisk(struct relay_runner *runner, struct destination *destination,
 		       const struct hop *hop)
 {
 	struct destination **list =
@@ -237,52 +112,6 @@ static void make_brisk(struct relay_runner *runner, struct destination *destinat
 	destination->brisk_since_ms = loop_now_ms(runner->back->loop);
 	destination->next_brisk = *list;
 	*list = destination;
-}
-
-/* The hop's turn comes to those who wait for it: as many as there is room for; all of them where they
- * are only to be put off. One that comes to nothing has dispatch_one() call again. */
-static void release_waiting(struct relay_runner *runner, struct hop *hop)
-{
-	int64_t now_unix_ms = clock_unix_ms();
-	bool is_down = hop_is_down(&hop->pace, now_unix_ms);
-	unsigned room =
-		hop_limit(&hop->pace) > hop->under_way ? hop_limit(&hop->pace) - hop->under_way : 0;
-	while (hop->first_waiting && (is_down || room > 0)) {
-		struct destination *waiting = hop->first_waiting;
-		hop->first_waiting = waiting->waits_for;
-		waiting->waits_for = NULL;
-		waiting->is_waiting = false;
-		if (!hop->first_waiting)
-			hop->last_waiting = &hop->first_waiting;
-		if (waiting->due_unix_ms <= now_unix_ms && room > 0)
-			room--;
-		if (waiting->due_unix_ms != INT64_MAX)
-			due_put(runner, waiting);
-		if (hop_is_proven(&hop->pace))
-			make_brisk(runner, waiting, hop);
-		destination_forget(runner, waiting);
-	}
-}
-
-void runner_leave_hop(struct relay_runner *runner, struct transfer *transfer)
-{
-	struct hop *hop = transfer->hop;
-	if (!hop)
-		return;
-	transfer->hop = NULL;
-	hop->under_way--;
-	release_waiting(runner, hop);
-	hop_forget(runner, hop);
-}
-
-static void wait_for_hop(struct relay_runner *runner, struct destination *destination,
-			 struct hop *hop)
-{
-	due_remove(runner, destination);
-	destination->is_waiting = true;
-	destination->waits_for = NULL;
-	*hop->last_waiting = destination;
-	hop->last_waiting = &destination->waits_for;
 }
 
 /* One entry of the destination: tried, or put off. `hop` is NULL for addresses here. */
@@ -326,13 +155,12 @@ static void dispatch_one(struct relay_runner *runner, struct destination *destin
 	struct queue_place place;
 	bool is_here = slice_eq(destination->name, SLICE(QUEUE_HERE));
 	struct hop *hop = is_here ? NULL : hop_get(runner, destination->name);
-	if (hop && hop->under_way >= hop_limit(&hop->pace) &&
-	    !hop_is_down(&hop->pace, now_unix_ms)) {
-		wait_for_hop(runner, destination, hop);
+	if (hop && hop_is_full(hop, now_unix_ms)) {
+		hop_wait(runner, destination, hop);
 		return;
 	}
 	struct read *read = read_begin(runner->back->store);
-	bool found = find_next(runner, read, destination, now_unix_ms, &place);
+	bool found = destination_next(destination, read, now_unix_ms, &place);
 	read_end(&read);
 	/* What is started below may end at once, and the destination with it. */
 	destination->transfer_count++;
@@ -340,12 +168,12 @@ static void dispatch_one(struct relay_runner *runner, struct destination *destin
 		hop->under_way++;
 	if (found && place.next_unix_ms <= now_unix_ms)
 		start_one(runner, destination, hop, place.queue_id, now_unix_ms);
-	runner_refresh(runner, destination);
+	destination_refresh(runner, destination);
 	if (hop && hop_is_proven(&hop->pace))
-		make_brisk(runner, destination, hop);
+		runner_make_brisk(runner, destination, hop);
 	if (hop) {
 		hop->under_way--;
-		release_waiting(runner, hop);
+		hop_release_waiting(runner, hop);
 		hop_forget(runner, hop);
 	}
 	destination->transfer_count--;
@@ -403,12 +231,12 @@ static void on_changed(struct queue_watch *watch, struct slice name)
 	struct relay_runner *runner = CONTAINER_OF(watch, struct relay_runner, watch);
 	struct destination *destination = destination_get(runner, name);
 	destination->transfer_count++; /* so that it stays */
-	look_anew(runner, destination);
+	destination_look_anew(runner, destination);
 	if (slice_eq(name, SLICE(QUEUE_HERE))) {
-		make_brisk(runner, destination, NULL);
+		runner_make_brisk(runner, destination, NULL);
 	} else {
 		struct hop *hop = hop_get(runner, name);
-		make_brisk(runner, destination, hop);
+		runner_make_brisk(runner, destination, hop);
 		hop_forget(runner, hop);
 	}
 	destination->transfer_count--;
@@ -426,13 +254,13 @@ void relay_runner_look(struct relay_runner *runner)
 		buffer_add_block(&names, name);
 	runner->looks_again = read_failure(read) != ERR_OK;
 	if (runner->looks_again)
-		timer_start(runner->look_timer, AGAIN_MS);
+		timer_start(runner->look_timer, RUNNER_AGAIN_MS);
 	read_end(&read);
 	arena_fini(&arena);
 	/* Those that have nothing any more notice it themselves when they are due. */
 	struct cursor c = cursor_of(buffer_slice(&names));
 	while (take_block(&c, &name))
-		look_anew(runner, destination_get(runner, name));
+		destination_look_anew(runner, destination_get(runner, name));
 	buffer_free(&names);
 	timer_start(runner->timer, 0);
 }
@@ -451,7 +279,8 @@ struct relay_runner *relay_runner_new(struct back *back)
 	runner->watch = (struct queue_watch){ .changed = on_changed, .loop = back->loop };
 	queue_watch_begin(back->store, &runner->watch);
 	runner->daily = daily_new(back);
-	runner->given = given_new(RUNNER_GIVEN_MAX);
+	runner->given = latest_new(RUNNER_GIVEN_MAX);
+	runner->answering = latest_new(RUNNER_ANSWERING_MAX);
 	relay_runner_look(runner);
 	return runner;
 }
@@ -503,6 +332,7 @@ bool relay_runner_message(struct relay_runner *runner, struct channel *channel, 
 	switch (type) {
 	case MESSAGE_DELIVERED: return transfer_outcome(transfer, payload);
 	case MESSAGE_FORM_WANTED: return transfer_want_form(transfer, payload);
+	case MESSAGE_DELIVERY_ANSWERED: return transfer_answered(transfer, payload);
 	default: return transfer_credit(transfer, payload);
 	}
 }
@@ -530,24 +360,12 @@ void relay_runner_free(struct relay_runner **runner_at)
 	queue_watch_end(runner->back->store, &runner->watch);
 	timer_free(&runner->timer);
 	daily_free(&runner->daily);
-	given_free(&runner->given);
+	latest_free(&runner->given);
+	latest_free(&runner->answering);
 	timer_free(&runner->look_timer);
 	arena_fini(&runner->arena);
 	free(runner->heap);
-	for (size_t i = 0; i < RUNNER_BUCKETS; i++) {
-		struct destination *next_destination;
-		struct hop *next_hop;
-		for (struct destination *d = runner->destinations[i]; d; d = next_destination) {
-			next_destination = d->next;
-			free((void *)(uintptr_t)d->name.ptr);
-			free(d);
-		}
-		for (struct hop *hop = runner->hops[i]; hop; hop = next_hop) {
-			next_hop = hop->next;
-			buffer_free(&hop->trouble);
-			free((void *)(uintptr_t)hop->key.ptr);
-			free(hop);
-		}
-	}
+	destinations_free(runner);
+	hops_free(runner);
 	free(runner);
 }

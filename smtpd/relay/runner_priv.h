@@ -9,8 +9,8 @@
 #include "mda/report.h"
 #include "runtime/delivery.h"
 #include "smtpd/relay/daily_priv.h"
-#include "smtpd/relay/given_priv.h"
-#include "smtpd/relay/hop_priv.h"
+#include "smtpd/relay/hop_pace_priv.h"
+#include "smtpd/relay/latest_priv.h"
 #include "smtpd/relay/relay.h"
 #include "smtpd/relay/route_priv.h"
 #include "storage/back.h"
@@ -21,8 +21,10 @@ enum {
 	RUNNER_BRISK_RESERVE = 50,   /* of them, for those that are brisk; half for the proven */
 	RUNNER_BRISK_MS = 5000,
 	RUNNER_BUCKETS = 4096,
+	RUNNER_AGAIN_MS = 5000,	 /* after the store has failed, or lacked an entry that is due */
 	RUNNER_GIVEN_MAX = 4096, /* domains that the front may tell something of */
 	RUNNER_NOTES_MAX = 200,	 /* of what it tells, on their way to the disk */
+	RUNNER_ANSWERING_MAX = 4096, /* places that need no probe */
 };
 
 struct hop;
@@ -116,9 +118,10 @@ struct relay_runner {
 	unsigned conversion_count; /* on the worker pool */
 	struct channel *channels[64];
 	size_t channel_count;
-	struct given *given; /* domains that mail was given to the front for */
-	unsigned note_count; /* memory.c's, under way */
-	bool has_dropped;    /* notes, since the last one that found room */
+	struct latest *given;	  /* domains that mail was given to the front for */
+	struct latest *answering; /* places that have answered, with nothing under way there now */
+	unsigned note_count;	  /* memory.c's, under way */
+	bool has_dropped;	  /* notes, since the last one that found room */
 	bool is_stopped;
 	struct arena arena; /* of one piece of work */
 };
@@ -127,12 +130,44 @@ struct relay_runner {
 void due_put(struct relay_runner *runner, struct destination *destination);
 void due_remove(struct relay_runner *runner, struct destination *destination);
 
+/* destination.c */
+struct destination *destination_get(struct relay_runner *runner, struct slice name);
+/* With nothing waiting and nothing under way it is freed. */
+void destination_forget(struct relay_runner *runner, struct destination *destination);
+/* The first entry that is not under way, of the highest priority that is due; else the one that is due
+ * first. False: there is none. */
+bool destination_next(struct destination *destination, struct read *read, int64_t now_unix_ms,
+		      struct queue_place *place_out);
+/* Its due time anew, from the store; then as destination_forget(). */
+void destination_refresh(struct relay_runner *runner, struct destination *destination);
+/* Likewise, when entries came or changed, wherever they stand. */
+void destination_look_anew(struct relay_runner *runner, struct destination *destination);
+void destinations_free(struct relay_runner *runner);
+
+/* hop.c */
+/* Where mail for a destination goes. */
+struct hop *hop_get(struct relay_runner *runner, struct slice destination);
+/* With nothing under way or waiting it is freed, unless its troubles are to be remembered. */
+void hop_forget(struct relay_runner *runner, struct hop *hop);
+/* As much is under way there as may be. */
+bool hop_is_full(const struct hop *hop, int64_t now_unix_ms);
+/* The destination waits until the hop may have more. */
+void hop_wait(struct relay_runner *runner, struct destination *destination, struct hop *hop);
+/* The turn comes to those who wait: as many as there is room for; all of them where they are only to be
+ * put off. One that comes to nothing has to have this called again. */
+void hop_release_waiting(struct relay_runner *runner, struct hop *hop);
+/* It has taken a recipient of what is under way. */
+void hop_answered(struct relay_runner *runner, struct hop *hop);
+/* A transfer leaves its hop, which may be gone afterwards; who waited there has its turn. */
+void hop_leave(struct transfer *transfer);
+void hops_free(struct relay_runner *runner);
+
 /* runner.c */
-/* Its due time anew, from the store. */
-void runner_refresh(struct relay_runner *runner, struct destination *destination);
+size_t runner_bucket_of(struct slice name);
+/* To be looked at before others that are due. `hop` NULL: addresses here. */
+void runner_make_brisk(struct relay_runner *runner, struct destination *destination,
+		       const struct hop *hop);
 void runner_dispatch(struct relay_runner *runner);
-/* A transfer leaves its hop; who waited there has its turn. */
-void runner_leave_hop(struct relay_runner *runner, struct transfer *transfer);
 void runner_end_transfer(struct transfer *transfer);
 
 /* memory.c */
@@ -149,6 +184,8 @@ void transfer_begin(struct transfer *transfer, struct channel *channel);
 /* Nothing was heard of it, and will not be. */
 void transfer_lost(struct transfer *transfer);
 bool transfer_outcome(struct transfer *transfer, struct slice payload);
+/* Its first recipient was taken, where nothing was known of the hop. */
+bool transfer_answered(struct transfer *transfer, struct slice payload);
 bool transfer_credit(struct transfer *transfer, struct slice payload);
 /* The store does not give it. */
 void transfer_unreadable(struct transfer *transfer, enum err err);

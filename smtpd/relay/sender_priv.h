@@ -6,6 +6,7 @@
 #include "smtpd/relay/demand_priv.h"
 #include "smtpd/relay/exchangers_priv.h"
 #include "smtpd/relay/families_priv.h"
+#include "smtpd/relay/patience_priv.h"
 #include "smtpd/relay/relay.h"
 #include "smtpd/relay/results_priv.h"
 #include "smtpd/relay/sts_priv.h"
@@ -57,7 +58,7 @@ struct connection {
 	struct connection *next, *previous;
 	struct stream *stream;
 	struct client client;
-	struct timer *timer;
+	struct patience patience;
 	struct log log;
 	char *key;	/* of its route */
 	char *host;	/* for its certificate */
@@ -71,11 +72,6 @@ struct connection {
 	uint64_t began_ms;
 	unsigned message_count; /* that have an end */
 	bool is_handshaking;
-	uint64_t deadline_ms; /* of the delivery that is under way, by the loop's clock */
-	/* What the timer is for. */
-	bool waits;
-	enum client_state waiting_state;
-	uint64_t waiting_steps;
 };
 
 struct relay_sender {
@@ -96,6 +92,8 @@ struct relay_sender {
 
 /* outgoing.c */
 void outgoing_start(struct outgoing *outgoing);
+/* A server has taken the first of its recipients: the back is told, where it wants to know. */
+void outgoing_note_answer(struct outgoing *outgoing);
 /* The connection has an end for this message. */
 void outgoing_report(struct outgoing *outgoing, const struct client *client, const char *remote);
 /* This exchanger is of no use: `why` in words; the next one, please. */
@@ -121,10 +119,6 @@ void postings_lose(struct relay_sender *sender);
 
 /* connection.c */
 void connection_begin(struct relay_sender *sender, int fd, struct outgoing *outgoing);
-/* One that is kept for the same way and good enough for the message; NULL: none. */
-struct connection *connection_find(const struct outgoing *outgoing);
-/* How well it is secured, by what the destination demands. */
-enum tls_level connection_level(const struct connection *connection);
 void connection_assign(struct connection *connection, struct outgoing *outgoing);
 /* More content has come. */
 void connection_go_on(struct connection *connection);
@@ -133,3 +127,17 @@ void connection_formed(struct connection *connection);
 /* Without a word: nobody wants to know any more. */
 void connection_abort(struct connection *connection);
 void connection_quit(struct connection *connection);
+
+/* securing.c */
+/* The handshake, as connection->demand has it. NULL: it is under way; else why there can be none. */
+const char *connection_secure(struct connection *connection);
+/* It has come to a good end. */
+void connection_note_secured(struct connection *connection);
+
+/* kept.c */
+/* One that is kept for the same way and good enough for the message; NULL: none. */
+struct connection *connection_find(const struct outgoing *outgoing);
+/* It is not to be kept any longer. */
+bool connection_is_worn(const struct connection *connection);
+/* How well it is secured, by what the destination demands. */
+enum tls_level connection_level(const struct connection *connection);

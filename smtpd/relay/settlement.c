@@ -385,6 +385,6 @@ void transfer_settle_all(struct transfer *transfer, enum delivery_verdict verdic
 					       .status = slice_cstr(status),
 					       .words = words };
 	const struct settlement settlement = { .recipients = settled };
-	runner_leave_hop(transfer->runner, transfer);
+	hop_leave(transfer);
 	transfer_settle(transfer, &settlement);
 }

@@ -145,6 +145,7 @@ static void send_delivery(struct transfer *transfer)
 		.destination = entry->destination,
 		.size_octets = transfer->blob_end - transfer->blob_start,
 		.form = transfer->form,
+		.is_probe = hop_is_unknown(&transfer->hop->pace),
 		.envelope = entry->envelope,
 	};
 	struct read *read = read_begin(transfer->runner->back->store);
@@ -166,7 +167,7 @@ static void send_delivery(struct transfer *transfer)
 	message.envelope.recipients = buffer_slice(&recipients);
 	message.envelope.reverse_path = reverse_path(transfer);
 	delivery_encode(&message, &payload);
-	given_add(transfer->runner->given, entry->destination);
+	latest_add(transfer->runner->given, entry->destination);
 	channel_send(transfer->channel, MESSAGE_DELIVER, transfer->number, buffer_slice(&payload),
 		     -1);
 	buffer_free(&payload);
@@ -240,6 +241,16 @@ static void note_hop(struct transfer *transfer, const struct delivered_message *
 			 TEXT("why", words));
 }
 
+bool transfer_answered(struct transfer *transfer, struct slice payload)
+{
+	if (payload.len > 0)
+		return false;
+	if (transfer->hop)
+		hop_answered(transfer->runner, transfer->hop);
+	runner_dispatch(transfer->runner);
+	return true;
+}
+
 bool transfer_outcome(struct transfer *transfer, struct slice payload)
 {
 	struct delivered_message message;
@@ -271,7 +282,7 @@ bool transfer_outcome(struct transfer *transfer, struct slice payload)
 	transfer->channel = NULL;
 	if (transfer->hop) {
 		note_hop(transfer, &message, settled[0].words);
-		runner_leave_hop(transfer->runner, transfer);
+		hop_leave(transfer);
 	}
 	transfer_settle(transfer, &settlement);
 	runner_dispatch(transfer->runner);

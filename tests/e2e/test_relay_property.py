@@ -13,7 +13,7 @@ from remote import DROP, RESET, Remote
 from test_relay import queue_is_empty, remote, reports, start, wait_until  # noqa: F401
 
 MESSAGES, KILLS = 60, 5
-UNDER_WAY_MAX = 20  # to one destination (smtpd/relay/hop_priv.h)
+UNDER_WAY_MAX = 20  # to one destination (smtpd/relay/hop_pace_priv.h)
 
 
 class Moody(Remote):

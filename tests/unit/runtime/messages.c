@@ -444,6 +444,7 @@ static void test_delivery_and_policy(void **state)
 				      .known_level = TLS_LEVEL_PROVEN,
 				      .known_by = TLS_POLICY_STS,
 				      .tls_optional = true,
+				      .is_probe = true,
 				      .envelope = full_envelope },
 				got;
 	m.policy.domain = SLICE_NONE;
@@ -456,6 +457,7 @@ static void test_delivery_and_policy(void **state)
 	assert_int_equal(got.known_level, TLS_LEVEL_PROVEN);
 	assert_int_equal(got.known_by, TLS_POLICY_STS);
 	assert_true(got.tls_optional);
+	assert_true(got.is_probe);
 	assert_int_equal(got.form, ENVELOPE_BINARYMIME);
 	assert_slice(got.policy.text, "version: STSv1");
 	m.known_level = TLS_LEVEL_UNSAID;

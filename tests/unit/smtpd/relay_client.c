@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "smtpd/relay/client_priv.h"
 #include "smtpd/relay/families_priv.h"
-#include "smtpd/relay/hop_priv.h"
+#include "smtpd/relay/hop_pace_priv.h"
 #include "smtpd/relay/route_priv.h"
 #include "smtpd/relay/schedule_priv.h"
 
@@ -581,7 +581,13 @@ static void waits_grow_and_end(void **state)
 static void paces_follow_success_and_trouble(void **state)
 {
 	struct hop_pace pace = { 0 };
+	assert_true(hop_is_unknown(&pace));
+	assert_int_equal(hop_limit(&pace), 1);
+	hop_note_answer(&pace);
 	assert_int_equal(hop_limit(&pace), HOP_LIMIT_FIRST);
+	hop_note_success(&pace);
+	hop_note_answer(&pace); /* is no news any more */
+	assert_int_equal(hop_limit(&pace), HOP_LIMIT_FIRST + 1);
 	for (int i = 0; i < 100; i++)
 		hop_note_success(&pace);
 	assert_int_equal(hop_limit(&pace), HOP_LIMIT_MAX);

@@ -17,7 +17,7 @@ static int begin(void **state)
 	bed_begin(&bed, STORE_SERVE);
 	back_begin(config);
 	runner = relay_runner_new(&back);
-	given_add(runner->given, SLICE("far.example"));
+	latest_add(runner->given, SLICE("far.example"));
 	return 0;
 }
 
@@ -134,15 +134,15 @@ static void domains_that_no_mail_went_to_are_nothing(void **state)
 
 static void the_latest_domains_are_remembered(void **state)
 {
-	struct given *given = given_new(2);
-	given_add(given, SLICE("a.example"));
-	given_add(given, SLICE("b.example"));
-	given_add(given, SLICE("a.example"));
-	given_add(given, SLICE("c.example"));
-	assert_true(given_has(given, SLICE("a.example")));
-	assert_false(given_has(given, SLICE("b.example")));
-	assert_true(given_has(given, SLICE("c.example")));
-	given_free(&given);
+	struct latest *given = latest_new(2);
+	latest_add(given, SLICE("a.example"));
+	latest_add(given, SLICE("b.example"));
+	latest_add(given, SLICE("a.example"));
+	latest_add(given, SLICE("c.example"));
+	assert_true(latest_has(given, SLICE("a.example")));
+	assert_false(latest_has(given, SLICE("b.example")));
+	assert_true(latest_has(given, SLICE("c.example")));
+	latest_free(&given);
 }
 
 /* The writer takes what it can; what comes faster is dropped. */

@@ -1,5 +1,6 @@
 /* tests/unit/smtpd/relay_runner.c - the queue's runner on a store that cannot be read for a moment:
- * whichever read it is that fails, nothing is forgotten, and nobody is told that his mail is lost. */
+ * whichever read it is that fails, nothing is forgotten, and nobody is told that his mail is lost. How much
+ * is under way to whom: one message to see whether he answers, then more. */
 #include "tests/unit/smtpd/relay_bed.h"
 
 #include <dlfcn.h>
@@ -13,8 +14,8 @@
 enum { NEVER = -1, READS_MAX = 40 };
 
 static struct config *config;
-static unsigned deliveries;
-static uint64_t last_entry;	   /* that was given to the front */
+static unsigned deliveries, probes; /* that were given to the front */
+static uint64_t last_entry;
 static uint32_t conversations[16]; /* of the first */
 /* Read transactions of this thread, before one of them fails. */
 static _Thread_local int reads_left = NEVER;
@@ -51,6 +52,7 @@ bool channel_send(struct channel *channel, uint16_t type, uint32_t conversation,
 	struct delivery_message message;
 	assert_true(delivery_decode(payload, &message));
 	last_entry = message.queue_id;
+	probes += message.is_probe;
 	if (deliveries < ARRAY_LEN(conversations))
 		conversations[deliveries] = conversation;
 	deliveries++;
@@ -76,7 +78,7 @@ static void queue_one(bool is_late)
 static void begin(const struct config *with)
 {
 	back_begin(with);
-	deliveries = 0;
+	deliveries = probes = 0;
 	runner_begin();
 }
 
@@ -136,17 +138,49 @@ static void a_read_that_fails_loses_no_report(void **state)
 	assert_in_range(reads, 4, READS_MAX - 1);
 }
 
-static void succeed(uint32_t conversation)
+static void say_outcome(uint32_t conversation, const struct delivered_recipient *recipient,
+			bool is_down)
 {
 	struct buffer payload = { 0 };
-	const struct delivered_recipient recipient = { .verdict = DELIVERY_TAKEN,
-						       .code = 250,
-						       .words = SLICE("250 fine") };
-	delivered_encode(&(struct delivered_message){ .recipient_count = 1 }, &payload);
-	delivered_encode_recipient(&recipient, &payload);
+	delivered_encode(&(struct delivered_message){ .is_down = is_down, .recipient_count = 1 },
+			 &payload);
+	delivered_encode_recipient(recipient, &payload);
 	assert_true(relay_runner_message(runner, front, MESSAGE_DELIVERED, conversation,
 					 buffer_slice(&payload)));
 	buffer_free(&payload);
+}
+
+static void succeed(uint32_t conversation)
+{
+	say_outcome(conversation,
+		    &(struct delivered_recipient){
+			    .verdict = DELIVERY_TAKEN, .code = 250, .words = SLICE("250 fine") },
+		    false);
+}
+
+static void time_out(uint32_t conversation)
+{
+	say_outcome(conversation,
+		    &(struct delivered_recipient){ .verdict = DELIVERY_LATER,
+						   .status = SLICE("4.4.1"),
+						   .words = SLICE("could not be reached") },
+		    true);
+}
+
+static bool answered(uint32_t conversation, struct slice payload)
+{
+	return relay_runner_message(runner, front, MESSAGE_DELIVERY_ANSWERED, conversation,
+				    payload);
+}
+
+/* So many were given to the front, and no more are. */
+static void until_delivered(unsigned count)
+{
+	while (deliveries < count)
+		loop_run_once(back.loop, 20);
+	for (unsigned i = 0; i < 10; i++)
+		loop_run_once(back.loop, 20);
+	assert_int_equal(deliveries, count);
 }
 
 /* Many destinations wait for one smarthost. Those whose turn comes first come to nothing, since it is too
@@ -163,9 +197,11 @@ static void who_waits_behind_nothing_has_its_turn(void **state)
 		queue_mail_to(path, 10000 - i * 10, is_late);
 	}
 	begin(shared);
+	until_delivered(1);
+	succeed(conversations[0]);
 	while (deliveries < HOP_LIMIT_FIRST)
 		loop_run_once(back.loop, 20);
-	for (unsigned i = 0; i < HOP_LIMIT_FIRST; i++)
+	for (unsigned i = 1; i < HOP_LIMIT_FIRST; i++)
 		succeed(conversations[i]);
 	for (unsigned i = 0;
 	     i < 1000 && (deliveries == HOP_LIMIT_FIRST || runner->transfer_count > 1); i++)
@@ -213,6 +249,8 @@ static void one_that_ends_without_an_outcome_has_its_place_again(void **state)
 	for (int i = 0; i < HOP_LIMIT_FIRST + 2; i++)
 		queue_one(false);
 	begin(config);
+	until_delivered(1);
+	assert_true(answered(conversations[0], SLICE_NONE));
 	while (deliveries < HOP_LIMIT_FIRST)
 		loop_run_once(back.loop, 20);
 	for (uint64_t again = 2; again <= HOP_LIMIT_FIRST; again += 2) {
@@ -231,6 +269,84 @@ static void one_that_ends_without_an_outcome_has_its_place_again(void **state)
 	end();
 }
 
+/* Such as the ten of a message for a thousand recipients. */
+static void an_unknown_place_has_one_message_until_it_answers(void **state)
+{
+	bed_begin(&bed, STORE_SERVE);
+	for (int i = 0; i < HOP_LIMIT_FIRST + 5; i++)
+		queue_one(false);
+	begin(config);
+	until_delivered(1);
+	assert_int_equal(probes, 1);
+	assert_false(answered(conversations[0], SLICE("x")));
+	assert_true(answered(conversations[0], SLICE_NONE));
+	until_delivered(HOP_LIMIT_FIRST);
+	assert_int_equal(probes, 1);
+	/* Once is enough; and a success is worth one more. */
+	assert_true(answered(conversations[1], SLICE_NONE));
+	until_delivered(HOP_LIMIT_FIRST);
+	succeed(conversations[0]);
+	until_delivered(HOP_LIMIT_FIRST + 2);
+	end();
+}
+
+/* Many of them, with a lot of mail for each, take a place each; others find theirs. */
+static void places_that_do_not_answer_hold_one_of_ours_each(void **state)
+{
+	enum { SILENT = 60, MAIL_FOR_EACH = 4 };
+	bed_begin(&bed, STORE_SERVE);
+	char path[32];
+	for (int i = 0; i < SILENT * MAIL_FOR_EACH; i++) {
+		snprintf(path, sizeof(path), "bob@d%d.example", i / MAIL_FOR_EACH);
+		queue_mail_to(path, 10000 - i, false);
+	}
+	begin(config);
+	until_delivered(SILENT);
+	assert_int_equal(probes, SILENT);
+	for (size_t i = 0; i < RUNNER_BUCKETS; i++)
+		for (const struct hop *hop = runner->hops[i]; hop; hop = hop->next)
+			assert_int_equal(hop->under_way, 1);
+	queue_one(false);
+	until_delivered(SILENT + 1);
+	end();
+}
+
+/* Time after time one message, then none at all: what is left is put off. */
+static void a_place_that_never_answers_is_left_alone(void **state)
+{
+	bed_begin(&bed, STORE_SERVE);
+	for (int i = 0; i < HOP_FAILURES_MAX + 3; i++)
+		queue_one(false);
+	begin(config);
+	for (unsigned i = 0; i < HOP_FAILURES_MAX; i++) {
+		until_delivered(i + 1);
+		time_out(conversations[i]);
+	}
+	until_delivered(HOP_FAILURES_MAX);
+	assert_int_equal(probes, 1);
+	while (runner->transfer_count > 0)
+		loop_run_once(back.loop, 20);
+	assert_int_equal(bed_queued(&bed), HOP_FAILURES_MAX + 3);
+	assert_true(runner->heap[1]->due_unix_ms > clock_unix_ms());
+	end();
+}
+
+static void who_has_answered_needs_no_probe_again(void **state)
+{
+	bed_begin(&bed, STORE_SERVE);
+	queue_one(false);
+	begin(config);
+	until_delivered(1);
+	succeed(conversations[0]);
+	while (bed_queued(&bed) > 0 || runner->transfer_count > 0)
+		loop_run_once(back.loop, 20);
+	for (int i = 0; i < HOP_LIMIT_FIRST + 2; i++)
+		queue_one(false);
+	until_delivered(1 + HOP_LIMIT_FIRST);
+	assert_int_equal(probes, 1);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -239,6 +355,10 @@ int main(void)
 		cmocka_unit_test(who_waits_behind_nothing_has_its_turn),
 		cmocka_unit_test(a_damaged_entry_holds_up_nobody),
 		cmocka_unit_test(one_that_ends_without_an_outcome_has_its_place_again),
+		cmocka_unit_test(an_unknown_place_has_one_message_until_it_answers),
+		cmocka_unit_test(places_that_do_not_answer_hold_one_of_ours_each),
+		cmocka_unit_test(a_place_that_never_answers_is_left_alone),
+		cmocka_unit_test(who_has_answered_needs_no_probe_again),
 	};
 	log_set_level(LOG_ERROR);
 	config = config_with("");

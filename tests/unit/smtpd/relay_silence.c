@@ -37,7 +37,8 @@ static size_t config_count;
 static uint32_t conversation; /* of the last message */
 static uint64_t content_left, window;
 static enum envelope_body form; /* of messages */
-static bool is_delivered;
+static bool is_delivered, is_probe;
+static unsigned answers; /* that a recipient of a probe was taken */
 static struct delivered_message told;
 static struct delivered_recipient first;
 static struct buffer payload;
@@ -55,6 +56,8 @@ static struct {
 	char line[4096];
 	size_t len;
 	bool is_silent, in_content, has_ended, has_tail;
+	bool holds;    /* replies to RCPT and DATA are the test's to give: */
+	unsigned held; /* so many to RCPT */
 	uint64_t content_octets;
 } server;
 
@@ -81,6 +84,10 @@ static void answer(void)
 	} else if (strcmp(server.verb, "STARTTLS") == 0) {
 		server_say("220 go\r\n");
 		(void)falls_silent("handshake");
+	} else if (server.holds && strcmp(server.verb, "RCPT") == 0) {
+		server.held++;
+	} else if (server.holds && strcmp(server.verb, "DATA") == 0) {
+		server.in_content = true;
 	} else if (strcmp(server.verb, "RCPT") == 0) {
 		server_say(server.rcpt);
 	} else if (strcmp(server.verb, "DATA") == 0) {
@@ -165,6 +172,12 @@ static void on_message(struct channel *channel, uint16_t type, uint32_t number, 
 		window += credit;
 		give_content();
 	}
+	if (type == MESSAGE_DELIVERY_ANSWERED) {
+		assert_int_equal(number, conversation);
+		assert_int_equal(octets.len, 0);
+		assert_false(is_delivered);
+		answers++;
+	}
 	if (type != MESSAGE_DELIVERED)
 		return;
 	assert_int_equal(number, conversation);
@@ -213,12 +226,14 @@ static void deliver(uint64_t size_octets, unsigned recipients)
 		.destination = SLICE("far.example"),
 		.size_octets = size_octets,
 		.form = form,
+		.is_probe = is_probe,
 		.envelope = { .reverse_path = SLICE("alice@example.org"),
 			      .recipient_count = recipients,
 			      .recipients = buffer_slice(&encoded) },
 	};
 	delivery_encode(&message, &octets);
 	is_delivered = false;
+	answers = 0;
 	content_left = size_octets;
 	window = DELIVERY_WINDOW_OCTETS;
 	channel_send(back, MESSAGE_DELIVER, ++conversation, buffer_slice(&octets), -1);
@@ -419,27 +434,134 @@ static void an_octet_now_and_then_wins_no_time(void **state)
 	end();
 }
 
-/* Each reply in time, and never an end of it. */
-static void a_message_has_an_hour(void **state)
+static unsigned count(enum delivery_verdict verdict, const char *words)
 {
+	struct slice rest = told.recipients;
+	struct delivered_recipient recipient;
+	unsigned found = 0;
+	for (uint32_t i = 0; i < told.recipient_count; i++) {
+		assert_true(delivered_next_recipient(&rest, &recipient));
+		found += recipient.verdict == verdict &&
+			 slice_find(recipient.words, 0, slice_cstr(words)) < recipient.words.len;
+	}
+	return found;
+}
+
+/* Each reply in time, and never an end of it: whom it was asked for within the hour gets the message. */
+static void an_hour_long_it_is_asked_for_recipients(void **state)
+{
+	enum { RECIPIENTS = 30, TAKEN = 15 };
 	int64_t waited_ms = 0;
 	begin("RCPT");
-	deliver(7, 30); /* a larger one has a little longer */
+	deliver(7, RECIPIENTS);
 	while (!is_delivered) {
 		until(&server.is_silent);
 		settle();
 		test_clock_advance(4 * MINUTE_MS);
 		waited_ms += 4 * MINUTE_MS;
 		settle();
+		assert_false(is_delivered);
 		server.is_silent = false;
-		if (!is_delivered)
-			server_say("250 fine\r\n");
+		server_say("250 fine\r\n");
 		for (int i = 0; i < TURNS_MAX && !is_delivered && !server.is_silent; i++)
 			turn();
 	}
 	assert_int_equal(waited_ms, 60 * MINUTE_MS);
-	assert_int_equal(first.verdict, DELIVERY_LATER);
-	assert_true(says("did not answer in time"));
+	assert_int_equal(count(DELIVERY_TAKEN, "kept"), TAKEN);
+	assert_int_equal(count(DELIVERY_LATER, "too slow"), RECIPIENTS - TAKEN);
+	assert_false(told.is_down);
+	assert_false(told.is_uncertain);
+	end();
+}
+
+/* What it was asked last has its own time; silence is silence. */
+static void after_the_hour_it_has_five_minutes_still(void **state)
+{
+	begin("RCPT");
+	deliver(7, 30);
+	for (int i = 0; i < 14; i++) {
+		until(&server.is_silent);
+		settle();
+		test_clock_advance(4 * MINUTE_MS);
+		settle();
+		server.is_silent = false;
+		server_say("250 fine\r\n");
+	}
+	until(&server.is_silent); /* four minutes before the hour is over */
+	waits_for(5 * MINUTE_MS);
+	assert_int_equal(count(DELIVERY_LATER, "did not answer in time"), 15);
+	assert_int_equal(count(DELIVERY_LATER, "too slow"), 15);
+	end();
+}
+
+/* All were asked for at once. */
+static void each_of_many_recipients_has_five_minutes(void **state)
+{
+	enum { RECIPIENTS = DELIVERY_RECIPIENTS_MAX, EACH_MS = 40 * SECOND_MS };
+	begin(NULL);
+	server.features = "250-far.example\r\n250 PIPELINING\r\n";
+	server.holds = true;
+	deliver(7, RECIPIENTS);
+	until(&server.in_content);
+	assert_int_equal(server.held, RECIPIENTS);
+	_Static_assert(RECIPIENTS * EACH_MS > 60 * MINUTE_MS, "longer than the hour");
+	for (; server.held > 0; server.held--) {
+		settle();
+		test_clock_advance(EACH_MS);
+		settle();
+		assert_false(is_delivered);
+		server_say("250 fine\r\n");
+	}
+	server_say("354 go\r\n");
+	until(&is_delivered);
+	assert_int_equal(count(DELIVERY_TAKEN, "kept"), RECIPIENTS);
+	end();
+}
+
+static void content_has_a_time_of_its_own(void **state)
+{
+	enum { RECIPIENTS = 14 };
+	begin("RCPT");
+	deliver(LARGE_OCTETS, RECIPIENTS);
+	for (int i = 0; i < RECIPIENTS; i++) {
+		until(&server.is_silent);
+		settle();
+		test_clock_advance(4 * MINUTE_MS + 10 * SECOND_MS);
+		settle();
+		server.is_silent = false;
+		if (i == RECIPIENTS - 1)
+			server.silent_at = "content";
+		server_say("250 fine\r\n");
+	}
+	until(&server.is_silent);
+	waits_for(3 * MINUTE_MS);
+	assert_int_equal(count(DELIVERY_LATER, "did not answer in time"), RECIPIENTS);
+	end();
+}
+
+/* The back waits for that with more mail for the same place. */
+static void the_first_recipient_of_a_probe_is_told_of(void **state)
+{
+	is_probe = true;
+	begin("DATA");
+	deliver(100, 3);
+	until(&server.is_silent);
+	settle();
+	assert_int_equal(answers, 1);
+	waits_for(2 * MINUTE_MS);
+	end();
+	/* A place that takes nobody is no such place. */
+	begin(NULL);
+	server.rcpt = "550 5.1.1 nobody\r\n";
+	deliver(100, 2);
+	until(&is_delivered);
+	assert_int_equal(answers, 0);
+	end();
+	is_probe = false;
+	begin(NULL);
+	deliver(100, 1);
+	until(&is_delivered);
+	assert_int_equal(answers, 0);
 	end();
 }
 
@@ -508,7 +630,11 @@ int main(void)
 		cmocka_unit_test(silence_after_a_refusal_ends_the_connection_alone),
 		cmocka_unit_test(one_that_is_silent_at_the_farewell_is_not_waited_for),
 		cmocka_unit_test(an_octet_now_and_then_wins_no_time),
-		cmocka_unit_test(a_message_has_an_hour),
+		cmocka_unit_test(an_hour_long_it_is_asked_for_recipients),
+		cmocka_unit_test(after_the_hour_it_has_five_minutes_still),
+		cmocka_unit_test(each_of_many_recipients_has_five_minutes),
+		cmocka_unit_test(content_has_a_time_of_its_own),
+		cmocka_unit_test(the_first_recipient_of_a_probe_is_told_of),
 		cmocka_unit_test(what_is_out_has_ten_minutes_whatever_went_before),
 		cmocka_unit_test(who_waits_for_us_is_not_down),
 	};
