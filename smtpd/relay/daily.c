@@ -18,12 +18,13 @@
 enum {
 	DAY_SECONDS = 24 * 3600,
 	HOUR_MS = 3600 * 1000,
-	DAYS_BACK = 2,	   /* older ones interest nobody any more */
-	DAYS_KEPT = 8,	   /* for who asks here */
-	TURN_ROWS = 300,   /* looked at, before others have their turn */
-	ADDRESSES_MAX = 2, /* of a domain: what DNS names there may be strangers to it */
-	PRUNED_ROWS = 500, /* looked at in one transaction */
-	AGAIN_MS = 1000,   /* after the store has failed */
+	DAYS_BACK = 2,		    /* older ones interest nobody any more */
+	DAYS_KEPT = 8,		    /* for who asks here */
+	TURN_ROWS = 300,	    /* looked at, before others have their turn */
+	ADDRESSES_MAX = 2,	    /* of a domain: what DNS names there may be strangers to it */
+	PRUNED_ROWS = 500,	    /* looked at in one transaction */
+	AGAIN_MS = 1000,	    /* after the store has failed to say what there is, */
+	FILED_AGAIN_MS = 60 * 1000, /* or to take a report: its disk may be full */
 };
 
 struct daily {
@@ -39,6 +40,7 @@ struct daily {
 	struct remote_place before; /* behind which it stands */
 	struct tls_report report;
 	struct slice uris;  /* of the report: where it was not sent yet */
+	struct slice to;    /* the address it is filed for; empty: none */
 	unsigned addresses; /* where it was */
 	struct buffer text;
 	struct filing *filing;
@@ -102,27 +104,46 @@ static void finish(struct daily *daily)
 
 /* ---- reports ---- */
 
-static void on_filed(void *user, enum err outcome, uint64_t blob_id)
+static void pause(struct daily *daily, uint64_t ms)
 {
-	struct daily *daily = user;
+	daily->pause_ms = ms;
+	if (!daily->is_stopped)
+		timer_start(daily->timer, ms);
+}
+
+/* Where the store has failed it is filed again, until it is; what else is in the way stays there. */
+static void report_end(struct daily *daily, enum err outcome, uint64_t blob_id)
+{
 	filing_free(&daily->filing);
 	if (outcome == ERR_OK)
 		log_info(NULL, HEX("msg", blob_id), EVENT("tls-report-queued"),
-			 TEXT("domain", daily->report.domain));
+			 TEXT("domain", daily->report.domain), TEXT("to", daily->to));
 	else
 		log_warning(NULL, EVENT("tls-report-not-queued"),
-			    TEXT("domain", daily->report.domain), WORD("why", err_word(outcome)));
+			    TEXT("domain", daily->report.domain), TEXT("to", daily->to),
+			    WORD("why", err_word(outcome)));
+	if (err_is_store_failure(outcome)) {
+		pause(daily, FILED_AGAIN_MS);
+		return;
+	}
+	daily->to = SLICE_NONE;
 	send_next(daily);
 }
 
-static void file_report(struct daily *daily, struct slice to)
+static void on_filed(void *user, enum err outcome, uint64_t blob_id)
+{
+	report_end(user, outcome, blob_id);
+}
+
+static void file_report(struct daily *daily)
 {
 	struct back *back = daily->back;
 	struct sender sender = { .config = back->config };
 	const struct envelope envelope = { .recipient_count = 1 };
-	const struct envelope_recipient recipient = { .forward_path = to, .notify = DSN_NEVER };
+	const struct envelope_recipient recipient = { .forward_path = daily->to,
+						      .notify = DSN_NEVER };
 	buffer_clear(&daily->text);
-	tls_report_format(&daily->report, to, clock_unix(), &daily->text);
+	tls_report_format(&daily->report, daily->to, clock_unix(), &daily->text);
 	daily->filing = filing_new(back->store, back->loop, &envelope, on_filed, NULL, daily);
 	struct read *read = read_begin(back->store);
 	/* What is in a stranger's DNS is for our own addresses a stranger's word. */
@@ -133,11 +154,7 @@ static void file_report(struct daily *daily, struct slice to)
 	}
 	read_end(&read);
 	if (err != ERR_OK) {
-		filing_free(&daily->filing);
-		log_warning(NULL, EVENT("tls-report-not-queued"),
-			    TEXT("domain", daily->report.domain), TEXT("to", to),
-			    WORD("why", err_word(err)));
-		send_next(daily);
+		report_end(daily, err, 0);
 		return;
 	}
 	(void)filing_feed(daily->filing, buffer_slice(&daily->text));
@@ -185,21 +202,26 @@ static void send_next(struct daily *daily)
 			daily->is_busy = false;
 			return;
 		}
-		while (daily->addresses < ADDRESSES_MAX && tlsrpt_next_uri(&daily->uris, &uri)) {
+		while (daily->to.len == 0 && daily->addresses < ADDRESSES_MAX &&
+		       tlsrpt_next_uri(&daily->uris, &uri)) {
 			bool by_mail = uri.scheme == TLSRPT_MAILTO;
 			if (by_mail && daily->back->config->tls_reports != TLS_REPORTS_YES)
 				continue;
 			daily->addresses++;
 			if (by_mail) {
-				file_report(daily, uri.address);
-				return;
+				daily->to = uri.address;
+				break;
 			}
 			posts_add(daily->posts, &daily->report, &daily->before, &uri);
+		}
+		if (daily->to.len > 0) {
+			file_report(daily);
+			return;
 		}
 		if (find_report(daily))
 			continue;
 		if (daily->pause_ms > 0)
-			timer_start(daily->timer, daily->pause_ms);
+			pause(daily, daily->pause_ms);
 		else
 			finish(daily);
 		return;
@@ -227,7 +249,7 @@ void daily_run(struct daily *daily)
 	daily->is_busy = true;
 	daily->day = next_day(daily);
 	buffer_clear(&daily->place);
-	daily->uris = SLICE_NONE;
+	daily->uris = daily->to = SLICE_NONE;
 	daily->addresses = 0;
 	if (daily->day > 0)
 		send_next(daily);

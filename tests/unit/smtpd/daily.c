@@ -9,15 +9,17 @@
 #include "smtpd/relay/daily_priv.h"
 #include "storage/address.h"
 #include "storage/remote.h"
+#include "tests/unit/test_clock.h"
 
-enum { DAY_SECONDS = 24 * 3600, TURNS = 200 };
+enum { DAY_SECONDS = 24 * 3600, TURNS = 200, MINUTE_MS = 60 * 1000 };
 
 static uint32_t day_; /* of the results: yesterday */
 
-/* Steps of cursors on this thread, and how many there are before one of them fails. */
+/* Steps of cursors on this thread, and how many there are before one of them fails; rows that are got,
+ * likewise. */
 static _Thread_local unsigned steps;
 enum { NEVER = -1 };
-static _Thread_local int steps_left = NEVER;
+static _Thread_local int steps_left = NEVER, gets_left = NEVER;
 static unsigned failures;
 
 int mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_op op)
@@ -30,6 +32,17 @@ int mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_
 		return EIO;
 	}
 	return true_one(cursor, key, value, op);
+}
+
+int mdb_get(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *value)
+{
+	int (*true_one)(MDB_txn *, MDB_dbi, MDB_val *, MDB_val *);
+	*(void **)&true_one = dlsym(RTLD_NEXT, "mdb_get");
+	if (gets_left != NEVER && gets_left-- == 0) {
+		failures++;
+		return EIO;
+	}
+	return true_one(txn, dbi, key, value);
 }
 
 static enum err add(struct write *write, void *arg)
@@ -239,6 +252,33 @@ static void a_store_that_fails_for_a_moment_ends_no_day(void **state)
 	}
 }
 
+/* Whichever row of its recipient cannot be read. */
+static void a_report_is_filed_as_soon_as_the_store_takes_it(void **state)
+{
+	failures = 1;
+	for (int at = 0; failures > 0; at++) {
+		bed_begin(&bed, STORE_SERVE);
+		day_ = (uint32_t)(clock_unix() / DAY_SECONDS) - 1;
+		assert_int_equal(bed_write(&bed, add_strange, NULL), ERR_OK);
+		assert_int_equal(bed_write(&bed, tell_day_before, NULL), ERR_OK);
+		store_start_writer(bed.store);
+		begin("[relay]\ntls_reports = yes\n");
+		failures = 0;
+		gets_left = at;
+		daily_run(daily); /* finds the first of them, and files it */
+		gets_left = NEVER;
+		assert_true(failures == 1 || at > 1);
+		while (reported() < day_) {
+			test_clock_advance(MINUTE_MS);
+			loop_run_once(back.loop, 50);
+		}
+		assert_int_equal(bed_queued(&bed), 2);
+		assert_int_equal(messages(), 1);
+		end();
+		bed_end(&bed);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -246,6 +286,7 @@ int main(void)
 		cmocka_unit_test(many_who_want_nothing_hold_up_nobody),
 		cmocka_unit_test(a_strangers_dns_posts_as_a_stranger),
 		cmocka_unit_test(a_store_that_fails_for_a_moment_ends_no_day),
+		cmocka_unit_test(a_report_is_filed_as_soon_as_the_store_takes_it),
 	};
 	log_set_level(LOG_NOTHING);
 	return cmocka_run_group_tests(tests, NULL, NULL);
