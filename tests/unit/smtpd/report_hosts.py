@@ -18,7 +18,7 @@ from certificates import Authority  # noqa: E402
 from https_server import HttpsServer  # noqa: E402
 from nameserver import NameServer  # noqa: E402
 
-STATUS = {"/taken": [201], "/busy": [503, 200], "/moved": [307, 204]}
+STATUS = {"/taken": [201], "/busy": [503, 200], "/later": [503, 200], "/moved": [307, 204]}
 lock = threading.Lock()
 ended = threading.Event()
 

@@ -3,6 +3,7 @@
  * program; the servers are report_hosts.py; the clock is the test's. */
 #include "tests/unit/smtpd/back_bed.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -30,13 +31,23 @@ static struct channel *channel; /* the back's end */
 static struct daily *daily;
 static struct config *configs[2];
 static char folder[64];
-static unsigned answers; /* of the front, in one test */
+static unsigned answers;	       /* of the front, in one test */
+static _Thread_local bool store_fails; /* whatever this thread looks for in it */
+static unsigned failures;
 static struct {
 	pid_t pid;
 	int in, out;
 	unsigned dns, good, wrong; /* ports */
 	struct buffer said;
 } hosts;
+
+int mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_op op)
+{
+	int (*true_one)(MDB_cursor *, MDB_val *, MDB_val *, MDB_cursor_op);
+	*(void **)&true_one = dlsym(RTLD_NEXT, "mdb_cursor_get");
+	failures += store_fails;
+	return store_fails ? EIO : true_one(cursor, key, value, op);
+}
 
 /* ---- the servers ---- */
 
@@ -305,6 +316,28 @@ static void one_that_hangs_holds_up_nobody(void **state)
 	end();
 }
 
+/* The report is made when it is sent: the next attempt has it. */
+static void a_store_that_fails_for_a_moment_costs_an_attempt(void **state)
+{
+	begin();
+	count("far.example", "/later", false);
+	run(false);
+	until_said("/later", 1);
+	until_answered(1);
+	failures = 0;
+	store_fails = true;
+	advance(6 * MINUTE_MS);
+	store_fails = false;
+	assert_int_not_equal(failures, 0);
+	assert_int_equal(said("/later"), 1);
+	advance(19 * MINUTE_MS);
+	assert_int_equal(said("/later"), 1);
+	advance(4 * MINUTE_MS);
+	until_said("/later", 2);
+	until_answered(2);
+	end();
+}
+
 static void answers_that_break_the_rules_are_refused(void **state)
 {
 	static const uint8_t bad[] = { 2, 0, 0, 0, 0 }, good[] = { 1, 0, 0, 0, 0 };
@@ -372,6 +405,7 @@ int main(void)
 		cmocka_unit_test(one_that_wants_it_later_gets_it_again),
 		cmocka_unit_test(one_that_is_somebody_else_gets_nothing),
 		cmocka_unit_test(one_that_hangs_holds_up_nobody),
+		cmocka_unit_test(a_store_that_fails_for_a_moment_costs_an_attempt),
 		cmocka_unit_test(answers_that_break_the_rules_are_refused),
 	};
 	log_set_level(LOG_NOTHING);
