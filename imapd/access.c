@@ -170,46 +170,33 @@ static int compare_rows(const void *a, const void *b)
 	return slice_compare(left->name, right->name);
 }
 
-/* The owner whose rows are being looked at: they come in order of owner. */
-struct gathering {
-	struct read *read;
-	struct arena *arena; /* of the list: only what is kept */
-	struct arena scratch, of_owner;
-	uint32_t owner_id;
-	struct slice prefix; /* empty: nothing of this owner's is wanted */
-	unsigned looked;
-};
-
-static void begin_owner(struct gathering *g, struct access_choice *choice, uint32_t owner_id)
+/* Rows come in order of owner: this is the next one. */
+static enum access_wanted begin_owner(struct access_gathering *g, struct read *read,
+				      uint32_t owner_id)
 {
 	struct account account;
+	enum access_wanted wanted = ACCESS_WANTED;
 	arena_reset(&g->of_owner);
 	g->owner_id = owner_id;
-	g->looked = 0;
+	g->looked_of_owner = 0;
 	g->prefix = SLICE_NONE;
-	if (account_get(g->read, owner_id, &g->of_owner, &account) == ERR_OK)
+	if (account_get(read, owner_id, &g->of_owner, &account) == ERR_OK)
 		g->prefix = prefix_of(&account, &g->of_owner);
-	if (g->prefix.len > 0 && choice->wants_owner &&
-	    !choice->wants_owner(choice, g->read, owner_id, g->prefix))
+	if (g->prefix.len > 0 && g->wants_owner)
+		wanted = g->wants_owner(g, read, owner_id, g->prefix);
+	if (wanted == ACCESS_NOT_WANTED)
 		g->prefix = SLICE_NONE;
+	if (wanted == ACCESS_WANTED_LATER)
+		g->owner_id = 0; /* nobody's: it is asked again */
+	return wanted;
 }
 
-static bool row_make(struct gathering *g, struct access_row *row)
+static void list_add(struct access_gathering *g, const struct access_row *row)
 {
-	arena_reset(&g->scratch);
-	struct mailbox *mailbox = arena_alloc(&g->scratch, sizeof(*mailbox));
-	if (mailbox_get(g->read, row->mailbox_id, &g->scratch, mailbox) != ERR_OK)
-		return false;
-	row->name = arena_copy(g->arena, name_below(g->prefix, mailbox->name, &g->scratch));
-	return true;
-}
-
-static void list_add(struct access_list *list, size_t *cap, struct arena *arena,
-		     const struct access_row *row)
-{
-	if (list->count == *cap) {
-		*cap = *cap ? *cap * 2 : 16;
-		struct access_row *rows = arena_alloc_array(arena, *cap, sizeof(*rows));
+	struct access_list *list = &g->list;
+	if (list->count == g->cap) {
+		g->cap = g->cap ? g->cap * 2 : 16;
+		struct access_row *rows = arena_alloc_array(g->arena, g->cap, sizeof(*rows));
 		if (list->count > 0)
 			memcpy(rows, list->rows, list->count * sizeof(*rows));
 		list->rows = rows;
@@ -217,41 +204,63 @@ static void list_add(struct access_list *list, size_t *cap, struct arena *arena,
 	list->rows[list->count++] = *row;
 }
 
-enum err access_list_choose(struct read *read, uint32_t account_id, struct access_choice *choice,
-			    struct arena *arena, struct access_list *list_out)
+static void look_at_row(struct access_gathering *g, struct read *read)
 {
-	struct gathering g = { .read = read, .arena = arena };
-	struct acl_shared at;
-	size_t cap = 0;
-	unsigned looked = 0;
-	*list_out = (struct access_list){ 0 };
-	bool more = acl_shared_next(read, account_id, NULL, &at);
-	for (; more && looked < ACCESS_LIST_MAX;
-	     more = acl_shared_next(read, account_id, &at, &at)) {
-		looked++;
-		if (at.owner_id != g.owner_id)
-			begin_owner(&g, choice, at.owner_id);
-		if (g.prefix.len == 0 || ++g.looked > ACCESS_LIST_MAX_OF_OWNER) {
-			at.mailbox_id = UINT64_MAX; /* on to the next one's */
-			continue;
+	struct access_row row = { .owner_id = g->at.owner_id, .mailbox_id = g->at.mailbox_id };
+	row.rights = acl_rights(read, g->account_id, row.owner_id, row.mailbox_id);
+	if (!(row.rights & g->rights))
+		return;
+	arena_reset(&g->scratch);
+	struct mailbox *mailbox = arena_alloc(&g->scratch, sizeof(*mailbox));
+	if (mailbox_get(read, row.mailbox_id, &g->scratch, mailbox) != ERR_OK)
+		return;
+	row.name = arena_copy(g->arena, name_below(g->prefix, mailbox->name, &g->scratch));
+	list_add(g, &row);
+}
+
+enum err access_gather_on(struct access_gathering *g, struct read *read)
+{
+	enum { ROWS_AT_A_TIME = 64 };
+	for (unsigned i = 0; i < ROWS_AT_A_TIME && !g->is_whole; i++) {
+		struct acl_shared next;
+		if (g->looked == ACCESS_LIST_MAX ||
+		    !acl_shared_next(read, g->account_id, &g->at, &next)) {
+			g->is_whole = true;
+			break;
 		}
-		struct access_row row = { .owner_id = at.owner_id, .mailbox_id = at.mailbox_id };
-		row.rights = acl_rights(read, account_id, at.owner_id, at.mailbox_id);
-		if ((row.rights & choice->rights) && row_make(&g, &row))
-			list_add(list_out, &cap, arena, &row);
+		if (next.owner_id != g->owner_id &&
+		    begin_owner(g, read, next.owner_id) == ACCESS_WANTED_LATER)
+			break;
+		g->at = next;
+		g->looked++;
+		if (g->prefix.len > 0 && ++g->looked_of_owner <= ACCESS_LIST_MAX_OF_OWNER)
+			look_at_row(g, read);
+		else
+			g->at.mailbox_id = UINT64_MAX; /* on to the next one's */
 	}
-	arena_fini(&g.scratch);
-	arena_fini(&g.of_owner);
-	if (list_out->count > 0)
-		qsort(list_out->rows, list_out->count, sizeof(*list_out->rows), compare_rows);
+	if (g->is_whole && g->list.count > 0)
+		qsort(g->list.rows, g->list.count, sizeof(*g->list.rows), compare_rows);
 	return read_failure(read);
+}
+
+void access_gathering_fini(struct access_gathering *g)
+{
+	arena_fini(&g->scratch);
+	arena_fini(&g->of_owner);
 }
 
 enum err access_list_make(struct read *read, uint32_t account_id, struct arena *arena,
 			  struct access_list *list_out)
 {
-	struct access_choice all = { .rights = RIGHTS_TO_KNOW };
-	return access_list_choose(read, account_id, &all, arena, list_out);
+	struct access_gathering g = { .account_id = account_id,
+				      .rights = RIGHTS_TO_KNOW,
+				      .arena = arena };
+	enum err err = ERR_OK;
+	while (err == ERR_OK && !g.is_whole)
+		err = access_gather_on(&g, read);
+	access_gathering_fini(&g);
+	*list_out = g.list;
+	return err;
 }
 
 /* How many rows there are up to `name`, with it. */

@@ -62,16 +62,36 @@ enum {
 };
 enum err access_list_make(struct read *read, uint32_t account_id, struct arena *arena,
 			  struct access_list *list_out) MUST_USE;
-/* Only the mailboxes of some owners, on which the account has some right of `rights`; of those that
- * are left out nothing is read but a row of the index for each owner. `wants_owner` is asked once
- * for each, in order of account id; `prefix` is what their mailboxes' names begin with here. */
-struct access_choice {
-	bool (*wants_owner)(struct access_choice *choice, struct read *read, uint32_t owner_id,
-			    struct slice prefix);
-	unsigned rights;
+/* The same in turns, and of what is wanted of it alone: each turn is one call, for less than a millisecond,
+ * in a read of its own. So the list is of no one moment; but of each mailbox that was shared from
+ * the first to the last there is one row, as it was in one of them. */
+enum access_wanted {
+	ACCESS_NOT_WANTED, /* nothing of this owner's is read but a row of the index */
+	ACCESS_WANTED,
+	ACCESS_WANTED_LATER, /* in the next read, before which it is asked again */
 };
-enum err access_list_choose(struct read *read, uint32_t account_id, struct access_choice *choice,
-			    struct arena *arena, struct access_list *list_out) MUST_USE;
+struct access_gathering {
+	uint32_t account_id;
+	unsigned rights;     /* mailboxes on which the account has some of these */
+	struct arena *arena; /* of the list */
+	/* Asked for each owner, in order of account id; `prefix` is what the names of his mailboxes
+	 * begin with here. NULL: all are wanted. */
+	enum access_wanted (*wants_owner)(struct access_gathering *g, struct read *read,
+					  uint32_t owner_id, struct slice prefix);
+	/* Zero-initialised from here on. */
+	struct access_list list; /* in order of name when it is whole */
+	bool is_whole;
+	size_t cap;
+	struct acl_shared at; /* the row of the index last looked at */
+	unsigned looked, looked_of_owner;
+	uint32_t owner_id;
+	struct slice prefix; /* empty: nothing of this owner's is wanted */
+	struct arena of_owner, scratch;
+};
+/* Fails where the store does; begin anew then. */
+enum err access_gather_on(struct access_gathering *g, struct read *read) MUST_USE;
+/* The list stays. */
+void access_gathering_fini(struct access_gathering *g);
 /* The first row behind `after`; NULL at the end. */
 const struct access_row *access_list_next(const struct access_list *list, struct slice after);
 /* NULL: none of that name. */

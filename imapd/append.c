@@ -239,6 +239,11 @@ static enum step skip_rest(struct imap_session *s, struct cursor *in)
 					    : imap_no(s, s->reply.text);
 }
 
+bool append_is_skipping(const struct imap_session *s)
+{
+	return s->running == skip_rest;
+}
+
 enum step append_refuse(struct imap_session *s, const char *condition, const char *why)
 {
 	struct append *append = s->work;

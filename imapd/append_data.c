@@ -411,7 +411,7 @@ static enum step receive(struct imap_session *s, struct cursor *in)
 
 bool imap_append_is_receiving(const struct imap_session *s)
 {
-	return s->running == receive;
+	return s->running == receive || s->running == next_segment || append_is_skipping(s);
 }
 
 static enum step begin_literal(struct imap_session *s, struct append *append)

@@ -78,6 +78,8 @@ enum step append_file(struct imap_session *s);
 /* None is filed. Where the client sends a literal unasked, its octets are skipped first. `why` is
  * static or in the command arena. */
 enum step append_refuse(struct imap_session *s, const char *condition, const char *why);
+/* That is what is going on. */
+bool append_is_skipping(const struct imap_session *s);
 
 /* append_data.c. What stands in the framed command from `from` on: false where it is not
  * grammatical, or ends in a literal that is no message's. */

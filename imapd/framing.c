@@ -87,8 +87,12 @@ static enum framed refused(struct framing *f)
 static void begin_literal(struct framing *f, uint64_t size_octets)
 {
 	f->literal_left = size_octets;
-	if (f->is_skipping)
+	if (f->is_skipping) {
 		f->text.len = f->line_start;
+		f->skipped_octets += size_octets;
+		if (f->skipped_octets < size_octets)
+			f->skipped_octets = UINT64_MAX;
+	}
 	f->line_start = f->text.len;
 }
 
@@ -143,6 +147,7 @@ enum framed framing_next(struct framing *f, struct cursor *in, size_t limit_octe
 		buffer_clear(&f->text);
 		f->is_whole = false;
 		f->is_skipping = false;
+		f->skipped_octets = 0;
 		f->why = FRAMING_FINE;
 		f->line_start = 0;
 		f->tag_within = 0;

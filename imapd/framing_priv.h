@@ -38,8 +38,9 @@ struct framing {
 	size_t line_start;	/* in text: of the line being received */
 	size_t tag_within; /* of a command that is being skipped: the octets kept for its tag */
 	bool is_skipping;  /* the command is refused; its rest goes nowhere */
-	bool is_whole;	   /* the next framing_next() starts a new command */
-	uint8_t why;	   /* enum framing_refusal */
+	uint64_t skipped_octets; /* of it, in literals, as announced */
+	bool is_whole;		 /* the next framing_next() starts a new command */
+	uint8_t why;		 /* enum framing_refusal */
 };
 
 /* Takes input up to the next thing that its caller must know. `limit_octets` bounds

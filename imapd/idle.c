@@ -65,17 +65,11 @@ bool imap_is_idle(const struct imap_session *s)
 	return s->running == idle_go_on;
 }
 
-static void sync_view(struct imap_session *s)
-{
-	if (s->view && notify_tells_messages(s))
-		imap_sync_view(s);
-}
-
 enum step imap_idle_news(struct imap_session *s)
 {
 	struct cursor nothing = cursor_of(SLICE_NONE);
 	enum step step;
-	sync_view(s);
+	notify_sync_view(s);
 	if (!(s->view && arrival_is_answering(s->view)) && is_refused(s, &step))
 		return step;
 	return idle_go_on(s, &nothing);
@@ -92,7 +86,7 @@ enum step imap_idle(struct imap_session *s, struct cursor *args, bool uid)
 	framing_reset(&s->framing);
 	arena_fini(&s->command_arena);
 	buffer_add_format(&s->session.out, "+ %s\r\n", imap_text(s, "idling"));
-	sync_view(s);
+	notify_sync_view(s);
 	/* Thunderbird looks at EXISTS here and after NOOP, not where it comes with a FETCH or STORE of
 	 * its own (RFC 9051 section 5.2 has it told there): it would show what came meanwhile only
 	 * when something else comes. */

@@ -24,10 +24,11 @@ enum {
 struct list_work {
 	bool is_lsub;
 	struct list_options options;
-	struct buffer after;	      /* the name last walked */
-	struct access_list shared;    /* what others let us see; none where no pattern means it */
-	struct deleted_count deleted; /* of the mailbox whose turn it is */
-	uint64_t spent;		      /* in this turn */
+	struct buffer after;	   /* the name last walked */
+	struct access_list shared; /* what others let us see; none where no pattern means it */
+	struct access_gathering gathering; /* of that */
+	struct deleted_count deleted;	   /* of the mailbox whose turn it is */
+	uint64_t spent;			   /* in this turn */
 };
 
 /* One name that may be listed. */
@@ -43,6 +44,7 @@ static void list_fini(struct imap_session *s)
 {
 	struct list_work *work = s->work;
 	buffer_free(&work->after);
+	access_gathering_fini(&work->gathering);
 }
 
 /* ---- the list ---- */
@@ -392,22 +394,35 @@ static bool may_match_below(struct slice pattern, struct slice top)
 	return true;
 }
 
+/* What others share, in turns. */
+static enum step gather(struct imap_session *s, struct cursor *in)
+{
+	struct list_work *work = s->work;
+	struct read *read = read_begin(s->back->store);
+	enum err err = access_gather_on(&work->gathering, read);
+	read_end(&read);
+	if (err != ERR_OK)
+		return imap_refuse(s, err);
+	if (!work->gathering.is_whole)
+		return STEP_AGAIN;
+	work->shared = work->gathering.list;
+	s->running = walk;
+	return STEP_AGAIN;
+}
+
 static enum step list_start(struct imap_session *s)
 {
 	struct list_work *work = s->work;
 	bool may_match = false;
-	enum err err = ERR_OK;
 	for (size_t i = 0; i < work->options.pattern_count; i++)
 		may_match |= may_match_below(work->options.patterns[i], SLICE(ACCESS_OTHERS)) ||
 			     may_match_below(work->options.patterns[i], SLICE(ACCESS_SHARED));
-	if (may_match) {
-		struct read *read = read_begin(s->back->store);
-		err = access_list_make(read, s->account_id, &s->command_arena, &work->shared);
-		read_end(&read);
-	}
-	if (err != ERR_OK)
-		return imap_refuse(s, err);
-	s->running = walk;
+	work->gathering = (struct access_gathering){
+		.account_id = s->account_id,
+		.rights = RIGHTS_TO_KNOW,
+		.arena = &s->command_arena,
+	};
+	s->running = may_match ? gather : walk;
 	return STEP_AGAIN;
 }
 

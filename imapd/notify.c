@@ -70,16 +70,22 @@ bool notify_tell_others(struct imap_session *s)
 	struct notify *notify = s->notify;
 	if (!notify || !notify->own.is_begun)
 		return true;
-	do {
-		notify->has_news = false;
-		notify_feed_take(&notify->own);
-		notify_others_take(notify);
-		if (!notify_tell_news(notify))
-			return false;
-	} while (notify->has_news);
+	notify->has_news = false;
+	notify_feed_take(&notify->own);
+	notify_others_take(notify);
+	if (!notify_tell_news(notify))
+		return false;
 	if (notify->request.other_events == 0) /* any more */
 		stop_watching(notify);
 	return true;
+}
+
+void notify_sync_view(struct imap_session *s)
+{
+	if (s->notify)
+		s->notify->has_view_news = false;
+	if (s->view && notify_tells_messages(s))
+		imap_sync_view(s);
 }
 
 enum step notify_tell(struct imap_session *s, struct cursor *in)
@@ -92,10 +98,8 @@ enum step notify_tell(struct imap_session *s, struct cursor *in)
 	if (s->view && !view_is_readable(s->view))
 		return imap_bye(s, IMAP_ACCESS_GONE_TEXT);
 	if (s->view && notify_tells_messages(s)) {
-		if (s->notify->has_view_news) {
-			s->notify->has_view_news = false;
-			imap_sync_view(s);
-		}
+		if (s->notify->has_view_news)
+			notify_sync_view(s);
 		if (!view_tell(s->view, !s->notify->request.is_delayed))
 			return STEP_WAIT;
 	}
@@ -123,14 +127,14 @@ void notify_free(struct imap_session *s)
 }
 
 /* The watches begin before what they are about is read. */
-static enum err start_watching(struct notify *notify)
+static void start_watching(struct notify *notify)
 {
 	struct imap_session *s = notify->s;
 	notify_feed_begin(&notify->own, notify, s->account_id);
 	struct read *read = read_begin(s->back->store);
 	notify->seen_modseq = notify_account_modseq(read, s->account_id);
 	read_end(&read);
-	return notify_others_begin(notify);
+	notify_others_begin(notify);
 }
 
 static enum step tell_first(struct imap_session *s, struct cursor *in)
@@ -144,15 +148,10 @@ static enum step tell_first(struct imap_session *s, struct cursor *in)
 	return notify_others_tell_first(notify) ? imap_ok(s, "NOTIFY completed") : STEP_WAIT;
 }
 
-/* As NOOP would, with what was wanted before; then the new request holds (section 3.1). */
-static enum step apply(struct imap_session *s, struct cursor *in)
+/* From here on the new request holds. */
+static enum step replace(struct imap_session *s)
 {
 	struct notify *next = s->work;
-	if (s->view && !view_tell(s->view, true))
-		return STEP_WAIT;
-	enum err err = next->request.other_events != 0 ? start_watching(next) : ERR_OK;
-	if (err != ERR_OK)
-		return imap_refuse(s, err);
 	notify_free(s);
 	s->notify = next;
 	s->work = NULL;
@@ -161,6 +160,29 @@ static enum step apply(struct imap_session *s, struct cursor *in)
 		imap_enable_condstore(s);
 	next->tells_status = next->request.wants_status;
 	s->running = tell_first;
+	return STEP_AGAIN;
+}
+
+/* In turns, for there may be many. Until it is done nothing is told by either request: what happens
+ * meanwhile is kept by the watches of the new one. */
+static enum step look_at_others(struct imap_session *s, struct cursor *in)
+{
+	bool is_done;
+	enum err err = notify_others_look(s->work, &is_done);
+	if (err != ERR_OK)
+		return imap_refuse(s, err);
+	return is_done ? replace(s) : STEP_AGAIN;
+}
+
+/* As NOOP would, with what was wanted before (section 3.1). */
+static enum step apply(struct imap_session *s, struct cursor *in)
+{
+	struct notify *next = s->work;
+	if (s->view && !view_tell(s->view, true))
+		return STEP_WAIT;
+	if (next->request.other_events != 0)
+		start_watching(next);
+	s->running = look_at_others;
 	return STEP_AGAIN;
 }
 

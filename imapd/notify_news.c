@@ -15,6 +15,8 @@
 
 enum {
 	MESSAGE_KINDS = NOTIFY_ALL_MESSAGE_KINDS | WATCH_UIDVALIDITY,
+	/* Mailboxes that are looked at; then others have their turn. */
+	NAMES_AT_A_TIME = 128,
 };
 
 void notify_overflow(struct notify *notify)
@@ -97,7 +99,7 @@ static void tell_if_changed(struct notify *notify, struct read *read, const stru
 		notify_tell_messages(notify, read, mailbox, NOTIFY_ALL_MESSAGE_KINDS);
 }
 
-/* Goes on behind notify->walked. False: the output is full. */
+/* Goes on behind notify->walked. False: there is more. */
 static bool walk(struct notify *notify, struct read *read,
 		 void (*tell)(struct notify *notify, struct read *read,
 			      const struct mailbox *mailbox))
@@ -105,8 +107,10 @@ static bool walk(struct notify *notify, struct read *read,
 	struct imap_session *s = notify->s;
 	struct mailbox_row row;
 	struct arena arena = { 0 };
-	bool is_full = false;
-	while (!is_full && mailbox_next(read, s->account_id, buffer_slice(&notify->walked), &row)) {
+	bool is_over = false;
+	for (unsigned i = 1;
+	     !is_over && mailbox_next(read, s->account_id, buffer_slice(&notify->walked), &row);
+	     i++) {
 		struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
 		buffer_clear(&notify->walked);
 		buffer_add(&notify->walked, row.name);
@@ -114,12 +118,12 @@ static bool walk(struct notify *notify, struct read *read,
 		    mailbox_get(read, row.mailbox_id, &arena, mailbox) == ERR_OK)
 			tell(notify, read, mailbox);
 		arena_reset(&arena);
-		is_full = session_out_is_full(&s->session);
+		is_over = i == NAMES_AT_A_TIME || session_out_is_full(&s->session);
 	}
 	arena_fini(&arena);
-	if (!is_full)
+	if (!is_over)
 		buffer_free(&notify->walked);
-	return !is_full;
+	return !is_over;
 }
 
 bool notify_tell_status(struct notify *notify)

@@ -4,149 +4,26 @@
  * RFC 5465 sections 3.1, 5, 5.4 and 5.9: when 'l' is granted or taken it counts as CREATE or DELETE
  * (section 5.4); without 'r' a mailbox is told of with \NoAccess, and nothing of what is in it. The session
  * keeps the list of these mailboxes as the client knows it, of those owners of whose mailboxes
- * anything may be wanted, and compares it with what there is when anything about names or rights
- * has happened. Where they are too many the client is told that it hears nothing of others; what it
+ * anything may be wanted, and compares it with a new one (notify_others_list.c) when anything about names or
+ * rights has happened. Where they are too many the client is told that it hears nothing of others; what it
  * wants of its own goes on, so nobody can take that from it by sharing. What this session does to
  * messages there is not told; of names and rights it is, since others may have changed them in the
  * same moment (section 5: SHOULD). */
 #include <stdlib.h>
 
 #include "base/heap.h"
-#include "imapd/access_priv.h"
 #include "imapd/list_priv.h"
 #include "imapd/metadata_priv.h"
-#include "imapd/notify_priv.h"
+#include "imapd/notify_others_priv.h"
 #include "imapd/respond_priv.h"
 
 enum {
-	/* Mailboxes in the list: no owner can fill it alone. */
-	OTHERS_MAX = 2 * ACCESS_LIST_MAX_OF_OWNER,
-	OWNERS_MAX = 1000,
 	OF_LIST = WATCH_CREATED | WATCH_DELETED | WATCH_RENAMED | WATCH_RIGHTS | WATCH_ANYTHING,
-};
-
-/* Whose mailboxes are watched. */
-struct owner {
-	struct notify_feed feed;
-	struct owner *next;
-	bool is_wanted; /* found when the list was made last */
-	/* When anything may have changed: the mailboxes that changed since `seen_modseq`. */
-	bool compares;
-	size_t compared; /* rows of the list */
-	uint64_t seen_modseq, compare_modseq;
-};
-
-struct others_list {
-	struct arena arena;
-	struct access_list rows; /* in it: with RIGHT_LOOKUP, in order of name */
-};
-
-struct notify_others {
-	struct notify *notify;
-	struct watch anyone;  /* on rights given to all */
-	struct owner *owners; /* in order of account id */
-	bool is_stale;
-	struct others_list known; /* to the client, but for what of `fresh` is still to be told */
-	struct others_list fresh;
-	bool has_fresh;
-	size_t told; /* rows of `fresh`, then of `known` */
+	/* Of the list; then others have their turn. */
+	ROWS_AT_A_TIME = 128,
 };
 
 /* ---- which there are ---- */
-
-static void list_free(struct others_list *list)
-{
-	arena_fini(&list->arena);
-	*list = (struct others_list){ 0 };
-}
-
-static bool is_subscribed(const struct mailbox_row *row)
-{
-	return row->subscribed;
-}
-
-static bool has_subscribed(struct read *read, uint32_t account_id, struct slice top)
-{
-	return mailbox_is_subscribed(read, account_id, top) ||
-	       list_has_below(read, account_id, top, is_subscribed);
-}
-
-struct choosing {
-	struct access_choice choice;
-	struct notify *notify;
-	struct owner **at; /* the owners come in order */
-	bool has_begun;	   /* to watch one */
-	unsigned count;
-};
-
-static bool wants_owner(struct access_choice *choice, struct read *read, uint32_t owner_id,
-			struct slice prefix)
-{
-	struct choosing *c = CONTAINER_OF(choice, struct choosing, choice);
-	struct notify *notify = c->notify;
-	if (!notify_reaches(&notify->request, prefix,
-			    has_subscribed(read, notify->s->account_id, prefix)))
-		return false;
-	if (++c->count > OWNERS_MAX)
-		return false;
-	while (*c->at && (*c->at)->feed.watch.account_id < owner_id)
-		c->at = &(*c->at)->next;
-	if (!*c->at || (*c->at)->feed.watch.account_id != owner_id) {
-		struct owner *owner = heap_alloc(sizeof(*owner));
-		notify_feed_begin(&owner->feed, notify, owner_id);
-		owner->seen_modseq = notify_account_modseq(read, owner_id);
-		owner->next = *c->at;
-		*c->at = owner;
-		c->has_begun = true;
-	}
-	(*c->at)->is_wanted = true;
-	return true;
-}
-
-static void owner_free(struct owner *owner)
-{
-	notify_feed_end(&owner->feed);
-	free(owner);
-}
-
-/* Ends the watches on those of whom nothing is wanted any more. */
-static void sweep_owners(struct notify_others *others)
-{
-	for (struct owner **at = &others->owners; *at;) {
-		struct owner *owner = *at;
-		if (owner->is_wanted) {
-			owner->is_wanted = false;
-			owner->compared = 0; /* in another list now */
-			at = &owner->next;
-			continue;
-		}
-		*at = owner->next;
-		owner_free(owner);
-	}
-}
-
-/* What is read of an owner has been read after the watch on him began: otherwise what came in between
- * would not be told. ERR_LIMIT: too many. */
-static enum err list_make(struct notify *notify, struct others_list *list_out)
-{
-	struct choosing c = { .choice = { wants_owner, RIGHT_LOOKUP }, .notify = notify };
-	enum err err;
-	do {
-		list_free(list_out);
-		c.at = &notify->others->owners;
-		c.has_begun = false;
-		c.count = 0;
-		struct read *read = read_begin(notify->s->back->store);
-		err = access_list_choose(read, notify->s->account_id, &c.choice, &list_out->arena,
-					 &list_out->rows);
-		read_end(&read);
-	} while (err == ERR_OK && c.has_begun);
-	if (err == ERR_OK && (list_out->rows.count > OTHERS_MAX || c.count > OWNERS_MAX))
-		err = ERR_LIMIT;
-	if (err != ERR_OK)
-		list_free(list_out);
-	return err;
-}
 
 static void give_up(struct notify *notify)
 {
@@ -155,30 +32,6 @@ static void give_up(struct notify *notify)
 		     "Too many mailboxes of others: nothing is told of them");
 	log_info(&s->session.log, EVENT("notify-too-many-of-others"));
 	notify_others_end(notify);
-}
-
-/* What there is now, to be compared with what the client knows. Where the store fails the list stays
- * stale, and is looked for again with the next news. */
-static enum err refresh(struct notify *notify)
-{
-	struct notify_others *others = notify->others;
-	enum err err = list_make(notify, &others->fresh);
-	if (err != ERR_OK)
-		return err;
-	sweep_owners(others);
-	others->is_stale = false;
-	others->has_fresh = true;
-	others->told = 0;
-	return ERR_OK;
-}
-
-static void adopt_fresh(struct notify_others *others)
-{
-	list_free(&others->known);
-	others->known = others->fresh;
-	others->fresh = (struct others_list){ 0 };
-	others->has_fresh = false;
-	others->told = 0;
 }
 
 void notify_others_stale(struct notify *notify)
@@ -246,17 +99,21 @@ static bool goes_with_superior(const struct access_list *before, const struct ac
 static void tell_row_now(struct notify *notify, struct read *read, const struct access_row *row)
 {
 	const struct access_list *before = &notify->others->known.rows;
-	const struct access_row *same = access_list_find(before, row->name);
-	if (same && same->mailbox_id == row->mailbox_id) {
-		if ((same->rights ^ row->rights) & RIGHT_READ)
-			tell_name(notify, read, row->name, SLICE_NONE);
-		return;
-	}
-	const struct access_row *old = row_of(before, row->mailbox_id);
-	if (!old)
+	const struct access_list *now = &notify->others->fresh.rows;
+	const struct access_row *old = access_list_find(before, row->name);
+	/* A list that was made in turns may have a name twice. */
+	if (!old || old->mailbox_id != row->mailbox_id)
+		old = row_of(before, row->mailbox_id);
+	if (!old) {
 		tell_name_and_superior(notify, read, row->name);
-	else if (!goes_with_superior(before, &notify->others->fresh.rows, old->name, row->name))
-		tell_name(notify, read, row->name, old->name);
+	} else if (slice_eq(old->name, row->name)) {
+		if ((old->rights ^ row->rights) & RIGHT_READ)
+			tell_name(notify, read, row->name, SLICE_NONE);
+	} else if (!goes_with_superior(before, now, old->name, row->name)) {
+		/* A name that is another's now has not gone. */
+		bool is_old_name_free = !access_list_find(now, old->name);
+		tell_name(notify, read, row->name, is_old_name_free ? old->name : SLICE_NONE);
+	}
 }
 
 static void tell_row_gone(struct notify *notify, struct read *read, const struct access_row *row)
@@ -266,21 +123,22 @@ static void tell_row_gone(struct notify *notify, struct read *read, const struct
 		tell_name_and_superior(notify, read, row->name);
 }
 
+/* False: the output is full, or it is the others' turn. So with all that tell. */
 static bool tell_differences(struct notify *notify, struct read *read)
 {
 	struct notify_others *others = notify->others;
 	const struct access_list *now = &others->fresh.rows, *before = &others->known.rows;
-	if (!others->has_fresh)
+	if (others->fresh_state != FRESH_WHOLE)
 		return true;
-	for (; others->told < now->count + before->count; others->told++) {
-		if (session_out_is_full(&notify->s->session))
+	for (unsigned i = 0; others->told < now->count + before->count; i++, others->told++) {
+		if (i == ROWS_AT_A_TIME || session_out_is_full(&notify->s->session))
 			return false;
 		if (others->told < now->count)
 			tell_row_now(notify, read, &now->rows[others->told]);
 		else
 			tell_row_gone(notify, read, &before->rows[others->told - now->count]);
 	}
-	adopt_fresh(others);
+	others_list_adopt(others);
 	return true;
 }
 
@@ -311,12 +169,12 @@ static void tell_messages(struct notify *notify, struct read *read, const struct
 	arena_fini(&arena);
 }
 
-static bool tell_compared(struct notify *notify, struct read *read, struct owner *owner)
+static bool tell_compared(struct notify *notify, struct read *read, struct others_owner *owner)
 {
 	const struct access_list *list = &notify->others->known.rows;
-	for (; owner->compared < list->count; owner->compared++) {
+	for (unsigned i = 0; owner->compared < list->count; i++, owner->compared++) {
 		const struct access_row *row = &list->rows[owner->compared];
-		if (session_out_is_full(&notify->s->session))
+		if (i == ROWS_AT_A_TIME || session_out_is_full(&notify->s->session))
 			return false;
 		if (row->owner_id == owner->feed.watch.account_id)
 			tell_messages(notify, read, row, NOTIFY_ALL_MESSAGE_KINDS,
@@ -327,7 +185,7 @@ static bool tell_compared(struct notify *notify, struct read *read, struct owner
 	return true;
 }
 
-static void begin_comparing(struct notify *notify, struct read *read, struct owner *owner)
+static void begin_comparing(struct notify *notify, struct read *read, struct others_owner *owner)
 {
 	if (notify->request.other_events & NOTIFY_METADATA_EVENTS) {
 		notify_overflow(notify);
@@ -338,7 +196,7 @@ static void begin_comparing(struct notify *notify, struct read *read, struct own
 	owner->compare_modseq = notify_account_modseq(read, owner->feed.watch.account_id);
 }
 
-static void tell_one(struct notify *notify, struct read *read, struct owner *owner,
+static void tell_one(struct notify *notify, struct read *read, struct others_owner *owner,
 		     const struct watch_news *news)
 {
 	static const struct slice shared = SLICE("/shared/");
@@ -357,7 +215,7 @@ static void tell_one(struct notify *notify, struct read *read, struct owner *own
 		respond_metadata_changed(notify->s, row->name, news->name);
 }
 
-static bool tell_owner(struct notify *notify, struct read *read, struct owner *owner)
+static bool tell_owner(struct notify *notify, struct read *read, struct others_owner *owner)
 {
 	struct watch_news news;
 	bool is_done = !owner->compares || tell_compared(notify, read, owner);
@@ -374,24 +232,33 @@ void notify_others_take(struct notify *notify)
 	struct notify_others *others = notify->others;
 	if (!others)
 		return;
-	for (struct owner *owner = others->owners; owner; owner = owner->next)
+	for (struct others_owner *owner = others->owners; owner; owner = owner->next)
 		others->is_stale |= (notify_feed_take(&owner->feed) & OF_LIST) != 0;
 }
 
-/* The list first: by it the rest is judged. */
+/* The list first: by it the rest is judged. While it is being made the client's commands have their turns,
+ * and may end all this; where the store fails it is made again with the next news. */
 bool notify_others_tell(struct notify *notify)
 {
 	struct notify_others *others = notify->others;
 	if (!others)
 		return true;
-	enum err err = others->is_stale && !others->has_fresh ? refresh(notify) : ERR_OK;
+	enum err err = ERR_OK;
+	if (others->is_stale && others->fresh_state == FRESH_NONE)
+		others_list_begin(others);
+	if (others->fresh_state == FRESH_GROWS)
+		err = others_list_go_on(others);
 	if (err == ERR_LIMIT) {
 		give_up(notify);
 		return true;
 	}
+	if (others->fresh_state == FRESH_GROWS) {
+		notify->has_news = true;
+		return true;
+	}
 	struct read *read = read_begin(notify->s->back->store);
 	bool is_done = tell_differences(notify, read);
-	for (struct owner *owner = others->owners; owner && is_done; owner = owner->next)
+	for (struct others_owner *owner = others->owners; owner && is_done; owner = owner->next)
 		is_done = tell_owner(notify, read, owner);
 	read_end(&read);
 	/* It became so while the one before was being told. */
@@ -419,15 +286,15 @@ bool notify_others_tell_first(struct notify *notify)
 		return true;
 	const struct access_list *list = &others->known.rows;
 	struct read *read = read_begin(notify->s->back->store);
-	bool is_full = false;
-	for (; others->told < list->count && !is_full; others->told++) {
+	bool is_over = false;
+	for (unsigned i = 0; others->told < list->count && !is_over; others->told++) {
 		tell_row_first(notify, read, &list->rows[others->told]);
-		is_full = session_out_is_full(&notify->s->session);
+		is_over = ++i == ROWS_AT_A_TIME || session_out_is_full(&notify->s->session);
 	}
 	read_end(&read);
-	if (!is_full)
+	if (!is_over)
 		others->told = 0;
-	return !is_full;
+	return !is_over;
 }
 
 /* ---- begin and end ---- */
@@ -447,26 +314,37 @@ static void rights_of_all_changed(struct watch *watch)
 	notify_wake(others->notify);
 }
 
-enum err notify_others_begin(struct notify *notify)
+void notify_others_begin(struct notify *notify)
 {
 	bool is_wanted = false;
 	for (const struct notify_group *g = notify->request.groups; g; g = g->next)
 		is_wanted |= g->events != 0 && is_about_others(&g->source);
 	if (!is_wanted)
-		return ERR_OK;
+		return;
 	notify->others = heap_alloc(sizeof(*notify->others));
 	notify->others->notify = notify;
 	notify->others->anyone = (struct watch){ .changed = rights_of_all_changed,
 						 .loop = notify->s->session.loop,
 						 .account_id = ACL_ANYONE };
 	watch_begin(notify->s->back->store, &notify->others->anyone);
-	enum err err = refresh(notify);
-	if (err == ERR_OK)
-		adopt_fresh(notify->others);
-	if (err != ERR_LIMIT)
-		return err;
-	give_up(notify);
-	return ERR_OK;
+	others_list_begin(notify->others);
+}
+
+enum err notify_others_look(struct notify *notify, bool *is_done_out)
+{
+	struct notify_others *others = notify->others;
+	*is_done_out = true;
+	if (!others)
+		return ERR_OK;
+	enum err err = others_list_go_on(others);
+	if (err == ERR_LIMIT) {
+		give_up(notify);
+		return ERR_OK;
+	}
+	*is_done_out = others->fresh_state == FRESH_WHOLE;
+	if (*is_done_out)
+		others_list_adopt(others);
+	return err;
 }
 
 void notify_others_end(struct notify *notify)
@@ -477,11 +355,10 @@ void notify_others_end(struct notify *notify)
 	notify->others = NULL;
 	watch_end(notify->s->back->store, &others->anyone);
 	while (others->owners) {
-		struct owner *owner = others->owners;
+		struct others_owner *owner = others->owners;
 		others->owners = owner->next;
-		owner_free(owner);
+		others_owner_free(owner);
 	}
-	list_free(&others->known);
-	list_free(&others->fresh);
+	others_list_free(others);
 	free(others);
 }

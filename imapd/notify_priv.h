@@ -120,8 +120,12 @@ static inline const struct fetch_items *notify_items(const struct imap_session *
 void notify_view_changed(struct imap_session *s);
 /* Something is to be told, and no command is in the way. */
 bool notify_is_due(const struct imap_session *s);
-/* What has happened in other mailboxes. False: the output is full. */
+/* What has happened in other mailboxes. False: the output is full, or it is the others' turn, and more is
+ * to be told before the client's next command. True: what was known at the beginning has been told;
+ * notify_is_due() says whether there is more. */
 bool notify_tell_others(struct imap_session *s);
+/* Brings the selected mailbox up to date, if anything of it is wanted. */
+void notify_sync_view(struct imap_session *s);
 /* For imap_session.running, between commands. */
 enum step notify_tell(struct imap_session *s, struct cursor *in);
 /* What the store's job is to name as its origin. */
@@ -133,10 +137,10 @@ void notify_free(struct imap_session *s);
 /* The highest MODSEQ of the account; 0: it is gone. */
 uint64_t notify_account_modseq(struct read *read, uint32_t account_id);
 /* notify_news.c: tells what has happened in other mailboxes, as far as it has been taken from the
- * feeds. False: the output is full. */
+ * feeds. False as with notify_tell_others(). */
 bool notify_tell_news(struct notify *notify);
 /* The STATUS lines that NOTIFY SET STATUS begins with: of the mailboxes behind `notify->walked`.
- * False: the output is full. */
+ * False: there are more. */
 bool notify_tell_status(struct notify *notify);
 /* Nothing is wanted from now on, as if NOTIFY NONE had come (section 5.8). */
 void notify_overflow(struct notify *notify);
@@ -150,14 +154,17 @@ enum { NOTIFY_ALL_MESSAGE_KINDS = WATCH_ARRIVED | WATCH_EXPUNGED | WATCH_FLAGS |
 struct slice notify_superior_of(struct slice name);
 
 /* notify_others.c: the mailboxes of others that the client may look up. Watches their owners, where the
- * request may be about any of theirs. Fails where the store does. */
-enum err notify_others_begin(struct notify *notify) MUST_USE;
+ * request may be about any of theirs. */
+void notify_others_begin(struct notify *notify);
+/* Looks for them, for less than a millisecond: to be called until it is done. Fails where the store does. */
+enum err notify_others_look(struct notify *notify, bool *is_done_out) MUST_USE;
 void notify_others_end(struct notify *notify);
 /* Takes what has happened to them from the feeds. */
 void notify_others_take(struct notify *notify);
-/* Tells it, and what has become of the list and of the rights. False: the output is full. */
+/* Tells it, and what has become of the list and of the rights. False as with notify_tell_others(). */
 bool notify_others_tell(struct notify *notify);
-/* What NOTIFY SET begins with: \NoAccess (section 3.1), and STATUS, where that is wanted. */
+/* What NOTIFY SET begins with: \NoAccess (section 3.1), and STATUS, where that is wanted. False: there
+ * is more. */
 bool notify_others_tell_first(struct notify *notify);
 /* The account's rights on some of them have changed. */
 void notify_others_stale(struct notify *notify);

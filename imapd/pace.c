@@ -1,6 +1,7 @@
 /* imapd/pace.c - how long a command may take to come: the idle time begins anew with every octet, so it
  * must be whole within that, and within what its literals take at the slowest rate, [limits]
- * minimum_rate. In the back. */
+ * minimum_rate. So with those that are skipped because the command is refused (RFC 7888 section 4),
+ * but no longer than for what might have been taken. In the back. */
 #include "imapd/pace_priv.h"
 
 #include "base/clock.h"
@@ -19,6 +20,12 @@ static bool waits_for_rest(const struct imap_session *s)
 	return s->framing.text.len > 0 && !s->framing.is_whole;
 }
 
+static uint64_t expected_octets(const struct imap_session *s)
+{
+	uint64_t skipped = s->framing.skipped_octets, most = s->back->config->message_size_octets;
+	return s->literal_octets + (skipped < most ? skipped : most);
+}
+
 bool pace_dribbles(struct imap_session *s)
 {
 	const struct config *config = s->back->config;
@@ -30,9 +37,9 @@ bool pace_dribbles(struct imap_session *s)
 	}
 	if (s->command_began_ms == 0)
 		s->command_began_ms = now_ms;
-	if (s->literal_octets > 0 && config->minimum_rate == 0)
-		return false;
-	if (s->literal_octets > 0)
-		most_ms += s->literal_octets * 1000 / config->minimum_rate;
+	if (config->minimum_rate > 0)
+		most_ms += expected_octets(s) * 1000 / config->minimum_rate;
+	else if (s->literal_octets > 0 && !s->framing.is_skipping)
+		return false; /* a message may take as long as it likes */
 	return now_ms - s->command_began_ms > most_ms;
 }

@@ -16,6 +16,7 @@
 #include "imapd/metadata_priv.h"
 #include "imapd/notify_priv.h"
 #include "imapd/pace_priv.h"
+#include "imapd/refusal_priv.h"
 #include "imapd/respond_priv.h"
 #include "imapd/view_priv.h"
 #include "runtime/way_back.h"
@@ -206,17 +207,6 @@ void imap_ask_for_literal(struct imap_session *s)
 		buffer_add_cstr(&s->session.out, "+ OK\r\n");
 }
 
-enum step imap_refuse_literal(struct imap_session *s, const char *condition, const char *text)
-{
-	s->reply.condition = condition;
-	s->reply.text = text;
-	if (!framing_refuse(&s->framing))
-		return STEP_AGAIN; /* FRAMED_REFUSED comes when its octets have been skipped */
-	s->tag = framing_tag(&s->framing);
-	s->errors++;
-	return reply(s, condition, text);
-}
-
 static enum step meet_literal(struct imap_session *s)
 {
 	enum step step;
@@ -230,20 +220,10 @@ static enum step meet_literal(struct imap_session *s)
 		return imap_refuse_literal(s, "BAD",
 					   "A literal8 is only for a message or an annotation");
 	if (!framing_literal_fits(&s->framing, IMAP_COMMAND_MAX_OCTETS))
-		return imap_refuse_literal(s, "BAD", "[TOOBIG] The command is too long");
+		return imap_refuse_literal(s, "BAD", refusal_too_long);
 	imap_ask_for_literal(s);
 	framing_accept(&s->framing);
 	return STEP_AGAIN;
-}
-
-static enum step end_refused(struct imap_session *s)
-{
-	s->tag = framing_tag(&s->framing);
-	switch (s->framing.why) {
-	case FRAMING_TOO_LONG: return imap_bad(s, "[TOOBIG] The command is too long");
-	case FRAMING_BARE_LINE_FEED: return imap_bad(s, "Lines end in CRLF");
-	default: s->errors++; return reply(s, s->reply.condition, s->reply.text);
-	}
 }
 
 static enum step take_command(struct imap_session *s, struct cursor *in)
@@ -255,7 +235,7 @@ static enum step take_command(struct imap_session *s, struct cursor *in)
 			return imap_bye(s, IMAP_ACCOUNT_GONE_TEXT);
 		return imap_dispatch(s);
 	case FRAMED_LITERAL: return meet_literal(s);
-	case FRAMED_REFUSED: return end_refused(s);
+	case FRAMED_REFUSED: return refusal_end(s);
 	}
 	return STEP_CLOSE;
 }
@@ -291,18 +271,10 @@ static enum step go_on(struct imap_session *s, struct cursor *in)
 			step = s->running(s, in);
 		else
 			step = take_command(s, in);
-		if (step == STEP_INPUT && !s->running && notify_is_due(s)) {
-			s->running = notify_tell;
-			step = STEP_AGAIN;
-		}
 	}
-	if (step == STEP_INPUT && pace_dribbles(s))
+	if (step == STEP_INPUT && pace_dribbles(s)) {
+		refusal_tell(s);
 		step = send_away(s, "The command takes too long");
-	/* An idle session owns neither input nor arena. */
-	if (step == STEP_INPUT && !s->running) {
-		arena_fini(&s->command_arena);
-		if (s->framing.text.len == 0 || s->framing.is_whole)
-			framing_reset(&s->framing);
 	}
 	return step;
 }
@@ -369,12 +341,46 @@ static void deflate_out(struct imap_session *s, size_t from, enum step step)
 		compression_rest(s->compression);
 }
 
+/* Behind all that the client has said, so what there is to tell keeps none of its commands waiting: news
+ * that takes longer than a turn goes on behind what it says meanwhile. */
+static enum step tell_due(struct imap_session *s)
+{
+	struct cursor nothing = cursor_of(SLICE_NONE);
+	enum step step = STEP_INPUT;
+	while (step == STEP_INPUT && (!s->running || imap_is_idle(s)) && notify_is_due(s)) {
+		if (turn_is_over(s))
+			return STEP_WAIT;
+		s->turn_steps++;
+		if (imap_is_idle(s)) {
+			step = imap_idle_news(s);
+			continue;
+		}
+		s->running = notify_tell;
+		step = notify_tell(s, &nothing);
+		if (step == STEP_AGAIN)
+			step = STEP_INPUT;
+	}
+	return step;
+}
+
+/* An idle session owns neither input nor arena. */
+static void rest(struct imap_session *s)
+{
+	arena_fini(&s->command_arena);
+	if (s->framing.text.len == 0 || s->framing.is_whole)
+		framing_reset(&s->framing);
+}
+
 static enum step feed(struct session *session, struct cursor *in)
 {
 	struct imap_session *s = CONTAINER_OF(session, struct imap_session, session);
 	size_t from = session->out.len;
 	begin_turn(s);
 	enum step step = s->compression ? feed_compressed(s, in) : feed_plain(s, in);
+	if (step == STEP_INPUT && s->state != IMAP_CLOSED)
+		step = tell_due(s);
+	if (step == STEP_INPUT && !s->running)
+		rest(s);
 	deflate_out(s, from, step);
 	s->waits_for_turn = step == STEP_WAIT;
 	return step;
@@ -382,14 +388,9 @@ static enum step feed(struct session *session, struct cursor *in)
 
 static enum step tell_news(struct imap_session *s)
 {
-	struct cursor nothing = cursor_of(SLICE_NONE);
-	if (imap_is_idle(s))
-		return imap_idle_news(s);
-	if (s->running || !notify_is_due(s))
-		return STEP_INPUT;
-	s->running = notify_tell;
-	enum step step = notify_tell(s, &nothing);
-	return step == STEP_AGAIN ? STEP_INPUT : step;
+	begin_turn(s);
+	enum step step = imap_is_idle(s) ? imap_idle_news(s) : STEP_INPUT;
+	return step == STEP_INPUT ? tell_due(s) : step;
 }
 
 static enum step take_news(struct imap_session *s, enum news news)
@@ -401,7 +402,11 @@ static enum step take_news(struct imap_session *s, enum news news)
 	if (s->state == IMAP_CLOSED)
 		return news == NEWS_CHANGED ? STEP_INPUT : STEP_CLOSE;
 	switch (news) {
-	case NEWS_TIMEOUT: return may_speak ? imap_bye(s, "Idle for too long") : STEP_CLOSE;
+	case NEWS_TIMEOUT:
+		if (!may_speak)
+			return STEP_CLOSE;
+		refusal_tell(s);
+		return imap_bye(s, "Idle for too long");
 	case NEWS_SHUTDOWN:
 		return may_speak ? imap_bye(s, "[UNAVAILABLE] The server is stopping") : STEP_CLOSE;
 	case NEWS_ENDED: /* what has come is still answered */

@@ -202,7 +202,7 @@ const char *imap_capabilities(struct imap_session *s);
 /* session.c, for the verbs that meet the loop itself */
 /* Asks for the octets of a synchronizing literal. */
 void imap_ask_for_literal(struct imap_session *s);
-/* FRAMED_LITERAL is not wanted: the tagged reply comes now, or after its octets. */
+/* refusal.c: FRAMED_LITERAL is not wanted; the tagged reply comes now, or after its octets. */
 enum step imap_refuse_literal(struct imap_session *s, const char *condition, const char *text);
 /* The untagged goodbye; nothing more is said. */
 enum step imap_bye(struct imap_session *s, const char *text);
@@ -222,7 +222,7 @@ bool imap_account_is_gone(struct imap_session *s);
 /* append.c: true when the framed literal is the message of an APPEND or REPLACE, whose handler has then
  * decided what becomes of it: *step_out. */
 bool imap_append_meets_literal(struct imap_session *s, enum step *step_out);
-/* The octets of a message are on their way; nothing else is being said. */
+/* The rest of one is on its way; nothing else is being said. */
 bool imap_append_is_receiving(const struct imap_session *s);
 /* unauthenticate.c: takes `fd`, the session's socket. */
 void imap_signed_out(struct imap_session *s, int fd, struct slice unread);

@@ -1,0 +1,146 @@
+/* imapd/notify_others_list.c - which mailboxes of others a NOTIFY may be about, and the watches on their
+ * owners. In the back.
+ *
+ * Found in turns, for a user may look up thousands. Each turn reads the store anew, so the list is of no
+ * one moment: each row is as it was in one of the turns. What happens to names or rights after the first
+ * of them is news, of an owner who was watched before he was read or of rights given to this account or to
+ * all; it makes the list stale, and it is made once more when this one has been told. */
+#include <stdlib.h>
+
+#include "base/heap.h"
+#include "imapd/list_priv.h"
+#include "imapd/notify_others_priv.h"
+
+enum {
+	/* Mailboxes in the list: no owner can fill it alone. */
+	OTHERS_MAX = 2 * ACCESS_LIST_MAX_OF_OWNER,
+	OWNERS_MAX = 1000,
+};
+
+/* ---- whose ---- */
+
+static bool is_subscribed(const struct mailbox_row *row)
+{
+	return row->subscribed;
+}
+
+static bool has_subscribed(struct read *read, uint32_t account_id, struct slice top)
+{
+	return mailbox_is_subscribed(read, account_id, top) ||
+	       list_has_below(read, account_id, top, is_subscribed);
+}
+
+static enum access_wanted wants_owner(struct access_gathering *gathering, struct read *read,
+				      uint32_t owner_id, struct slice prefix)
+{
+	struct notify_others *others = CONTAINER_OF(gathering, struct notify_others, gathering);
+	struct notify *notify = others->notify;
+	if (!notify_reaches(&notify->request, prefix,
+			    has_subscribed(read, notify->s->account_id, prefix)))
+		return ACCESS_NOT_WANTED;
+	while (*others->owner_at && (*others->owner_at)->feed.watch.account_id < owner_id)
+		others->owner_at = &(*others->owner_at)->next;
+	struct others_owner *owner = *others->owner_at;
+	bool is_watched = owner && owner->feed.watch.account_id == owner_id;
+	if (!(is_watched && owner->is_wanted) && ++others->wanted_count > OWNERS_MAX)
+		return ACCESS_NOT_WANTED;
+	if (!is_watched) {
+		owner = heap_alloc(sizeof(*owner));
+		notify_feed_begin(&owner->feed, notify, owner_id);
+		owner->seen_modseq = notify_account_modseq(read, owner_id);
+		owner->next = *others->owner_at;
+		*others->owner_at = owner;
+	}
+	owner->is_wanted = true;
+	return is_watched ? ACCESS_WANTED : ACCESS_WANTED_LATER;
+}
+
+void others_owner_free(struct others_owner *owner)
+{
+	notify_feed_end(&owner->feed);
+	free(owner);
+}
+
+/* Ends the watches on those of whom nothing is wanted any more. */
+static void sweep_owners(struct notify_others *others)
+{
+	for (struct others_owner **at = &others->owners; *at;) {
+		struct others_owner *owner = *at;
+		if (owner->is_wanted) {
+			owner->compared = 0; /* in another list now */
+			at = &owner->next;
+			continue;
+		}
+		*at = owner->next;
+		others_owner_free(owner);
+	}
+}
+
+/* ---- which ---- */
+
+static void list_free(struct others_list *list)
+{
+	arena_fini(&list->arena);
+	*list = (struct others_list){ 0 };
+}
+
+static void drop_fresh(struct notify_others *others)
+{
+	access_gathering_fini(&others->gathering);
+	list_free(&others->fresh);
+	others->fresh_state = FRESH_NONE;
+}
+
+void others_list_begin(struct notify_others *others)
+{
+	drop_fresh(others);
+	others->is_stale = false;
+	others->fresh_state = FRESH_GROWS;
+	others->gathering = (struct access_gathering){
+		.account_id = others->notify->s->account_id,
+		.rights = RIGHT_LOOKUP,
+		.arena = &others->fresh.arena,
+		.wants_owner = wants_owner,
+	};
+	others->wanted_count = 0;
+	others->owner_at = &others->owners;
+	for (struct others_owner *owner = others->owners; owner; owner = owner->next)
+		owner->is_wanted = false;
+}
+
+enum err others_list_go_on(struct notify_others *others)
+{
+	struct access_gathering *gathering = &others->gathering;
+	struct read *read = read_begin(others->notify->s->back->store);
+	enum err err = access_gather_on(gathering, read);
+	read_end(&read);
+	if (err == ERR_OK &&
+	    (gathering->list.count > OTHERS_MAX || others->wanted_count > OWNERS_MAX))
+		err = ERR_LIMIT;
+	if (err != ERR_OK) {
+		drop_fresh(others);
+		others->is_stale = true;
+	} else if (gathering->is_whole) {
+		others->fresh.rows = gathering->list;
+		others->fresh_state = FRESH_WHOLE;
+		others->told = 0;
+		access_gathering_fini(gathering);
+		sweep_owners(others);
+	}
+	return err;
+}
+
+void others_list_adopt(struct notify_others *others)
+{
+	list_free(&others->known);
+	others->known = others->fresh;
+	others->fresh = (struct others_list){ 0 };
+	others->fresh_state = FRESH_NONE;
+	others->told = 0;
+}
+
+void others_list_free(struct notify_others *others)
+{
+	drop_fresh(others);
+	list_free(&others->known);
+}

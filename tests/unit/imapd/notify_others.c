@@ -1,0 +1,266 @@
+/* tests/unit/imapd/notify_others.c - NOTIFY of others' mailboxes: what is committed while a session reads,
+ * a store that fails, more than is told of, and a list that takes many turns. */
+#include "tests/unit/imapd/sharing.h"
+
+#define GONE(name) \
+	"* LIST (\\NonExistent \\NoAccess \\HasNoChildren) \"/\" \"Other Users/" name "\"\r\n"
+#define THERE(name) "* LIST (\\HasNoChildren) \"/\" \"Other Users/" name "\"\r\n"
+
+enum { READS = 8 }; /* more than any of these commands and news begins */
+
+/* What is committed behind any of the reads that tell of what came before is told by the next. */
+static void nothing_is_lost_between_reading_and_news(void **state)
+{
+	share("bob", "one", 1, READABLE);
+	share("bob", "two", 1, READABLE);
+	struct session *session =
+		signed_in_and_said("a NOTIFY SET (mailboxes (\"Other Users/bob@example.org/one\" "
+				   "\"Other Users/bob@example.org/two\") (MailboxName))\r\n");
+	for (unsigned nth = 1; nth <= READS; nth++) {
+		struct sharing two = sharing_of("bob", "two", 0, nth % 2 ? 0 : READABLE);
+		share("bob", "one", 0, two.rights);
+		loop_run_once(world.loop, 0);
+		write_behind_read(nth, &two.job);
+		struct buffer said = { 0 };
+		for (unsigned i = 0; i < 20; i++) {
+			assert_true(core_turn(&world, session, &said));
+			if (i == 10)
+				write_behind_read(0, NULL);
+		}
+		assert_slice(buffer_slice(&said),
+			     two.rights ? THERE("bob@example.org/one") THERE("bob@example.org/two")
+					: GONE("bob@example.org/one") GONE("bob@example.org/two"));
+		buffer_free(&said);
+	}
+	core_sign_out(&world, session);
+}
+
+/* What is granted while NOTIFY begins is in its list: that it is taken again is told. */
+static void nothing_is_lost_as_it_begins(void **state)
+{
+	const char *line = "a NOTIFY SET (mailboxes \"Other Users/dora@example.org/new\" "
+			   "(MailboxName))\r\n";
+	share("dora", "new", 1, 0);
+	for (unsigned nth = 1; nth <= READS; nth++) {
+		struct sharing given = sharing_of("dora", "new", 0, READABLE);
+		struct session *session = signed_in();
+		struct buffer said = { 0 };
+		write_behind_read(nth, &given.job);
+		assert_true(core_feed(&world, session, slice_cstr(line), &said));
+		for (unsigned i = 0; i < 10; i++)
+			assert_true(core_turn(&world, session, &said));
+		write_behind_read(0, NULL);
+		share("dora", "new", 0, READABLE);
+		for (unsigned i = 0; i < 10; i++)
+			assert_true(core_turn(&world, session, &said));
+		share("dora", "new", 0, 0);
+		expect_news(session, GONE("dora@example.org/new"));
+		buffer_free(&said);
+		core_sign_out(&world, session);
+	}
+}
+
+/* A store that fails for a moment ends nothing. */
+static void what_could_not_be_read_is_told_later(void **state)
+{
+	const char *line = "a NOTIFY SET (mailboxes \"Other Users/finn@example.org/f\" "
+			   "(MailboxName))\r\n";
+	share("finn", "f", 1, 0);
+	share("finn", "g", 1, READABLE);
+	struct session *session = signed_in();
+	failures = 1;
+	expect(session, line,
+	       "a NO [UNAVAILABLE] The store cannot do that now; try again later\r\n");
+	expect(session, line, "a OK NOTIFY completed\r\n");
+	failures = 1;
+	share("finn", "f", 0, READABLE);
+	expect_news(session, "");
+	assert_int_equal(failures, 0);
+	share("finn", "g", 0, 0);
+	expect_news(session, THERE("finn@example.org/f"));
+	core_sign_out(&world, session);
+}
+
+/* However much others share with everybody, one's own mailboxes are told of; and so are those of
+ * others, as long as it is not several who share thousands. */
+static void nobody_takes_it_from_others(void **state)
+{
+	enum { MUCH = 1900 };
+	share("mallory", "m", MUCH, READABLE);
+	struct session *own = signed_in();
+	struct session *session = signed_in_and_said(
+		"s SUBSCRIBE mine\r\ns SUBSCRIBE \"Other Users/erin@example.org/e\"\r\n");
+	expect(session,
+	       "a NOTIFY SET (subscribed (MessageNew MessageExpunge MailboxName)) "
+	       "(subtree \"Other Users\" (MailboxName))\r\n",
+	       "a OK NOTIFY completed\r\n");
+	share("erin", "e", 1, READABLE);
+	expect_news(session, "* LIST (\\HasNoChildren \\Subscribed) \"/\" "
+			     "\"Other Users/erin@example.org/e\"\r\n"
+			     "* LIST (\\NonExistent \\NoAccess \\HasChildren) \"/\" "
+			     "\"Other Users/erin@example.org\"\r\n");
+	share("mallory2", "m", MUCH, READABLE);
+	struct buffer said = { 0 };
+	for (unsigned i = 0; i < 200; i++)
+		assert_true(core_turn(&world, session, &said));
+	buffer_clear(&said);
+	/* Now they are too many, which is said once, and not that the client's own are. */
+	share("mallory3", "m", MUCH, READABLE);
+	share("mallory3", "n", 1, READABLE);
+	expect_news(session, "* NO Too many mailboxes of others: nothing is told of them\r\n");
+	share("mallory3", "o", 1, READABLE);
+	expect_news(session, "");
+	assert_true(core_feed(&world, own, SLICE("x CREATE mine\r\n"), &said));
+	buffer_clear(&said);
+	for (unsigned i = 0; i < 10; i++)
+		assert_true(core_turn(&world, session, &said));
+	assert_slice(buffer_slice(&said), "* LIST (\\HasNoChildren \\Subscribed) \"/\" mine\r\n");
+	buffer_clear(&said);
+	/* Of whom nothing is wanted, nothing is looked at. */
+	expect(session, "b NOTIFY SET (subscribed (MessageNew MessageExpunge MailboxName))\r\n",
+	       "b OK NOTIFY completed\r\n");
+	share("erin", "e", 0, 0);
+	expect_news(session, "* LIST (\\NonExistent \\NoAccess \\HasNoChildren \\Subscribed) \"/\" "
+			     "\"Other Users/erin@example.org/e\"\r\n");
+	buffer_free(&said);
+	core_sign_out(&world, session);
+	core_sign_out(&world, own);
+}
+
+/* ---- in turns ---- */
+
+#define OF(owner, name) "\"Other Users/" owner "@example.org/" name "\""
+#define HAS_CHILDREN(owner)                                                          \
+	"* LIST (\\NonExistent \\NoAccess \\HasChildren) \"/\" \"Other Users/" owner \
+	"@example.org\"\r\n"
+#define GONE_OF(owner, name) GONE(owner "@example.org/" name) HAS_CHILDREN(owner)
+#define THERE_OF(owner, name) THERE(owner "@example.org/" name) HAS_CHILDREN(owner)
+
+enum { SHARED = 500 /* by each of two */, TURNS = 2 * SHARED / 64 };
+static const char many_of_others[] = "a NOTIFY SET (subtree (\"Other Users/gina@example.org\" "
+				     "\"Other Users/hugo@example.org\") (MailboxName))";
+
+/* Something has changed in a list that takes many turns, and the first of them are over. */
+static struct session *in_the_middle_of_a_list(const char *mailbox, unsigned rights)
+{
+	struct session *session = signed_in_and_said(many_of_others);
+	struct cursor nothing = cursor_of(SLICE_NONE);
+	struct buffer said = { 0 };
+	assert_true(core_feed(&world, session, SLICE("\r\n"), &said));
+	buffer_free(&said);
+	share("gina", mailbox, 0, rights);
+	loop_run_once(world.loop, 0);
+	turns_of_list = 0;
+	take_the_clock();
+	assert_int_equal(session_drive(session, &nothing), STEP_WAIT);
+	assert_in_range(turns_of_list, 1, 2);
+	assert_int_equal(session->out.len, 0);
+	return session;
+}
+
+static void the_list_is_made_in_turns(void **state)
+{
+	share("gina", "g", SHARED, READABLE);
+	share("hugo", "h", SHARED, READABLE);
+	struct session *session = signed_in();
+	struct buffer said = { 0 };
+	take_the_clock();
+	turns_of_list = 0;
+	assert_true(run_in_turns(session, many_of_others, &said) >= TURNS);
+	assert_true(turns_of_list >= TURNS);
+	assert_slice(buffer_slice(&said), "a OK NOTIFY completed\r\n");
+	/* So with LIST, of each name once. */
+	turns_of_list = 0;
+	assert_true(run_in_turns(session, "b LIST \"\" \"Other Users/gina@example.org/%\"",
+				 &said) >= TURNS);
+	assert_true(turns_of_list >= TURNS);
+	unsigned lines = 0;
+	for (size_t i = 0; i < said.len; i++)
+		lines += said.data[i] == '\n';
+	assert_int_equal(lines, SHARED + 1);
+	give_the_clock_back();
+	buffer_free(&said);
+	core_sign_out(&world, session);
+}
+
+/* The answer comes before the list is whole. */
+static void expect_first(struct session *session, const char *line, const char *want)
+{
+	struct cursor in = cursor_of(slice_cstr(line));
+	struct buffer said = { 0 };
+	while (said.len == 0) {
+		assert_int_equal(session_drive(session, &in), STEP_WAIT);
+		core_drain(session, &said);
+	}
+	assert_slice(buffer_slice(&said), want);
+	assert_true(turns_of_list < TURNS);
+	buffer_free(&said);
+}
+
+/* What the client says has its turn before what it is to be told. */
+static void a_command_does_not_wait_for_the_list(void **state)
+{
+	struct session *session = in_the_middle_of_a_list("g-0000", 0);
+	expect_first(session, "b NOOP\r\n", "b OK Completed\r\n");
+	expect_news(session, GONE_OF("gina", "g-0000"));
+	/* In IDLE, too. */
+	expect(session, "c IDLE\r\n", "+ idling\r\n");
+	share("gina", "g-0000", 0, READABLE);
+	loop_run_once(world.loop, 0);
+	turns_of_list = 0;
+	expect_first(session, "DONE\r\n", "c OK IDLE completed\r\n");
+	expect_news(session, THERE_OF("gina", "g-0000"));
+	give_the_clock_back();
+	core_sign_out(&world, session);
+}
+
+static void another_request_ends_the_list(void **state)
+{
+	struct session *session = in_the_middle_of_a_list("g-0000", 0);
+	expect(session, "b NOTIFY NONE\r\n", "b OK NOTIFY completed\r\n");
+	expect_news(session, "");
+	core_sign_out(&world, session);
+	/* One that comes in its place knows already what was to be told. */
+	session = in_the_middle_of_a_list("g-0000", READABLE);
+	expect(session,
+	       "b NOTIFY SET (mailboxes (" OF("gina", "g-0000") " " OF(
+		       "hugo", "h-0000") ") (MailboxName))\r\n",
+	       "b OK NOTIFY completed\r\n");
+	share("hugo", "h-0000", 0, 0);
+	expect_news(session, GONE("hugo@example.org/h-0000"));
+	share("hugo", "h-0000", 0, READABLE);
+	expect_news(session, THERE("hugo@example.org/h-0000"));
+	give_the_clock_back();
+	core_sign_out(&world, session);
+}
+
+static void a_client_leaves_in_the_middle(void **state)
+{
+	struct session *session = in_the_middle_of_a_list("g-0000", 0);
+	core_sign_out(&world, session);
+	session = signed_in();
+	struct buffer line = { 0 };
+	buffer_add_cstr(&line, many_of_others);
+	buffer_add_cstr(&line, "\r\n");
+	struct cursor in = cursor_of(buffer_slice(&line));
+	assert_int_equal(session_drive(session, &in), STEP_WAIT);
+	core_sign_out(&world, session);
+	give_the_clock_back();
+	buffer_free(&line);
+	share("gina", "g-0000", 0, READABLE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_is_lost_between_reading_and_news),
+		cmocka_unit_test(nothing_is_lost_as_it_begins),
+		cmocka_unit_test(what_could_not_be_read_is_told_later),
+		cmocka_unit_test(nobody_takes_it_from_others),
+		cmocka_unit_test(the_list_is_made_in_turns),
+		cmocka_unit_test(a_command_does_not_wait_for_the_list),
+		cmocka_unit_test(another_request_ends_the_list),
+		cmocka_unit_test(a_client_leaves_in_the_middle),
+	};
+	return cmocka_run_group_tests(tests, world_setup, world_teardown);
+}
