@@ -120,8 +120,8 @@ int admin_share_set(struct admin *admin, int argc, char **argv)
 		return admin_fail("the list of rights is full: it names %d users", ACL_ENTRIES_MAX);
 	default: return admin_fail_store(err, "the rights were not changed");
 	}
-	control_notify_account(admin->config->state_dir, share.owner_id);
-	control_notify_account(admin->config->state_dir, share.entry.account_id);
+	control_notify_rights(admin->config->state_dir, share.owner_id);
+	control_notify_rights(admin->config->state_dir, share.entry.account_id);
 	return EXIT_SUCCESS;
 }
 

@@ -22,6 +22,7 @@
 #include "serve/login_priv.h"
 #include "smtpd/relay/relay.h"
 #include "smtpd/smtpd.h"
+#include "storage/acl.h"
 #include "storage/expunged.h"
 #include "storage/journal.h"
 #include "storage/mailbox.h"
@@ -166,11 +167,16 @@ static void on_control(void *user)
 	uint8_t octets[CONTROL_OCTETS + 1]; /* one more, to see what is too long */
 	ssize_t len;
 	while ((len = recv(descriptor_fd(role->control), octets, sizeof(octets), MSG_DONTWAIT)) >=
-	       0)
-		if (len == CONTROL_OCTETS && get_be32(octets) == CONTROL_QUEUE)
-			child_post(role->runner_loop, run_look, NULL);
-		else if (len == CONTROL_OCTETS)
-			watch_notify_account(role->store, get_be32(octets));
+	       0) {
+		if (len != CONTROL_OCTETS)
+			continue;
+		uint32_t account_id = get_be32(octets + 1);
+		switch (octets[0]) {
+		case CONTROL_ACCOUNT: watch_notify_account(role->store, account_id); break;
+		case CONTROL_RIGHTS: acl_notify_account(role->store, account_id); break;
+		case CONTROL_QUEUE: child_post(role->runner_loop, run_look, NULL); break;
+		}
+	}
 }
 
 /* ---- start, reload, stop ---- */

@@ -58,14 +58,14 @@ void control_unbind(const char *state_dir)
 		unlink(address.sun_path);
 }
 
-void control_notify_account(const char *state_dir, uint32_t account_id)
+static void send_to_server(const char *state_dir, enum control_kind kind, uint32_t account_id)
 {
 	struct sockaddr_un address;
-	uint8_t octets[CONTROL_OCTETS];
+	uint8_t octets[CONTROL_OCTETS] = { (uint8_t)kind };
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return;
-	put_be32(octets, account_id);
+	put_be32(octets + 1, account_id);
 	if (control_address(state_dir, &address)) {
 		ssize_t sent = sendto(fd, octets, sizeof(octets), MSG_NOSIGNAL,
 				      (struct sockaddr *)&address, sizeof(address));
@@ -74,9 +74,19 @@ void control_notify_account(const char *state_dir, uint32_t account_id)
 	close(fd);
 }
 
+void control_notify_account(const char *state_dir, uint32_t account_id)
+{
+	send_to_server(state_dir, CONTROL_ACCOUNT, account_id);
+}
+
+void control_notify_rights(const char *state_dir, uint32_t account_id)
+{
+	send_to_server(state_dir, CONTROL_RIGHTS, account_id);
+}
+
 void control_notify_queue(const char *state_dir)
 {
-	control_notify_account(state_dir, CONTROL_QUEUE);
+	send_to_server(state_dir, CONTROL_QUEUE, 0);
 }
 
 bool control_is_served(const char *state_dir)

@@ -1,5 +1,6 @@
 /* serve/control_priv.h - the socket by which the admin's process wakes the server: STATE_DIR/
- * control, datagrams of one be32 account id each. For this room alone. */
+ * control, datagrams of one octet that says what has changed, and the be32 number of an account. For this
+ * room alone. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,10 +12,12 @@
 
 struct sockaddr_un;
 
-enum { CONTROL_OCTETS = 4 };
-/* In the place of an account: the queue has changed. No account has that number; 0 stands for all of
- * them where rights are given to anyone. */
-#define CONTROL_QUEUE UINT32_MAX
+enum { CONTROL_OCTETS = 1 + 4 };
+enum control_kind {
+	CONTROL_ACCOUNT, /* something of the account */
+	CONTROL_RIGHTS,	 /* lists of rights: of its mailboxes, or what they give to it; 0: to all */
+	CONTROL_QUEUE,	 /* the queue, of no account */
+};
 /* False: the path is too long for a socket's address. */
 bool control_address(const char *state_dir, struct sockaddr_un *address_out);
 /* Binds it, for its owner alone, in the place of one that a killed server left. The caller

@@ -277,6 +277,14 @@ enum err acl_change(struct write *write, uint64_t mailbox_id, enum acl_change ch
 	return err == ERR_OK ? acl_shared_put(write, entry->account_id, owner_id, mailbox_id) : err;
 }
 
+void acl_notify_account(struct store *store, uint32_t account_id)
+{
+	const struct change_note note = { .account_id = account_id,
+					  .mailbox_id = NOTE_EVERYTHING,
+					  .news = { .kinds = WATCH_RIGHTS } };
+	watch_publish(store, &note);
+}
+
 enum err acl_mailbox_remove(struct write *write, uint32_t owner_id, uint64_t mailbox_id)
 {
 	struct acl_entry entry;

@@ -52,6 +52,10 @@ enum acl_change { ACL_SET, ACL_ADD, ACL_REMOVE };
 enum err acl_change(struct write *write, uint64_t mailbox_id, enum acl_change change,
 		    const struct acl_entry *entry) MUST_USE;
 
+/* Another process (the admin's) has changed lists of rights: of the account's mailboxes, or what they give
+ * to it (ACL_ANYONE: to all). Tells all watches of the account. Any thread. */
+void acl_notify_account(struct store *store, uint32_t account_id);
+
 /* Mailboxes of other accounts whose lists name the account or anyone, by an index, so that nobody
  * else's rows are read. */
 struct acl_shared {

@@ -2,6 +2,8 @@
 import json
 import random
 
+import pytest
+
 BOB = '"Other Users/bob@example.org"'
 OFFICE = "Shared/office@example.org"
 MESSAGE = b"From: carol@elsewhere.example\r\nSubject: %s\r\n\r\n%s\r\n"
@@ -211,14 +213,23 @@ def test_notify_hears_of_what_another_process_files(new_server):
         assert b'STATUS "Other Users/bob@example.org" (MESSAGES %d ' % count in alice.readline()
 
 
-def test_notify_hears_of_what_the_command_line_shares(new_server):
-    """Also of what is given to anyone by one who has shared nothing so far."""
+@pytest.mark.parametrize("identifier", ["anyone", "alice@example.org"])
+def test_notify_hears_of_what_the_command_line_shares(new_server, identifier):
+    """Also of what is given to anyone by one who has shared nothing so far. It is known that no more than
+    rights have changed, so nobody's notifications end, whatever else they are about."""
     server = new_server().start()
-    alice = server.imap("alice@example.org", mailbox=None)
-    alice.send(b'n NOTIFY SET (subtree "Other Users" (MailboxName))\r\n')
-    assert alice.readline().startswith(b"n OK")
+    alice, bob = server.imap("alice@example.org", mailbox=None), server.imap("bob@example.org")
+    alice.send(b'n NOTIFY SET (subtree "Other Users" (MailboxName MailboxMetadataChange)) '
+               b"(personal (MailboxName SubscriptionChange))\r\n")
+    bob.send(b"n NOTIFY SET (personal (MailboxName SubscriptionChange MailboxMetadataChange))\r\n")
+    assert alice.readline().startswith(b"n OK") and bob.readline().startswith(b"n OK")
     for _ in range(2):
-        server.bode("share", "set", "bob@example.org", "INBOX", "anyone", "lr")
+        server.bode("share", "set", "bob@example.org", "INBOX", identifier, "lr")
         assert alice.readline() == b'* LIST (\\HasNoChildren) "/" "Other Users/bob@example.org"\r\n'
-        server.bode("share", "set", "bob@example.org", "INBOX", "anyone", "none")
+        server.bode("share", "set", "bob@example.org", "INBOX", identifier, "l")
+        assert alice.readline() == \
+            b'* LIST (\\NoAccess \\HasNoChildren) "/" "Other Users/bob@example.org"\r\n'
+        server.bode("share", "set", "bob@example.org", "INBOX", identifier, "none")
         assert b"(\\NonExistent \\NoAccess " in alice.readline()
+    assert said(bob, b"NOOP")[0].count(b"\r\n") == 1
+    assert said(alice, b"NOOP")[0].count(b"\r\n") == 1
