@@ -23,8 +23,9 @@
  * cannot be had it begins with the stored one again. */
 enum { FORMS_WANTED_MAX = 4 };
 /* A server that lets strangers wait (greylisting) may have another speak for it until then, which takes
- * less. So many attempts long nothing is concluded from what is not offered. */
+ * less. So often nothing is concluded from what is not offered. */
 enum { GREYLIST_ATTEMPTS = 3 };
+#define UNCONVERTED "and the message cannot be converted: "
 _Static_assert((int)DOWNGRADE_CHUNK_OCTETS == (int)BLOB_CHUNK_OCTETS,
 	       "each chunk is decompressed once");
 
@@ -114,17 +115,27 @@ static void answer(struct transfer *transfer, const struct delivery_form_message
 	transfer_send_anew(transfer);
 }
 
+/* How often it was seen that it would have to be converted. That a server could not be reached, or did not
+ * want to, says nothing of what it takes. */
+static unsigned times_unconverted(const struct queue_entry *entry)
+{
+	unsigned times = 0;
+	for (size_t i = 0; i < entry->attempt_count; i++) {
+		struct slice words = entry->attempts[i].words;
+		times += slice_find(words, 0, SLICE(UNCONVERTED)) < words.len;
+	}
+	return times;
+}
+
 static void refuse(struct transfer *transfer, enum envelope_body form,
 		   enum downgrade_verdict verdict)
 {
 	struct buffer words = { 0 };
 	char status[16];
 	snprintf(status, sizeof(status), "%d.%s",
-		 transfer->entry.attempts_made < GREYLIST_ATTEMPTS ? 4 : 5,
+		 times_unconverted(&transfer->entry) < GREYLIST_ATTEMPTS ? 4 : 5,
 		 refusals[verdict].status);
-	buffer_add_format(&words,
-			  "the other server does not take %s, and the message cannot be "
-			  "converted: %s",
+	buffer_add_format(&words, "the other server does not take %s, " UNCONVERTED "%s",
 			  form == ENVELOPE_7BIT ? "8-bit content (8BITMIME)"
 						: "binary content (BINARYMIME)",
 			  refusals[verdict].words);
@@ -193,7 +204,8 @@ static void done(struct work *work)
 
 /* Of old programs comes mail that has 8 bits and says nothing of it. The bodies can be converted; what may
  * be in the header goes as it is, as it does from other servers, since one such octet that a stranger
- * puts there is not to be a reason for mail to whoever he says has sent it. */
+ * puts there is not to be a reason for mail to whoever he says has sent it. In that we depart from RFC
+ * 6152 section 3 and RFC 5321 section 2.4, which want it sent back. */
 static enum downgrade_form form_to_have(const struct envelope *envelope, enum envelope_body form)
 {
 	if (form == ENVELOPE_8BITMIME)

@@ -93,12 +93,12 @@ static void report_unsent(struct outgoing *outgoing, enum delivery_verdict verdi
 
 /* Another server would do no better, and waiting would not help; unless it is not known which servers
  * there are, or one of them may be another tomorrow. */
-static void report_all_unfit(struct outgoing *outgoing, struct slice words)
+static void report_all_unfit(struct outgoing *outgoing)
 {
 	const char *status =
 		exchangers_are_doubtful(outgoing->exchangers) ? "4.4.3" : outgoing->unfit_status;
-	report_unsent(outgoing, status[0] == '4' ? DELIVERY_LATER : DELIVERY_REFUSED, status, words,
-		      false);
+	report_unsent(outgoing, status[0] == '4' ? DELIVERY_LATER : DELIVERY_REFUSED, status,
+		      slice_cstr(outgoing->unfit_words), false);
 }
 
 static void give_up(struct outgoing *outgoing, enum exchangers_end end)
@@ -129,7 +129,7 @@ static void give_up(struct outgoing *outgoing, enum exchangers_end end)
 		words = buffer_slice(&outgoing->trouble);
 	if (end == EXCHANGERS_NO_MORE && outgoing->unfit > 0 &&
 	    outgoing->unfit == outgoing->tried) {
-		report_all_unfit(outgoing, words);
+		report_all_unfit(outgoing);
 		return;
 	}
 	report_unsent(outgoing, DELIVERY_LATER, end == EXCHANGERS_DNS_FAILED ? "4.4.3" : "4.4.1",
@@ -238,8 +238,10 @@ void outgoing_try_next(struct outgoing *outgoing, struct slice why)
 void outgoing_try_fitter(struct outgoing *outgoing, const char *status, const char *why)
 {
 	/* What may pass counts more than what stays. */
-	if (outgoing->unfit++ == 0 || outgoing->unfit_status[0] != '4')
+	if (outgoing->unfit++ == 0 || outgoing->unfit_status[0] != '4') {
 		outgoing->unfit_status = status;
+		outgoing->unfit_words = why;
+	}
 	outgoing_try_next(outgoing, slice_cstr(why));
 }
 

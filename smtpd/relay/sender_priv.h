@@ -45,9 +45,10 @@ struct outgoing {
 	struct connection *connection;
 	struct exchanger exchanger; /* that is tried */
 	struct demand demand;	    /* of the way to it */
-	/* How many were tried, and how many of them cannot be given it for good: with which status. */
+	/* How many were tried, and how many of them cannot be given it for good: with which status,
+	 * and why. */
 	unsigned tried, unfit;
-	const char *unfit_status;
+	const char *unfit_status, *unfit_words;
 	char remote[DELIVERY_REMOTE_MAX_OCTETS];
 	struct buffer trouble; /* with the exchanger before */
 	bool in_the_clear;     /* TLS failed there: once more without */
@@ -99,7 +100,7 @@ void outgoing_report(struct outgoing *outgoing, const struct client *client, con
 /* This exchanger is of no use: `why` in words; the next one, please. */
 void outgoing_try_next(struct outgoing *outgoing, struct slice why);
 /* As above, since it cannot be given this message, today and tomorrow; with a status of the class 4, today.
- */
+ * `status` and `why` stay as long as the message. */
 void outgoing_try_fitter(struct outgoing *outgoing, const char *status, const char *why);
 /* From the beginning: the connection that was kept had ended meanwhile. */
 void outgoing_retry(struct outgoing *outgoing);

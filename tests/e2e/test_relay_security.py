@@ -330,6 +330,24 @@ def test_requiretls_finds_the_exchanger_that_promises_it(world):
     assert not world.remote.messages
 
 
+def test_of_exchangers_that_are_all_unfit_status_and_words_are_those_of_one(world):
+    """Of the one that may be another tomorrow, as long as it may; what it said counts for that."""
+    world.set("far.example MX", "10 mx.far.example.", "20 second.far.example.")
+    world.set("second.far.example A", "127.0.0.2")
+    world.remote.features = ("PIPELINING", "REQUIRETLS")
+    other = world.add_remote("127.0.0.2", world.authority.issue("second.far.example").server())
+    other.features = ("PIPELINING", "8BITMIME")
+    server = world.start()
+    submit(server, content=MESSAGE.replace(b"hello", "grüß".encode()),
+           options=["BODY=8BITMIME", "REQUIRETLS"])
+    report = wait_until(lambda: reports(server), "the report")[0]
+    assert report.get_payload(1).get_payload(1)["Status"] == "5.7.30"
+    assert "(REQUIRETLS)" in report_text(report)
+    deferred = [line for line in server.log().splitlines() if "event=deferred" in line]
+    assert len(deferred) == 3
+    assert all("the message cannot be converted" in line for line in deferred)
+
+
 def test_requiretls_waits_for_an_exchanger_that_dns_does_not_tell_of(world):
     """The one that is known promises nothing, but it is not the only one."""
     world.set("far.example MX", "10 mx.far.example.", "20 second.far.example.")
