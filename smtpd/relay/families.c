@@ -18,7 +18,6 @@ enum {
 
 static void check_next_name(struct family *family);
 
-/* Addresses that only their own network knows (RFC 1918, 6598, 3927, 4193, 4291). */
 static void settle(struct family *family, enum family_state state)
 {
 	char address[PEER_TEXT_MAX] = "-";
