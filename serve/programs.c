@@ -3,8 +3,8 @@
  *
  * It reads not one octet of what they say: it alone may look up a user's name, and what it knows of a
  * program is the kernel's word (SO_PEERCRED, unix(7)). Those whose names are being looked up wait here, so
- * that they hold up none whose name is known; where they are too many, or there are no descriptors, all
- * others wait in the kernel's queue. */
+ * that they hold up none whose name is known, however long that takes; those for whom there is no place are
+ * turned away. Only where there are no descriptors all wait in the kernel's queue. */
 #include "serve/programs_priv.h"
 
 #include <errno.h>
@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/heap.h"
 #include "base/log.h"
 #include "runtime/descriptor.h"
@@ -21,7 +22,8 @@
 enum {
 	ACCEPTS_A_TURN = 16,
 	PAUSE_MS = 1000,
-	NAMELESS_MAX = 64,
+	NAMELESS_MAX = 96,	  /* half for one user, as in the back (smtpd/program) */
+	TELL_MS = 60 * 1000,	  /* of who was turned away */
 	NOBODYS_UID = UINT32_MAX, /* which no user has: of all who have no name together */
 };
 
@@ -43,6 +45,8 @@ struct programs {
 	bool is_paused;
 	struct nameless nameless[NAMELESS_MAX]; /* in the order in which they came */
 	size_t nameless_count;
+	uint64_t told_ms; /* when the log last heard of one who was turned away */
+	unsigned untold;
 	struct gate *gates;
 	size_t count;
 };
@@ -63,10 +67,7 @@ static void resume_gates(struct programs *programs)
 
 static void on_pause_over(void *user)
 {
-	struct programs *programs = user;
-
-	if (programs->nameless_count < NAMELESS_MAX) /* else on_name() resumes */
-		resume_gates(programs);
+	resume_gates(user);
 }
 
 /* False: the name is not known yet. */
@@ -85,6 +86,32 @@ static bool hand_over(struct programs *programs, int fd, uint32_t uid)
 	return true;
 }
 
+/* As many for one user as there are free ones for others. */
+static bool has_place(const struct programs *programs, uint32_t uid)
+{
+	size_t his = 0;
+
+	for (size_t i = 0; i < programs->nameless_count; i++)
+		his += programs->nameless[i].uid == uid;
+	return programs->nameless_count + his < NAMELESS_MAX;
+}
+
+/* Who knocks in vain must not fill the log. */
+static void turn_away(struct programs *programs, int fd, uint32_t uid)
+{
+	uint64_t now_ms = clock_monotonic_ms();
+
+	close(fd);
+	if (programs->told_ms != 0 && now_ms - programs->told_ms < TELL_MS) {
+		programs->untold++;
+		return;
+	}
+	programs->told_ms = now_ms;
+	log_warning(NULL, EVENT("program-refused"), NUM("uid", uid),
+		    NUM("nameless", programs->nameless_count), NUM("more", programs->untold));
+	programs->untold = 0;
+}
+
 static void take(struct programs *programs, int fd)
 {
 	struct ucred who = { .uid = 0 };
@@ -93,9 +120,11 @@ static void take(struct programs *programs, int fd)
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &who_octets) != 0) {
 		close(fd);
 	} else if (!hand_over(programs, fd, who.uid)) {
-		programs->nameless[programs->nameless_count++] = (struct nameless){ fd, who.uid };
-		if (programs->nameless_count == NAMELESS_MAX)
-			pause_gates(programs);
+		if (has_place(programs, who.uid))
+			programs->nameless[programs->nameless_count++] =
+				(struct nameless){ fd, who.uid };
+		else
+			turn_away(programs, fd, who.uid);
 	}
 }
 
@@ -109,8 +138,6 @@ static void on_name(void *user)
 		if (!hand_over(programs, nameless.fd, nameless.uid))
 			programs->nameless[left++] = nameless;
 	}
-	if (programs->nameless_count == NAMELESS_MAX && left < NAMELESS_MAX)
-		resume_gates(programs);
 	programs->nameless_count = left;
 }
 

@@ -104,7 +104,7 @@ static void *look_up(void *user)
 	if (failed)
 		log_warning(NULL, EVENT("user-unknown"), NUM("uid", lookup->uid), ERRNO(failed));
 	lookup->name = heap_string(failed ? SLICE("") : slice_cstr(found ? found->pw_name : name));
-	lookup->is_nobodys = !failed && !found && lookup->uid != 0;
+	lookup->is_nobodys = !failed && !found;
 	free(room);
 	hand_back(lookup);
 	return NULL;
@@ -132,6 +132,9 @@ const char *user_names_get(struct user_names *names, uint32_t uid, bool *is_nobo
 {
 	const struct known *known = &names->known[uid % KNOWN];
 
+	*is_nobodys_out = false;
+	if (uid == 0)
+		return "root";
 	*is_nobodys_out = known->is_nobodys;
 	if (known->name && known->uid == uid && clock_monotonic_ms() < known->until_ms)
 		return known->name;

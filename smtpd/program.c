@@ -365,8 +365,8 @@ static bool has_place(const struct program_desk *desk, uint32_t uid)
 	return desk->count + his < (uid == 0 ? PROGRAMS_MAX : PROGRAMS_MAX - ROOT_PLACES);
 }
 
-/* Who knocks in vain must not fill the log. */
-static void log_refused(struct program_desk *desk, uint32_t uid)
+/* Who knocks in vain must not fill the log. The name tells apart those who count as one uid. */
+static void log_refused(struct program_desk *desk, uint32_t uid, struct slice user)
 {
 	uint64_t now_ms = clock_monotonic_ms();
 
@@ -375,15 +375,15 @@ static void log_refused(struct program_desk *desk, uint32_t uid)
 		return;
 	}
 	desk->told_ms = now_ms;
-	log_warning(NULL, EVENT("program-refused"), NUM("uid", uid), NUM("programs", desk->count),
-		    NUM("more", desk->untold));
+	log_warning(NULL, EVENT("program-refused"), NUM("uid", uid), TEXT("by", user),
+		    NUM("programs", desk->count), NUM("more", desk->untold));
 	desk->untold = 0;
 }
 
 void program_desk_take(struct program_desk *desk, int fd, uint32_t uid, struct slice user)
 {
 	if (!has_place(desk, uid) || user.len == 0 || user.len > USER_MAX_OCTETS) {
-		log_refused(desk, uid);
+		log_refused(desk, uid, user);
 		close(fd);
 		return;
 	}

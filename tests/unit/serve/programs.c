@@ -46,27 +46,28 @@ int getpwuid_r(uid_t uid, struct passwd *record, char *room, size_t octets, stru
 
 /* What the kernel says to who accepts; 0: what it says in truth. */
 static int accept_error;
-static unsigned accepts;
+static unsigned accepts, accepted;
 
 int accept4(int fd, struct sockaddr *restrict address, socklen_t *restrict octets, int flags)
 {
 	accepts++;
-	if (accept_error == 0)
-		return (int)syscall(SYS_accept4, fd, address, octets, flags);
+	if (accept_error == 0) {
+		int client = (int)syscall(SYS_accept4, fd, address, octets, flags);
+		accepted += client >= 0;
+		return client;
+	}
 	errno = accept_error;
 	return -1;
 }
 
-/* Who the kernel says has connected; with `are_many` each is another. */
+/* Who the kernel says has connected. */
 static uint32_t peer_uid;
-static bool are_many;
 
 int getsockopt(int fd, int level, int option, void *restrict value, socklen_t *restrict octets)
 {
 	if (option != SO_PEERCRED)
 		return (int)syscall(SYS_getsockopt, fd, level, option, value, octets);
 	*(struct ucred *)value = (struct ucred){ .uid = peer_uid };
-	peer_uid += are_many;
 	return 0;
 }
 
@@ -108,10 +109,9 @@ static int begin(void **state)
 	const struct listening_sockets sockets = { &one, 1 };
 	programs = programs_new(loop, &sockets, &back);
 	snprintf(name, sizeof(name), "www-data");
-	orders = asked = answered = accepts = 0;
+	orders = asked = answered = accepts = accepted = 0;
 	accept_error = 0;
 	peer_uid = 33;
-	are_many = false;
 	return 0;
 }
 
@@ -188,23 +188,82 @@ static void who_waits_for_a_name_holds_up_none_who_has_one(void **state)
 		close(fds[i]);
 }
 
-/* More than there is room for. */
-static void many_who_wait_for_their_names_all_have_their_turn(void **state)
+/* Whether the supervisor has him still; who is turned away hears it at once. */
+static bool is_held(int fd)
 {
-	enum { MANY = 100 };
-	int fds[MANY];
-	are_many = true;
-	set_slow(true);
-	for (size_t i = 0; i < MANY; i++)
-		fds[i] = client();
-	for (unsigned i = 0; i < 20; i++)
+	uint8_t octet;
+	return recv(fd, &octet, 1, MSG_DONTWAIT) < 0;
+}
+
+/* Let in as this user. */
+static int client_of(uint32_t uid)
+{
+	unsigned before = accepted;
+	int fd = client();
+	peer_uid = uid;
+	while (accepted == before)
 		loop_run_once(loop, 20);
-	assert_int_equal(orders, 0);
-	assert_in_range(accepts, 1, MANY - 1);
-	set_slow(false);
-	wait_for_orders(MANY);
-	for (size_t i = 0; i < MANY; i++)
+	return fd;
+}
+
+enum { MANY = 100 };
+static int fds[MANY];
+
+/* While the directory says nothing, `each_another` or all the same user; returns how many have a place. */
+static unsigned crowd(bool each_another)
+{
+	unsigned held = 0;
+	log_set_level(LOG_NOTHING);
+	set_slow(true);
+	for (unsigned i = 0; i < MANY; i++)
+		fds[i] = client_of(1000 + (each_another ? i : 0));
+	for (unsigned i = 0; i < MANY; i++)
+		held += is_held(fds[i]);
+	log_set_level(LOG_ERROR);
+	return held;
+}
+
+static void crowd_leaves(void)
+{
+	for (unsigned i = 0; i < MANY; i++)
 		close(fds[i]);
+}
+
+static void nobody_takes_all_places_while_his_name_is_looked_up(void **state)
+{
+	unsigned held = crowd(false);
+	assert_in_range(held, 10, MANY / 2);
+	int other = client_of(34);
+	assert_true(is_held(other));
+	assert_int_equal(orders, 0);
+	set_slow(false);
+	wait_for_orders(held + 1);
+	assert_int_equal(ordered_uid, 34);
+	close(other);
+	crowd_leaves();
+}
+
+/* One user may be many (subuid(5)). */
+static void with_all_places_taken_who_has_a_name_has_a_way_in(void **state)
+{
+	int known[2] = { client_of(33) };
+	wait_for_orders(1);
+	unsigned held = crowd(true);
+	assert_in_range(held, 10, MANY - 1);
+	known[1] = client_of(33);
+	assert_int_equal(orders, 2);
+	assert_int_equal(ordered_uid, 33);
+	int root = client_of(0);
+	assert_int_equal(orders, 3);
+	assert_int_equal(ordered_uid, 0);
+	assert_string_equal(ordered_name, "root");
+	/* And each of them has his turn. */
+	set_slow(false);
+	wait_for_orders(3 + held);
+	close(known[0]);
+	close(known[1]);
+	close(root);
+	crowd_leaves();
 }
 
 static void who_looks_up_is_not_waited_for(void **state)
@@ -241,7 +300,7 @@ static void a_name_is_whole(void **state)
 static void who_has_no_name_is_a_number(void **state)
 {
 	char want[32];
-	const uint32_t uids[] = { 0, 1000, 100000 };
+	const uint32_t uids[] = { 1000, 100000 };
 	name[0] = '\0';
 	for (unsigned i = 0; i < ARRAY_LEN(uids); i++) {
 		peer_uid = uids[i];
@@ -249,8 +308,8 @@ static void who_has_no_name_is_a_number(void **state)
 		wait_for_orders(i + 1);
 		snprintf(want, sizeof(want), "uid%u", (unsigned)uids[i]);
 		assert_string_equal(ordered_name, want);
-		/* All of them count as one, since one may have many; but root is root. */
-		assert_int_equal(ordered_uid, i == 0 ? 0 : UINT32_MAX);
+		/* All of them count as one, since one may have many. */
+		assert_int_equal(ordered_uid, UINT32_MAX);
 		close(fd);
 	}
 }
@@ -277,7 +336,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_slow_directory_holds_up_nobody_else),
 		TEST(who_waits_for_a_name_holds_up_none_who_has_one),
-		TEST(many_who_wait_for_their_names_all_have_their_turn),
+		TEST(nobody_takes_all_places_while_his_name_is_looked_up),
+		TEST(with_all_places_taken_who_has_a_name_has_a_way_in),
 		TEST(who_looks_up_is_not_waited_for),
 		TEST(a_name_is_whole),
 		TEST(who_has_no_name_is_a_number),

@@ -2,7 +2,9 @@
  * send, what becomes of what they send, and that none of them keeps the others out. */
 #include "tests/unit/smtpd/back_bed.h"
 
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -368,6 +370,27 @@ static void some_places_are_roots_alone(void **state)
 		close(fds[i]);
 }
 
+/* Of those who have no name, and one number together. */
+static void who_is_refused_is_named(void **state)
+{
+	enum { TRIES = 100 };
+	int fds[TRIES], log = memfd_create("log", 0), stderr_fd = dup(STDERR_FILENO);
+	char said[1000] = { 0 };
+	dup2(log, STDERR_FILENO);
+	log_set_level(LOG_WARNING);
+	for (size_t i = 0; i < TRIES; i++)
+		fds[i] = connect_as(UINT32_MAX, "uid100234");
+	log_set_level(LOG_ERROR);
+	dup2(stderr_fd, STDERR_FILENO);
+	close(stderr_fd);
+	assert_true(pread(log, said, sizeof(said) - 1, 0) > 0);
+	close(log);
+	assert_non_null(strstr(said, "event=program-refused"));
+	assert_non_null(strstr(said, "uid100234"));
+	for (size_t i = 0; i < TRIES; i++)
+		close(fds[i]);
+}
+
 static void who_dribbles_loses_his_place(void **state)
 {
 	struct buffer all = { 0 };
@@ -424,6 +447,7 @@ int main(void)
 		TEST(too_many_recipients_are_told_so),
 		TEST(nobody_takes_all_places),
 		TEST(some_places_are_roots_alone),
+		TEST(who_is_refused_is_named),
 		TEST(who_dribbles_loses_his_place),
 	};
 	log_set_level(LOG_ERROR);
