@@ -39,7 +39,7 @@ struct planner {
 	uint64_t at;			/* what lies before has its steps */
 	uint64_t size_octets;		/* of what they give */
 	size_t encoded;
-	bool is_changed; /* by more than labels */
+	bool is_changed; /* by more than labels "8bit" */
 	bool leaves_header;
 	bool is_cut;	   /* parts beyond MIME_MAX_PARTS may lie in an epilogue */
 	bool is_in_global; /* the message/global around it will be encoded, if need be */
@@ -193,10 +193,12 @@ static void go_back(struct planner *p, const struct mark *mark)
 
 /* ---- bodies ---- */
 
-/* What is there fits; its label may say more than is true. */
-static enum label lesser_label(const struct planner *p, const struct mime_part *part)
+/* What is there fits; its label may say more than is true. "8bit" does no harm, and stays where nothing else
+ * changes; "binary" is not valid where no transport takes it (RFC 2045 section 6.2, RFC 3030 section 3). */
+static enum label lesser_label(struct planner *p, const struct mime_part *part)
 {
 	bool is_binary = slice_eq(part->encoding, SLICE("binary"));
+	p->is_changed |= is_binary;
 	if (p->form == DOWNGRADE_TO_8BIT)
 		return is_binary ? LABEL_8BIT : LABEL_AS_IT_IS;
 	return is_binary || slice_eq(part->encoding, SLICE("8bit")) ? LABEL_7BIT : LABEL_AS_IT_IS;

@@ -3,7 +3,8 @@
  *
  * Bodies of parts that no such server may be given are encoded, and their labels changed; all else
  * stays octet for octet. Decoded, each part has what it had. A message that needs none of it is not
- * touched, whatever its labels say: a signature of DKIM would break.
+ * touched, though a label may say "8bit" of ASCII: a signature of DKIM would break. "binary" is no label
+ * for such a server and is changed; in what is signed (RFC 1847) it stays.
  *
  * The message is read twice: once to find out what has to be done and how long the result gets, which
  * the other server is told first (RFC 1870), and again as it is sent. Memory is a few chunks and a

@@ -160,8 +160,23 @@ static const struct {
 } binaries[] = {
 	/* 8 bits stay for who takes them. */
 	{ DOWNGRADE_TO_8BIT,
-	  "MIME-Version: 1.0\r\n" CTE "binary\r\nSubject: \xc3\xa4\r\n\r\n\xe4\r\n", NULL,
+	  "MIME-Version: 1.0\r\n" CTE "8bit\r\nSubject: \xc3\xa4\r\n\r\n\xe4\r\n", NULL,
 	  DOWNGRADE_NEEDLESS },
+	/* What no such server may be told. */
+	{ DOWNGRADE_TO_8BIT,
+	  "MIME-Version: 1.0\r\n" CTE "binary\r\nSubject: \xc3\xa4\r\n\r\n\xe4\r\n",
+	  "MIME-Version: 1.0\r\n" CTE "8bit\r\nSubject: \xc3\xa4\r\n\r\n\xe4\r\n" },
+	{ DOWNGRADE_TO_7BIT, "MIME-Version: 1.0\r\n" CTE "binary\r\n\r\nASCII\r\n",
+	  "MIME-Version: 1.0\r\n" CTE "7bit\r\n\r\nASCII\r\n" },
+	{ DOWNGRADE_TO_8BIT,
+	  "Content-Type: multipart/mixed; boundary=x\r\n" CTE "8bit\r\n\r\n"
+	  "--x\r\n" CTE "binary\r\n\r\nASCII\r\n--x--\r\n",
+	  "Content-Type: multipart/mixed; boundary=x\r\n" CTE "8bit\r\n\r\n"
+	  "--x\r\n" CTE "8bit\r\n\r\nASCII\r\n--x--\r\n" },
+	{ DOWNGRADE_TO_8BIT,
+	  "Content-Type: multipart/signed; boundary=x\r\n\r\n--x\r\n" CTE
+	  "binary\r\n\r\n\xe4\r\n--x\r\n\r\nsignature\r\n--x--\r\n",
+	  NULL, DOWNGRADE_NEEDLESS },
 	{ DOWNGRADE_TO_8BIT,
 	  "MIME-Version: 1.0\r\n" CTE "binary\r\nSubject: \xc3\xa4\r\n\r\nall but one \n\r\n",
 	  "MIME-Version: 1.0\r\n" CTE
