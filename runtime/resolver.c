@@ -30,7 +30,8 @@ enum {
 	 * zones that answer nothing never keep our own questions waiting. */
 	STRANGERS_MAX = 384,
 	STRANGERS_OWN_MAX = 256,    /* of these, to zones that may be theirs, */
-	STRANGERS_NETWORK_MAX = 64, /* and because of one network */
+	STRANGERS_NETWORK_MAX = 64, /* and because of one network, */
+	STRANGERS_ADDRESS_MAX = 16, /* or one address: it has neighbours */
 	CLASS_IN = 1,
 	RCODE_NXDOMAIN = 3,
 };
@@ -77,8 +78,8 @@ struct lookup {
 	struct dns_question *question; /* NULL: nobody waits any more. The asking loop's. */
 	enum dns_type type;
 	bool is_for_stranger, is_to_list;
-	uint64_t network;	  /* the stranger's */
-	struct ub_result *result; /* NULL: failed */
+	uint64_t network, address; /* the stranger's */
+	struct ub_result *result;  /* NULL: failed */
 	struct lookup *newer, *older;
 };
 
@@ -235,12 +236,23 @@ static uint64_t network_of(const struct peer *peer)
 	return get_be64(octets);
 }
 
-static unsigned count_network(const struct resolver *resolver, uint64_t network)
+/* Of IPv6 the /64, as who has one address there has all. */
+static uint64_t address_of(const struct peer *peer)
 {
-	unsigned count = 0;
-	for (const struct lookup *l = resolver->newest; l; l = l->older)
-		count += l->is_for_stranger && !l->is_to_list && l->network == network;
-	return count;
+	return peer->family == 4 ? get_be32(peer->address) : get_be64(peer->address);
+}
+
+/* Whether neither the stranger's network nor he himself has as many as they may. */
+static bool has_share_of_network(const struct resolver *resolver, const struct lookup *lookup)
+{
+	unsigned of_network = 0, of_address = 0;
+	for (const struct lookup *l = resolver->newest; l; l = l->older) {
+		if (!l->is_for_stranger || l->is_to_list || l->network != lookup->network)
+			continue;
+		of_network++;
+		of_address += l->address == lookup->address;
+	}
+	return of_network < STRANGERS_NETWORK_MAX && of_address < STRANGERS_ADDRESS_MAX;
 }
 
 /* Whose zones answer nothing has his own questions fail, and not those that tell of him. */
@@ -252,7 +264,7 @@ static bool has_share(const struct resolver *resolver, const struct lookup *look
 		return false;
 	return lookup->is_to_list ||
 	       (resolver->stranger_count - resolver->list_count < STRANGERS_OWN_MAX &&
-		count_network(resolver, lookup->network) < STRANGERS_NETWORK_MAX);
+		has_share_of_network(resolver, lookup));
 }
 
 /* What libunbound holds of one question is bounded by its own time-outs; how many there are, here. */
@@ -265,8 +277,11 @@ static bool hand_over(struct resolver *resolver, struct lookup *lookup, const ch
 		list_add(lookup);
 	}
 	pthread_mutex_unlock(&resolver->mutex);
-	if (!has_room)
+	if (!has_room) {
+		log_debug(NULL, EVENT("question-refused"), CSTR("name", name),
+			  NUM("for-stranger", lookup->is_for_stranger));
 		return false;
+	}
 	int id;
 	int failed = ub_resolve_async(resolver->ctx, name, (int)lookup->type, CLASS_IN, lookup,
 				      on_resolved, &id);
@@ -291,8 +306,10 @@ void resolver_ask(struct resolver *resolver, struct loop *loop, struct dns_quest
 	lookup->type = type;
 	lookup->is_for_stranger = question->stranger != NULL;
 	lookup->is_to_list = question->is_to_list;
-	if (question->stranger)
+	if (question->stranger) {
 		lookup->network = network_of(question->stranger);
+		lookup->address = address_of(question->stranger);
+	}
 	lookup->question = question;
 	question->lookup = lookup;
 	if (!resolver || !dns_name_is_valid(name)) {

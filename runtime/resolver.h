@@ -45,7 +45,7 @@ struct dns_question {
 	void (*answered)(struct dns_question *question, const struct dns_answer *answer);
 	/* Who makes us ask it by connecting; NULL: nobody does. Such questions have a share of what may be
 	 * open at a time, also after they were cancelled, and so have those of his network, a /24 or
-	 * /48. Read by resolver_ask() only. */
+	 * /48, and of his address, of IPv6 the /64. Read by resolver_ask() only. */
 	const struct peer *stranger;
 	/* To a zone that the configuration names: there is room for it whatever servers of strangers leave
 	 * unanswered. */

@@ -303,7 +303,7 @@ static void answers_a_burst(void **state)
  * answered from the cache, since a server that says nothing to so many is not asked more for a while. */
 static void strangers_do_not_crowd_us_out(void **state)
 {
-	enum { MANY = 600, ONE_NETWORK = 100, SHARE = 64 };
+	enum { MANY = 600, ONE_NETWORK = 100, SHARE = 64, ADDRESSES = 5 };
 	static struct asking silent[MANY];
 	struct peer peer = { .family = 4, .address = { 192, 0, 2, 1 } };
 	struct asking list = {
@@ -314,8 +314,10 @@ static void strangers_do_not_crowd_us_out(void **state)
 	for (size_t i = 0; i < MANY; i++) {
 		char name[40];
 		snprintf(name, sizeof(name), "silent%zu.example", 1000 + i);
-		/* The first are of one network, the others of one each. */
-		if (i >= ONE_NETWORK) {
+		/* The first are of one network, from some addresses in turn; the others of one each. */
+		if (i < ONE_NETWORK) {
+			peer.address[3] = (uint8_t)(i % ADDRESSES);
+		} else {
 			peer.address[1] = (uint8_t)(i >> 8);
 			peer.address[2] = (uint8_t)i;
 		}
@@ -337,6 +339,47 @@ static void strangers_do_not_crowd_us_out(void **state)
 	assert_int_equal(ask(DNS_TXT, "text.example").outcome, DNS_FOUND);
 	for (size_t i = 0; i < MANY; i++)
 		resolver_cancel(&silent[i].question);
+}
+
+/* Who takes all that he can get leaves something to his neighbours. */
+static void one_stranger_takes_no_others_share(void **state)
+{
+	enum { MANY = 40, SHARE = 16 };
+	static const struct peer pairs[][2] = {
+		{ { .family = 4, .address = { 198, 51, 100, 1 } },
+		  { .family = 4, .address = { 198, 51, 100, 2 } } },
+		/* In a /64 there are no neighbours. */
+		{ { .family = 6, .address = { 0x20, 1, 0xd, 0xb8, 0, 1, 0, 1 } },
+		  { .family = 6, .address = { 0x20, 1, 0xd, 0xb8, 0, 1, 0, 2 } } },
+	};
+	static struct asking silent[2][MANY];
+	for (size_t pair = 0; pair < 2; pair++) {
+		unsigned refused = 0;
+		for (size_t i = 0; i < MANY; i++) {
+			char name[40];
+			struct peer peer = pairs[pair][0];
+			if (peer.family == 6)
+				peer.address[15] = (uint8_t)i;
+			snprintf(name, sizeof(name), "silent%zu.example", 3000 + pair * MANY + i);
+			silent[pair][i] = (struct asking){ .question = { .answered = on_answer,
+									 .stranger = &peer } };
+			resolver_ask(resolver, loop, &silent[pair][i].question, DNS_A,
+				     slice_cstr(name), PATIENCE_MS);
+		}
+		loop_run_once(loop, 0);
+		for (size_t i = 0; i < MANY; i++)
+			refused += silent[pair][i].answers > 0;
+		assert_int_equal(refused, MANY - SHARE);
+		struct asking neighbour = { .question = { .answered = on_answer,
+							  .stranger = &pairs[pair][1] } };
+		resolver_ask(resolver, loop, &neighbour.question, DNS_TXT, SLICE("text.example"),
+			     PATIENCE_MS);
+		while (neighbour.answers == 0)
+			loop_run_once(loop, 1000);
+		assert_int_equal(neighbour.outcome, DNS_FOUND);
+		for (size_t i = 0; i < MANY; i++)
+			resolver_cancel(&silent[pair][i].question);
+	}
 }
 
 static void without_a_resolver_nothing_is_known(void **state)
@@ -395,6 +438,7 @@ int main(void)
 		cmocka_unit_test(without_a_resolver_nothing_is_known),
 		cmocka_unit_test(refuses_anchors_that_are_none),
 		cmocka_unit_test(works_in_the_sandbox),
+		cmocka_unit_test(one_stranger_takes_no_others_share),
 		cmocka_unit_test(strangers_do_not_crowd_us_out),
 	};
 	struct sockaddr_in address = { .sin_family = AF_INET,
