@@ -27,7 +27,8 @@ static void who_was_away_for_long(void **state)
 	snprintf(line, sizeof(line), "s SELECT many (QRESYNC (%llu %llu))",
 		 (unsigned long long)uidvalidity, (unsigned long long)modseq);
 	/* The log knows. */
-	assert_int_equal(run(session, line, "* 40000 FETCH (UID 40000 FLAGS (\\Flagged)"), 1);
+	assert_int_equal(run_timeless(session, line, "* 40000 FETCH (UID 40000 FLAGS (\\Flagged)"),
+			 1);
 	for (unsigned i = 0; i < CHANGES; i++)
 		run(session,
 		    i % 2 ? "f STORE 9 -FLAGS.SILENT (\\Seen)" : "f STORE 9 +FLAGS.SILENT (\\Seen)",
@@ -129,15 +130,13 @@ static void who_was_selected_for_long(void **state)
 	assert_true(run_in_turns(session, "n NOOP", &said) >= 3);
 	expect_told(buffer_slice(&said));
 	/* And that was all. */
-	assert_int_equal(run_in_turns(session, "n NOOP", &said), 1);
+	run_in_turns(session, "n NOOP", &said);
 	assert_slice(buffer_slice(&said), "n OK Completed\r\n");
 	assert_true(run_in_turns(idle, "i IDLE", &said) >= 3);
 	expect_told(buffer_slice(&said));
 	/* What happens next the log tells. */
 	run(other, "f UID STORE 6 +FLAGS.SILENT (\\Flagged)", "f OK");
-	assert_int_equal(run_in_turns(session, "n NOOP", &said), 1);
-	assert_true(slice_find(buffer_slice(&said), 0, SLICE("(UID 6 FLAGS (\\Flagged)")) <
-		    said.len);
+	assert_int_equal(run_timeless(session, "n NOOP", "(UID 6 FLAGS (\\Flagged)"), 1);
 	buffer_free(&said);
 	core_sign_out(&world, other);
 	core_sign_out(&world, idle);
