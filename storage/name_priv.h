@@ -1,4 +1,5 @@
-/* storage/name_priv.h - mailbox names, for mailbox.c and rename.c. */
+/* storage/name_priv.h - names of mailboxes: which may be, and the rows of those that are.
+ * Reads on any thread; writes in a job. */
 #pragma once
 
 #include "storage/store_priv.h"
@@ -19,6 +20,6 @@ enum err name_put(struct write *write, struct account_slot *account, struct slic
 enum err name_may_make(struct write *write, struct account_slot *account, struct slice name,
 		       size_t count) MUST_USE;
 enum err names_may_add(const struct account_slot *account, size_t count) MUST_USE;
-/* `for_other`: as mailbox_create_for_other(). */
+/* mailbox.c. `for_other`: as mailbox_create_for_other(). */
 enum err superiors_make(struct write *write, struct account_slot *account, struct slice name,
 			bool for_other) MUST_USE;
