@@ -9,6 +9,7 @@
 #include "admin/why_priv.h"
 #include "base/clock.h"
 #include "base/heap.h"
+#include "base/hex.h"
 #include "storage/mailbox.h"
 #include "storage/message.h"
 
@@ -38,11 +39,10 @@ static bool parse_hex(struct slice text, uint64_t max, uint64_t *number_out)
 	if (text.len == 0 || text.len > 16)
 		return false;
 	for (size_t i = 0; i < text.len; i++) {
-		uint8_t c = ascii_lower(text.ptr[i]);
-		bool is_letter = c >= 'a' && c <= 'f';
-		if (!is_letter && !ascii_is_digit(c))
+		int digit = hex_value(text.ptr[i]);
+		if (digit < 0)
 			return false;
-		number = number << 4 | (uint64_t)(is_letter ? c - 'a' + 10 : c - '0');
+		number = number << 4 | (uint64_t)digit;
 	}
 	*number_out = number;
 	return number != 0 && number <= max;

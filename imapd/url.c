@@ -6,20 +6,13 @@
  * and URLAUTH; and "." and ".." as levels, which nobody needs. */
 #include "imapd/url_priv.h"
 
+#include "base/hex.h"
 #include "storage/mailbox.h"
 
 /* bchar without pct-encoded */
 static bool is_bchar(uint8_t c)
 {
 	return c != 0 && (ascii_is_alpha(c) || ascii_is_digit(c) || strchr("-._~!$'()*+,&=:@/", c));
-}
-
-static int hex_digit(uint8_t c)
-{
-	if (ascii_is_digit(c))
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 /* 1*bchar, decoded */
@@ -31,7 +24,7 @@ static bool take_encoded(struct cursor *at, struct arena *arena, struct slice *t
 	while (!at_end(&c)) {
 		uint8_t octet = *c.at;
 		if (octet == '%' && cursor_left(&c) >= 3) {
-			int high = hex_digit(c.at[1]), low = hex_digit(c.at[2]);
+			int high = hex_value(c.at[1]), low = hex_value(c.at[2]);
 			if (high < 0 || low < 0 || high + low == 0)
 				return false;
 			text[len++] = (uint8_t)(high << 4 | low);

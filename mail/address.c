@@ -36,11 +36,6 @@ static bool is_dcontent(uint8_t c)
 	return (c >= 33 && c <= 90) || (c >= 94 && c <= 126);
 }
 
-static bool is_ascii(struct slice s)
-{
-	return text_ascii_len(s) == s.len;
-}
-
 static struct slice between(const uint8_t *start, const struct cursor *c)
 {
 	return slice_of(start, (size_t)(c->at - start));
@@ -196,7 +191,7 @@ static bool take_utf8_domain(struct cursor *c, struct arena *arena, struct slice
 	struct cursor at = *c;
 	struct slice domain, ignored;
 	if (!take_labels(&at, is_utf8_let_dig_hyphen, &domain) ||
-	    (!is_ascii(domain) && !domain_normalise(domain, arena, &ignored)))
+	    (!text_is_ascii(domain) && !domain_normalise(domain, arena, &ignored)))
 		return false;
 	*domain_out = domain;
 	*c = at;
@@ -254,7 +249,7 @@ bool address_parse(struct slice text, struct arena *arena, struct address *addre
 
 bool address_is_ascii(const struct address *address)
 {
-	return is_ascii(address->local) && is_ascii(address->domain);
+	return text_is_ascii(address->local) && text_is_ascii(address->domain);
 }
 
 static bool is_dot_string(struct slice local)

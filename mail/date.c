@@ -231,28 +231,41 @@ int32_t date_day(int64_t unix_seconds)
 	return (int32_t)((unix_seconds - (unix_seconds < 0 ? 86399 : 0)) / 86400);
 }
 
-void date_format(int64_t unix_seconds, char text_out[DATE_TEXT_OCTETS])
+/* A moment as it is written; the names are three letters each, without an end. */
+struct moment {
+	const char *week_day, *month;
+	struct day day;
+	int hour, minute, second;
+};
+
+static struct moment moment_of(int64_t unix_seconds)
 {
 	unix_seconds = clamp_to_four_digit_year(unix_seconds);
 	int32_t number = date_day(unix_seconds);
 	int second = (int)(unix_seconds - (int64_t)number * 86400);
-	int week_day = (number % 7 + 7) % 7;
-	struct day d = day_of_number(number);
+	struct day day = day_of_number(number);
+	return (struct moment){
+		.week_day = day_names + (number % 7 + 7) % 7 * (ptrdiff_t)3,
+		.month = month_names + (day.month - 1) * (ptrdiff_t)3,
+		.day = day,
+		.hour = second / 3600,
+		.minute = second / 60 % 60,
+		.second = second % 60,
+	};
+}
+
+void date_format(int64_t unix_seconds, char text_out[DATE_TEXT_OCTETS])
+{
+	struct moment m = moment_of(unix_seconds);
 	snprintf(text_out, DATE_TEXT_OCTETS, "%.3s, %02d %.3s %04d %02d:%02d:%02d +0000",
-		 day_names + week_day * (ptrdiff_t)3, d.day,
-		 month_names + (d.month - 1) * (ptrdiff_t)3, d.year, second / 3600,
-		 second / 60 % 60, second % 60);
+		 m.week_day, m.day.day, m.month, m.day.year, m.hour, m.minute, m.second);
 }
 
 void imap_date_format(int64_t unix_seconds, char text_out[DATE_TEXT_OCTETS])
 {
-	unix_seconds = clamp_to_four_digit_year(unix_seconds);
-	int32_t number = date_day(unix_seconds);
-	int second = (int)(unix_seconds - (int64_t)number * 86400);
-	struct day d = day_of_number(number);
-	snprintf(text_out, DATE_TEXT_OCTETS, "%2d-%.3s-%04d %02d:%02d:%02d +0000", d.day,
-		 month_names + (d.month - 1) * (ptrdiff_t)3, d.year, second / 3600,
-		 second / 60 % 60, second % 60);
+	struct moment m = moment_of(unix_seconds);
+	snprintf(text_out, DATE_TEXT_OCTETS, "%2d-%.3s-%04d %02d:%02d:%02d +0000", m.day.day,
+		 m.month, m.day.year, m.hour, m.minute, m.second);
 }
 
 /* "-" date-month "-" date-year */
@@ -274,20 +287,32 @@ bool take_imap_date(struct cursor *c, int32_t *day_out)
 	return true;
 }
 
+/* time = 2DIGIT ":" 2DIGIT ":" 2DIGIT, as IMAP has it and RFC 3339 (partial-time, no fraction) */
+static bool take_exact_time(struct cursor *c, int *second_of_day_out)
+{
+	struct cursor at = *c;
+	int hour, minute, second;
+	if (!take_digits(&at, 2, 2, &hour) || !take_byte(&at, ':') ||
+	    !take_digits(&at, 2, 2, &minute) || !take_byte(&at, ':') ||
+	    !take_digits(&at, 2, 2, &second) || !time_exists(hour, minute, second))
+		return false;
+	*second_of_day_out = hour * 3600 + minute * 60 + second;
+	*c = at;
+	return true;
+}
+
 /* date-time = date-day-fixed "-" date-month "-" date-year SP time SP zone */
 bool take_imap_date_time(struct cursor *c, int64_t *unix_out)
 {
 	struct cursor at = *c;
 	struct day d;
-	int hour, minute, second, offset;
+	int second_of_day, offset;
 	int day_digits = take_byte(&at, ' ') ? 1 : 2;
 	if (!take_digits(&at, day_digits, day_digits, &d.day) || !take_month_year(&at, &d) ||
-	    !take_byte(&at, ' ') || !take_digits(&at, 2, 2, &hour) || !take_byte(&at, ':') ||
-	    !take_digits(&at, 2, 2, &minute) || !take_byte(&at, ':') ||
-	    !take_digits(&at, 2, 2, &second) || !time_exists(hour, minute, second) ||
-	    !take_byte(&at, ' ') || !take_offset(&at, &offset))
+	    !take_byte(&at, ' ') || !take_exact_time(&at, &second_of_day) || !take_byte(&at, ' ') ||
+	    !take_offset(&at, &offset))
 		return false;
-	*unix_out = (int64_t)day_number(d) * 86400 + hour * 3600 + minute * 60 + second - offset;
+	*unix_out = (int64_t)day_number(d) * 86400 + second_of_day - offset;
 	*c = at;
 	return true;
 }
@@ -312,20 +337,18 @@ bool internet_date_parse(struct slice text, int64_t *unix_out)
 {
 	struct cursor c = cursor_of(text);
 	struct day d;
-	int hour, minute, second, offset;
+	int second_of_day, offset;
 	uint64_t ignored;
 	if (!take_digits(&c, 4, 4, &d.year) || !take_byte(&c, '-') ||
 	    !take_digits(&c, 2, 2, &d.month) || d.month < 1 || d.month > 12 ||
 	    !take_byte(&c, '-') || !take_digits(&c, 2, 2, &d.day) || !day_exists(d) ||
-	    !take_word_nocase(&c, SLICE("T")) || !take_digits(&c, 2, 2, &hour) ||
-	    !take_byte(&c, ':') || !take_digits(&c, 2, 2, &minute) || !take_byte(&c, ':') ||
-	    !take_digits(&c, 2, 2, &second) || !time_exists(hour, minute, second))
+	    !take_word_nocase(&c, SLICE("T")) || !take_exact_time(&c, &second_of_day))
 		return false;
 	if (take_byte(&c, '.') && !take_number(&c, UINT64_MAX, &ignored))
 		return false;
 	if (!take_internet_offset(&c, &offset) || !at_end(&c))
 		return false;
-	*unix_out = (int64_t)day_number(d) * 86400 + hour * 3600 + minute * 60 + second - offset;
+	*unix_out = (int64_t)day_number(d) * 86400 + second_of_day - offset;
 	return true;
 }
 

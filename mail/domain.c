@@ -7,6 +7,7 @@
 #include <idn2.h>
 
 #include "mail/address.h"
+#include "mail/text.h"
 
 enum { MAX_LABEL = 63, MAX_NAME = 253, MAX_WRITTEN = 1024 };
 
@@ -37,14 +38,6 @@ static bool is_ascii_domain(struct slice domain)
 	return label_len > 0;
 }
 
-static bool is_all_ascii(struct slice s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if (s.ptr[i] >= 0x80)
-			return false;
-	return true;
-}
-
 bool domain_normalise(struct slice domain, struct arena *arena, struct slice *domain_out)
 {
 	if (domain.len > MAX_WRITTEN || (domain.len && memchr(domain.ptr, '\0', domain.len)))
@@ -52,7 +45,7 @@ bool domain_normalise(struct slice domain, struct arena *arena, struct slice *do
 	if (domain.len && domain.ptr[domain.len - 1] == '.')
 		domain.len--;
 	/* The common case needs no tables, and takes A-labels as they are. */
-	if (is_all_ascii(domain)) {
+	if (text_is_ascii(domain)) {
 		if (!is_ascii_domain(domain))
 			return false;
 		*domain_out = arena_lower(arena, domain);

@@ -5,6 +5,7 @@
  * text; a character may be split over adjacent words of one charset. Linear time. Runs in
  * both. */
 #include "base/base64.h"
+#include "base/hex.h"
 #include "mail/text_priv.h"
 
 enum { MAX_CHARSET = 64 };
@@ -41,14 +42,6 @@ static bool take_encoded_word(struct slice value, size_t *at, bool *no_more,
 	word_out->text = slice_sub(value, text, end - text);
 	*at = end + 2;
 	return true;
-}
-
-static int hex_value(uint8_t c)
-{
-	if (ascii_is_digit(c))
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 /* The "Q" encoding (RFC 2047 section 4.2). */

@@ -5,6 +5,7 @@
 
 #include "base/attributes.h"
 #include "base/cursor.h"
+#include "base/hex.h"
 
 /* Behind `end`, in any case, or at the end of all. */
 static void skip_past(struct cursor *c, struct slice end)
@@ -86,13 +87,10 @@ static bool take_number_reference(struct cursor *at, uint32_t *character_out)
 	if (take_byte(&c, 'x') || take_byte(&c, 'X')) {
 		unsigned digits = 0;
 		for (; !at_end(&c) && digits < 6; digits++, c.at++) {
-			uint8_t lower = ascii_lower(*c.at);
-			if (ascii_is_digit(lower))
-				number = number * 16 + (lower - '0');
-			else if (lower >= 'a' && lower <= 'f')
-				number = number * 16 + (lower - 'a' + 10);
-			else
+			int digit = hex_value(*c.at);
+			if (digit < 0)
 				break;
+			number = number * 16 + (uint64_t)digit;
 		}
 		if (digits == 0)
 			return false;

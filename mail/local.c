@@ -11,20 +11,12 @@
 #include "mail/address.h"
 #include "mail/text.h"
 
-static bool is_ascii(struct slice s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if (s.ptr[i] >= 0x80)
-			return false;
-	return true;
-}
-
 struct slice local_normalise(struct slice local, struct arena *arena)
 {
 	const utf8proc_option_t options = UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_CASEFOLD;
 	utf8proc_uint8_t *folded = NULL;
 
-	if (is_ascii(local) || !text_is_utf8(local))
+	if (text_is_ascii(local) || !text_is_utf8(local))
 		return arena_lower(arena, local);
 	utf8proc_ssize_t len =
 		utf8proc_map(local.ptr, (utf8proc_ssize_t)local.len, &folded, options);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/heap.h"
+#include "base/hex.h"
 #include "mail/date.h"
 #include "mail/header.h"
 #include "mail/maildir.h"
@@ -370,10 +371,10 @@ static void note_mozilla(struct mbox_marks *marks, struct slice value)
 {
 	uint32_t bits = 0;
 	for (size_t i = 0; i < value.len && i < 8; i++) {
-		uint8_t c = ascii_lower(value.ptr[i]);
-		if (!ascii_is_digit(c) && (c < 'a' || c > 'f'))
+		int digit = hex_value(value.ptr[i]);
+		if (digit < 0)
 			return;
-		bits = bits << 4 | (uint32_t)(ascii_is_digit(c) ? c - '0' : c - 'a' + 10);
+		bits = bits << 4 | (uint32_t)digit;
 	}
 	marks->flags |=
 		(bits & 0x0001 ? MAILDIR_SEEN : 0) | (bits & 0x0002 ? MAILDIR_ANSWERED : 0) |

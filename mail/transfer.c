@@ -7,6 +7,7 @@
 
 #include "base/base64.h"
 #include "base/heap.h"
+#include "base/hex.h"
 #include "mail/text.h"
 
 /* Blanks at the end of a line were added on the way (section 6.7 rule 3). So many are held
@@ -44,14 +45,6 @@ struct transfer_decoder *transfer_decoder_new(enum transfer_encoding encoding)
 	struct transfer_decoder *decoder = heap_alloc(sizeof(*decoder));
 	decoder->encoding = encoding;
 	return decoder;
-}
-
-static int hex_value(uint8_t c)
-{
-	if (ascii_is_digit(c))
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 static bool is_blank(uint8_t c)

@@ -38,14 +38,6 @@ static bool take_parameter(struct cursor *line, struct slice *keyword_out, struc
 	return true;
 }
 
-static bool is_ascii(struct slice s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if (s.ptr[i] >= 0x80)
-			return false;
-	return true;
-}
-
 /* size-value = 1*20DIGIT (RFC 1870 section 5); more than we can count is more than we take. */
 static bool take_size(struct slice value, struct arena *arena, void *into)
 {
@@ -176,7 +168,7 @@ enum smtp_reply_name take_rcpt_parameters(const struct smtp_session *s, struct c
 		take_parameters(s, args, of_rcpt, ARRAY_LEN(of_rcpt), arena, recipient_out);
 	/* An original address in UTF-8 belongs to a message that may be (RFC 6533 section 3). */
 	if (refusal == REPLY_NONE && !s->transaction.envelope.is_utf8 &&
-	    !is_ascii(recipient_out->orcpt))
+	    !text_is_ascii(recipient_out->orcpt))
 		return REPLY_BAD_ARGUMENT;
 	return refusal;
 }
