@@ -139,20 +139,13 @@ static void on_damaged(void *user, const struct backup_row *row)
 		  NUM("segment", row->segment));
 }
 
-static char *path_of(const char *folder, const char *name)
-{
-	char *path = heap_alloc(strlen(folder) + 1 + strlen(name) + 1);
-	sprintf(path, "%s/%s", folder, name);
-	return path;
-}
-
 void backup_remove_unfinished(const char *state_dir)
 {
 	static const char *const names[] = { "store/new/data.mdb", "store/new/lock.mdb",
 					     "store/new",	   "store/data.mdb",
 					     "store/lock.mdb",	   "store" };
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		char *name = path_of(state_dir, names[i]);
+		char *name = path_join(state_dir, names[i]);
 		remove(name);
 		free(name);
 	}
@@ -166,7 +159,7 @@ static void unfinished_remove(const char *path)
 
 bool backup_store_is_there(const char *state_dir)
 {
-	char *path = path_of(state_dir, "store");
+	char *path = path_join(state_dir, "store");
 	DIR *dir = opendir(path);
 	struct dirent *entry;
 	/* What is no folder, or cannot be looked into, is in the way as well. */
@@ -202,7 +195,7 @@ static enum err unfinished_make(struct backup_folder *folder, const char *state_
 static enum err unfinished_settle(struct backup_folder *folder, const char *state_dir,
 				  const char *unfinished)
 {
-	char *from = path_of(unfinished, "store"), *to = path_of(state_dir, "store");
+	char *from = path_join(unfinished, "store"), *to = path_join(state_dir, "store");
 	int from_fd = open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int dir_fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (from_fd < 0 || dir_fd < 0 || fsync(from_fd) != 0 || rename(from, to) != 0 ||
@@ -221,7 +214,7 @@ enum err backup_restore(struct backup_folder *folder, const char *state_dir, boo
 			const struct backup_watcher *watcher, struct backup_counts *counts_out,
 			const char **why_out)
 {
-	char *unfinished = path_of(state_dir, UNFINISHED);
+	char *unfinished = path_join(state_dir, UNFINISHED);
 	struct store *store = NULL;
 	const char *why = NULL;
 	const struct backup_manifest *m = &folder->manifest;

@@ -18,7 +18,7 @@
 #include "storage/store_priv.h"
 #include "storage/writer_priv.h"
 
-static char *path_join(const char *folder, const char *name)
+char *path_join(const char *folder, const char *name)
 {
 	char *path = heap_alloc(strlen(folder) + 1 + strlen(name) + 1);
 	sprintf(path, "%s/%s", folder, name);

@@ -137,6 +137,9 @@ struct write {
 	size_t fresh_count, fresh_cap;
 };
 
+/* store.c: FOLDER/NAME, on the heap. */
+char *path_join(const char *folder, const char *name);
+
 /* environment.c */
 enum err environment_open(struct store *store, const char **why_out) MUST_USE;
 void environment_close(struct store *store);
