@@ -117,13 +117,19 @@ static const struct admin_command commands[] = {
 	{ "version", "", "print the version", admin_version },
 };
 
+int admin_vfail(const char *format, va_list args)
+{
+	fputs("bode: ", stderr);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+	return EXIT_FAILURE;
+}
+
 int admin_fail(const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
-	fputs("bode: ", stderr);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
+	admin_vfail(format, args);
 	va_end(args);
 	return EXIT_FAILURE;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -81,6 +82,7 @@ int admin_version(struct admin *admin, int argc, char **argv);
 
 /* "bode: ..." on standard error; returns EXIT_FAILURE. One line that says what to do. */
 int admin_fail(const char *format, ...) PRINTF_LIKE(1, 2);
+int admin_vfail(const char *format, va_list args) PRINTF_LIKE(1, 0);
 /* The same with the command's usage behind it; returns ADMIN_WRONG_USAGE. */
 int admin_usage(const struct admin *admin, const char *format, ...) PRINTF_LIKE(2, 3);
 /* What a failing store means to a person; returns EXIT_FAILURE. */

@@ -22,9 +22,7 @@ void exporter_fail(struct exporter *exporter, const char *format, ...)
 	exporter->is_over = true;
 	progress_hide(exporter->progress);
 	va_start(args, format);
-	fputs("bode: ", stderr);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
+	admin_vfail(format, args);
 	va_end(args);
 }
 

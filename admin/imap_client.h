@@ -5,8 +5,7 @@
  * every call returns false and imap_client_problem() says why. One thread. */
 #pragma once
 
-#include "base/buffer.h"
-#include "base/cursor.h"
+#include "base/attributes.h"
 #include "runtime/loop.h"
 #include "runtime/tls.h"
 
@@ -31,8 +30,6 @@ bool imap_client_login(struct imap_client *client, struct slice user, struct sli
 
 /* Queues a command, without tag and line end; returns its tag's number. */
 unsigned imap_client_send(struct imap_client *client, const char *format, ...) PRINTF_LIKE(2, 3);
-/* Appends a name as an astring. */
-void imap_add_string(struct buffer *out, struct slice text);
 
 /* A response's line, literals as quoted strings in their place. The content of a message
  * (BODY[] of FETCH) is not in it, but given in pieces while it comes. */
@@ -49,9 +46,3 @@ enum imap_outcome { IMAP_OK, IMAP_NO, IMAP_BAD, IMAP_BROKEN };
 enum imap_outcome imap_client_wait(struct imap_client *client, unsigned tag,
 				   const struct imap_events *events, void *user);
 struct slice imap_client_text(const struct imap_client *client);
-
-/* ---- words of a line ---- */
-
-/* An atom (also "\Flag" and "BODY[]"), or a quoted string, which is unquoted into `arena`. */
-struct arena;
-bool imap_take_word(struct cursor *c, struct arena *arena, struct slice *word_out);

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "admin/imap_word.h"
 #include "base/heap.h"
 #include "base/octets.h"
 #include "mail/text.h"

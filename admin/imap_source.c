@@ -11,10 +11,12 @@
 #include "admin/imap_source.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "admin/imap_client.h"
 #include "admin/imap_list.h"
+#include "admin/imap_server.h"
+#include "admin/imap_word.h"
+#include "admin/shown.h"
 #include "admin/terminal.h"
 #include "base/heap.h"
 #include "base/octets.h"
@@ -28,9 +30,7 @@ enum { FETCH_BATCH = 64, SEARCH_WINDOW = 1000000 };
 struct imap_source {
 	struct admin *admin;
 	struct arena arena;
-	char *host, *user;
-	uint16_t port;
-	bool tls_at_once;
+	struct imap_server server;
 	struct buffer password;
 	struct tls_context *tls;
 
@@ -45,87 +45,24 @@ struct imap_source {
 	struct ranges uids;    /* what a SEARCH found */
 	struct arena response; /* words of one response */
 	struct import_item *item;
-	bool has_content;
 	struct ranges asked; /* fetched and not yet answered */
 };
-
-/* ---- what was asked for ---- */
-
-bool imap_source_is_one(const char *source)
-{
-	return strncmp(source, "imap://", 7) == 0 || strncmp(source, "imaps://", 8) == 0;
-}
-
-static char *percent_decode(struct arena *arena, struct slice text)
-{
-	char *out = arena_string(arena, text), *to = out;
-	for (size_t i = 0; i < text.len; i++) {
-		unsigned octet;
-		char hex[3] = { 0 };
-		if (text.ptr[i] == '%' && i + 2 < text.len) {
-			memcpy(hex, text.ptr + i + 1, 2);
-			if (sscanf(hex, "%2x", &octet) == 1 && octet >= ' ') {
-				*to++ = (char)octet;
-				i += 2;
-				continue;
-			}
-		}
-		*to++ = (char)text.ptr[i];
-	}
-	*to = '\0';
-	return out;
-}
-
-/* imap[s]://user@host[:port][/]; the host may be an IPv6 address in brackets. */
-static bool parse_url(struct imap_source *source, const char *url)
-{
-	source->tls_at_once = strncmp(url, "imaps", 5) == 0;
-	source->port = source->tls_at_once ? 993 : 143;
-	struct slice rest = slice_cstr(strstr(url, "://") + 3);
-	uint64_t port;
-	if (rest.len > 0 && rest.ptr[rest.len - 1] == '/')
-		rest.len--;
-	/* The last '@': a user's name may have one. */
-	size_t at = rest.len;
-	while (at > 0 && rest.ptr[at - 1] != '@')
-		at--;
-	if (at < 2 || slice_find_byte(rest, 0, '/') < rest.len)
-		return false;
-	source->user = percent_decode(&source->arena, slice_sub(rest, 0, at - 1));
-	struct slice host = slice_sub(rest, at, rest.len), number;
-	size_t end = slice_find_byte(host, 0, ':');
-	if (host.len > 0 && host.ptr[0] == '[') {
-		end = slice_find_byte(host, 0, ']');
-		number = slice_sub(host, end + 1, host.len);
-		host = slice_sub(host, 1, end - 1);
-	} else {
-		number = slice_sub(host, end, host.len);
-		host = slice_sub(host, 0, end);
-	}
-	if (number.len > 0) {
-		if (number.ptr[0] != ':' ||
-		    !slice_to_u64(slice_sub(number, 1, number.len), UINT16_MAX, &port) || port == 0)
-			return false;
-		source->port = (uint16_t)port;
-	}
-	source->host = arena_string(&source->arena, host);
-	return host.len > 0 && source->user[0] != '\0';
-}
 
 struct imap_source *imap_source_new(struct admin *admin, const struct imap_source_options *options)
 {
 	struct imap_source *source = heap_alloc(sizeof(*source));
 	const char *why;
 	source->admin = admin;
-	if (!parse_url(source, options->url)) {
+	if (!imap_server_parse(options->url, &source->arena, &source->server)) {
 		admin_fail("\"%s\" is no source; write it as imaps://user@mail.example.org/",
 			   options->url);
 	} else if (!(source->tls = tls_client_context(options->ca_path, &why))) {
 		admin_fail("%s%s%s", options->ca_path ? options->ca_path : "",
 			   options->ca_path ? ": " : "", why);
 	} else {
-		const char *question = arena_format(
-			&source->arena, "Password of %s at %s: ", source->user, source->host);
+		const char *question =
+			arena_format(&source->arena, "Password of %s at %s: ", source->server.user,
+				     source->server.host);
 		if (terminal_ask_password(question, options->password_stdin, &source->password))
 			return source;
 	}
@@ -151,21 +88,20 @@ void imap_source_free(struct imap_source **source_at)
 
 static void fail_server(struct imap_source *source, const char *doing)
 {
-	struct slice text = imap_client_text(source->client);
-	const char *problem = imap_client_problem(source->client);
-	char said[160];
-	snprintf(said, sizeof(said), "%.*s", SLICE_ARG(slice_sub(text, 0, 150)));
-	for (char *c = said; *c; c++)
-		if ((uint8_t)*c < ' ' || *c == 0x7f)
-			*c = '?';
-	importer_fail(source->importer, "%s: %s%s%s; run the import again: it goes on where it was",
-		      source->host, doing, doing[0] ? ": " : "", said[0] ? said : problem);
+	struct buffer said = { 0 };
+	add_shown(&said, slice_sub(imap_client_text(source->client), 0, 150));
+	if (said.len == 0)
+		buffer_add_cstr(&said, imap_client_problem(source->client));
+	importer_fail(source->importer,
+		      "%s: %s: %.*s; run the import again: it goes on where it was",
+		      source->server.host, doing, SLICE_ARG(buffer_slice(&said)));
+	buffer_free(&said);
 }
 
 static void fail_connection(struct imap_source *source)
 {
 	importer_fail(source->importer, "%s: %s; run the import again: it goes on where it was",
-		      source->host, imap_client_problem(source->client));
+		      source->server.host, imap_client_problem(source->client));
 }
 
 /* ---- one mailbox ---- */
@@ -199,9 +135,9 @@ static void name_message(struct imap_source *source, uint32_t uid, struct source
 	uint8_t uidvalidity[4];
 	put_be32(uidvalidity, source->uidvalidity);
 	/* Not the port: with STARTTLS it is the same server. */
-	const struct slice pieces[] = { SLICE("imap"), slice_cstr(source->host),
+	const struct slice pieces[] = { SLICE("imap"), slice_cstr(source->server.host),
 					slice_of(uidvalidity, sizeof(uidvalidity)),
-					slice_cstr(source->user), source->remote->name };
+					slice_cstr(source->server.user), source->remote->name };
 	/* Those of one mailbox ascend with their UIDs. */
 	fingerprint(pieces, ARRAY_LEN(pieces), name->octets, sizeof(name->octets));
 	put_be32(name->octets + sizeof(name->octets) - 4, uid);
@@ -274,7 +210,7 @@ static void take_items(struct imap_source *source, struct slice line, struct fet
 static const char *where_of(struct imap_source *source, uint32_t uid)
 {
 	return arena_format(&source->response, "%.*s at %s, UID %u",
-			    SLICE_ARG(source->remote->name), source->host, uid);
+			    SLICE_ARG(source->remote->name), source->server.host, uid);
 }
 
 static void on_content_begin(void *user, struct slice prefix, uint64_t octets)
@@ -424,7 +360,7 @@ static void import_remote(struct imap_source *source, const struct imap_mailbox 
 	}
 	arena_reset(&source->response);
 	const char *where = arena_format(&source->response, "%.*s at %s", SLICE_ARG(remote->name),
-					 source->host);
+					 source->server.host);
 	if (outcome != IMAP_OK || source->uidvalidity == 0) {
 		importer_skip(source->importer, NULL, where, "the server does not open it");
 		return;
@@ -473,23 +409,24 @@ static void import_all(struct imap_source *source)
 void imap_source_import(struct imap_source *source, struct importer *importer)
 {
 	const struct imap_client_options options = {
-		.host = source->host,
-		.port = source->port,
+		.host = source->server.host,
+		.port = source->server.port,
 		.tls = source->tls,
-		.tls_at_once = source->tls_at_once,
+		.tls_at_once = source->server.tls_at_once,
 	};
 	const char *why = "";
 	source->importer = importer;
 	source->client = imap_client_open(importer_loop(importer), &options, &why);
 	if (!source->client) {
-		importer_fail(importer, "%s port %u: %s", source->host, source->port, why);
+		importer_fail(importer, "%s port %u: %s", source->server.host, source->server.port,
+			      why);
 		return;
 	}
-	bool is_in = imap_client_login(source->client, slice_cstr(source->user),
+	bool is_in = imap_client_login(source->client, slice_cstr(source->server.user),
 				       buffer_slice(&source->password));
 	buffer_wipe(&source->password);
 	if (!is_in)
-		importer_fail(importer, "%s: %s", source->host,
+		importer_fail(importer, "%s: %s", source->server.host,
 			      imap_client_problem(source->client));
 	else if (!(source->list = imap_list_ask(source->client)))
 		fail_server(source, "it gives no list of mailboxes");

@@ -1,20 +1,15 @@
-/* admin/imap_source.h - a user's mail on any IMAP server as the source of an import.
- *
- *     imaps://alice@mail.example.org/   TLS from the start, port 993
- *     imap://alice@mail.example.org/    STARTTLS, port 143; without TLS only on this machine
- *
- * A user's name with an '@' in it may stand as it is or as %40. One thread, on a loop. */
+/* admin/imap_source.h - a user's mail on any IMAP server as the source of an import. One thread, on a
+ * loop. */
 #pragma once
 
 #include "admin/importer.h"
 
 struct imap_source_options {
-	const char *url;
+	const char *url;     /* imap_server.h */
 	const char *ca_path; /* PEM; NULL: the system's */
 	bool password_stdin;
 };
 
-bool imap_source_is_one(const char *source);
 struct imap_source;
 /* Reads the URL, the certificates and the password, before anything else. NULL: said. */
 struct imap_source *imap_source_new(struct admin *admin, const struct imap_source_options *options);

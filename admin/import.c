@@ -4,6 +4,7 @@
 
 #include "admin/admin_priv.h"
 #include "admin/file_tree.h"
+#include "admin/imap_server.h"
 #include "admin/imap_source.h"
 #include "admin/importer.h"
 
@@ -48,7 +49,7 @@ int admin_import(struct admin *admin, int argc, char **argv)
 		return admin_usage(admin, "whose mail it will be is missing: --user");
 	const char *source = argv[optind];
 	struct imap_source *imap = NULL;
-	if (imap_source_is_one(source)) {
+	if (imap_server_is_url(source)) {
 		struct imap_source_options server = {
 			.url = source,
 			.ca_path = options.ca,

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "admin/shown.h"
 #include "admin/table.h"
 #include "admin/user.h"
 #include "base/heap.h"
@@ -39,9 +40,7 @@ void importer_fail(struct importer *importer, const char *format, ...)
 	importer->is_over = true;
 	progress_hide(importer->progress);
 	va_start(args, format);
-	fputs("bode: ", stderr);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
+	admin_vfail(format, args);
 	va_end(args);
 }
 
@@ -106,19 +105,12 @@ struct importer *importer_new(struct admin *admin, const struct importer_options
 	return importer;
 }
 
-/* Names come from a stranger's disk: no control characters for the terminal. */
-static void print_name(const char *name)
-{
-	for (; *name; name++)
-		fputc((uint8_t)*name < ' ' || *name == 0x7f ? '?' : *name, stderr);
-}
-
 void importer_skip(struct importer *importer, struct import_target *target, const char *where,
 		   const char *why)
 {
 	progress_hide(importer->progress);
 	fputs("bode: skipped ", stderr);
-	print_name(where);
+	print_shown(stderr, slice_cstr(where)); /* a stranger's disk or server has named it */
 	fprintf(stderr, ": %s\n", why);
 	importer->skipped++;
 	if (target)
@@ -129,7 +121,7 @@ void importer_note(struct importer *importer, const char *where, const char *wha
 {
 	progress_hide(importer->progress);
 	fputs("bode: ", stderr);
-	print_name(where);
+	print_shown(stderr, slice_cstr(where)); /* a stranger's disk or server has named it */
 	fprintf(stderr, ": %s\n", what);
 }
 

@@ -194,10 +194,9 @@ static void show_json(const struct queue_entry *entry)
 
 static void print_slice(const char *name, struct slice s)
 {
-	struct buffer shown = { 0 };
-	add_shown(&shown, s);
-	printf("%s%.*s\n", name, SLICE_ARG(buffer_slice(&shown)));
-	buffer_free(&shown);
+	fputs(name, stdout);
+	print_shown(stdout, s);
+	putchar('\n');
 }
 
 static void show_text(const struct queue_entry *entry)

@@ -45,6 +45,13 @@ void sendmail_refused(struct outgoing_recipient *recipient, int status, const ch
 	fputc('\n', stderr);
 }
 
+void sendmail_refuse_all(struct outgoing *outgoing, int status, const char *why)
+{
+	for (size_t i = 0; i < outgoing->recipient_count; i++)
+		if (outgoing->recipients[i].status == EX_OK)
+			sendmail_refused(&outgoing->recipients[i], status, "%s", why);
+}
+
 /* ---- addresses ---- */
 
 static struct slice qualify(struct admin *admin, struct slice local, struct slice domain)

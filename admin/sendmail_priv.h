@@ -43,6 +43,8 @@ void sendmail_tell(struct outgoing_recipient *recipient, enum err outcome);
 /* "sendmail: ..." on standard error; sets the status. */
 void sendmail_refused(struct outgoing_recipient *recipient, int status, const char *format, ...)
 	PRINTF_LIKE(3, 4);
+/* Likewise of all whose status is EX_OK. */
+void sendmail_refuse_all(struct outgoing *outgoing, int status, const char *why);
 
 /* -bs: SMTP on standard input and output (RFC 5321), without extensions. */
 int sendmail_dialog(struct outgoing *outgoing, uint64_t size_max_octets);

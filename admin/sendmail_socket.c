@@ -14,13 +14,6 @@
 
 enum { TIMEOUT_SECONDS = 300 };
 
-static void refuse_all(struct outgoing *outgoing, int status, const char *why)
-{
-	for (size_t i = 0; i < outgoing->recipient_count; i++)
-		if (outgoing->recipients[i].status == EX_OK)
-			sendmail_refused(&outgoing->recipients[i], status, "%s", why);
-}
-
 static int connect_to(const char *path)
 {
 	const struct timeval timeout = { .tv_sec = TIMEOUT_SECONDS };
@@ -124,12 +117,12 @@ void sendmail_by_socket(struct outgoing *outgoing, struct slice message)
 	struct buffer head = { 0 };
 
 	if (fd < 0) {
-		refuse_all(outgoing, EX_TEMPFAIL, why);
+		sendmail_refuse_all(outgoing, EX_TEMPFAIL, why);
 		return;
 	}
 	add_head(outgoing, message.len, &head);
 	if (head.len - 4 > PROGRAM_HEAD_MAX_OCTETS) {
-		refuse_all(outgoing, EX_DATAERR, "too many recipients for one message");
+		sendmail_refuse_all(outgoing, EX_DATAERR, "too many recipients for one message");
 		goto out;
 	}
 	size_t count = count_good(outgoing);
@@ -141,7 +134,7 @@ void sendmail_by_socket(struct outgoing *outgoing, struct slice message)
 			if (outgoing->recipients[i].status == EX_OK)
 				sendmail_tell(&outgoing->recipients[i], (enum err) * outcomes++);
 	} else {
-		refuse_all(outgoing, EX_TEMPFAIL, "the server has hung up");
+		sendmail_refuse_all(outgoing, EX_TEMPFAIL, "the server has hung up");
 	}
 out:
 	buffer_free(&head);

@@ -12,13 +12,6 @@ bool sendmail_may_store(struct admin *admin)
 	return access(path, R_OK | W_OK | X_OK) == 0;
 }
 
-static void refuse_all(struct outgoing *outgoing, int status, const char *why)
-{
-	for (size_t i = 0; i < outgoing->recipient_count; i++)
-		if (outgoing->recipients[i].status == EX_OK)
-			sendmail_refused(&outgoing->recipients[i], status, "%s", why);
-}
-
 void sendmail_tell(struct outgoing_recipient *recipient, enum err outcome)
 {
 	switch (outcome) {
@@ -61,7 +54,7 @@ void sendmail_by_store(struct outgoing *outgoing, struct slice message)
 	size_t count = 0;
 
 	if (!admin_open_existing_store(outgoing->admin)) {
-		refuse_all(outgoing, EX_TEMPFAIL, "the store cannot be opened");
+		sendmail_refuse_all(outgoing, EX_TEMPFAIL, "the store cannot be opened");
 		return;
 	}
 	struct delivery *delivery = delivery_new(outgoing->admin, SLICE("sendmail"),

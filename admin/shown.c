@@ -18,3 +18,11 @@ void add_shown(struct buffer *out, struct slice text)
 		text = slice_sub(text, len, text.len);
 	}
 }
+
+void print_shown(FILE *out, struct slice text)
+{
+	struct buffer shown = { 0 };
+	add_shown(&shown, text);
+	fwrite(shown.data, 1, shown.len, out);
+	buffer_free(&shown);
+}

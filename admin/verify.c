@@ -8,7 +8,7 @@
 
 #include "admin/admin_priv.h"
 #include "admin/progress.h"
-#include "base/buffer.h"
+#include "admin/shown.h"
 #include "serve/control.h"
 #include "storage/verify.h"
 
@@ -43,30 +43,23 @@ static void on_progress(void *user, uint64_t done)
 	progress_set(((struct report *)user)->progress, done);
 }
 
-/* Names come from the store, whose records may be damaged: nothing of them may reach a terminal
- * but what can be shown. */
-static void print_text(struct slice text)
-{
-	for (size_t i = 0; i < text.len; i++)
-		putchar(text.ptr[i] < ' ' || text.ptr[i] == 0x7f ? '?' : text.ptr[i]);
-}
-
+/* Names come from the store, whose records may be damaged. */
 static void print_line(const struct verify_problem *problem)
 {
 	if (problem->login.len > 0) {
-		print_text(problem->login);
+		print_shown(stdout, problem->login);
 		fputs(": ", stdout);
 	}
 	if (problem->mailbox.len > 0) {
 		putchar('"');
-		print_text(problem->mailbox);
+		print_shown(stdout, problem->mailbox);
 		fputs("\": ", stdout);
 	}
 	if (problem->uid != 0)
 		printf("UID %" PRIu32 ": ", problem->uid);
 	if (problem->blob_id != 0)
 		printf("msg %" PRIx64 ": ", problem->blob_id);
-	print_text(slice_cstr(problem->what));
+	print_shown(stdout, slice_cstr(problem->what));
 	printf("; %s\n", problem->advice);
 }
 

@@ -10,9 +10,12 @@
 #include <unistd.h>
 
 #include "admin/imap_client.h"
-#include "base/arena.h"
 
 enum { FIRST_OCTETS = 100 * 1024, ALL_OCTETS = 900 * 1024 };
+/* With what a terminal would obey. */
+#define REFUSAL                         \
+	"NO n\xc3\xb6 \x1b[31m\xc2\x9b" \
+	"31m"
 
 struct server {
 	int listener;
@@ -66,7 +69,8 @@ static void *serve(void *arg)
 				say(fd, content + FIRST_OCTETS, ALL_OCTETS - FIRST_OCTETS);
 			say(fd, ")\r\n", 3);
 		}
-		snprintf(done, sizeof(done), "%.*s OK done\r\n", (int)strcspn(line, " "), line);
+		snprintf(done, sizeof(done), "%.*s %s\r\n", (int)strcspn(line, " "), line,
+			 strstr(line, "LOGIN") ? REFUSAL : "OK done");
 		say(fd, done, strlen(done));
 	}
 	close(fd);
@@ -86,6 +90,29 @@ static void server_start(struct server *server)
 	server->port = ntohs(address.sin_port);
 	assert_int_equal(pipe(server->go_on), 0);
 	assert_int_equal(pthread_create(&server->thread, NULL, serve, server), 0);
+}
+
+/* A client of a server that has just begun. */
+static struct imap_client *client_of(struct server *server, struct loop *loop)
+{
+	const char *why = NULL;
+	server_start(server);
+	const struct imap_client_options options = { .host = "127.0.0.1", .port = server->port };
+	struct imap_client *client = imap_client_open(loop, &options, &why);
+	assert_non_null(client);
+	return client;
+}
+
+static void end(struct imap_client **client, struct server *server, struct loop *loop)
+{
+	imap_client_close(client);
+	for (int turn = 0; turn < 3; turn++)
+		loop_run_once(loop, 0);
+	pthread_join(server->thread, NULL);
+	close(server->listener);
+	close(server->go_on[0]);
+	close(server->go_on[1]);
+	loop_free(loop);
 }
 
 struct taker {
@@ -111,54 +138,33 @@ static void take(void *user, struct slice octets)
 static void pieces_last_while_they_are_taken(void **state)
 {
 	struct server server;
-	const char *why = NULL;
 	struct loop *loop = loop_new(0);
-	server_start(&server);
-	const struct imap_client_options options = { .host = "127.0.0.1", .port = server.port };
-	struct imap_client *client = imap_client_open(loop, &options, &why);
-	assert_non_null(client);
+	struct imap_client *client = client_of(&server, loop);
 	struct taker taker = { .loop = loop, .server = &server };
 	const struct imap_events events = { .content = take };
 	unsigned tag = imap_client_send(client, "FETCH 1 BODY.PEEK[]");
 	assert_int_equal(imap_client_wait(client, tag, &events, &taker), IMAP_OK);
 	assert_int_equal(taker.taken, ALL_OCTETS);
 	assert_false(taker.differs);
-	imap_client_close(&client);
-	for (int turn = 0; turn < 3; turn++)
-		loop_run_once(loop, 0);
-	pthread_join(server.thread, NULL);
-	close(server.listener);
-	close(server.go_on[0]);
-	close(server.go_on[1]);
-	loop_free(loop);
+	end(&client, &server, loop);
 }
 
-static void words_are_unquoted(void **state)
+static void a_refusal_is_text_and_no_more(void **state)
 {
-	enum { WORDS = 20000 };
-	struct arena arena = { 0 };
-	struct buffer line = { 0 };
-	struct slice word;
-	for (int i = 0; i < WORDS; i++)
-		buffer_add_cstr(&line, "\"a\\\"b\" ");
-	struct cursor c = cursor_of(buffer_slice(&line));
-	for (int i = 0; i < WORDS; i++) {
-		assert_true(imap_take_word(&c, &arena, &word));
-		assert_slice(word, "a\"b");
-	}
-	c = cursor_of(SLICE("\"open"));
-	assert_false(imap_take_word(&c, &arena, &word));
-	c = cursor_of(SLICE("\"open\\"));
-	assert_false(imap_take_word(&c, &arena, &word));
-	arena_fini(&arena);
-	buffer_free(&line);
+	struct server server;
+	struct loop *loop = loop_new(0);
+	struct imap_client *client = client_of(&server, loop);
+	assert_false(imap_client_login(client, SLICE("alice"), SLICE("secret")));
+	assert_string_equal(imap_client_problem(client),
+			    "it refused user or password: n\xc3\xb6 ?[31m?31m");
+	end(&client, &server, loop);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pieces_last_while_they_are_taken),
-		cmocka_unit_test(words_are_unquoted),
+		cmocka_unit_test(a_refusal_is_text_and_no_more),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
