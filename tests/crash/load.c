@@ -10,6 +10,7 @@
 #include "storage/compact.h"
 #include "storage/message.h"
 #include "tests/crash/record.h"
+#include "tests/dice.h"
 
 enum { AT_ONCE = 8, LARGE_OCTETS = 290000, COMPACT_EVERY_JOBS = 24 };
 
@@ -33,23 +34,17 @@ struct operation_job {
 	unsigned *left;
 };
 
-static uint32_t next_random(uint32_t *state)
-{
-	*state = *state * 1664525 + 1013904223;
-	return *state >> 8;
-}
-
 /* What its seed says, and nothing else. */
 static void text_make(unsigned seed, struct buffer *text)
 {
 	uint32_t state = seed * 2654435761u + 12345;
 	buffer_add_format(text, "Subject: number %u\r\n\r\n", seed);
-	size_t more = seed % 16 == 7 ? LARGE_OCTETS : 100 + next_random(&state) % 6000;
+	size_t more = seed % 16 == 7 ? LARGE_OCTETS : 100 + dice_roll(&state, 6000);
 	uint8_t *at = buffer_reserve(text, more);
 	for (size_t i = 0; i < more; i++)
 		at[i] = i % 72 == 70   ? '\r'
 			: i % 72 == 71 ? '\n'
-				       : (uint8_t)('a' + next_random(&state) % 26);
+				       : (uint8_t)('a' + dice_roll(&state, 26));
 	text->len += more;
 }
 
@@ -234,17 +229,17 @@ static unsigned box_choose(const struct plan *plan, uint32_t *dice)
 {
 	unsigned box;
 	do
-		box = next_random(dice) % LOAD_BOXES;
+		box = dice_roll(dice, LOAD_BOXES);
 	while (!plan->is_there[box]);
 	return box;
 }
 
 static void uids_choose(struct operation_job *op, const struct plan *plan, uint32_t *dice)
 {
-	uint32_t first = 1 + next_random(dice) % plan->uidnext[op->box];
-	ranges_add(&op->uids, first, first + next_random(dice) % 12);
-	if (next_random(dice) % 3 == 0)
-		ranges_add(&op->uids, 1 + next_random(dice) % plan->uidnext[op->box],
+	uint32_t first = 1 + dice_roll(dice, plan->uidnext[op->box]);
+	ranges_add(&op->uids, first, first + dice_roll(dice, 12));
+	if (dice_roll(dice, 3) == 0)
+		ranges_add(&op->uids, 1 + dice_roll(dice, plan->uidnext[op->box]),
 			   plan->uidnext[op->box]);
 }
 
@@ -253,14 +248,14 @@ static void choose(struct operation_job *op, struct plan *plan, uint32_t *dice)
 	static const enum operation often[] = { FILE_ONE, FILE_ONE, FILE_ONE,	FILE_TWO, FILE_TWO,
 						FLAGS,	  FLAGS,    COPY,	MOVE,	  MOVE,
 						EXPUNGE,  EXPUNGE,  FILE_LARGE, CREATE,	  DELETE };
-	op->operation = often[next_random(dice) % ARRAY_LEN(often)];
+	op->operation = often[dice_roll(dice, ARRAY_LEN(often))];
 	op->box = box_choose(plan, dice);
 	op->to = box_choose(plan, dice);
-	op->flags = (uint8_t)(next_random(dice) % 32);
-	op->change = (enum flag_change)(next_random(dice) % 3);
+	op->flags = (uint8_t)dice_roll(dice, 32);
+	op->change = (enum flag_change)dice_roll(dice, 3);
 	/* A full box makes room, and so does one that could only be deleted with INBOX. */
 	if (op->operation == CREATE || op->operation == DELETE) {
-		op->box = 3 + next_random(dice) % (LOAD_BOXES - 3);
+		op->box = 3 + dice_roll(dice, LOAD_BOXES - 3);
 		op->operation = plan->is_there[op->box] ? DELETE : CREATE;
 		/* "a/b" would make "a" as well. */
 		if (op->operation == CREATE && op->box == 4 && !plan->is_there[3])
@@ -383,7 +378,7 @@ void load_run(const char *state_dir, struct load *load, unsigned jobs, unsigned 
 	while (load->jobs < jobs) {
 		struct plan plan;
 		plan_begin(&load->states[load->jobs], &plan);
-		unsigned burst = 1 + next_random(&dice) % AT_ONCE;
+		unsigned burst = 1 + dice_roll(&dice, AT_ONCE);
 		for (left = 0; left < burst && load->jobs < jobs; load->jobs++) {
 			struct operation_job *op = &ops[left++];
 			*op = (struct operation_job){ .load = load,

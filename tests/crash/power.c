@@ -28,6 +28,8 @@
 #include "tests/crash/load.h"
 #include "tests/crash/record.h"
 #include "tests/crash/walk.h"
+#include "tests/dice.h"
+#include "tests/folder.h"
 
 enum { SECTOR_OCTETS = 512, PENDING_MAX = 4096, LIE_EVENTS = 120, SHOW_PROBLEMS = 5 };
 
@@ -54,12 +56,6 @@ struct power {
 	unsigned tried, bad, written_to;
 	uint64_t points;
 };
-
-static uint32_t roll(struct power *power, uint32_t sides)
-{
-	power->dice = power->dice * 1664525 + 1013904223;
-	return (power->dice >> 8) % sides;
-}
 
 /* ---- the disk ---- */
 
@@ -93,7 +89,7 @@ static void image_tear(struct power *power, const struct event *event, uint32_t 
 		uint64_t end = (at / SECTOR_OCTETS + 1) * SECTOR_OCTETS;
 		if (end > event->at + event->len)
 			end = event->at + event->len;
-		if (roll(power, 100) < percent)
+		if (dice_roll(&power->dice, 100) < percent)
 			image_apply(power, at, event->octets + (at - event->at), end - at);
 		at = end;
 	}
@@ -106,15 +102,16 @@ static void image_make(struct power *power, unsigned variant)
 	memcpy(power->image, power->disk, power->disk_len);
 	memset(power->image + power->disk_len, 0, power->disk_cap - power->disk_len);
 	power->image_len = power->disk_len;
-	uint32_t percent = percents[roll(power, sizeof(percents))];
-	bool tears = roll(power, 2), grows = roll(power, 2);
+	uint32_t percent = percents[dice_roll(&power->dice, sizeof(percents))];
+	bool tears = dice_roll(&power->dice, 2), grows = dice_roll(&power->dice, 2);
 	/* One write alone lost, or alone there, is the likeliest to be overlooked. */
-	unsigned only = variant % 4 < 2 ? roll(power, power->pending_count + 1) : PENDING_MAX;
+	unsigned only =
+		variant % 4 < 2 ? dice_roll(&power->dice, power->pending_count + 1) : PENDING_MAX;
 	for (unsigned i = 0; i < power->pending_count && variant != 0; i++) {
 		const struct event *event = power->pending[i];
 		bool keep = variant == 1	 ? true
 			    : only < PENDING_MAX ? (i == only) == (variant % 4 == 0)
-						 : roll(power, 100) < percent;
+						 : dice_roll(&power->dice, 100) < percent;
 		if (keep && variant > 1 && tears)
 			image_tear(power, event, percent);
 		else if (keep)
@@ -135,7 +132,7 @@ static void image_write(struct power *power)
 	}
 	close(fd);
 	/* Who held it is gone, and so is the table of readers, or a useless one is left. */
-	if (roll(power, 4))
+	if (dice_roll(&power->dice, 4))
 		unlink(power->lock);
 }
 
@@ -226,7 +223,8 @@ static void look(struct power *power, size_t event, uint64_t points_in_all)
 		if (power->pending_count == 0 && variant > 0) {
 			break; /* there is only one: later points make up for it */
 		}
-		unsigned kind = variant == 0 ? roll(power, 40) : 2 + roll(power, 1000);
+		unsigned kind = variant == 0 ? dice_roll(&power->dice, 40)
+					     : 2 + dice_roll(&power->dice, 1000);
 		image_make(power, kind);
 		if (power->options.lie)
 			check_apart(power, event, kind);
@@ -277,30 +275,20 @@ static void replay(struct power *power)
 
 /* ---- beginning and end ---- */
 
-static void folder_make(struct power *power)
+static void disk_make(struct power *power)
 {
-	const char *folder = power->options.folder;
-	if (!folder)
-		folder = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-	snprintf(power->dir, sizeof(power->dir), "%s/bode-power-XXXXXX", folder);
-	if (!mkdtemp(power->dir)) {
-		perror(power->dir);
-		exit(2);
+	if (!power->options.folder) {
+		folder_make(power->dir, "power");
+	} else {
+		snprintf(power->dir, sizeof(power->dir), "%s/bode-power-XXXXXX",
+			 power->options.folder);
+		if (!mkdtemp(power->dir)) {
+			perror(power->dir);
+			exit(2);
+		}
 	}
 	snprintf(power->data, sizeof(power->data), "%s/store/data.mdb", power->dir);
 	snprintf(power->lock, sizeof(power->lock), "%s/store/lock.mdb", power->dir);
-}
-
-static void folder_remove(struct power *power)
-{
-	char path[512];
-	unlink(power->data);
-	unlink(power->lock);
-	snprintf(path, sizeof(path), "%s/store/serving", power->dir);
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/store", power->dir);
-	rmdir(path);
-	rmdir(power->dir);
 }
 
 static void record_load(struct power *power)
@@ -357,14 +345,14 @@ int main(int argc, char **argv)
 	}
 	power.dice = power.options.seed * 7919;
 	log_set_level(LOG_ERROR);
-	folder_make(&power);
+	disk_make(&power);
 	record_load(&power);
 	replay(&power);
 	printf("%u jobs, %zu events, %zu octets of file; %u states (%u of them written to again), "
 	       "%u bad\n",
 	       power.load.jobs, power.record.count, power.disk_cap, power.tried, power.written_to,
 	       power.bad);
-	folder_remove(&power);
+	folder_remove(power.dir);
 	load_free(&power.load);
 	record_free(&power.record);
 	free(power.disk);

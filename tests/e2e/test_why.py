@@ -135,6 +135,8 @@ def test_many_of_a_kind_are_counted(new_server):
 
 
 def test_what_is_not_known_is_said_so(server):
+    assert server.deliver("bob@example.org", message("known"))[0] == 250
+    why(server, "<known@why.example>")
     for words, said in [(["nobody@nowhere.example"], "nothing is known about"),
                         (["nonsense"], "is no address, domain, Message-ID"),
                         (["192.0.2.99"], "the journal reaches back to")]:

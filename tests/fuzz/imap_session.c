@@ -117,8 +117,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (inputs++ % INPUTS_PER_STORE == 0) {
 		if (inputs > 1)
 			stop_world();
-		else
-			atexit(stop_world); /* the last store goes too */
 		start_world();
 	}
 	unsigned which = data[0] % CORES;

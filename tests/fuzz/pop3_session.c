@@ -1,35 +1,23 @@
 /* tests/fuzz/pop3_session.c - what a client types, before sign-in (first octet even) and after it.
  * The second octet is the size of the pieces in which it comes. */
 #include <assert.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "auth/password.h"
 #include "pop3d/login_priv.h"
 #include "pop3d/session_priv.h"
 #include "storage/account.h"
+#include "tests/folder.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { MESSAGES = 4 };
 
-static char dir[] = "/tmp/bode-fuzz-pop3-XXXXXX";
 static struct back back;
 static struct front front;
 static uint32_t account_id;
-
-static int remove_one(const char *path, const struct stat *about, int type, struct FTW *walk)
-{
-	return remove(path);
-}
-
-static void clean_up(void)
-{
-	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
 
 static enum err add_account(struct write *write, struct job *job)
 {
@@ -96,14 +84,13 @@ static void fill_maildrop(void)
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	static const char text[] = "[server]\nhostname = mx.example.org\n";
+	char dir[FOLDER_PATH_OCTETS];
 	const char *why;
 	struct store *made;
 	struct job job = { .run = add_account };
 	log_set_level(LOG_ERROR);
 	password_start();
-	if (!mkdtemp(dir))
-		abort();
-	atexit(clean_up);
+	folder_make(dir, "pop3");
 	struct config *config = config_parse("fuzz", slice_cstr(text), stderr);
 	if (!config || store_open(dir, STORE_CREATE, &made, &why) != ERR_OK ||
 	    store_write_now(made, &job) != ERR_OK)

@@ -25,16 +25,6 @@ static bool complain(const char *what)
 	return false;
 }
 
-static bool take_this_word(struct cursor *c, const char *want)
-{
-	struct cursor copy = *c;
-	struct slice word;
-	if (!take_scene_word(&copy, &word) || !slice_eq(word, slice_cstr(want)))
-		return false;
-	*c = copy;
-	return true;
-}
-
 static bool take_account_and_mailbox(struct world *world, struct cursor *c,
 				     const struct world_account **account_out,
 				     struct slice *name_out)

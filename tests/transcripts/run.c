@@ -9,7 +9,6 @@
  * TRANSCRIPT_VERBOSE=1 shows the server's log, TRANSCRIPT_NO_FORK=1 is for a debugger. */
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,17 +18,13 @@
 #include "auth/password.h"
 #include "base/heap.h"
 #include "base/random.h"
+#include "tests/folder.h"
 #include "tests/transcripts/dialog.h"
 
 enum { PLAY_SECONDS = 120 };
 
 static const char *const cutting_words[CUTTING_COUNT] = { "whole", "octet by octet",
 							  "cut at random" };
-
-static int remove_one(const char *path, const struct stat *about, int type, struct FTW *walk)
-{
-	return remove(path);
-}
 
 /* What the server logged is shown only where the test failed. */
 static void quiet_log(const char *dir)
@@ -60,16 +55,6 @@ static void show_log(const char *dir)
 	fclose(log);
 }
 
-static void make_dir(char dir_out[200])
-{
-	const char *parent = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-	snprintf(dir_out, 200, "%s/bode-transcript-XXXXXX", parent);
-	if (!mkdtemp(dir_out)) {
-		perror(dir_out);
-		exit(1);
-	}
-}
-
 static bool play_here(const char *file_name, enum cutting cutting, unsigned seed,
 		      const struct world_identity *identity, const char *dir,
 		      enum config_service service)
@@ -86,9 +71,9 @@ static bool play_here(const char *file_name, enum cutting cutting, unsigned seed
 static bool play(const char *file_name, enum cutting cutting, unsigned seed,
 		 const struct world_identity *identity, enum config_service service)
 {
-	char dir[200];
+	char dir[FOLDER_PATH_OCTETS];
 	int status;
-	make_dir(dir);
+	folder_make(dir, "transcript");
 	fflush(stdout);
 	pid_t child = getenv("TRANSCRIPT_NO_FORK") ? 0 : fork();
 	if (child == 0) {
@@ -110,7 +95,7 @@ static bool play(const char *file_name, enum cutting cutting, unsigned seed,
 			printf("# %s: ended by signal %d\n", file_name, WTERMSIG(status));
 		show_log(dir);
 	}
-	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	folder_remove(dir);
 	return status == 0;
 }
 

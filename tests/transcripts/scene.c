@@ -26,7 +26,7 @@ bool take_scene_word(struct cursor *c, struct slice *word_out)
 	return true;
 }
 
-static bool take_this_word(struct cursor *c, const char *want)
+bool take_this_word(struct cursor *c, const char *want)
 {
 	struct cursor copy = *c;
 	struct slice word;
@@ -64,7 +64,7 @@ static bool split_address(struct slice text, struct slice *local_out, struct sli
 	return domain_out->len > 0;
 }
 
-static bool finish(enum err err)
+bool scene_wrote(enum err err)
 {
 	if (err != ERR_OK)
 		printf("#   the store said: %s\n", err_word(err));
@@ -159,18 +159,18 @@ static bool given_domain(struct world *world, struct cursor c)
 	if (!take_scene_word(&c, &a.domain))
 		return complain("which domain?");
 	if (take_this_word(&c, "is"))
-		return finish(take_scene_word(&c, &a.targets[0])
-				      ? world_write(world, write_other_name, &a)
-				      : ERR_BAD_INPUT);
+		return scene_wrote(take_scene_word(&c, &a.targets[0])
+					   ? world_write(world, write_other_name, &a)
+					   : ERR_BAD_INPUT);
 	if (take_this_word(&c, "senders")) {
 		static const char *const words[SENDERS_COUNT] = { "own", "domain", "any" };
 		for (unsigned i = 0; i < SENDERS_COUNT; i++)
 			if (take_this_word(&c, words[i]))
 				a.record.senders = (enum domain_senders)i;
 		a.record.hides_clients = take_this_word(&c, "hides-clients");
-		return finish(world_write(world, write_domain_record, &a));
+		return scene_wrote(world_write(world, write_domain_record, &a));
 	}
-	return finish(world_write(world, write_domain, &a));
+	return scene_wrote(world_write(world, write_domain, &a));
 }
 
 static bool given_account(struct world *world, struct cursor c)
@@ -182,7 +182,7 @@ static bool given_account(struct world *world, struct cursor c)
 		return complain("which account?");
 	if (take_this_word(&c, "password"))
 		password = cursor_rest(&c);
-	if (!finish(world_write(world, write_account, &a)))
+	if (!scene_wrote(world_write(world, write_account, &a)))
 		return false;
 	struct world_account *account = &world->accounts[world->account_count++];
 	snprintf(account->login, sizeof(account->login), "%.*s", SLICE_ARG(login));
@@ -200,7 +200,7 @@ static bool given_alias(struct world *world, struct cursor c)
 		return complain("given alias ADDRESS -> TARGET ...");
 	while (a.target_count < ARRAY_LEN(a.targets) && take_scene_word(&c, &target))
 		a.targets[a.target_count++] = target;
-	return finish(world_write(world, write_alias, &a));
+	return scene_wrote(world_write(world, write_alias, &a));
 }
 
 static bool given_post(struct world *world, struct cursor c)
@@ -215,7 +215,7 @@ static bool given_post(struct world *world, struct cursor c)
 			a.post = (enum list_post)i;
 	while (a.target_count < ARRAY_LEN(a.targets) && take_scene_word(&c, &poster))
 		a.targets[a.target_count++] = poster;
-	return finish(world_write(world, write_post, &a));
+	return scene_wrote(world_write(world, write_post, &a));
 }
 
 static const struct world_account *take_account(const struct world *world, struct cursor *c)
@@ -235,7 +235,7 @@ static bool given_mailbox(struct world *world, struct cursor c)
 	if (!account || !take_name(&c, &a.mailbox))
 		return complain("given mailbox ACCOUNT NAME");
 	a.account_id = account->account_id;
-	return finish(world_write(world, write_mailbox, &a));
+	return scene_wrote(world_write(world, write_mailbox, &a));
 }
 
 static bool given_quota(struct world *world, struct cursor c)
@@ -247,7 +247,7 @@ static bool given_quota(struct world *world, struct cursor c)
 	skip_blanks(&c);
 	(void)take_number(&c, UINT64_MAX, &a.quota_messages);
 	a.account_id = account->account_id;
-	return finish(world_write(world, write_quota, &a));
+	return scene_wrote(world_write(world, write_quota, &a));
 }
 
 static bool given_removal(struct world *world, struct cursor c)
@@ -257,7 +257,7 @@ static bool given_removal(struct world *world, struct cursor c)
 	if (!account)
 		return false;
 	a.account_id = account->account_id;
-	if (!finish(world_write(world, write_removal, &a)))
+	if (!scene_wrote(world_write(world, write_removal, &a)))
 		return false;
 	*(struct world_account *)(uintptr_t)account = (struct world_account){ 0 };
 	return true;
@@ -395,7 +395,7 @@ static bool given_message(struct world *world, struct cursor c, const struct lin
 	enum err err = intake_finish(mail.intake);
 	if (err == ERR_OK)
 		err = world_write(world, write_message, &mail);
-	good = finish(err);
+	good = scene_wrote(err);
 	intake_free(&mail.intake);
 	buffer_free(&octets);
 	return good;

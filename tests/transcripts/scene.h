@@ -18,3 +18,6 @@ bool given_rights(struct world *world, struct cursor c);
 
 /* The words of a line, one after another. */
 bool take_scene_word(struct cursor *c, struct slice *word_out);
+bool take_this_word(struct cursor *c, const char *want);
+/* Whether a write worked; else what the store said is told. */
+bool scene_wrote(enum err err);

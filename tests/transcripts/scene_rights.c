@@ -37,13 +37,6 @@ static enum err write_rights(struct write *write, void *user)
 	return err;
 }
 
-static bool wrote(enum err err)
-{
-	if (err != ERR_OK)
-		printf("#   the store said: %s\n", err_word(err));
-	return err == ERR_OK;
-}
-
 bool given_shared_account(struct world *world, struct cursor c)
 {
 	struct grant g = { 0 };
@@ -54,7 +47,7 @@ bool given_shared_account(struct world *world, struct cursor c)
 	size_t at = slice_find_byte(login, 0, '@');
 	g.local = slice_sub(login, 0, at);
 	g.domain = slice_sub(login, at + 1, login.len);
-	if (!wrote(world_write(world, write_shared_account, &g)))
+	if (!scene_wrote(world_write(world, write_shared_account, &g)))
 		return false;
 	struct world_account *account = &world->accounts[world->account_count++];
 	snprintf(account->login, sizeof(account->login), "%.*s", SLICE_ARG(login));
@@ -68,7 +61,7 @@ bool given_administrator(struct world *world, struct cursor c)
 	if (!take_scene_word(&c, &login) || !world_find_account(world, login))
 		return false;
 	struct grant g = { .account_id = world_find_account(world, login)->account_id };
-	return wrote(world_write(world, write_administrator, &g));
+	return scene_wrote(world_write(world, write_administrator, &g));
 }
 
 bool given_rights(struct world *world, struct cursor c)
@@ -90,5 +83,5 @@ bool given_rights(struct world *world, struct cursor c)
 	}
 	if (!slice_eq(rights, SLICE("none")) && !acl_text_parse(rights, &g.change, &g.entry.rights))
 		return false;
-	return wrote(world_write(world, write_rights, &g));
+	return scene_wrote(world_write(world, write_rights, &g));
 }

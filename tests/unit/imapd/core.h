@@ -3,19 +3,18 @@
 #pragma once
 
 #include <assert.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/heap.h"
 #include "imapd/session_priv.h"
 #include "runtime/loop.h"
 #include "storage/account.h"
 #include "storage/store.h"
+#include "tests/folder.h"
 
 struct core_world {
-	char dir[64];
+	char dir[FOLDER_PATH_OCTETS];
 	struct config *config;
 	struct loop *loop;
 	struct back back;
@@ -42,11 +41,7 @@ static inline void core_world_start(struct core_world *world)
 	const char *why;
 	struct core_setup setup = { .job = { .run = core_setup_run } };
 	struct store *store = NULL;
-	/* In memory where there is such a place: nothing here is about the disk. */
-	snprintf(world->dir, sizeof(world->dir), "%s/bode-imapd-XXXXXX",
-		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	if (!mkdtemp(world->dir))
-		abort();
+	folder_make(world->dir, "imapd");
 	char text[200];
 	snprintf(text, sizeof(text),
 		 "[server]\nhostname = mx.example.org\nstate_dir = %s\n"
@@ -65,12 +60,6 @@ static inline void core_world_start(struct core_world *world)
 	store_start_writer(store);
 }
 
-static inline int core_remove_one(const char *path, const struct stat *about, int type,
-				  struct FTW *walk)
-{
-	return remove(path);
-}
-
 static inline void core_world_stop(struct core_world *world)
 {
 	for (unsigned i = 0; i < 5; i++)
@@ -78,7 +67,7 @@ static inline void core_world_stop(struct core_world *world)
 	store_close(&world->back.store);
 	loop_free(world->loop);
 	config_free(world->config);
-	nftw(world->dir, core_remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	folder_remove(world->dir);
 }
 
 static inline void core_woken(struct session *session)

@@ -22,12 +22,19 @@ static inline void expect(struct session *session, const char *command, const ch
 	buffer_free(&said);
 }
 
+/* Appends what is told in so many turns without a command. */
+static inline void hear_turns(struct session *session, unsigned turns, struct buffer *said)
+{
+	while (turns-- > 0)
+		assert_true(core_turn(&world, session, said));
+}
+
 /* What is told without a command. */
 static inline void expect_news(struct session *session, const char *want)
 {
 	struct buffer said = { 0 };
 	for (unsigned i = 0; i < 10 && (said.len < strlen(want) || !want[0]); i++)
-		assert_true(core_turn(&world, session, &said));
+		hear_turns(session, 1, &said);
 	assert_slice(buffer_slice(&said), want);
 	buffer_free(&said);
 }

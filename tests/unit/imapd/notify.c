@@ -46,8 +46,7 @@ static void changed_mailboxes_are_found(void **state)
 	assert_true(core_feed(&world, other, SLICE("x APPEND walked {3+}\r\nabc\r\n"), &said));
 	watch_notify_account(world.back.store, world.account_id);
 	buffer_clear(&said);
-	for (unsigned i = 0; i < 10; i++)
-		assert_true(core_turn(&world, session, &said));
+	hear_turns(session, 10, &said);
 	assert_slice(slice_sub(buffer_slice(&said), 0, 19), "* STATUS walked (ME");
 	buffer_free(&said);
 	core_sign_out(&world, session);
@@ -76,8 +75,7 @@ static void a_flood_is_cut_off(void **state)
 	struct job job = { .run = run_create_many };
 	struct buffer said = { 0 };
 	assert_int_equal(store_write_now(world.back.store, &job), ERR_OK);
-	for (unsigned i = 0; i < 200; i++)
-		assert_true(core_turn(&world, session, &said));
+	hear_turns(session, 200, &said);
 	assert_true(slice_find(buffer_slice(&said), 0, SLICE("[NOTIFICATIONOVERFLOW]")) < said.len);
 	assert_true(said.len < 16 * 1024);
 	buffer_free(&said);

@@ -22,11 +22,9 @@ static void nothing_is_lost_between_reading_and_news(void **state)
 		loop_run_once(world.loop, 0);
 		write_behind_read(nth, &two.job);
 		struct buffer said = { 0 };
-		for (unsigned i = 0; i < 20; i++) {
-			assert_true(core_turn(&world, session, &said));
-			if (i == 10)
-				write_behind_read(0, NULL);
-		}
+		hear_turns(session, 10, &said);
+		write_behind_read(0, NULL);
+		hear_turns(session, 10, &said);
 		assert_slice(buffer_slice(&said),
 			     two.rights ? THERE("bob@example.org/one") THERE("bob@example.org/two")
 					: GONE("bob@example.org/one") GONE("bob@example.org/two"));
@@ -47,12 +45,10 @@ static void nothing_is_lost_as_it_begins(void **state)
 		struct buffer said = { 0 };
 		write_behind_read(nth, &given.job);
 		assert_true(core_feed(&world, session, slice_cstr(line), &said));
-		for (unsigned i = 0; i < 10; i++)
-			assert_true(core_turn(&world, session, &said));
+		hear_turns(session, 10, &said);
 		write_behind_read(0, NULL);
 		share("dora", "new", 0, READABLE);
-		for (unsigned i = 0; i < 10; i++)
-			assert_true(core_turn(&world, session, &said));
+		hear_turns(session, 10, &said);
 		share("dora", "new", 0, 0);
 		expect_news(session, GONE("dora@example.org/new"));
 		buffer_free(&said);
@@ -101,8 +97,7 @@ static void nobody_takes_it_from_others(void **state)
 			     "\"Other Users/erin@example.org\"\r\n");
 	share("mallory2", "m", MUCH, READABLE);
 	struct buffer said = { 0 };
-	for (unsigned i = 0; i < 200; i++)
-		assert_true(core_turn(&world, session, &said));
+	hear_turns(session, 200, &said);
 	buffer_clear(&said);
 	/* Now they are too many, which is said once, and not that the client's own are. */
 	share("mallory3", "m", MUCH, READABLE);
@@ -112,8 +107,7 @@ static void nobody_takes_it_from_others(void **state)
 	expect_news(session, "");
 	assert_true(core_feed(&world, own, SLICE("x CREATE mine\r\n"), &said));
 	buffer_clear(&said);
-	for (unsigned i = 0; i < 10; i++)
-		assert_true(core_turn(&world, session, &said));
+	hear_turns(session, 10, &said);
 	assert_slice(buffer_slice(&said), "* LIST (\\HasNoChildren \\Subscribed) \"/\" mine\r\n");
 	buffer_clear(&said);
 	/* Of whom nothing is wanted, nothing is looked at. */

@@ -3,6 +3,7 @@
 
 #include "imapd/search_match_priv.h"
 #include "mail/text.h"
+#include "tests/dice.h"
 #include "tests/unit/mail/corpus.h"
 
 struct octets {
@@ -199,25 +200,23 @@ static void across_pieces(void **state)
 
 static uint32_t seed = 1;
 
-static uint32_t roll(uint32_t sides)
-{
-	seed = seed * 1664525u + 1013904223u;
-	return (seed >> 8) % sides;
-}
-
 /* Lines of few letters, some beyond ASCII, some very long; more than two chunks of the store. */
 static void random_text(struct buffer *text)
 {
 	static const char *const pieces[] = { "a",	  "b", "A", "B",	"ab",
 					      "b a",	  "k", "s", "\xc3\xa4", "\xe2\x84\xaa",
 					      "\xc3\x9f", "fi" };
-	bool is_ascii = roll(3) == 0;
-	unsigned rare = 1 + roll(400);
+	bool is_ascii = dice_roll(&seed, 3) == 0;
+	unsigned rare = 1 + dice_roll(&seed, 400);
 	size_t end = text->len + 2 * (size_t)BLOB_CHUNK_OCTETS + 1000;
 	while (text->len < end) {
-		for (uint32_t left = roll(10) ? roll(80) : roll(2000); left > 0; left--) {
-			bool is_odd = !is_ascii && roll(rare) == 0;
-			buffer_add_cstr(text, pieces[is_odd ? 8 + roll(4) : roll(8)]);
+		for (uint32_t left = dice_roll(&seed, 10) ? dice_roll(&seed, 80)
+							  : dice_roll(&seed, 2000);
+		     left > 0; left--) {
+			bool is_odd = !is_ascii && dice_roll(&seed, rare) == 0;
+			buffer_add_cstr(
+				text,
+				pieces[is_odd ? 8 + dice_roll(&seed, 4) : dice_roll(&seed, 8)]);
 		}
 		buffer_add_byte(text, '\n');
 	}
@@ -237,15 +236,15 @@ static void add_with_crlf(struct buffer *out, struct slice text)
  * cuts at the last end of line before that. */
 static struct slice random_part(struct slice text, size_t header_octets)
 {
-	size_t at = roll((uint32_t)text.len);
-	if (roll(3)) {
+	size_t at = dice_roll(&seed, (uint32_t)text.len);
+	if (dice_roll(&seed, 3)) {
 		at = BLOB_CHUNK_OCTETS - header_octets;
-		if (roll(3))
+		if (dice_roll(&seed, 3))
 			while (text.ptr[at - 1] != '\n')
 				at--;
-		at -= roll(30);
+		at -= dice_roll(&seed, 30);
 	}
-	struct slice part = slice_sub(text, at, 1 + roll(60));
+	struct slice part = slice_sub(text, at, 1 + dice_roll(&seed, 60));
 	while (part.len > 0 && (part.ptr[0] & 0xc0) == 0x80)
 		part = slice_sub(part, 1, part.len);
 	while (part.len > 0 && !text_is_utf8(part))
@@ -264,14 +263,14 @@ static void texts_in_pieces_are_one_text(void **state)
 		buffer_add_format(&mail,
 				  "Content-Type: text/plain; charset=utf-8\n"
 				  "Content-Transfer-Encoding: %s\n\n",
-				  encodings[roll(3)]);
+				  encodings[dice_roll(&seed, 3)]);
 		size_t start = mail.len;
 		add_with_crlf(&header, buffer_slice(&mail));
 		random_text(&mail);
 		add_with_crlf(&whole, slice_cstr((const char *)mail.data + start));
 		buffer_add(&needle, random_part(buffer_slice(&whole), header.len));
-		if (roll(2))
-			buffer_add_byte(&needle, "abk"[roll(3)]);
+		if (dice_roll(&seed, 2))
+			buffer_add_byte(&needle, "abk"[dice_roll(&seed, 3)]);
 		buffer_add_format(&keys, "BODY {%zu}\r\n", needle.len);
 		buffer_add(&keys, buffer_slice(&needle));
 		buffer_add_byte(&keys, '\0');

@@ -3,14 +3,9 @@
 
 #include "imapd/search_text_priv.h"
 #include "mail/text.h"
+#include "tests/dice.h"
 
 static uint32_t seed;
-
-static uint32_t roll(uint32_t sides)
-{
-	seed = seed * 1664525u + 1013904223u;
-	return (seed >> 8) % sides;
-}
 
 /* Few letters, so that much is found and much nearly; what folds, what decodes, what is cut off. */
 static const char *const pieces[] = {
@@ -59,7 +54,7 @@ static const char *const pieces[] = {
 static void add_random(struct buffer *text, size_t len, bool ascii)
 {
 	while (text->len < len) {
-		struct slice piece = slice_cstr(pieces[roll(ARRAY_LEN(pieces))]);
+		struct slice piece = slice_cstr(pieces[dice_roll(&seed, ARRAY_LEN(pieces))]);
 		if (!ascii || text_is_ascii(piece))
 			buffer_add(text, piece);
 	}
@@ -79,11 +74,11 @@ static bool folded_holds(enum comparator comparator, struct slice utf8, struct s
 static struct slice random_needle(struct slice text, struct buffer *made)
 {
 	buffer_clear(made);
-	if (roll(4) == 0 || text.len == 0) {
-		add_random(made, roll(8), false);
+	if (dice_roll(&seed, 4) == 0 || text.len == 0) {
+		add_random(made, dice_roll(&seed, 8), false);
 		return buffer_slice(made);
 	}
-	return slice_sub(text, roll((uint32_t)text.len), roll(24));
+	return slice_sub(text, dice_roll(&seed, (uint32_t)text.len), dice_roll(&seed, 24));
 }
 
 static void fail_on(const char *what, struct slice text, struct slice needle)
@@ -97,10 +92,10 @@ static void ascii_in_place(void **state)
 	struct buffer text = { 0 }, made = { 0 }, folded = { 0 };
 	unsigned found = 0, not_found = 0;
 	for (unsigned round = 0; round < 20000; round++) {
-		enum comparator comparator = (enum comparator)roll(COMPARATORS);
+		enum comparator comparator = (enum comparator)dice_roll(&seed, COMPARATORS);
 		buffer_clear(&text);
 		buffer_clear(&folded);
-		add_random(&text, roll(120), true);
+		add_random(&text, dice_roll(&seed, 120), true);
 		struct slice needle = random_needle(buffer_slice(&text), &made);
 		comparator_fold(comparator, needle, &folded);
 		struct needle prepared = needle_of(buffer_slice(&folded), comparator);
@@ -217,16 +212,17 @@ static void header_values(void **state)
 	unsigned plain = 0, found = 0;
 	for (unsigned round = 0; round < 20000; round++) {
 		struct matcher matcher;
-		program.comparator = (enum comparator)roll(COMPARATORS);
+		program.comparator = (enum comparator)dice_roll(&seed, COMPARATORS);
 		matcher_init(&matcher, &program);
 		buffer_clear(&text);
 		buffer_clear(&folded);
 		buffer_clear(&utf8);
-		add_random(&text, roll(60), roll(2));
+		add_random(&text, dice_roll(&seed, 60), dice_roll(&seed, 2));
 		struct slice value = buffer_slice(&text);
 		text_decode_header(value, &utf8);
 		/* Also of what it is decoded to. */
-		struct slice needle = random_needle(roll(2) ? value : buffer_slice(&utf8), &made);
+		struct slice needle =
+			random_needle(dice_roll(&seed, 2) ? value : buffer_slice(&utf8), &made);
 		comparator_fold(program.comparator, needle, &folded);
 		struct needle prepared = needle_of(buffer_slice(&folded), program.comparator);
 		bool want = folded_holds(program.comparator, buffer_slice(&utf8),
@@ -254,16 +250,17 @@ static void words_of_headers(void **state)
 	struct buffer text = { 0 }, made = { 0 }, folded = { 0 }, utf8 = { 0 };
 	unsigned spared = 0;
 	for (unsigned round = 0; round < 20000; round++) {
-		enum comparator comparator = (enum comparator)roll(COMPARATORS);
+		enum comparator comparator = (enum comparator)dice_roll(&seed, COMPARATORS);
 		buffer_clear(&text);
 		buffer_clear(&folded);
 		buffer_clear(&utf8);
-		add_random(&text, roll(60), true);
+		add_random(&text, dice_roll(&seed, 60), true);
 		struct slice value = buffer_slice(&text);
 		if (slice_find(value, 0, SLICE("=?")) < value.len)
 			continue;
 		text_decode_header(value, &utf8);
-		struct slice needle = random_needle(roll(2) ? value : buffer_slice(&utf8), &made);
+		struct slice needle =
+			random_needle(dice_roll(&seed, 2) ? value : buffer_slice(&utf8), &made);
 		comparator_fold(comparator, needle, &folded);
 		struct needle word = needle_of(needle_word(buffer_slice(&folded)), comparator);
 		uint64_t cost = 0;

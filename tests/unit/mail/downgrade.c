@@ -4,6 +4,7 @@
 
 #include "base/attributes.h"
 #include "mail/downgrade_priv.h"
+#include "tests/dice.h"
 #include "tests/unit/mail/downgraded.h"
 
 /* The text with each LF made CRLF. */
@@ -463,26 +464,20 @@ static void a_source_that_fails_is_told_of(void **state)
 
 static uint32_t seed;
 
-static size_t dice(size_t sides)
-{
-	seed = seed * 1664525u + 1013904223u;
-	return (seed >> 8) % sides;
-}
-
 static void add_body(struct buffer *out)
 {
 	static const char *const pieces[] = { "\r\n",  "\r\n",	   "\r\n", "--b1\r\n", "--b2--",
 					      "-",     " ",	   "\t",   "=",	       "=3D",
 					      ".",     "\xc3\xa4", "\xff", "\r",       "\n",
 					      "text ", "plain",	   "From " };
-	for (size_t left = dice(40); left > 0; left--) {
-		if (dice(60) == 0)
+	for (size_t left = dice_roll(&seed, 40); left > 0; left--) {
+		if (dice_roll(&seed, 60) == 0)
 			buffer_add_byte(out, 0);
-		else if (dice(100) == 0)
+		else if (dice_roll(&seed, 100) == 0)
 			for (int i = 0; i < 1200; i++)
 				buffer_add_byte(out, 'x');
 		else
-			buffer_add_cstr(out, pieces[dice(ARRAY_LEN(pieces))]);
+			buffer_add_cstr(out, pieces[dice_roll(&seed, ARRAY_LEN(pieces))]);
 	}
 }
 
@@ -493,46 +488,48 @@ static void add_random_part(struct buffer *out, int depth)
 	static const char *const types[] = { "text/plain; charset=utf-8", "text/html",
 					     "application/pdf",		  "message/partial",
 					     "message/delivery-status",	  "image/png" };
-	const char *line_end = dice(12) ? "\r\n" : "\n";
-	size_t kind = depth < 5 ? dice(4) : 3;
-	if (dice(3) == 0)
-		buffer_add_format(out, "Subject: %s%s", dice(12) ? "ascii" : "\xc3\xa4", line_end);
-	if (dice(2))
-		buffer_add_format(out, "Content-Transfer-Encoding: %s%s",
-				  encodings[kind < 2 ? dice(3) : dice(ARRAY_LEN(encodings))],
+	const char *line_end = dice_roll(&seed, 12) ? "\r\n" : "\n";
+	size_t kind = depth < 5 ? dice_roll(&seed, 4) : 3;
+	if (dice_roll(&seed, 3) == 0)
+		buffer_add_format(out, "Subject: %s%s", dice_roll(&seed, 12) ? "ascii" : "\xc3\xa4",
 				  line_end);
-	if (dice(20) == 0)
+	if (dice_roll(&seed, 2))
+		buffer_add_format(out, "Content-Transfer-Encoding: %s%s",
+				  encodings[kind < 2 ? dice_roll(&seed, 3)
+						     : dice_roll(&seed, ARRAY_LEN(encodings))],
+				  line_end);
+	if (dice_roll(&seed, 20) == 0)
 		buffer_add_format(out, "no field%s", line_end);
 	if (kind < 2) {
-		int boundary = depth + (int)dice(2);
+		int boundary = depth + (int)dice_roll(&seed, 2);
 		buffer_add_format(out, "Content-Type: multipart/%s; boundary=b%d%s%s",
-				  dice(10) == 0	 ? "signed"
-				  : dice(6) == 0 ? "digest"
-						 : "mixed",
+				  dice_roll(&seed, 10) == 0  ? "signed"
+				  : dice_roll(&seed, 6) == 0 ? "digest"
+							     : "mixed",
 				  boundary, line_end, line_end);
-		if (dice(4) == 0)
+		if (dice_roll(&seed, 4) == 0)
 			add_body(out);
-		for (size_t parts = dice(4); parts > 0; parts--) {
+		for (size_t parts = dice_roll(&seed, 4); parts > 0; parts--) {
 			buffer_add_format(out, "%s--b%d%s%s", line_end, boundary,
-					  dice(20) ? "" : " \r ", line_end);
+					  dice_roll(&seed, 20) ? "" : " \r ", line_end);
 			add_random_part(out, depth + 1);
 		}
-		if (dice(8))
+		if (dice_roll(&seed, 8))
 			buffer_add_format(out, "%s--b%d--%s", line_end, boundary, line_end);
-		if (dice(4) == 0)
+		if (dice_roll(&seed, 4) == 0)
 			add_body(out);
 		return;
 	}
 	if (kind == 2) {
 		buffer_add_format(out, "Content-Type: message/%s%s%s",
-				  dice(3) ? "rfc822" : "global", line_end, line_end);
+				  dice_roll(&seed, 3) ? "rfc822" : "global", line_end, line_end);
 		add_random_part(out, depth + 1);
 		return;
 	}
-	if (dice(4))
-		buffer_add_format(out, "Content-Type: %s%s", types[dice(ARRAY_LEN(types))],
-				  line_end);
-	if (dice(15))
+	if (dice_roll(&seed, 4))
+		buffer_add_format(out, "Content-Type: %s%s",
+				  types[dice_roll(&seed, ARRAY_LEN(types))], line_end);
+	if (dice_roll(&seed, 15))
 		buffer_add_cstr(out, line_end);
 	add_body(out);
 }
@@ -549,8 +546,8 @@ static void nothing_is_lost_in_any_message(void **state)
 		uint8_t *copy = malloc(message.len + 1);
 		memcpy(copy, message.data ? message.data : (const uint8_t *)"", message.len);
 		struct slice text = slice_of(copy, message.len);
-		seen[downgraded_check(text, DOWNGRADE_TO_7BIT, 1 + dice(300))]++;
-		seen[downgraded_check(text, DOWNGRADE_TO_8BIT, 1 + dice(300))]++;
+		seen[downgraded_check(text, DOWNGRADE_TO_7BIT, 1 + dice_roll(&seed, 300))]++;
+		seen[downgraded_check(text, DOWNGRADE_TO_8BIT, 1 + dice_roll(&seed, 300))]++;
 		free(copy);
 	}
 	for (size_t i = 0; i < DOWNGRADE_LIMIT; i++)

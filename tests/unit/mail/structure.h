@@ -6,6 +6,7 @@
 
 #include "mail/digest.h"
 #include "mail/mime.h"
+#include "tests/dice.h"
 
 static inline struct mime_part *structure_parse(struct slice message, struct arena *arena)
 {
@@ -14,15 +15,14 @@ static inline struct mime_part *structure_parse(struct slice message, struct are
 	return mime_parser_finish(&parser);
 }
 
-/* In pieces of 1 to `most` octets, as a small generator started with `seed` has it. Each piece
+/* In pieces of 1 to `most` octets, as `seed` has it. Each piece
  * is a copy of its own, so that a sanitizer sees who reads beyond it or keeps it. */
 static inline struct mime_part *structure_parse_pieces(struct slice message, size_t most,
 						       uint32_t seed, struct arena *arena)
 {
 	struct mime_parser *parser = mime_parser_new(arena);
 	for (size_t at = 0; at < message.len;) {
-		seed = seed * 1664525u + 1013904223u;
-		struct slice piece = slice_sub(message, at, 1 + (seed >> 8) % most);
+		struct slice piece = slice_sub(message, at, 1 + dice_roll(&seed, (uint32_t)most));
 		uint8_t *copy = malloc(piece.len);
 		memcpy(copy, piece.ptr, piece.len);
 		mime_parser_feed(parser, slice_of(copy, piece.len));

@@ -3,6 +3,7 @@
 
 #include "base/attributes.h"
 #include "mail/text.h"
+#include "tests/dice.h"
 
 static const struct {
 	enum transfer_encoding encoding;
@@ -154,14 +155,13 @@ static void what_is_encoded_decodes(void **state)
 	for (int round = 0; round < 2000; round++) {
 		enum transfer_encoding encoding =
 			round % 2 ? ENCODING_BASE64 : ENCODING_QUOTED_PRINTABLE;
-		size_t len = (seed = seed * 1664525u + 1013904223u) >> 8 & 511;
-		for (size_t i = 0; i < len; i++) {
-			seed = seed * 1664525u + 1013904223u;
-			octets[i] = (uint8_t)kinds[(seed >> 8) % sizeof(kinds)];
-		}
+		size_t len = dice_roll(&seed, 512);
+		for (size_t i = 0; i < len; i++)
+			octets[i] = (uint8_t)kinds[dice_roll(&seed, sizeof(kinds))];
 		buffer_clear(&encoded);
 		buffer_clear(&decoded);
-		encode(encoding, seed & 1024, slice_of(octets, len), 1 + seed % 90, &encoded);
+		encode(encoding, dice_roll(&seed, 2), slice_of(octets, len),
+		       1 + dice_roll(&seed, 90), &encoded);
 		size_t column = 0;
 		for (size_t i = 0; i < encoded.len; i++) {
 			uint8_t c = encoded.data[i];

@@ -21,10 +21,11 @@
 
 #include "base/attributes.h"
 #include "runtime/sandbox.h"
+#include "tests/folder.h"
 
 enum role { FRONT, BACK, SUPERVISOR };
 
-static char state_dir[] = "/tmp/bode-test-XXXXXX";
+static char state_dir[FOLDER_PATH_OCTETS];
 static int inherited_fd; /* a file that was open before */
 
 static bool shut(enum role role)
@@ -197,7 +198,7 @@ static long follow_link_out(void)
 static long leave_by_dots(void)
 {
 	char path[128];
-	snprintf(path, sizeof(path), "%s/../../etc/passwd", state_dir);
+	snprintf(path, sizeof(path), "%s/../../../../etc/passwd", state_dir);
 	return open(path, O_RDONLY);
 }
 
@@ -352,8 +353,7 @@ static void root_becomes_the_user(void **state)
 static int make_state_dir(void **state)
 {
 	char path[128];
-	if (!mkdtemp(state_dir))
-		return -1;
+	folder_make(state_dir, "state");
 	snprintf(path, sizeof(path), "%s/link", state_dir);
 	if (symlink("/etc/passwd", path) != 0)
 		return -1;
@@ -363,11 +363,9 @@ static int make_state_dir(void **state)
 
 static int remove_state_dir(void **state)
 {
-	char path[128];
 	close(inherited_fd);
-	snprintf(path, sizeof(path), "%s/link", state_dir);
-	unlink(path);
-	return rmdir(state_dir);
+	folder_remove(state_dir);
+	return 0;
 }
 
 int main(void)

@@ -2,6 +2,7 @@
 #include "tests/unit/unit.h"
 
 #include "serve/connections_priv.h"
+#include "tests/dice.h"
 
 static char first_exempt[] = "10.0.0.0/8";
 static char second_exempt[] = "2001:db8:1::/48";
@@ -82,11 +83,10 @@ static void agrees_with_an_array(void **state)
 	unsigned total = 0;
 	uint32_t seed = 12345;
 	for (unsigned step = 0; step < STEPS; step++) {
-		seed = seed * 1664525 + 1013904223;
-		unsigned number = (seed >> 8) % ADDRESSES;
+		unsigned number = dice_roll(&seed, ADDRESSES);
 		struct peer peer = v4(number);
 		/* First mostly coming, then mostly leaving. */
-		bool comes = (seed >> 28) < (step < STEPS / 2 ? 11u : 5u);
+		bool comes = dice_roll(&seed, 16) < (step < STEPS / 2 ? 11u : 5u);
 		if (comes) {
 			enum connections_verdict verdict = connections_enter(table, &peer);
 			assert_int_equal(verdict, counts[number] < LIMIT

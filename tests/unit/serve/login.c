@@ -2,7 +2,6 @@
  * store: who gets a token, who does not, and what a token is good for. */
 #include "tests/unit/unit.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -13,6 +12,7 @@
 #include "runtime/messages.h"
 #include "serve/login_priv.h"
 #include "storage/account.h"
+#include "tests/folder.h"
 
 static char exempt_network[] = "10.0.0.0/8";
 static char *exempt[] = { exempt_network };
@@ -25,7 +25,7 @@ static const struct config config = {
 
 /* Both ends of a channel on one loop: the desk's, and that of a front made of plastic. */
 struct bench {
-	char dir[32];
+	char dir[FOLDER_PATH_OCTETS];
 	struct loop *loop;
 	struct store *store;
 	struct back back;
@@ -84,8 +84,7 @@ static int bench_make(void **state)
 	struct buffer hash = { NULL };
 	const char *why;
 	int ends[2];
-	strcpy(b->dir, "/tmp/bode-login-XXXXXX");
-	assert_non_null(mkdtemp(b->dir));
+	folder_make(b->dir, "login");
 	password_start();
 	assert_int_equal(password_hash(SLICE("secret"), &hash), ERR_OK);
 	job.hash = buffer_slice(&hash);
@@ -104,22 +103,6 @@ static int bench_make(void **state)
 	return 0;
 }
 
-static void remove_dir(const char *path)
-{
-	DIR *dir = opendir(path);
-	char name[512];
-	for (struct dirent *entry; dir && (entry = readdir(dir)) != NULL;) {
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
-		if (unlink(name) != 0)
-			remove_dir(name);
-	}
-	if (dir)
-		closedir(dir);
-	rmdir(path);
-}
-
 static int bench_break(void **state)
 {
 	struct bench *b = *state;
@@ -131,7 +114,7 @@ static int bench_break(void **state)
 	login_free(&b->login);
 	store_close(&b->store);
 	loop_free(b->loop);
-	remove_dir(b->dir);
+	folder_remove(b->dir);
 	free(b);
 	return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "runtime/loop.h"
 #include "storage/back.h"
+#include "storage/remote.h"
 
 static struct bed bed;
 static struct back back;
@@ -35,4 +36,13 @@ static inline uint32_t messages(void)
 	assert_int_equal(mailbox_get(read, bed.inbox_id, &bed.arena, &mailbox), ERR_OK);
 	read_end(&read);
 	return mailbox.messages;
+}
+
+/* The last day of which it was reported how ways were secured. */
+static inline uint32_t reported_day(void)
+{
+	struct read *read = read_begin(bed.store);
+	uint32_t day = remote_reported_day(read);
+	read_end(&read);
+	return day;
 }

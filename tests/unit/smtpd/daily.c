@@ -65,14 +65,6 @@ static enum err add(struct write *write, void *arg)
 	return err;
 }
 
-static uint32_t reported(void)
-{
-	struct read *read = read_begin(bed.store);
-	uint32_t day = remote_reported_day(read);
-	read_end(&read);
-	return day;
-}
-
 static size_t kept(void)
 {
 	struct remote_place place = { 0 };
@@ -113,9 +105,9 @@ static void run(const char *settings, uint32_t until_day)
 {
 	begin(settings);
 	for (int i = 0; i < 3; i++) {
-		uint32_t before = reported();
+		uint32_t before = reported_day();
 		daily_run(daily);
-		for (int turn = 0; turn < TURNS && before < until_day && reported() == before;
+		for (int turn = 0; turn < TURNS && before < until_day && reported_day() == before;
 		     turn++)
 			loop_run_once(back.loop, 50);
 		/* The end of the day's job comes home. */
@@ -136,7 +128,7 @@ static void yesterday_is_told_once_to_who_wants_it(void **state)
 	assert_int_equal(bed_queued(&bed), 0);
 	run("[relay]\ntls_reports = yes\n", day_);
 	assert_int_equal(bed_queued(&bed), 2);
-	assert_int_equal(reported(), day_);
+	assert_int_equal(reported_day(), day_);
 	/* What is long past has gone. */
 	assert_int_equal(kept(), 2);
 	run("[relay]\ntls_reports = yes\n", day_);
@@ -180,12 +172,12 @@ static void many_who_want_nothing_hold_up_nobody(void **state)
 	unsigned most = 0;
 	steps = 0;
 	daily_run(daily);
-	for (unsigned turn = 0; turn < 1000 && reported() < day_; turn++) {
+	for (unsigned turn = 0; turn < 1000 && reported_day() < day_; turn++) {
 		most = steps > most ? steps : most;
 		steps = 0;
 		loop_run_once(back.loop, 50);
 	}
-	assert_int_equal(reported(), day_);
+	assert_int_equal(reported_day(), day_);
 	assert_int_equal(bed_queued(&bed), 2);
 	assert_in_range(most, 300, MANY);
 	end();
@@ -244,7 +236,7 @@ static void a_store_that_fails_for_a_moment_ends_no_day(void **state)
 		daily_run(daily); /* looks for the first of them */
 		steps_left = NEVER;
 		assert_true(failures == 1 || at > 1);
-		while (reported() < day_)
+		while (reported_day() < day_)
 			loop_run_once(back.loop, 50);
 		assert_int_equal(bed_queued(&bed), 2);
 		end();
@@ -268,7 +260,7 @@ static void a_report_is_filed_as_soon_as_the_store_takes_it(void **state)
 		daily_run(daily); /* finds the first of them, and files it */
 		gets_left = NEVER;
 		assert_true(failures == 1 || at > 1);
-		while (reported() < day_) {
+		while (reported_day() < day_) {
 			test_clock_advance(MINUTE_MS);
 			loop_run_once(back.loop, 50);
 		}

@@ -30,7 +30,7 @@ static struct front front;
 static struct channel *channel; /* the back's end */
 static struct daily *daily;
 static struct config *configs[2];
-static char folder[64];
+static char folder[FOLDER_PATH_OCTETS];
 static unsigned answers;	       /* of the front, in one test */
 static _Thread_local bool store_fails; /* whatever this thread looks for in it */
 static unsigned failures;
@@ -178,14 +178,6 @@ static void begin(void)
 	bed_begin(&bed, STORE_SERVE);
 	buffer_clear(&hosts.said);
 	answers = 0;
-}
-
-static uint32_t reported_day(void)
-{
-	struct read *read = read_begin(bed.store);
-	uint32_t day = remote_reported_day(read);
-	read_end(&read);
-	return day;
 }
 
 static void run(bool with_mail)
@@ -365,7 +357,7 @@ static int set_up(void **state)
 	char path[128];
 	const char *why = NULL;
 	int fds[2];
-	bed_make_dir(folder, "bode-reports");
+	folder_make(folder, "reports");
 	hosts_start();
 	configs[0] = config_with("[relay]\nloopback = yes\ntls_reports = https\n");
 	configs[1] = config_with("[relay]\nloopback = yes\ntls_reports = yes\n");
@@ -393,7 +385,7 @@ static int tear_down(void **state)
 	waitpid(hosts.pid, NULL, 0);
 	close(hosts.out);
 	buffer_free(&hosts.said);
-	bed_remove_dir(folder);
+	folder_remove(folder);
 	return 0;
 }
 

@@ -2,6 +2,7 @@
  * happened to the folder, and whatever else the store has been through. */
 #include "tests/unit/storage/bed.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -15,26 +16,21 @@
 /* A store and a folder. */
 struct scene {
 	struct bed bed;
-	char folder[64], scratch[80];
+	char folder[FOLDER_PATH_OCTETS], scratch[FOLDER_PATH_OCTETS + 16];
 };
-
-static void make_folder(char path[64])
-{
-	bed_make_dir(path, "bode-backup");
-}
 
 static void scene_begin(struct scene *scene)
 {
 	bed_begin(&scene->bed, STORE_CREATE);
-	make_folder(scene->folder);
-	make_folder(scene->scratch);
+	folder_make(scene->folder, "backup");
+	folder_make(scene->scratch, "backup");
 }
 
 static void scene_end(struct scene *scene)
 {
 	bed_end(&scene->bed);
-	bed_remove_dir(scene->folder);
-	bed_remove_dir(scene->scratch);
+	folder_remove(scene->folder);
+	folder_remove(scene->scratch);
 }
 
 static const struct backup_file files[] = {
@@ -175,7 +171,7 @@ static uint64_t restored_sum(struct scene *scene, bool previous)
 	const char *why;
 	struct store *store = NULL;
 	uint64_t messages = 0;
-	make_folder(state_dir);
+	folder_make(state_dir, "backup");
 	if (try_restore(scene->folder, state_dir, previous, false, &counts, &why) != ERR_OK)
 		fail_msg("%s", why);
 	if (store_open(state_dir, STORE_SERVE, &store, &why) != ERR_OK)
@@ -184,7 +180,7 @@ static uint64_t restored_sum(struct scene *scene, bool previous)
 	assert_int_equal(messages, counts.messages);
 	assert_int_equal(counts.bodies_damaged, 0);
 	store_close(&store);
-	bed_remove_dir(state_dir);
+	folder_remove(state_dir);
 	return sum;
 }
 
@@ -196,17 +192,6 @@ static void append(struct bed *bed, unsigned seed, size_t octets)
 	job.entry.internal_unix = 1600000000 + seed;
 	assert_int_equal(bed_append(bed, &job), ERR_OK);
 	buffer_free(&text);
-}
-
-static enum err expunge_run(struct write *write, void *arg)
-{
-	struct bed *bed = arg;
-	struct ranges uids = { 0 }, gone = { 0 };
-	ranges_add(&uids, 1, 8);
-	enum err err = message_expunge(write, bed->inbox_id, &uids, false, &gone);
-	ranges_free(&uids);
-	ranges_free(&gone);
-	return err;
 }
 
 static uint64_t folder_octets(const char *path, unsigned *count_out)
@@ -296,7 +281,7 @@ static void goes_on_after_a_restore(void **state)
 	snprintf(moved, sizeof(moved), "%s/store", scene.bed.dir);
 	assert_int_equal(try_restore(scene.folder, scene.bed.dir, false, false, &counts, &why),
 			 ERR_EXISTS);
-	bed_remove_dir(moved);
+	folder_remove(moved);
 	assert_int_equal(try_restore(scene.folder, scene.bed.dir, false, false, &counts, &why),
 			 ERR_OK);
 	bed_open(&scene.bed, STORE_ADMIN);
@@ -351,7 +336,7 @@ static void numbers_are_not_given_again(void **state)
 		append(&scene.bed, 2, 3000);
 		numbers_get(&scene.bed, &before);
 		store_close(&scene.bed.store);
-		bed_remove_dir(moved);
+		folder_remove(moved);
 		if (try_restore(scene.folder, scene.bed.dir, false, false, &counts, &why) != ERR_OK)
 			fail_msg("%s", why);
 		bed_open(&scene.bed, STORE_ADMIN);
@@ -441,7 +426,7 @@ static void what_is_not_needed_goes(void **state)
 		append(bed, i, 200000);
 	backup(&scene);
 	uint64_t before = folder_octets(scene.folder, &files_before);
-	assert_int_equal(bed_write(bed, expunge_run, bed), ERR_OK);
+	assert_int_equal(bed_expunge(bed, 1, 8), ERR_OK);
 	while (wait_ms <= 1000)
 		assert_int_equal(garbage_step(bed->store, &walk, &wait_ms), ERR_OK);
 	/* The first copies anew what was left of the old segment, which the previous state still
@@ -480,7 +465,7 @@ static void damage_is_found_and_healed(void **state)
 	const char *why = "";
 	char state_dir[64];
 	scene_begin(&scene);
-	make_folder(state_dir);
+	folder_make(state_dir, "backup");
 	append(&scene.bed, 1, 300000);
 	backup(&scene);
 	append(&scene.bed, 2, 300000);
@@ -493,7 +478,7 @@ static void damage_is_found_and_healed(void **state)
 	assert_int_equal(try_restore(scene.folder, state_dir, false, true, &counts, &why), ERR_OK);
 	assert_int_equal(counts.bodies_damaged, 1);
 	assert_int_equal(counts.bodies, 1);
-	bed_remove_dir(state_dir);
+	folder_remove(state_dir);
 
 	/* The next run finds it, too, and has the original at hand. */
 	counts = backup(&scene);
@@ -512,7 +497,7 @@ static void damage_of_what_is_not_a_body(void **state)
 			const char *why;
 			char state_dir[64];
 			scene_begin(&scene);
-			make_folder(state_dir);
+			folder_make(state_dir, "backup");
 			append(&scene.bed, 1, 3000);
 			backup(&scene);
 			flip(&scene, names[i], from_end);
@@ -526,7 +511,7 @@ static void damage_of_what_is_not_a_body(void **state)
 				assert_int_equal(backup(&scene).manifest_damaged, i == 0);
 				assert_int_equal(restored_sum(&scene, false), bed_sum(&scene.bed));
 			}
-			bed_remove_dir(state_dir);
+			folder_remove(state_dir);
 			scene_end(&scene);
 		}
 }
@@ -545,7 +530,7 @@ static void a_damaged_manifest(void **state)
 	append(&scene.bed, 2, 300000);
 	backup(&scene);
 	flip(&scene, "manifest", 20);
-	make_folder(state_dir);
+	folder_make(state_dir, "backup");
 	assert_int_equal(try_restore(scene.folder, state_dir, false, false, &counts, &why),
 			 ERR_DAMAGED);
 	assert_non_null(strstr(why, "--previous"));
@@ -581,7 +566,7 @@ static void a_damaged_manifest(void **state)
 	assert_int_equal(after, before);
 	memcpy(other.folder, own, sizeof(own));
 	scene_end(&other);
-	bed_remove_dir(state_dir);
+	folder_remove(state_dir);
 	scene_end(&scene);
 }
 
@@ -628,7 +613,7 @@ static void foreign_folders_are_left_alone(void **state)
 	memcpy(scene.folder, other.folder, sizeof(path));
 	struct bed *bed = &scene.bed;
 	store_close(&bed->store);
-	bed_remove_dir(bed->dir);
+	folder_remove(bed->dir);
 	arena_fini(&bed->arena);
 	clock_set_fake_unix_ms(1234567000);
 	bed_begin(bed, STORE_CREATE);

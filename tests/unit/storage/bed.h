@@ -4,7 +4,6 @@
 
 #include "tests/unit/unit.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -14,67 +13,21 @@
 #include "storage/message.h"
 #include "storage/queue.h"
 #include "storage/store_priv.h"
+#include "tests/dice.h"
+#include "tests/folder.h"
 
 struct bed {
-	char dir[64]; /* the state directory */
+	char dir[FOLDER_PATH_OCTETS]; /* the state directory */
 	struct store *store;
 	uint32_t account_id; /* alice@example.org */
 	uint64_t inbox_id;
 	struct arena arena;
 };
 
-static inline void bed_remove_dir(const char *dir)
-{
-	DIR *open = opendir(dir);
-	struct dirent *entry;
-	char path[512];
-	while (open && (entry = readdir(open))) {
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
-		if (unlink(path) != 0)
-			bed_remove_dir(path);
-	}
-	if (open)
-		closedir(open);
-	rmdir(dir);
-}
-
-/* A test that fails does not come to its end, so what is left of its folders goes at exit. */
-static struct {
-	char *paths[1024];
-	size_t count;
-	pid_t owner; /* not the children that tests make */
-} bed_folders;
-
-static inline void bed_remove_left(void)
-{
-	for (size_t i = 0; i < bed_folders.count; i++) {
-		if (getpid() == bed_folders.owner)
-			bed_remove_dir(bed_folders.paths[i]);
-		free(bed_folders.paths[i]);
-	}
-	bed_folders.count = 0;
-}
-
-/* A new folder in memory, where there is such a place. */
-static inline void bed_make_dir(char path[64], const char *name)
-{
-	snprintf(path, 64, "%s/%s-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp",
-		 name);
-	assert_non_null(mkdtemp(path));
-	if (bed_folders.owner == 0) {
-		bed_folders.owner = getpid();
-		atexit(bed_remove_left);
-	}
-	if (bed_folders.count < ARRAY_LEN(bed_folders.paths) && getpid() == bed_folders.owner)
-		bed_folders.paths[bed_folders.count++] = strdup(path);
-}
-
 static inline void bed_dir(struct bed *bed)
 {
 	*bed = (struct bed){ .store = NULL };
-	bed_make_dir(bed->dir, "bode-store");
+	folder_make(bed->dir, "store");
 }
 
 static inline enum err bed_try_open(struct bed *bed, enum store_mode mode, const char **why_out)
@@ -164,7 +117,7 @@ static inline void bed_end(struct bed *bed)
 {
 	store_close(&bed->store);
 	arena_fini(&bed->arena);
-	bed_remove_dir(bed->dir);
+	folder_remove(bed->dir);
 }
 
 /* Filing one message whole. */
@@ -188,15 +141,45 @@ static inline enum err bed_append_run(struct write *write, void *arg)
 			     : err;
 }
 
+/* Takes in a text, and writes while it is held at `intake_at`. */
+static inline enum err bed_take_in(struct bed *bed, struct slice text, struct intake **intake_at,
+				   enum err (*run)(struct write *write, void *arg), void *arg)
+{
+	*intake_at = intake_new(bed->store, NULL, NULL, NULL);
+	intake_feed(*intake_at, text);
+	enum err err = intake_finish(*intake_at);
+	if (err == ERR_OK)
+		err = bed_write(bed, run, arg);
+	intake_free(intake_at);
+	return err;
+}
+
 static inline enum err bed_append(struct bed *bed, struct bed_append *append)
 {
-	append->intake = intake_new(bed->store, NULL, NULL, NULL);
-	intake_feed(append->intake, append->text);
-	enum err err = intake_finish(append->intake);
-	if (err == ERR_OK)
-		err = bed_write(bed, bed_append_run, append);
-	intake_free(&append->intake);
+	return bed_take_in(bed, append->text, &append->intake, bed_append_run, append);
+}
+
+/* Of the inbox. */
+struct bed_expunge {
+	const struct bed *bed;
+	uint32_t first_uid, last_uid;
+};
+
+static inline enum err bed_expunge_run(struct write *write, void *arg)
+{
+	const struct bed_expunge *expunge = arg;
+	struct ranges uids = { 0 }, gone = { 0 };
+	ranges_add(&uids, expunge->first_uid, expunge->last_uid);
+	enum err err = message_expunge(write, expunge->bed->inbox_id, &uids, false, &gone);
+	ranges_free(&uids);
+	ranges_free(&gone);
 	return err;
+}
+
+static inline enum err bed_expunge(struct bed *bed, uint32_t first_uid, uint32_t last_uid)
+{
+	struct bed_expunge expunge = { bed, first_uid, last_uid };
+	return bed_write(bed, bed_expunge_run, &expunge);
 }
 
 /* A message that compresses somewhat, as mail does; `seed` makes it another. A long one with an odd
@@ -215,11 +198,10 @@ static inline void bed_text(struct buffer *text, unsigned seed, size_t octets)
 	size_t more = octets - text->len;
 	uint8_t *at = buffer_reserve(text, more);
 	for (size_t i = 0; i < more; i++) {
-		state = state * 1664525 + 1013904223;
-		at[i] = i % line == line - 2 ? '\r'
-			: i % line == line - 1
-				? '\n'
-				: (uint8_t)letters[(state >> 24) % (is_base64 ? 64 : 26)];
+		uint32_t letter = dice_roll(&state, 256) % (is_base64 ? 64 : 26);
+		at[i] = i % line == line - 2   ? '\r'
+			: i % line == line - 1 ? '\n'
+					       : (uint8_t)letters[letter];
 	}
 	text->len += more;
 }

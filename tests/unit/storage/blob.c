@@ -361,18 +361,6 @@ static void notices_damage_of_digests(void **state)
 	buffer_free(&record);
 }
 
-static enum err expunge_run(struct write *write, void *arg)
-{
-	struct bed *bed = arg;
-	struct ranges uids = { 0 }, gone = { 0 };
-	ranges_add(&uids, 1, 1);
-	enum err err = message_expunge(write, bed->inbox_id, &uids, false, &gone);
-	assert_int_equal(ranges_total(&gone), 1);
-	ranges_free(&uids);
-	ranges_free(&gone);
-	return err;
-}
-
 static void collect(struct store *store)
 {
 	struct garbage_walk walk = { 0 };
@@ -399,7 +387,7 @@ static void stays_for_a_while(void **state)
 	struct bed_append append = { .mailbox_id = bed.inbox_id, .text = SLICE("a: b\r\n\r\nx") };
 	assert_int_equal(bed_append(&bed, &append), ERR_OK);
 	uint64_t blob_id = blob_of(&bed, 1);
-	assert_int_equal(bed_write(&bed, expunge_run, &bed), ERR_OK);
+	assert_int_equal(bed_expunge(&bed, 1, 1), ERR_OK);
 	collect(bed.store);
 	assert_int_equal(read_all(&bed, blob_id, &out), ERR_OK);
 	assert_slice(buffer_slice(&out), "a: b\r\n\r\nx");
@@ -437,12 +425,12 @@ static void stays_while_somebody_has_it(void **state)
 	again.mailbox_id = bed_mailbox(&bed, "Sent");
 	assert_int_equal(bed_write(&bed, append_again, &again), ERR_OK);
 	assert_int_equal(bed_write(&bed, append_again, &again), ERR_OK);
-	assert_int_equal(bed_write(&bed, expunge_run, &bed), ERR_OK);
+	assert_int_equal(bed_expunge(&bed, 1, 1), ERR_OK);
 	clock_set_fake_unix_ms(now_ms += GARBAGE_DELAY_SECONDS * 1000 + 1000);
 	collect(bed.store);
 	assert_int_equal(read_all(&bed, blob_id, &out), ERR_OK);
 	bed.inbox_id = again.mailbox_id;
-	assert_int_equal(bed_write(&bed, expunge_run, &bed), ERR_OK);
+	assert_int_equal(bed_expunge(&bed, 1, 1), ERR_OK);
 	clock_set_fake_unix_ms(now_ms + GARBAGE_DELAY_SECONDS * 1000 + 1000);
 	collect(bed.store);
 	assert_int_equal(read_all(&bed, blob_id, &out), ERR_OK);

@@ -308,15 +308,21 @@ static bool is_same_or_nothing(struct slice raw, struct slice record)
 	return is_same;
 }
 
+/* Texts, and two runs of base64 of another length of line each. */
+static void make_two_runs(struct buffer *raw, struct buffer *record)
+{
+	add_text(raw, 20);
+	add_base64(raw, 76, 10);
+	add_text(raw, 3);
+	add_base64(raw, 64, 16);
+	chunk_compress(&store, buffer_slice(raw), record);
+}
+
 static void notices_damage(void **state)
 {
 	struct buffer raw = { 0 }, record = { 0 };
 	srandom(7);
-	add_text(&raw, 20);
-	add_base64(&raw, 76, 10);
-	add_text(&raw, 3);
-	add_base64(&raw, 64, 16);
-	chunk_compress(&store, buffer_slice(&raw), &record);
+	make_two_runs(&raw, &record);
 	assert_int_equal(record.data[0], 2);
 	for (size_t len = 0; len < record.len; len++)
 		assert_true(is_same_or_nothing(buffer_slice(&raw),
@@ -343,11 +349,7 @@ static void believes_no_list(void **state)
 {
 	struct buffer raw = { 0 }, record = { 0 };
 	srandom(8);
-	add_text(&raw, 20);
-	add_base64(&raw, 76, 10);
-	add_text(&raw, 3);
-	add_base64(&raw, 64, 16);
-	chunk_compress(&store, buffer_slice(&raw), &record);
+	make_two_runs(&raw, &record);
 	assert_int_equal(get_be16(record.data + 7), 2);
 	enum { LIST = 9, SUM = LIST + 2 * 6 + 4 };
 	for (unsigned i = 0; i < 20000; i++) {

@@ -17,12 +17,6 @@ struct churn {
 	struct ranges uids, chosen, out;
 };
 
-static uint32_t pick(struct churn *churn, uint32_t below)
-{
-	churn->random = churn->random * 1664525 + 1013904223;
-	return (uint32_t)(((uint64_t)churn->random * below) >> 32);
-}
-
 static enum err day_run(struct write *write, void *arg)
 {
 	struct churn *churn = arg;
@@ -42,7 +36,8 @@ static enum err day_run(struct write *write, void *arg)
 /* Most messages are small, some are not. */
 static size_t some_size(struct churn *churn)
 {
-	return pick(churn, 20) == 0 ? 20000 + pick(churn, 80000) : 1000 + pick(churn, 6000);
+	return dice_roll(&churn->random, 20) == 0 ? 20000 + dice_roll(&churn->random, 80000)
+						  : 1000 + dice_roll(&churn->random, 6000);
 }
 
 static void choose(struct churn *churn)
@@ -60,7 +55,7 @@ static void choose(struct churn *churn)
 	for (uint32_t i = 0; i < churn->uids.count; i++)
 		for (uint32_t uid = churn->uids.runs[i].first; uid <= churn->uids.runs[i].last;
 		     uid++, count--)
-			if (pick(churn, count) < surplus) {
+			if (dice_roll(&churn->random, count) < surplus) {
 				ranges_add(&churn->chosen, uid, uid);
 				surplus--;
 			}

@@ -10,12 +10,6 @@
 
 static uint32_t dice = 1;
 
-static uint32_t roll(uint32_t sides)
-{
-	dice = dice * 1664525 + 1013904223;
-	return (uint32_t)(((uint64_t)dice * sides) >> 32);
-}
-
 /* ---- a stretch of rows ---- */
 
 enum { ROWS = 3000, VALUE_MAX = 6000 };
@@ -35,11 +29,13 @@ static void keys_make(struct rows *rows)
 			*key = rows->keys[i - 1];
 			key->octets[key->len++] = 0;
 		} else {
-			key->len = i % 7 == 0 ? KEY_MAX_OCTETS - roll(3) : 5 + roll(40);
-			memset(key->octets, (int)roll(3), key->len);
+			key->len = i % 7 == 0 ? KEY_MAX_OCTETS - dice_roll(&dice, 3)
+					      : 5 + dice_roll(&dice, 40);
+			memset(key->octets, (int)dice_roll(&dice, 3), key->len);
 			put_be32(key->octets, (uint32_t)i);
 		}
-		rows->lens[i] = roll(4) == 0 ? roll(VALUE_MAX) : 1 + roll(400);
+		rows->lens[i] = dice_roll(&dice, 4) == 0 ? dice_roll(&dice, VALUE_MAX)
+							 : 1 + dice_roll(&dice, 400);
 	}
 }
 
@@ -66,7 +62,7 @@ static enum err rows_thin(struct write *write, void *arg)
 	struct rows *rows = arg;
 	enum err err = ERR_OK;
 	for (size_t i = 0; i < ROWS && err == ERR_OK; i++) {
-		rows->gone[i] = roll(2);
+		rows->gone[i] = dice_roll(&dice, 2);
 		if (rows->gone[i])
 			err = db_del(write, DB_REFERENCE, key_slice(&rows->keys[i]));
 	}
@@ -171,7 +167,7 @@ static enum err expunge_run(struct write *write, void *arg)
 	struct bed *bed = arg;
 	struct ranges uids = { 0 }, gone = { 0 };
 	for (uint32_t uid = 1; uid <= MESSAGES; uid++)
-		if (uid % 7 != 0 && roll(2))
+		if (uid % 7 != 0 && dice_roll(&dice, 2))
 			ranges_add(&uids, uid, uid);
 	enum err err = message_expunge(write, bed->inbox_id, &uids, false, &gone);
 	ranges_free(&uids);

@@ -272,17 +272,6 @@ static void finds_a_commit_again(void **state)
 	end(&bed);
 }
 
-static enum err expunge_run(struct write *write, void *arg)
-{
-	struct bed *bed = arg;
-	struct ranges all = { 0 }, gone = { 0 };
-	ranges_add(&all, 1, UINT32_MAX);
-	enum err err = message_expunge(write, bed->inbox_id, &all, false, &gone);
-	ranges_free(&all);
-	ranges_free(&gone);
-	return err;
-}
-
 static enum err move_run(struct write *write, void *arg)
 {
 	struct bed *bed = arg;
@@ -322,7 +311,7 @@ static void fill_and_clear(struct bed *bed)
 	assert_true(bed->store->space_low);
 	assert_int_equal(append(bed, 1), ERR_FULL);
 	assert_int_equal(bed_write(bed, move_run, bed), ERR_OK);
-	assert_int_equal(bed_write(bed, expunge_run, bed), ERR_OK);
+	assert_int_equal(bed_expunge(bed, 1, UINT32_MAX), ERR_OK);
 	assert_int_equal(append(bed, 1), ERR_FULL);
 	/* No waiting for sessions that may still read: room comes first. */
 	struct garbage_walk walk = { 0 };

@@ -60,13 +60,7 @@ static struct op op_of(const char *const *paths, size_t count, struct arena *are
 
 static enum err add(struct bed *bed, struct op *op)
 {
-	op->intake = intake_new(bed->store, NULL, NULL, NULL);
-	intake_feed(op->intake, op->text);
-	enum err err = intake_finish(op->intake);
-	if (err == ERR_OK)
-		err = bed_write(bed, add_run, op);
-	intake_free(&op->intake);
-	return err;
+	return bed_take_in(bed, op->text, &op->intake, add_run, op);
 }
 
 static uint64_t references(struct bed *bed, uint64_t blob_id)

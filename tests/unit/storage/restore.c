@@ -180,8 +180,8 @@ static void of_the_first_format(void **state)
 					     .text = buffer_slice(&text) };
 		assert_int_equal(bed_append(&bed, &append), ERR_OK);
 	}
-	bed_make_dir(path, "bode-backup");
-	bed_make_dir(scratch, "bode-backup");
+	folder_make(path, "backup");
+	folder_make(scratch, "backup");
 	int fd = open(path, O_RDONLY | O_DIRECTORY);
 	struct backup_folder *folder = open_folder(fd, path);
 	struct backup_order order = { .files = &key_file, .file_count = 1, .scratch_dir = scratch };
@@ -192,7 +192,7 @@ static void of_the_first_format(void **state)
 	manifest_make_older(folder);
 	backup_folder_close(&folder);
 	store_close(&bed.store);
-	bed_remove_dir(bed.dir);
+	folder_remove(bed.dir);
 	assert_int_equal(mkdir(bed.dir, 0700), 0);
 
 	folder = open_folder(fd, path);
@@ -221,8 +221,8 @@ static void of_the_first_format(void **state)
 	backup_folder_close(&folder);
 	close(fd);
 	buffer_free(&text);
-	bed_remove_dir(path);
-	bed_remove_dir(scratch);
+	folder_remove(path);
+	folder_remove(scratch);
 	bed_end(&bed);
 }
 

@@ -110,16 +110,6 @@ static void finds_damage_once_a_round(void **state)
 	bed_end(&bed);
 }
 
-static enum err expunge_run(struct write *write, void *arg)
-{
-	struct ranges all = { 0 }, gone = { 0 };
-	ranges_add(&all, 1, UINT32_MAX);
-	enum err err = message_expunge(write, ((struct bed *)arg)->inbox_id, &all, false, &gone);
-	ranges_free(&all);
-	ranges_free(&gone);
-	return err;
-}
-
 static void an_empty_store_is_soon_read(void **state)
 {
 	struct bed bed;
@@ -139,7 +129,7 @@ static void what_goes_is_no_damage(void **state)
 	struct bed bed;
 	struct scrub_walk walk = { 0 };
 	bed_fill(&bed);
-	assert_int_equal(bed_write(&bed, expunge_run, &bed), ERR_OK);
+	assert_int_equal(bed_expunge(&bed, 1, UINT32_MAX), ERR_OK);
 	assert_int_equal(scrub_step(bed.store, &walk, 1, 1000), ERR_OK);
 	assert_int_equal(scrub_step(bed.store, &walk, 1, 1000 + DAY), ERR_OK);
 	assert_int_equal(walk.status.damaged, 0);

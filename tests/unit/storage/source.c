@@ -39,12 +39,7 @@ static enum err append_as_run(struct write *write, void *arg)
 static enum err append_as(struct bed *bed, uint32_t uid)
 {
 	struct op op = { .mailbox_id = bed->inbox_id, .number = uid };
-	op.intake = intake_new(bed->store, NULL, NULL, NULL);
-	intake_feed(op.intake, SLICE("Subject: x\r\n\r\nx\r\n"));
-	assert_int_equal(intake_finish(op.intake), ERR_OK);
-	enum err err = bed_write(bed, append_as_run, &op);
-	intake_free(&op.intake);
-	return err;
+	return bed_take_in(bed, SLICE("Subject: x\r\n\r\nx\r\n"), &op.intake, append_as_run, &op);
 }
 static enum err adopt(struct bed *bed, uint32_t uidvalidity)
 {

@@ -370,8 +370,7 @@ static enum err rows_put(struct write *write, void *arg)
 	for (uint64_t number = 0; number < 2 * KEYS && err == ERR_OK; number++) {
 		enum database db = dbs[number % 2];
 		struct key key;
-		seed = seed * 1664525u + 1013904223u;
-		if ((seed >> 16) % 2)
+		if (dice_roll(&seed, 2))
 			continue;
 		put_be64(value, number);
 		key_be64(&key, number / 2 + 1);
@@ -395,8 +394,7 @@ static void what_lies_beside_is_found(void **state)
 	for (unsigned round = 0; round < 20000; round++) {
 		struct key key;
 		struct slice want = SLICE_NONE, got = SLICE_NONE;
-		seed = seed * 1664525u + 1013904223u;
-		uint32_t die = seed >> 16;
+		uint32_t die = dice_roll(&seed, 1 << 16);
 		if (die % 50 == 0)
 			number = die % (KEYS + 10);
 		else

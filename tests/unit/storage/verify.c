@@ -108,22 +108,11 @@ static enum err copy_run(struct write *write, void *arg)
 	return err;
 }
 
-static enum err expunge_run(struct write *write, void *arg)
-{
-	struct bed *bed = arg;
-	struct ranges uids = { 0 }, gone = { 0 };
-	ranges_add(&uids, 6, 6);
-	enum err err = message_expunge(write, bed->inbox_id, &uids, false, &gone);
-	ranges_free(&uids);
-	ranges_free(&gone);
-	return err;
-}
-
 static void bed_live(struct bed *bed)
 {
 	bed_fill(bed);
 	assert_int_equal(bed_write(bed, copy_run, bed), ERR_OK);
-	assert_int_equal(bed_write(bed, expunge_run, bed), ERR_OK);
+	assert_int_equal(bed_expunge(bed, 6, 6), ERR_OK);
 }
 
 static struct message_entry entry_of(struct bed *bed, const char *mailbox, uint32_t uid)
@@ -899,7 +888,7 @@ static void bed_expunged(struct bed *bed)
 	bed_fill(bed);
 	store_set_undelete_seconds(bed->store, 86400);
 	assert_int_equal(bed_write(bed, copy_run, bed), ERR_OK);
-	assert_int_equal(bed_write(bed, expunge_run, bed), ERR_OK);
+	assert_int_equal(bed_expunge(bed, 6, 6), ERR_OK);
 	assert_int_equal(bed_write(bed, delete_run, bed), ERR_OK);
 	assert_clean(bed);
 }
@@ -912,7 +901,7 @@ static void what_was_expunged_is_checked_as_well(void **state)
 	store_set_undelete_seconds(bed.store, 86400);
 	struct raw raw = { .db = DB_BLOB, .how = RAW_FLIP, .at = 100 };
 	key_piece(&raw.key, entry_of(&bed, "INBOX", 6).blob_id, 0, 0);
-	assert_int_equal(bed_write(&bed, expunge_run, &bed), ERR_OK);
+	assert_int_equal(bed_expunge(&bed, 6, 6), ERR_OK);
 	raw_write(&bed, &raw);
 	check(&bed, false, &told);
 	assert_int_equal(told.count, 1);
@@ -989,7 +978,7 @@ static void move_about(void *user)
 	struct bed *bed = user;
 	struct buffer text = { 0 };
 	assert_int_equal(bed_write(bed, move_run, bed), ERR_OK);
-	assert_int_equal(bed_write(bed, expunge_run, bed), ERR_OK);
+	assert_int_equal(bed_expunge(bed, 6, 6), ERR_OK);
 	bed_text(&text, 99, 200000);
 	struct bed_append append = { .mailbox_id = bed->inbox_id, .text = buffer_slice(&text) };
 	assert_int_equal(bed_append(bed, &append), ERR_OK);
