@@ -129,8 +129,9 @@ enum step imap_dispatch(struct imap_session *s)
 	if (s->command->numbers && imap_has(s, IMAP_ENABLED_UIDONLY))
 		return imap_bad(s, IMAP_UID_REQUIRED_TEXT);
 	/* What leaves the mailbox, or enters another, needs no right to read it. */
-	if (s->view && !view_is_readable(s->view) && s->command->tell != TELL_NOTHING)
-		return imap_bye(s, IMAP_ACCESS_GONE_TEXT);
+	enum err err = s->view ? view_ask_rights(s->view) : ERR_OK;
+	if (err != ERR_OK && s->command->tell != TELL_NOTHING)
+		return err == ERR_DENIED ? imap_bye(s, IMAP_ACCESS_GONE_TEXT) : imap_refuse(s, err);
 	if (!at_end(&c) && !take_space(&c)) {
 		s->command = NULL;
 		return imap_bad(s, "Unknown command");

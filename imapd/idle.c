@@ -20,7 +20,7 @@ static bool is_refused(struct imap_session *s, enum step *step_out)
 	const char *why = NULL;
 	if (imap_account_is_gone(s))
 		why = IMAP_ACCOUNT_GONE_TEXT;
-	else if (s->view && !view_is_readable(s->view))
+	else if (s->view && view_ask_rights(s->view) == ERR_DENIED)
 		why = IMAP_ACCESS_GONE_TEXT;
 	if (why)
 		*step_out = imap_bye(s, why);

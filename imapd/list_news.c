@@ -44,11 +44,11 @@ static bool others_have_children(const struct access_list *others, struct slice 
 void list_respond_news(struct imap_session *s, struct read *read, struct slice name,
 		       struct slice old_name, const struct access_list *others)
 {
-	struct buffer *out = &s->session.out;
+	struct buffer line = { 0 }, *out = &line;
 	struct arena arena = { 0 };
 	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
-	bool is_there = access_find(read, s->account_id, name, RIGHT_LOOKUP, &arena, mailbox,
-				    NULL) == ERR_OK;
+	enum err err = access_find(read, s->account_id, name, RIGHT_LOOKUP, &arena, mailbox, NULL);
+	bool is_there = err == ERR_OK;
 	bool is_own = !is_there || mailbox->account_id == s->account_id;
 	const char *use = is_there && is_own ? special_use_name(mailbox->special_use) : NULL;
 	buffer_add_cstr(out, "* LIST (");
@@ -77,5 +77,10 @@ void list_respond_news(struct imap_session *s, struct read *read, struct slice n
 		buffer_add_cstr(out, "))");
 	}
 	buffer_add_cstr(out, "\r\n");
+	/* Of what cannot be read nothing is known, least of all that it is not there. */
+	bool is_known = is_there || err == ERR_NOT_FOUND || err == ERR_DENIED;
+	if (is_known && read_failure(read) == ERR_OK)
+		buffer_add(&s->session.out, buffer_slice(&line));
+	buffer_free(&line);
 	arena_fini(&arena);
 }

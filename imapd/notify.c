@@ -95,7 +95,7 @@ enum step notify_tell(struct imap_session *s, struct cursor *in)
 		return STEP_WAIT;
 	if (imap_account_is_gone(s))
 		return imap_bye(s, IMAP_ACCOUNT_GONE_TEXT);
-	if (s->view && !view_is_readable(s->view))
+	if (s->view && view_ask_rights(s->view) == ERR_DENIED)
 		return imap_bye(s, IMAP_ACCESS_GONE_TEXT);
 	if (s->view && notify_tells_messages(s)) {
 		if (s->notify->has_view_news)
@@ -127,25 +127,17 @@ void notify_free(struct imap_session *s)
 }
 
 /* The watches begin before what they are about is read. */
-static void start_watching(struct notify *notify)
+static enum err start_watching(struct notify *notify)
 {
 	struct imap_session *s = notify->s;
 	notify_feed_begin(&notify->own, notify, s->account_id);
 	struct read *read = read_begin(s->back->store);
 	notify->seen_modseq = notify_account_modseq(read, s->account_id);
+	enum err err = read_failure(read);
 	read_end(&read);
-	notify_others_begin(notify);
-}
-
-static enum step tell_first(struct imap_session *s, struct cursor *in)
-{
-	struct notify *notify = s->notify;
-	if (notify->tells_status) {
-		if (!notify_tell_status(notify))
-			return STEP_WAIT;
-		notify->tells_status = false;
-	}
-	return notify_others_tell_first(notify) ? imap_ok(s, "NOTIFY completed") : STEP_WAIT;
+	if (err == ERR_OK)
+		notify_others_begin(notify);
+	return err;
 }
 
 /* From here on the new request holds. */
@@ -158,9 +150,23 @@ static enum step replace(struct imap_session *s)
 	s->work_fini = NULL;
 	if (next->request.has_items && next->request.items.has_modseq)
 		imap_enable_condstore(s);
-	next->tells_status = next->request.wants_status;
-	s->running = tell_first;
-	return STEP_AGAIN;
+	return imap_ok(s, "NOTIFY completed");
+}
+
+static enum step tell_first(struct imap_session *s, struct cursor *in)
+{
+	struct notify *next = s->work;
+	bool is_done = true;
+	enum err err = ERR_OK;
+	if (next->tells_status)
+		err = notify_tell_status(next, &is_done);
+	if (err == ERR_OK && is_done) {
+		next->tells_status = false;
+		err = notify_others_tell_first(next, &is_done);
+	}
+	if (err != ERR_OK)
+		return imap_refuse(s, err);
+	return is_done ? replace(s) : STEP_WAIT;
 }
 
 /* In turns, for there may be many. Until it is done nothing is told by either request: what happens
@@ -171,7 +177,9 @@ static enum step look_at_others(struct imap_session *s, struct cursor *in)
 	enum err err = notify_others_look(s->work, &is_done);
 	if (err != ERR_OK)
 		return imap_refuse(s, err);
-	return is_done ? replace(s) : STEP_AGAIN;
+	if (is_done)
+		s->running = tell_first;
+	return STEP_AGAIN;
 }
 
 /* As NOOP would, with what was wanted before (section 3.1). */
@@ -180,8 +188,10 @@ static enum step apply(struct imap_session *s, struct cursor *in)
 	struct notify *next = s->work;
 	if (s->view && !view_tell(s->view, true))
 		return STEP_WAIT;
-	if (next->request.other_events != 0)
-		start_watching(next);
+	enum err err = next->request.other_events != 0 ? start_watching(next) : ERR_OK;
+	if (err != ERR_OK)
+		return imap_refuse(s, err);
+	next->tells_status = next->request.wants_status;
 	s->running = look_at_others;
 	return STEP_AGAIN;
 }

@@ -45,7 +45,7 @@ unsigned notify_feed_take(struct notify_feed *feed)
 {
 	if (!feed->has_news)
 		return 0;
-	if (feed->told_octets < feed->news.len) {
+	if (!notify_feed_is_told(feed)) {
 		feed->notify->has_news = true; /* later: it stays in the watch, within its bounds */
 		return 0;
 	}
@@ -54,6 +54,11 @@ unsigned notify_feed_take(struct notify_feed *feed)
 	feed->told_octets = 0;
 	watch_take_news(feed->notify->s->back->store, &feed->watch, &feed->news);
 	return kinds_of(buffer_slice(&feed->news));
+}
+
+bool notify_feed_is_told(const struct notify_feed *feed)
+{
+	return feed->told_octets == feed->news.len;
 }
 
 bool notify_feed_next(struct notify_feed *feed, struct watch_news *news_out)

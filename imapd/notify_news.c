@@ -29,6 +29,13 @@ void notify_overflow(struct notify *notify)
 	notify->walks = false;
 }
 
+void notify_check_read(struct notify *notify, const struct read *read)
+{
+	bool is_over = notify->request.other_events == 0;
+	if (read_failure(read) != ERR_OK && !is_over)
+		notify_overflow(notify);
+}
+
 /* The mailbox of that number, where it is this account's and not the selected one, whose messages
  * SELECTED alone is about (section 3.1). */
 static bool is_selected(const struct imap_session *s, uint64_t mailbox_id)
@@ -126,12 +133,13 @@ static bool walk(struct notify *notify, struct read *read,
 	return !is_over;
 }
 
-bool notify_tell_status(struct notify *notify)
+enum err notify_tell_status(struct notify *notify, bool *is_done_out)
 {
 	struct read *read = read_begin(notify->s->back->store);
-	bool is_done = walk(notify, read, notify_tell_first);
+	*is_done_out = walk(notify, read, notify_tell_first);
+	enum err err = read_failure(read);
 	read_end(&read);
-	return is_done;
+	return err;
 }
 
 /* ---- names and annotations ---- */
@@ -253,14 +261,17 @@ static void tell_one(struct notify *notify, struct read *read, const struct watc
 
 static bool tell_own(struct notify *notify)
 {
-	struct read *read = read_begin(notify->s->back->store);
 	struct watch_news news;
+	if (!notify->walks && notify_feed_is_told(&notify->own))
+		return true;
+	struct read *read = read_begin(notify->s->back->store);
 	bool is_done = !notify->walks || walk_changed(notify, read);
 	while (is_done && notify_feed_next(&notify->own, &news)) {
 		tell_one(notify, read, &news);
 		is_done = !session_out_is_full(&notify->s->session) &&
 			  (!notify->walks || walk_changed(notify, read));
 	}
+	notify_check_read(notify, read);
 	read_end(&read);
 	return is_done;
 }

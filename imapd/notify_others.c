@@ -236,6 +236,26 @@ void notify_others_take(struct notify *notify)
 		others->is_stale |= (notify_feed_take(&owner->feed) & OF_LIST) != 0;
 }
 
+static bool has_to_tell(const struct notify_others *others)
+{
+	bool has = others->fresh_state == FRESH_WHOLE;
+	for (const struct others_owner *owner = others->owners; owner && !has; owner = owner->next)
+		has = owner->compares || !notify_feed_is_told(&owner->feed);
+	return has;
+}
+
+static bool tell(struct notify *notify)
+{
+	struct read *read = read_begin(notify->s->back->store);
+	bool is_done = tell_differences(notify, read);
+	for (struct others_owner *owner = notify->others->owners; owner && is_done;
+	     owner = owner->next)
+		is_done = tell_owner(notify, read, owner);
+	notify_check_read(notify, read);
+	read_end(&read);
+	return is_done;
+}
+
 /* The list first: by it the rest is judged. While it is being made the client's commands have their turns,
  * and may end all this; where the store fails it is made again with the next news. */
 bool notify_others_tell(struct notify *notify)
@@ -256,11 +276,7 @@ bool notify_others_tell(struct notify *notify)
 		notify->has_news = true;
 		return true;
 	}
-	struct read *read = read_begin(notify->s->back->store);
-	bool is_done = tell_differences(notify, read);
-	for (struct others_owner *owner = others->owners; owner && is_done; owner = owner->next)
-		is_done = tell_owner(notify, read, owner);
-	read_end(&read);
+	bool is_done = !has_to_tell(others) || tell(notify);
 	/* It became so while the one before was being told. */
 	notify->has_news |= others->is_stale && err == ERR_OK;
 	return is_done;
@@ -279,11 +295,12 @@ static void tell_row_first(struct notify *notify, struct read *read, const struc
 	arena_fini(&arena);
 }
 
-bool notify_others_tell_first(struct notify *notify)
+enum err notify_others_tell_first(struct notify *notify, bool *is_done_out)
 {
 	struct notify_others *others = notify->others;
+	*is_done_out = true;
 	if (!others)
-		return true;
+		return ERR_OK;
 	const struct access_list *list = &others->known.rows;
 	struct read *read = read_begin(notify->s->back->store);
 	bool is_over = false;
@@ -291,10 +308,12 @@ bool notify_others_tell_first(struct notify *notify)
 		tell_row_first(notify, read, &list->rows[others->told]);
 		is_over = ++i == ROWS_AT_A_TIME || session_out_is_full(&notify->s->session);
 	}
+	enum err err = read_failure(read);
 	read_end(&read);
 	if (!is_over)
 		others->told = 0;
-	return !is_over;
+	*is_done_out = !is_over;
+	return err;
 }
 
 /* ---- begin and end ---- */

@@ -48,6 +48,10 @@ static enum access_wanted wants_owner(struct access_gathering *gathering, struct
 		owner = heap_alloc(sizeof(*owner));
 		notify_feed_begin(&owner->feed, notify, owner_id);
 		owner->seen_modseq = notify_account_modseq(read, owner_id);
+		if (read_failure(read) != ERR_OK) {
+			others_owner_free(owner);
+			return ACCESS_WANTED_LATER;
+		}
 		owner->next = *others->owner_at;
 		*others->owner_at = owner;
 	}

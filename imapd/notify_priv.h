@@ -83,6 +83,7 @@ void notify_feed_end(struct notify_feed *feed);
 unsigned notify_feed_take(struct notify_feed *feed);
 /* The next of what was taken; its names live until the next call. False: all has been told. */
 bool notify_feed_next(struct notify_feed *feed, struct watch_news *news_out);
+bool notify_feed_is_told(const struct notify_feed *feed);
 
 struct notify {
 	struct imap_session *s;
@@ -140,10 +141,12 @@ uint64_t notify_account_modseq(struct read *read, uint32_t account_id);
  * feeds. False as with notify_tell_others(). */
 bool notify_tell_news(struct notify *notify);
 /* The STATUS lines that NOTIFY SET STATUS begins with: of the mailboxes behind `notify->walked`.
- * False: there are more. */
-bool notify_tell_status(struct notify *notify);
+ * Fails where the store does. */
+enum err notify_tell_status(struct notify *notify, bool *is_done_out) MUST_USE;
 /* Nothing is wanted from now on, as if NOTIFY NONE had come (section 5.8). */
 void notify_overflow(struct notify *notify);
+/* That, where the store has failed: of what was to be told by this read nobody knows what was missed. */
+void notify_check_read(struct notify *notify, const struct read *read);
 /* STATUS of a mailbox whose messages have changed, or that the client is told of first; where it is
  * wanted. */
 void notify_tell_messages(struct notify *notify, struct read *read, const struct mailbox *mailbox,
@@ -163,9 +166,9 @@ void notify_others_end(struct notify *notify);
 void notify_others_take(struct notify *notify);
 /* Tells it, and what has become of the list and of the rights. False as with notify_tell_others(). */
 bool notify_others_tell(struct notify *notify);
-/* What NOTIFY SET begins with: \NoAccess (section 3.1), and STATUS, where that is wanted. False: there
- * is more. */
-bool notify_others_tell_first(struct notify *notify);
+/* What NOTIFY SET begins with: \NoAccess (section 3.1), and STATUS, where that is wanted. Fails where the
+ * store does. */
+enum err notify_others_tell_first(struct notify *notify, bool *is_done_out) MUST_USE;
 /* The account's rights on some of them have changed. */
 void notify_others_stale(struct notify *notify);
 /* So has its subscription to a mailbox of that name. */

@@ -111,24 +111,29 @@ void view_free(struct imap_view **view_ptr)
 
 /* RFC 4314 section 5.1.1: who checks the rights with every command tells of changed flags, and may
  * close the connection where the mailbox may no longer be read. */
-bool view_is_readable(struct imap_view *view)
+enum err view_ask_rights(struct imap_view *view)
 {
 	struct imap_session *s = view->s;
 	struct arena arena = { 0 };
 	if (view->owner_id == s->account_id || view->is_gone)
-		return true;
+		return ERR_OK;
 	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
 	struct read *read = read_begin(s->back->store);
 	unsigned rights = acl_rights(read, s->account_id, view->owner_id, view->mailbox_id);
 	enum err err = mailbox_get(read, view->mailbox_id, &arena, mailbox);
+	enum err failure = read_failure(read);
 	bool is_readable = (rights & RIGHT_READ) || err == ERR_GONE;
 	bool has_changed = rights != view->rights;
-	view->rights = rights;
-	if (is_readable && err == ERR_OK && has_changed)
-		view_tell_permanent_flags(view, mailbox);
+	if (failure == ERR_OK) {
+		view->rights = rights;
+		if (is_readable && err == ERR_OK && has_changed)
+			view_tell_permanent_flags(view, mailbox);
+	}
 	read_end(&read);
 	arena_fini(&arena);
-	return is_readable;
+	if (failure != ERR_OK)
+		return failure;
+	return is_readable ? ERR_OK : ERR_DENIED;
 }
 
 /* ---- what a client's set names ---- */

@@ -73,8 +73,8 @@ struct imap_view *view_new(struct imap_session *s, struct read *read, const stru
 			   bool is_read_only);
 void view_free(struct imap_view **view);
 /* Another's mailbox: asks for the rights anew, and tells what flags may be kept now, where that has
- * changed. False: it may no longer be read. */
-bool view_is_readable(struct imap_view *view);
+ * changed. ERR_DENIED: it may no longer be read. Where the store fails they are as they were before. */
+enum err view_ask_rights(struct imap_view *view) MUST_USE;
 /* Whether messages may be taken out of it: MOVE and REPLACE need what STORE of \Deleted and EXPUNGE
  * need (RFC 6851 section 4.2, RFC 8508 section 4.1). */
 static inline bool view_may_remove(const struct imap_view *view)

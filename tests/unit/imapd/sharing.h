@@ -6,12 +6,22 @@
 
 #include "base/clock.h"
 #include "imapd/access_priv.h"
+#include "storage/store_priv.h"
 
 /* ---- while it reads ---- */
 
 static struct job *behind_read;
 static unsigned reads_before;
-static bool allows_refusal; /* of what is written then: that is no matter */
+static bool allows_refusal;   /* of what is written then: that is no matter */
+static unsigned failing_read; /* the nth from now on; 0: none */
+
+/* As where the store has no more room for readers. */
+static inline void make_unreadable(struct read *read)
+{
+	mdb_txn_abort(read->txn);
+	read->txn = NULL;
+	read->failure = ERR_DISK;
+}
 
 /* The linker puts it in the place of the one in storage/. */
 struct read *__real_read_begin(struct store *store);
@@ -20,6 +30,8 @@ struct read *__wrap_read_begin(struct store *store)
 {
 	struct read *read = __real_read_begin(store);
 	struct job *job = behind_read;
+	if (failing_read > 0 && --failing_read == 0)
+		make_unreadable(read);
 	if (!job || reads_before-- > 0)
 		return read;
 	behind_read = NULL;
