@@ -28,6 +28,7 @@ struct https_call {
 	enum dns_type asking;
 	struct peer addresses[RACE_ADDRESSES_MAX];
 	size_t address_count;
+	bool has_private; /* addresses, which are none of these */
 	struct race *race;
 	struct stream *stream;
 	http_parser parser;
@@ -249,8 +250,11 @@ static void add_addresses(struct https_call *call, const struct dns_answer *answ
 {
 	for (size_t i = 0; answer->outcome == DNS_FOUND && i < answer->count; i++) {
 		struct peer address = answer->records[i].address;
-		if (call->address_count == RACE_ADDRESSES_MAX ||
-		    (peer_is_private(&address) && !call->request.may_stay_inside))
+		if (peer_is_private(&address) && !call->request.may_stay_inside) {
+			call->has_private = true;
+			continue;
+		}
+		if (call->address_count == RACE_ADDRESSES_MAX)
 			continue;
 		address.port = call->request.port;
 		call->addresses[call->address_count++] = address;
@@ -266,7 +270,11 @@ static void on_answer(struct dns_question *question, const struct dns_answer *an
 	if (call->asking == DNS_AAAA)
 		ask(call, DNS_A);
 	else if (call->address_count == 0)
-		finish(call, "DNS knows no address of the web server", false);
+		finish(call,
+		       call->has_private ? "all addresses of the web server are private ones, "
+					   "which are not gone to"
+					 : "DNS knows no address of the web server",
+		       false);
 	else
 		call->race = race_new(call->loop, call->addresses, call->address_count,
 				      call->request.timeout_ms, on_raced, call);

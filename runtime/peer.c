@@ -123,24 +123,58 @@ bool networks_contain(char *const *networks, size_t count, const struct peer *pe
 	return false;
 }
 
+static bool one_contains(const struct network *networks, size_t count, const struct peer *peer)
+{
+	for (size_t i = 0; i < count; i++)
+		if (network_contains(&networks[i], peer))
+			return true;
+	return false;
+}
+
+/* The tables of RFC 6890 section 2.2, and what came to them since. Of IPv6 nothing is public but 2000::/3
+ * (RFC 4291 section 2.4), so that only what is special in there is named. */
 bool peer_is_private(const struct peer *peer)
 {
-	static const char *const networks[] = { "0.0.0.0/8",
-						"10.0.0.0/8",
-						"100.64.0.0/10",
-						"127.0.0.0/8",
-						"169.254.0.0/16",
-						"172.16.0.0/12",
-						"192.168.0.0/16",
-						"::",
-						"::1",
-						"fc00::/7",
-						"fe80::/10" };
-	struct network network;
+	static const struct network special_v4[] = {
+		{ .family = 4, .prefix_bits = 8, .address = { 0 } },
+		{ .family = 4, .prefix_bits = 8, .address = { 10 } },
+		{ .family = 4, .prefix_bits = 10, .address = { 100, 64 } },
+		{ .family = 4, .prefix_bits = 8, .address = { 127 } },
+		{ .family = 4, .prefix_bits = 16, .address = { 169, 254 } },
+		{ .family = 4, .prefix_bits = 12, .address = { 172, 16 } },
+		{ .family = 4, .prefix_bits = 24, .address = { 192, 0, 0 } },
+		{ .family = 4, .prefix_bits = 24, .address = { 192, 0, 2 } },
+		{ .family = 4, .prefix_bits = 24, .address = { 192, 88, 99 } },
+		{ .family = 4, .prefix_bits = 16, .address = { 192, 168 } },
+		{ .family = 4, .prefix_bits = 15, .address = { 198, 18 } },
+		{ .family = 4, .prefix_bits = 24, .address = { 198, 51, 100 } },
+		{ .family = 4, .prefix_bits = 24, .address = { 203, 0, 113 } },
+		{ .family = 4, .prefix_bits = 3, .address = { 224 } }, /* multicast, reserved */
+	};
+	static const struct network public_v6 = { .family = 6,
+						  .prefix_bits = 3,
+						  .address = { 0x20 } };
+	static const struct network special_v6[] = {
+		{ .family = 6, .prefix_bits = 23, .address = { 0x20, 0x01 } },
+		{ .family = 6, .prefix_bits = 32, .address = { 0x20, 0x01, 0x0d, 0xb8 } },
+		{ .family = 6, .prefix_bits = 16, .address = { 0x20, 0x02 } },
+		{ .family = 6, .prefix_bits = 20, .address = { 0x3f, 0xff } },
+	};
+	/* By a translator, to the IPv4 address at the end (RFC 6052 section 2.1). */
+	static const struct network translated = { .family = 6,
+						   .prefix_bits = 96,
+						   .address = { 0x00, 0x64, 0xff, 0x9b } };
+	struct peer behind = { .family = 4 };
 
-	for (size_t i = 0; i < ARRAY_LEN(networks); i++)
-		if (network_parse(slice_cstr(networks[i]), &network) &&
-		    network_contains(&network, peer))
-			return true;
-	return peer->family == 0;
+	if (network_contains(&translated, peer))
+		memcpy(behind.address, peer->address + 12, 4);
+	else
+		behind = *peer;
+	switch (behind.family) {
+	case 4: return one_contains(special_v4, ARRAY_LEN(special_v4), &behind);
+	case 6:
+		return !network_contains(&public_v6, &behind) ||
+		       one_contains(special_v6, ARRAY_LEN(special_v6), &behind);
+	default: return true;
+	}
 }

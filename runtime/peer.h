@@ -22,7 +22,7 @@ void peer_from_sockaddr(const struct sockaddr *address, struct peer *peer_out);
 void peer_format(const struct peer *peer, char text_out[PEER_TEXT_MAX]);
 bool peer_is_loopback(const struct peer *peer);
 /* Of this machine, or of a network whose addresses mean something else elsewhere, or nothing: nobody on
- * the Internet is there (RFC 6890). */
+ * the Internet is there (RFC 6890), nor by way of a translator. */
 bool peer_is_private(const struct peer *peer);
 
 /* "10.0.0.0/8", "::1", "192.0.2.7": an address alone is a network of one. */

@@ -9,6 +9,7 @@
 
 enum { CONFIG_MAX_OCTETS = 1024 * 1024 };
 
+/* False: errno says why. */
 static bool read_text(const char *path, struct buffer *text)
 {
 	FILE *file = fopen(path, "re");
@@ -20,9 +21,10 @@ static bool read_text(const char *path, struct buffer *text)
 			break;
 		text->len += len;
 	}
-	bool good = !ferror(file) && text->len <= CONFIG_MAX_OCTETS;
+	int why = ferror(file) ? errno : text->len > CONFIG_MAX_OCTETS ? EFBIG : 0;
 	fclose(file);
-	return good;
+	errno = why;
+	return why == 0;
 }
 
 bool settings_load_config(const char *path, struct settings *settings, FILE *errors)
@@ -92,7 +94,7 @@ bool settings_load_trust_anchor(const struct config *config, struct buffer *text
 	const char *path = config->dns_trust_anchor;
 	if (!path || read_text(path, text))
 		return true;
-	fprintf(errors, "bode: %s cannot be read, which [dns] trust_anchor names: %s\n", path,
+	fprintf(errors, "%s cannot be read, which [dns] trust_anchor names: %s\n", path,
 		strerror(errno));
 	return false;
 }

@@ -233,7 +233,7 @@ static void reload(struct supervisor *s)
 		    settings_load_secrets(&settings, errors);
 	fclose(errors);
 	if (!good) {
-		log_lines(settings.config ? "certificate" : "configuration", complaints);
+		log_lines(settings.config ? "file" : "configuration", complaints);
 		settings_free(&settings);
 		free(complaints);
 		return;
@@ -242,7 +242,7 @@ static void reload(struct supervisor *s)
 	if (settings_need_restart(s->settings.config, settings.config))
 		log_warning(NULL, EVENT("restart-needed"),
 			    CSTR("for", "listen, dns, loops, smarthost_ca, authorities, "
-					" state_dir, user_front or user_back"));
+					"state_dir, user_front or user_back"));
 	/* A child that is born again must fit the sockets and channels of the start. */
 	settings.config->loops = s->settings.config->loops;
 	settings_free(&s->settings);

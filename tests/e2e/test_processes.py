@@ -23,7 +23,11 @@ def status_of(pid):
 
 
 def opened_by(pid):
-    return [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+    opened = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
+            opened.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+    return opened
 
 
 def connect(server, service):
@@ -76,13 +80,12 @@ def test_everybody_is_locked_in(new_server):
 def test_children_inherit_nothing(new_server):
     """Whatever a library or whoever started the server has left open."""
     ours, theirs = os.pipe()
-    server = new_server().start(inherited=(theirs,))
-    name = os.readlink(f"/proc/self/fd/{ours}")
-    assert name in opened_by(server.process.pid)
-    for pid in server.children().values():
-        assert name not in opened_by(pid)
-    os.close(ours)
-    os.close(theirs)
+    with os.fdopen(ours), os.fdopen(theirs, "w"):
+        server = new_server().start(inherited=(theirs,))
+        name = os.readlink(f"/proc/self/fd/{ours}")
+        assert name in opened_by(server.process.pid)
+        for pid in server.children().values():
+            assert name not in opened_by(pid)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can change users")
@@ -261,6 +264,8 @@ def test_new_limits(new_server):
 @pytest.mark.parametrize("settings, complaint", [
     ("[limits]\nrecipient = 100\n", "unknown key"),
     ("[tls]\ncertificate = /nowhere.pem\nkey = /nowhere.key\n", "cannot be read"),
+    ("[relay]\nsmarthost = smtp:127.0.0.1:25\nsmarthost_user = alice\n"
+     "smarthost_password_file = /dev/zero\n", "smarthost_password_file names: File too large"),
 ])
 def test_an_error_changes_nothing(new_server, settings, complaint):
     server = new_server().start()
@@ -268,6 +273,7 @@ def test_an_error_changes_nothing(new_server, settings, complaint):
     server.process.send_signal(signal.SIGHUP)
     wait_until(lambda: "event=reload-refused" in server.log(), "the refusal")
     assert complaint in server.log()
+    assert "of=certificate" not in server.log()
     assert server.deliver(BOB, MESSAGE % 1)[0] == 250
     assert subjects(server) == [1]
 

@@ -156,17 +156,20 @@ static void end_race(void)
 /* Who writes into DNS has no hand in what is inside. */
 static void a_stranger_leads_nobody_inside(void **state)
 {
-	static const char *const v6[] = { "fd00::1", "fe80::1", "::1", "2001:db8::1" },
-				 *const v4[] = { "10.0.0.1", "192.168.1.1", "127.0.0.1",
-						 "169.254.169.254", "0.0.0.0" };
+	static const char *const v6[] = { "fd00::1", "fe80::1", "::1", "2a00::1" }, *const v4[] = {
+		"10.0.0.1", "192.168.1.1", "127.0.0.1", "169.254.169.254", "0.0.0.0"
+	};
 	call(false, v6, ARRAY_LEN(v6), v4, ARRAY_LEN(v4));
 	assert_int_equal(raced_count, 1);
 	assert_int_equal(raced_to[0].port, 443);
-	assert_int_equal(raced_to[0].address[0], 0x20);
+	assert_int_equal(raced_to[0].address[0], 0x2a);
 	end_race();
 	call(false, v6, ARRAY_LEN(v6) - 1, v4, ARRAY_LEN(v4));
 	assert_true(is_answered);
 	assert_int_equal(raced_count, 0);
+	assert_non_null(strstr(why, "private"));
+	call(false, NULL, 0, NULL, 0);
+	assert_string_equal(why, "DNS knows no address of the web server");
 	call(true, v6, ARRAY_LEN(v6), v4, ARRAY_LEN(v4));
 	assert_int_equal(raced_count, ARRAY_LEN(v6) + ARRAY_LEN(v4));
 	end_race();
@@ -174,7 +177,7 @@ static void a_stranger_leads_nobody_inside(void **state)
 
 static const char *judged(const char *octets)
 {
-	static const char *const v4[] = { "192.0.2.1" };
+	static const char *const v4[] = { "1.1.1.1" };
 	struct cursor in = cursor_of(slice_cstr(octets));
 	call(false, NULL, 0, v4, 1);
 	on_raced(raced_user, &(struct race_result){ .fd = 3 });
