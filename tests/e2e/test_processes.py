@@ -264,7 +264,7 @@ def test_new_limits(new_server):
 @pytest.mark.parametrize("settings, complaint", [
     ("[limits]\nrecipient = 100\n", "unknown key"),
     ("[tls]\ncertificate = /nowhere.pem\nkey = /nowhere.key\n", "cannot be read"),
-    ("[relay]\nsmarthost = smtp:127.0.0.1:25\nsmarthost_user = alice\n"
+    ("[relay]\nsmarthost = 127.0.0.1:25\nsmarthost_user = alice\n"
      "smarthost_password_file = /dev/zero\n", "smarthost_password_file names: File too large"),
 ])
 def test_an_error_changes_nothing(new_server, settings, complaint):
