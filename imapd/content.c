@@ -5,6 +5,8 @@
  * text. Runs in the back. */
 #include "imapd/content_priv.h"
 
+#include "mail/charset.h"
+
 /* At least `need_octets` of it, if it has so many. Who looks into a chunk for the texts before an
  * attachment never has that decoded; who wants more of it later gets all. */
 static enum err load_chunk(struct content_blob *blob, uint64_t chunk_start, uint64_t need_octets)
@@ -94,16 +96,6 @@ struct slice content_charset(const struct mime_part *part)
 	return SLICE("us-ascii");
 }
 
-bool content_charset_is_wide(struct slice charset)
-{
-	static const char *const wide[] = { "utf-16", "utf16", "utf-32",       "utf32",
-					    "ucs-2",  "ucs-4", "iso-10646-ucs" };
-	for (size_t i = 0; i < ARRAY_LEN(wide); i++)
-		if (slice_starts_nocase(charset, slice_cstr(wide[i])))
-			return true;
-	return false;
-}
-
 void content_begin(struct content *content, const struct mime_part *part, struct octet_range range)
 {
 	*content = (struct content){ .left = range,
@@ -117,7 +109,7 @@ void content_begin(struct content *content, const struct mime_part *part, struct
 		return;
 	content->decoder = transfer_decoder_new(encoding);
 	content->is_line_text = slice_eq_nocase(part->type, SLICE("text")) &&
-				!content_charset_is_wide(content_charset(part));
+				!charset_is_wide(content_charset(part));
 }
 
 /* A bare LF becomes CRLF. */

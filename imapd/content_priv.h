@@ -40,8 +40,6 @@ enum { CONTENT_HEADER_MAX_OCTETS = 8 * 1024 * 1024 };
 
 /* False for a Content-Transfer-Encoding that nobody here can undo (RFC 3516 UNKNOWN-CTE). */
 bool content_encoding_is_known(struct slice encoding);
-/* True for charsets whose characters are two or four octets: a LF octet is no line end then. */
-bool content_charset_is_wide(struct slice charset);
 /* The charset parameter of a text part; "us-ascii" where it has none. */
 struct slice content_charset(const struct mime_part *part);
 

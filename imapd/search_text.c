@@ -1,12 +1,13 @@
 /* imapd/search_text.c - looking for strings in the text of a message.
  *
- * All strings of a search are looked for in one pass. Text comes in pieces, which are cut at
- * line ends, so that no character and no shift state (ISO-2022-JP) is torn; neighbouring
- * pieces overlap by the length of the longest string. ASCII is looked at where it stands; other
- * text is decoded and folded into a window first. A character folds to the same whatever stands beside
- * it, so text may change from one to the other anywhere. Runs in the back, on a worker. */
+ * All strings of a search are looked for in one pass. Text comes in pieces, which are cut at line ends,
+ * so that no character is torn; where a charset shifts (ISO-2022-JP, UTF-16), one decoder reads all of
+ * them. Neighbouring pieces overlap by the length of the longest string. ASCII is looked at where it
+ * stands; other text is decoded and folded into a window first. A character folds to the same whatever
+ * stands beside it, so text may change from one to the other anywhere. Runs in the back, on a worker. */
 #include "imapd/search_text_priv.h"
 
+#include "mail/charset.h"
 #include "mail/header.h"
 
 enum {
@@ -189,13 +190,11 @@ static enum err look_at_header(struct matcher *m, const struct mime_part *part,
 
 /* ---- content ---- */
 
-/* How much of `raw` can be decoded by itself. */
-static size_t whole_text(struct slice raw, bool is_wide, bool is_last)
+/* How much of `raw`, in a charset that does not shift, can be decoded by itself. */
+static size_t whole_text(struct slice raw, bool is_last)
 {
 	if (is_last)
 		return raw.len;
-	if (is_wide)
-		return raw.len - raw.len % 4;
 	size_t end = raw.len;
 	while (end > 0 && raw.ptr[end - 1] != '\n')
 		end--;
@@ -213,60 +212,64 @@ static size_t whole_text(struct slice raw, bool is_wide, bool is_last)
 	return end > 1 ? end - 1 : raw.len;
 }
 
-/* Charsets in which ASCII octets are something else at times. */
-static bool charset_shifts(struct slice charset)
-{
-	return content_charset_is_wide(charset) || slice_starts_nocase(charset, SLICE("utf-7")) ||
-	       slice_starts_nocase(charset, SLICE("hz")) ||
-	       slice_starts_nocase(charset, SLICE("iso-2022"));
-}
-
-/* What the text of a part is written in. */
-struct writing {
-	struct slice charset;
-	bool is_wide, shifts;
-};
-
-static struct writing writing_of(const struct mime_part *part)
-{
-	struct slice charset = content_charset(part);
-	return (struct writing){ charset, content_charset_is_wide(charset),
-				 charset_shifts(charset) };
-}
-
 /* Whether text beyond ASCII is UTF-8: unlabelled UTF-8 is common enough to be looked into. */
-static bool is_written_in_utf8(const struct writing *writing, struct slice text)
+static bool is_written_in_utf8(struct slice charset, struct slice text)
 {
-	return (slice_eq_nocase(writing->charset, SLICE("utf-8")) ||
-		slice_eq_nocase(writing->charset, SLICE("us-ascii")) ||
-		!text_charset_is_known(writing->charset)) &&
+	return (slice_eq_nocase(charset, SLICE("utf-8")) ||
+		slice_eq_nocase(charset, SLICE("us-ascii")) || !text_charset_is_known(charset)) &&
 	       text_is_utf8(text);
 }
 
-static void look_at_text(struct matcher *m, const struct writing *writing, struct slice text)
+static void look_at_text(struct matcher *m, struct slice charset, struct slice text)
 {
-	if (!writing->shifts && text_is_ascii(text)) {
+	if (text_is_ascii(text)) {
 		look_at_ascii(m, text, ORIGIN_CONTENT);
-		return;
-	}
-	if (!writing->shifts && is_written_in_utf8(writing, text)) {
+	} else if (is_written_in_utf8(charset, text)) {
 		look_at_utf8(m, text, ORIGIN_CONTENT);
-		return;
+	} else {
+		buffer_clear(&m->utf8);
+		text_decode_charset(charset, text, &m->utf8);
+		look_at_utf8(m, buffer_slice(&m->utf8), ORIGIN_CONTENT);
 	}
+}
+
+/* The next piece of a part. What it leaves over in m->raw goes before the next; a part of one piece stays
+ * where it is. */
+static void look_at_piece(struct matcher *m, struct slice charset, struct slice text, bool is_last)
+{
+	bool is_joined = m->raw.len > 0;
+	if (is_joined) {
+		buffer_add(&m->raw, text);
+		text = buffer_slice(&m->raw);
+	}
+	size_t whole = whole_text(text, is_last);
+	look_at_text(m, charset, slice_sub(text, 0, whole));
+	if (is_joined)
+		buffer_drop_front(&m->raw, whole);
+	else
+		buffer_add(&m->raw, slice_sub(text, whole, text.len));
+}
+
+static void look_at_shifting_piece(struct matcher *m, struct charset_decoder **decoder,
+				   struct slice text, bool is_last)
+{
 	buffer_clear(&m->utf8);
-	text_decode_charset(writing->charset, text, &m->utf8);
+	charset_decode(*decoder, text, &m->utf8);
+	if (is_last)
+		charset_decoder_finish(decoder, &m->utf8);
 	look_at_utf8(m, buffer_slice(&m->utf8), ORIGIN_CONTENT);
 }
 
 static enum err look_at_content(struct matcher *m, const struct mime_part *part)
 {
-	struct writing writing = writing_of(part);
+	struct slice charset = content_charset(part);
 	struct octet_range range = { part->body_start, part->body_end };
 	bool is_last = false;
 	enum err err = ERR_OK;
 
 	if (range.end < range.start)
 		return ERR_DAMAGED;
+	struct charset_decoder *decoder = charset_decoder_new(charset);
 	content_begin(&m->content, part, range);
 	buffer_clear(&m->raw);
 	buffer_clear(&m->window);
@@ -275,19 +278,12 @@ static enum err look_at_content(struct matcher *m, const struct mime_part *part)
 		if ((err = content_next(&m->content, m->source, &text, &m->spent)) != ERR_OK)
 			break;
 		is_last = text.len == 0 || m->content.is_over;
-		/* What the last piece has left goes before it; a part of one piece stays where it is. */
-		bool is_joined = m->raw.len > 0;
-		if (is_joined) {
-			buffer_add(&m->raw, text);
-			text = buffer_slice(&m->raw);
-		}
-		size_t whole = whole_text(text, writing.is_wide, is_last);
-		look_at_text(m, &writing, slice_sub(text, 0, whole));
-		if (is_joined)
-			buffer_drop_front(&m->raw, whole);
+		if (decoder)
+			look_at_shifting_piece(m, &decoder, text, is_last);
 		else
-			buffer_add(&m->raw, slice_sub(text, whole, text.len));
+			look_at_piece(m, charset, text, is_last);
 	}
+	charset_decoder_finish(&decoder, &m->utf8);
 	content_end(&m->content);
 	return err;
 }

@@ -1,28 +1,40 @@
-/* mail/charset.c - charsets of mail, to UTF-8.
+/* mail/charset.c - charsets of mail, to UTF-8, at once or in pieces.
  *
  * RFC 2045 section 2.2, RFC 2046 section 4.1.2, RFC 2781 (UTF-16), by iconv. Only the charsets
  * of the table below are offered, in the sandbox and out of it: they are what mail is written
  * in, and a stranger cannot pick a converter that nobody has looked at. Where senders use a
  * name for its larger sister, as all of them do with ISO-8859-1, GB2312 and Shift_JIS, the
  * sister is taken. Runs in both. */
+#include "mail/charset.h"
+
 #include <errno.h>
 #include <iconv.h>
+#include <stdlib.h>
 
 #include "base/attributes.h"
+#include "base/heap.h"
 #include "mail/text_priv.h"
+
+/* What octets below 128 are. */
+enum charset_form {
+	FORM_ASCII,
+	FORM_SHIFTS, /* ASCII, until a sequence of them says otherwise */
+	FORM_WIDE,   /* parts of characters */
+};
 
 struct charset {
 	const char *iconv_name; /* NULL: this file does it */
 	const char *names;	/* each with a blank behind it */
+	enum charset_form form;
 };
 static const struct charset charsets[] = {
 	{ NULL, "us-ascii ascii ansi_x3.4-1968 iso-ir-6 ansi_x3.4-1986 iso_646.irv:1991 "
 		"iso646-us us ibm367 cp367 csascii 646 " },
 	{ NULL, "utf-8 utf8 unicode-1-1-utf-8 csutf8 x-unicode20utf8 " },
-	{ NULL, "utf-16 utf16 csutf16 " },
-	{ "UTF-16BE", "utf-16be " },
-	{ "UTF-16LE", "utf-16le " },
-	{ "UTF-7", "utf-7 utf7 unicode-1-1-utf-7 csutf7 " },
+	{ NULL, "utf-16 utf16 csutf16 ", FORM_WIDE },
+	{ "UTF-16BE", "utf-16be csutf16be ", FORM_WIDE },
+	{ "UTF-16LE", "utf-16le csutf16le ", FORM_WIDE },
+	{ "UTF-7", "utf-7 utf7 unicode-1-1-utf-7 csutf7 ", FORM_SHIFTS },
 	{ "CP1252", "iso-8859-1 iso8859-1 iso_8859-1 iso_8859-1:1987 iso-ir-100 latin1 latin-1 l1 "
 		    "ibm819 cp819 csisolatin1 windows-1252 cp1252 x-cp1252 cp-1252 x-ansi " },
 	{ "ISO-8859-2", "iso-8859-2 iso8859-2 iso_8859-2 iso_8859-2:1987 latin2 l2 csisolatin2 " },
@@ -58,15 +70,27 @@ static const struct charset charsets[] = {
 	{ "CP932", "shift_jis shift-jis sjis x-sjis ms_kanji ms932 windows-31j cp932 csshiftjis "
 		   "cswindows31j " },
 	{ "EUC-JP", "euc-jp eucjp x-euc-jp cseucpkdfmtjapanese " },
-	{ "ISO-2022-JP-2", "iso-2022-jp csiso2022jp iso-2022-jp-1 iso-2022-jp-2 csiso2022jp2 " },
+	{ "ISO-2022-JP-2", "iso-2022-jp csiso2022jp iso-2022-jp-1 iso-2022-jp-2 csiso2022jp2 ",
+	  FORM_SHIFTS },
 	{ "UHC", "euc-kr euckr ks_c_5601-1987 ks_c_5601-1989 ksc5601 ksc_5601 korean windows-949 "
 		 "cp949 uhc cseuckr csksc56011987 " },
-	{ "ISO-2022-KR", "iso-2022-kr csiso2022kr " },
+	{ "ISO-2022-KR", "iso-2022-kr csiso2022kr ", FORM_SHIFTS },
 	{ "GB18030", "gb18030 gb2312 gb_2312-80 gbk x-gbk cp936 windows-936 ms936 euc-cn chinese "
 		     "csgb2312 csgbk " },
 	{ "BIG5-HKSCS", "big5 big-5 big5-hkscs cn-big5 csbig5 x-x-big5 cp950 " },
+	/* Not read, but known to be wide. */
+	{ NULL,
+	  "utf-32 utf32 csutf32 utf-32be csutf32be utf-32le csutf32le ucs-4 ucs4 ucs-4be ucs-4le "
+	  "iso-10646-ucs-4 csucs4 ucs-2 ucs2 ucs-2be ucs-2le iso-10646-ucs-2 csunicode ",
+	  FORM_WIDE },
 };
-enum { ASCII_ROW = 0, UTF8_ROW = 1, UTF16_ROW = 2, MAX_NAME = 32 };
+enum {
+	ASCII_ROW = 0,
+	UTF8_ROW = 1,
+	UTF16_ROW = 2,
+	UNREAD_ROW = ARRAY_LEN(charsets) - 1,
+	MAX_NAME = 32,
+};
 
 /* Kept open for ever, so that their modules stay loaded. */
 static iconv_t prepared[ARRAY_LEN(charsets)];
@@ -102,7 +126,20 @@ static const struct charset *find_charset(struct slice charset)
 
 bool text_charset_is_known(struct slice charset)
 {
-	return find_charset(charset) != NULL;
+	const struct charset *found = find_charset(charset);
+	return found && found != &charsets[UNREAD_ROW];
+}
+
+bool charset_shifts(struct slice charset)
+{
+	const struct charset *found = find_charset(charset);
+	return found && found->form != FORM_ASCII;
+}
+
+bool charset_is_wide(struct slice charset)
+{
+	const struct charset *found = find_charset(charset);
+	return found && found->form == FORM_WIDE;
 }
 
 static void decode_ascii(struct slice octets, struct buffer *utf8)
@@ -118,8 +155,20 @@ static void decode_ascii(struct slice octets, struct buffer *utf8)
 	}
 }
 
-/* Feeds the converter until all is read; what it refuses is skipped octet by octet. */
-static void convert(iconv_t converter, struct slice octets, struct buffer *utf8)
+/* ---- by iconv ---- */
+
+struct charset_decoder {
+	const struct charset *charset;
+	bool is_open;
+	iconv_t converter;
+	/* The beginning of a character, of an escape sequence or of a byte order mark. */
+	uint8_t held[8];
+	size_t held_len;
+};
+
+/* Feeds the converter until all is read; what it refuses is skipped octet by octet. What it leaves, is
+ * cut off. */
+static struct slice convert(iconv_t converter, struct slice octets, struct buffer *utf8)
 {
 	enum { STEP = 4096 };
 	/* iconv() reads only, whatever its prototype says. */
@@ -135,39 +184,103 @@ static void convert(iconv_t converter, struct slice octets, struct buffer *utf8)
 		utf8->len += STEP - out_left;
 		if (rc != (size_t)-1 || errno == E2BIG)
 			continue;
-		text_add_replacement(utf8);
-		if (errno != EILSEQ) /* EINVAL: a character that is cut off at the end */
+		if (errno != EILSEQ)
 			break;
+		text_add_replacement(utf8);
 		in.chars++;
 		in_left--;
 	}
-	/* Charsets with shift states may hold a last character back. */
-	char *out = (char *)buffer_reserve(utf8, STEP);
-	size_t out_left = STEP;
-	iconv(converter, NULL, NULL, &out, &out_left);
-	utf8->len += STEP - out_left;
-}
-
-static void decode_by_iconv(const char *iconv_name, struct slice octets, struct buffer *utf8)
-{
-	iconv_t converter = iconv_open("UTF-8", iconv_name);
-	/* Beyond the sandbox, where nobody prepared it. */
-	if (converter == (iconv_t)-1) {
-		decode_ascii(octets, utf8);
-		return;
-	}
-	convert(converter, octets, utf8);
-	iconv_close(converter);
+	return slice_of(in.octets, in_left);
 }
 
 /* RFC 2781 section 4.3: the byte order mark says which; without one it is big-endian. */
-static void decode_utf16(struct slice octets, struct buffer *utf8)
+static const char *take_byte_order(struct slice *octets)
 {
-	bool little = octets.len >= 2 && octets.ptr[0] == 0xff && octets.ptr[1] == 0xfe;
-	bool big = octets.len >= 2 && octets.ptr[0] == 0xfe && octets.ptr[1] == 0xff;
+	bool little = octets->len >= 2 && octets->ptr[0] == 0xff && octets->ptr[1] == 0xfe;
+	bool big = octets->len >= 2 && octets->ptr[0] == 0xfe && octets->ptr[1] == 0xff;
 	if (little || big)
-		octets = slice_sub(octets, 2, octets.len);
-	decode_by_iconv(little ? "UTF-16LE" : "UTF-16BE", octets, utf8);
+		*octets = slice_sub(*octets, 2, octets->len);
+	return little ? "UTF-16LE" : "UTF-16BE";
+}
+
+/* False: too little is there to say in which order it is. */
+static bool decoder_open(struct charset_decoder *decoder, struct slice *octets)
+{
+	bool is_utf16 = decoder->charset == &charsets[UTF16_ROW];
+	if (is_utf16 && octets->len < 2)
+		return false;
+	const char *name = is_utf16 ? take_byte_order(octets) : decoder->charset->iconv_name;
+	decoder->converter = name ? iconv_open("UTF-8", name) : (iconv_t)-1;
+	return decoder->is_open = true;
+}
+
+/* Returns what is left over. */
+static struct slice decoder_feed(struct charset_decoder *decoder, struct slice octets,
+				 struct buffer *utf8)
+{
+	if (!decoder->is_open && !decoder_open(decoder, &octets))
+		return octets;
+	if (decoder->converter != (iconv_t)-1)
+		return convert(decoder->converter, octets, utf8);
+	/* One that is not read; or beyond the sandbox, where nobody prepared it. */
+	decode_ascii(octets, utf8);
+	return SLICE_NONE;
+}
+
+static void decoder_end(struct charset_decoder *decoder, bool is_cut_off, struct buffer *utf8)
+{
+	enum { STEP = 64 };
+	if (is_cut_off)
+		text_add_replacement(utf8);
+	if (!decoder->is_open || decoder->converter == (iconv_t)-1)
+		return;
+	/* Charsets with shift states may hold a last character back. */
+	char *out = (char *)buffer_reserve(utf8, STEP);
+	size_t out_left = STEP;
+	iconv(decoder->converter, NULL, NULL, &out, &out_left);
+	utf8->len += STEP - out_left;
+	iconv_close(decoder->converter);
+}
+
+struct charset_decoder *charset_decoder_new(struct slice charset)
+{
+	const struct charset *found = find_charset(charset);
+	if (!found || found->form == FORM_ASCII)
+		return NULL;
+	struct charset_decoder *decoder = heap_alloc(sizeof(*decoder));
+	*decoder = (struct charset_decoder){ .charset = found };
+	return decoder;
+}
+
+static void hold(struct charset_decoder *decoder, struct slice left, struct buffer *utf8)
+{
+	decoder->held_len = left.len <= sizeof(decoder->held) ? left.len : 0;
+	if (decoder->held_len > 0)
+		memcpy(decoder->held, left.ptr, left.len);
+	else if (left.len > 0)
+		text_add_replacement(utf8);
+}
+
+void charset_decode(struct charset_decoder *decoder, struct slice octets, struct buffer *utf8)
+{
+	struct buffer joined = { 0 };
+	if (octets.len == 0)
+		return;
+	if (decoder->held_len > 0) {
+		buffer_add(&joined, slice_of(decoder->held, decoder->held_len));
+		buffer_add(&joined, octets);
+		octets = buffer_slice(&joined);
+	}
+	hold(decoder, decoder_feed(decoder, octets, utf8), utf8);
+	buffer_free(&joined);
+}
+
+void charset_decoder_finish(struct charset_decoder **decoder, struct buffer *utf8)
+{
+	if (*decoder)
+		decoder_end(*decoder, (*decoder)->held_len > 0, utf8);
+	free(*decoder);
+	*decoder = NULL;
 }
 
 void text_decode_charset(struct slice charset, struct slice octets, struct buffer *utf8)
@@ -175,12 +288,13 @@ void text_decode_charset(struct slice charset, struct slice octets, struct buffe
 	const struct charset *found = find_charset(charset);
 	if (octets.len == 0)
 		return;
-	if (!found || found == &charsets[ASCII_ROW])
+	if (!found || found == &charsets[ASCII_ROW]) {
 		decode_ascii(octets, utf8);
-	else if (found == &charsets[UTF8_ROW])
+	} else if (found == &charsets[UTF8_ROW]) {
 		text_add_utf8(octets, utf8);
-	else if (found == &charsets[UTF16_ROW])
-		decode_utf16(octets, utf8);
-	else
-		decode_by_iconv(found->iconv_name, octets, utf8);
+	} else {
+		struct charset_decoder decoder = { .charset = found };
+		struct slice left = decoder_feed(&decoder, octets, utf8);
+		decoder_end(&decoder, left.len > 0, utf8);
+	}
 }

@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "base/attributes.h"
+#include "mail/charset.h"
 #include "mail/html.h"
 #include "mail/subject.h"
 #include "mail/text.h"
@@ -54,14 +55,31 @@ static void try_transfer(struct slice text, enum transfer_encoding encoding, siz
 	buffer_free(&pieces);
 }
 
+static void try_pieces(struct slice charset, struct slice text, size_t piece_len,
+		       struct slice whole)
+{
+	struct buffer pieces = { 0 };
+	struct charset_decoder *decoder = charset_decoder_new(charset);
+	if (!decoder)
+		return;
+	for (size_t at = 0; at < text.len; at += piece_len)
+		charset_decode(decoder, slice_sub(text, at, piece_len), &pieces);
+	charset_decoder_finish(&decoder, &pieces);
+	assert(slice_eq(buffer_slice(&pieces), whole));
+	buffer_free(&pieces);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct buffer utf8 = { 0 }, folded = { 0 };
 	if (size == 0)
 		return 0;
 	struct slice text = slice_of(data + 1, size - 1);
-	text_decode_charset(slice_cstr(charsets[data[0] % ARRAY_LEN(charsets)]), text, &utf8);
+	struct slice charset = slice_cstr(charsets[data[0] % ARRAY_LEN(charsets)]);
+	size_t piece_len = 1 + data[0] % 13;
+	text_decode_charset(charset, text, &utf8);
 	assert(text_is_utf8(buffer_slice(&utf8)));
+	try_pieces(charset, text, piece_len, buffer_slice(&utf8));
 	text_fold(buffer_slice(&utf8), &folded);
 	assert(text_is_utf8(buffer_slice(&folded)));
 	buffer_clear(&utf8);
@@ -80,7 +98,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text_from_html(buffer_slice(&utf8), &folded);
 	assert(text_is_utf8(buffer_slice(&folded)));
 	try_names(text);
-	size_t piece_len = 1 + data[0] % 13;
 	try_transfer(text, ENCODING_BASE64, piece_len);
 	try_transfer(text, ENCODING_QUOTED_PRINTABLE, piece_len);
 	buffer_free(&utf8);

@@ -1,6 +1,9 @@
 /* tests/unit/imapd/search_match.c - which messages match which keys: RFC 9051 section 6.4.4. */
 #include "tests/unit/imapd/message.h"
 
+#include <iconv.h>
+
+#include "base/base64.h"
 #include "imapd/search_match_priv.h"
 #include "mail/text.h"
 #include "tests/dice.h"
@@ -434,6 +437,93 @@ static void many_keys_cost_more(void **state)
 	buffer_free(&keys);
 }
 
+enum { WORDS = 6000, WORDS_AT_ONCE = 90 };
+
+/* More than a piece, each word another one. */
+static void add_words(struct buffer *utf8, const char *word, const char *end_of_line)
+{
+	for (unsigned i = 0; i < WORDS; i++)
+		buffer_add_format(utf8, "%s %04u.%s", word, i, end_of_line);
+}
+
+static bool holds_words(const char *mail, const char *word, unsigned first)
+{
+	struct buffer keys = { 0 };
+	for (unsigned i = first; i < first + WORDS_AT_ONCE; i++)
+		buffer_add_format(&keys, "%sTEXT \"%s %04u.\"", i > first ? " " : "", word, i);
+	buffer_add_byte(&keys, '\0');
+	bool yes = matches_counting((const char *)keys.data, mail, NULL);
+	buffer_free(&keys);
+	return yes;
+}
+
+static void encode(const char *iconv_name, const char *mark, struct slice utf8, struct buffer *out)
+{
+	iconv_t converter = iconv_open(iconv_name, "UTF-8");
+	size_t room = utf8.len * 4 + 64, in_left = utf8.len, out_left = room;
+	struct buffer text = { 0 };
+	assert_true(converter != (iconv_t)-1);
+	buffer_add_cstr(out, mark);
+	buffer_add(&text, utf8);
+	char *in = (char *)text.data, *at = (char *)buffer_reserve(out, room);
+	assert_int_equal(iconv(converter, &in, &in_left, &at, &out_left), 0);
+	iconv(converter, NULL, NULL, &at, &out_left);
+	out->len += room - out_left;
+	iconv_close(converter);
+	buffer_free(&text);
+}
+
+/* Whatever a charset is called, wherever its text is cut, with lines and without. */
+static void texts_in_charsets_that_shift(void **state)
+{
+	static const char japanese[] = "\xe3\x81\x93\xe3\x82\x93", korean[] = "\xed\x95\x9c",
+			  pair[] = "\xf0\x9f\x98\x80\xc5\xa1";
+	static const struct {
+		const char *charset, *iconv_name, *mark, *word;
+	} cases[] = {
+		{ "iso-2022-jp", "ISO-2022-JP", "", japanese },
+		{ "csISO2022JP", "ISO-2022-JP", "", japanese },
+		{ "csISO2022JP2", "ISO-2022-JP-2", "", japanese },
+		{ "\" iso-2022-jp\"", "ISO-2022-JP", "", japanese },
+		{ "csISO2022KR", "ISO-2022-KR", "", korean },
+		{ "utf7", "UTF-7", "", pair },
+		{ "csUTF7", "UTF-7", "", pair },
+		{ "unicode-1-1-utf-7", "UTF-7", "", pair },
+		{ "utf-16", "UTF-16LE", "\xff\xfe", pair },
+		{ "utf-16", "UTF-16BE", "\xfe\xff", pair },
+		{ "csUTF16", "UTF-16BE", "", pair },
+		{ "utf-16le", "UTF-16LE", "", pair },
+	};
+	for (size_t i = 0; i < 2 * ARRAY_LEN(cases); i++) {
+		size_t k = i / 2;
+		struct buffer utf8 = { 0 }, octets = { 0 }, mail = { 0 };
+		add_words(&utf8, cases[k].word, i % 2 ? "\r\n" : "");
+		encode(cases[k].iconv_name, cases[k].mark, buffer_slice(&utf8), &octets);
+		buffer_add_format(&mail,
+				  "Content-Type: text/plain; charset=%s\n"
+				  "Content-Transfer-Encoding: base64\n\n",
+				  cases[k].charset);
+		for (size_t at = 0; at < octets.len; at += 57) {
+			base64_encode(slice_sub(buffer_slice(&octets), at, 57), &mail);
+			buffer_add_byte(&mail, '\n');
+		}
+		buffer_add_byte(&mail, '\0');
+		/* At the border between two pieces, and at the end. */
+		uint64_t stored = mail.len + mail.len / 77; /* with CRLF */
+		unsigned border = (unsigned)(WORDS * (uint64_t)BLOB_CHUNK_OCTETS / stored);
+		assert_in_range(border, WORDS / 4, WORDS - WORDS_AT_ONCE);
+		if (!holds_words((const char *)mail.data, cases[k].word,
+				 border - WORDS_AT_ONCE / 2) ||
+		    !holds_words((const char *)mail.data, cases[k].word, WORDS - WORDS_AT_ONCE))
+			fail_msg("%s, row %zu", cases[k].charset, i);
+		buffer_free(&utf8);
+		buffer_free(&octets);
+		buffer_free(&mail);
+	}
+	check("BODY \"$3$s\"",
+	      "Content-Type: text/plain; charset=csISO2022JP\n\n\x1b$B$3$s\x1b(B\n", false);
+}
+
 /* Many strings, one of them long, in text that is ASCII but for a letter here and there. */
 static void stretches_of_ascii_cost_little(void **state)
 {
@@ -470,6 +560,7 @@ int main(void)
 		cmocka_unit_test(parts),
 		cmocka_unit_test(across_pieces),
 		cmocka_unit_test(texts_in_pieces_are_one_text),
+		cmocka_unit_test(texts_in_charsets_that_shift),
 		cmocka_unit_test(stretches_of_ascii_cost_little),
 		cmocka_unit_test(cheap_keys_spare_dear_ones),
 		cmocka_unit_test(many_keys_cost_more),

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "base/attributes.h"
+#include "mail/charset.h"
 #include "mail/text.h"
 
 static const struct {
@@ -64,6 +65,81 @@ static void knows_its_names(void **state)
 		assert_true(text_charset_is_known(slice_cstr(known[i])));
 	for (size_t i = 0; i < ARRAY_LEN(unknown); i++)
 		assert_false(text_charset_is_known(slice_cstr(unknown[i])));
+}
+
+static void knows_what_shifts(void **state)
+{
+	static const char *const shifting[] = { "utf-7",
+						"UTF7",
+						"csUTF7",
+						"iso-2022-jp",
+						"csISO2022JP",
+						"iso-2022-jp-1",
+						"iso-2022-kr",
+						"csISO2022KR",
+						"csISO2022JP2",
+						" iso-2022-jp",
+						"unicode-1-1-utf-7",
+						"iso-2022-jp-2" };
+	static const char *const wide[] = { "utf-16",	"csUTF16", "utf-16be", "UTF-16LE",
+					    "utf16 ",	"utf-32",  "UTF-32BE", "utf32",
+					    "csUTF32",	"ucs-2",   "ucs-4",    "ISO-10646-UCS-2",
+					    "csUTF16LE" };
+	static const char *const plain[] = { "us-ascii", "utf-8",	"UTF8",
+					     "gb18030",	 "shift_jis",	"iso-8859-1",
+					     "",	 "no-such-one", "x-utf-16" };
+	for (size_t i = 0; i < ARRAY_LEN(shifting); i++) {
+		assert_true(charset_shifts(slice_cstr(shifting[i])));
+		assert_false(charset_is_wide(slice_cstr(shifting[i])));
+	}
+	for (size_t i = 0; i < ARRAY_LEN(wide); i++) {
+		assert_true(charset_shifts(slice_cstr(wide[i])));
+		assert_true(charset_is_wide(slice_cstr(wide[i])));
+	}
+	for (size_t i = 0; i < ARRAY_LEN(plain); i++) {
+		assert_false(charset_shifts(slice_cstr(plain[i])));
+		assert_false(charset_is_wide(slice_cstr(plain[i])));
+		assert_null(charset_decoder_new(slice_cstr(plain[i])));
+	}
+	assert_false(text_charset_is_known(SLICE("utf-32")));
+}
+
+/* Wherever it is cut, and where it ends within a character. */
+static void pieces_are_one_text(void **state)
+{
+	static const struct {
+		const char *charset;
+		struct slice octets;
+	} texts[] = {
+		{ "utf-16", SLICE("\xff\xfe\x61\x01\x3d\xd8\x00\xde\n\0b\0") },
+		{ "utf-16", SLICE("\xfe\xff\x01\x61\xd8\x3d\xde\x00\0\n\xff\xfe") },
+		{ "utf-16", SLICE("\x01\x61\xd8\x3d\xde\x00\0\n\0") },
+		{ "utf-16", SLICE("\xff\xfe\x3d\xd8") },
+		{ "utf-16", SLICE("a") },
+		{ "utf-16le", SLICE("\x3d\xd8\x00\xde\x61\x01") },
+		{ "utf-7", SLICE("Hi +ZeVnLNg93gA-. +ZeVnLA") },
+		{ "iso-2022-jp", SLICE("a\x1b$B$3$s\x1b(Bz\x1b$@$3$s\x1b(J!\x1b$B$") },
+		{ "iso-2022-kr", SLICE("\x1b$)C\x0eGQ\x0f a\x0eGQGQ\x0f\n") },
+		{ "utf-32", SLICE("a\0\0\0b\0\0\0") },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		struct slice charset = slice_cstr(texts[i].charset), octets = texts[i].octets;
+		struct buffer whole = { 0 }, pieces = { 0 };
+		text_decode_charset(charset, octets, &whole);
+		for (size_t len = 1; len <= octets.len; len++) {
+			struct charset_decoder *decoder = charset_decoder_new(charset);
+			buffer_clear(&pieces);
+			for (size_t at = 0; at < octets.len; at += len)
+				charset_decode(decoder, slice_sub(octets, at, len), &pieces);
+			charset_decoder_finish(&decoder, &pieces);
+			assert_null(decoder);
+			if (!slice_eq(buffer_slice(&pieces), buffer_slice(&whole)))
+				fail_msg("%s, row %zu, by %zu: got \"%.*s\"", texts[i].charset, i,
+					 len, SLICE_ARG(buffer_slice(&pieces)));
+		}
+		buffer_free(&whole);
+		buffer_free(&pieces);
+	}
 }
 
 /* Every octet alone in every charset comes out as UTF-8. */
@@ -131,6 +207,8 @@ int main(void)
 		cmocka_unit_test(needs_no_file_once_prepared),
 		cmocka_unit_test(decodes),
 		cmocka_unit_test(knows_its_names),
+		cmocka_unit_test(knows_what_shifts),
+		cmocka_unit_test(pieces_are_one_text),
 		cmocka_unit_test(always_gives_utf8),
 		cmocka_unit_test(utf8_is_strict),
 	};
