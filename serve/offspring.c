@@ -36,6 +36,14 @@ static NORETURN void be_born(const char *name, int control_fd)
 	_exit(127);
 }
 
+void offspring_check_kernel(void)
+{
+	/* There is no such descriptor. */
+	if (syscall(SYS_close_range, UINT_MAX, UINT_MAX, 0) != 0)
+		log_warning(NULL, EVENT("sandbox-layer-missing"), WORD("layer", "close_range"),
+			    ERRNO(errno));
+}
+
 static void on_report(struct channel *channel, uint16_t type, uint32_t conversation,
 		      struct slice payload, int fd)
 {

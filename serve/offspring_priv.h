@@ -20,6 +20,9 @@ struct offspring {
 	void (*reported)(struct offspring *offspring, enum order_type report);
 };
 
+/* Warns where children would keep what is open here (Linux before 5.9, or a filter around us). Once, at the
+ * start. */
+void offspring_check_kernel(void);
 /* Starts /proc/self/exe as `serve --role NAME`. False: logged. */
 bool offspring_spawn(struct offspring *offspring);
 /* Orders; nothing happens where it is not running. `fd` stays the caller's. */

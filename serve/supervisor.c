@@ -384,7 +384,10 @@ static bool prepare(struct supervisor *s, const char *config_path)
 	s->control_fd = control_bind(s->settings.config->state_dir, &s->users[BACK]);
 	const char *mode = getenv("BODE_SANDBOX");
 	s->kill_violators = mode && strcmp(mode, "kill") == 0;
-	return sandbox_supervisor() == ERR_OK;
+	if (sandbox_supervisor() != ERR_OK)
+		return false;
+	offspring_check_kernel();
+	return true;
 }
 
 static void clean_up(struct supervisor *s)

@@ -88,6 +88,36 @@ def test_children_inherit_nothing(new_server):
             assert name not in opened_by(pid)
 
 
+# A filter of seccomp(2): the system call of that number is not known; all others are.
+WITHOUT_CLOSE_RANGE = """#!/usr/bin/python3
+import ctypes, errno, os, struct, sys
+CLOSE_RANGE, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 436, 38, 22, 2
+program = b"".join(struct.pack("HBBI", *instruction) for instruction in (
+    (0x20, 0, 0, 0),                        # load the number
+    (0x15, 0, 1, CLOSE_RANGE),              # is it the one?
+    (0x06, 0, 0, 0x00050000 | errno.ENOSYS),
+    (0x06, 0, 0, 0x7fff0000)))              # allowed
+room = ctypes.create_string_buffer(program)
+filter = ctypes.create_string_buffer(struct.pack("HxxxxxxP", 4, ctypes.addressof(room)))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+assert libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, filter, 0, 0) == 0
+os.execv(os.environ["TRUE_BODE"], ["bode", *sys.argv[1:]])
+"""
+
+
+def test_a_kernel_that_cannot_close_them_is_told_of(new_server, tmp_path, monkeypatch):
+    server = new_server()
+    old_kernel = tmp_path / "bode"
+    old_kernel.write_text(WITHOUT_CLOSE_RANGE)
+    old_kernel.chmod(0o755)
+    monkeypatch.setenv("TRUE_BODE", BODE)
+    monkeypatch.setattr("server.BODE", str(old_kernel))
+    server.start()
+    assert "event=sandbox-layer-missing layer=close_range errno=ENOSYS" in server.log()
+    assert server.deliver(BOB, MESSAGE % 1)[0] == 250
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can change users")
 def test_root_gives_its_children_other_users(new_server):
     import pwd
