@@ -181,15 +181,16 @@ static void strings_that_are_nearly_there(void **state)
 	struct buffer text = { 0 }, string = { 0 }, folded = { 0 };
 	unsigned found = 0, folded_ones = 0;
 	for (unsigned round = 0; round < 20000; round++) {
-		enum comparator comparator = (enum comparator)roll(COMPARATORS);
-		unsigned rare = 2 + roll(100);
+		enum comparator comparator = (enum comparator)dice_roll(&seed, COMPARATORS);
+		unsigned rare = 2 + dice_roll(&seed, 100);
 		buffer_clear(&text);
 		buffer_clear(&string);
 		buffer_clear(&folded);
-		for (uint32_t left = roll(600); left > 0; left--)
-			buffer_add_byte(&text, "zZq"[roll(rare) ? roll(2) : 2]);
-		for (uint32_t left = 1 + roll(40); left > 0; left--)
-			buffer_add_byte(&string, "zq"[roll(20) == 0]);
+		for (uint32_t left = dice_roll(&seed, 600); left > 0; left--)
+			buffer_add_byte(&text,
+					"zZq"[dice_roll(&seed, rare) ? dice_roll(&seed, 2) : 2]);
+		for (uint32_t left = 1 + dice_roll(&seed, 40); left > 0; left--)
+			buffer_add_byte(&string, "zq"[dice_roll(&seed, 20) == 0]);
 		comparator_fold(comparator, buffer_slice(&string), &folded);
 		struct needle needle = needle_of(buffer_slice(&folded), comparator);
 		bool want = folded_holds(comparator, buffer_slice(&text), buffer_slice(&folded));
