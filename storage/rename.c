@@ -72,6 +72,20 @@ static enum err renaming_check(struct write *write, uint32_t account_id,
 	return ERR_OK;
 }
 
+/* How many names more there will be: a subscription stays with the old one, and may have waited for the
+ * new one. */
+static size_t names_added(struct write *write, uint32_t account_id, const struct renaming *list,
+			  size_t count)
+{
+	struct name_row row;
+	size_t staying = 0, waiting = 0;
+	for (size_t i = 0; i < count; i++) {
+		staying += list[i].row.subscribed;
+		waiting += name_get(write_read(write), account_id, list[i].to, &row) == ERR_OK;
+	}
+	return staying > waiting ? staying - waiting : 0;
+}
+
 static enum err rename_one(struct write *write, struct account_slot *account,
 			   const struct renaming *item)
 {
@@ -136,7 +150,8 @@ enum err mailbox_rename(struct write *write, uint32_t account_id, struct slice f
 		return ERR_NOT_FOUND;
 	err = renaming_check(write, account_id, list, count);
 	if (err == ERR_OK)
-		err = name_may_make(write, account, to, count);
+		err = name_may_make(write, account, to,
+				    names_added(write, account_id, list, count));
 	if (err == ERR_OK)
 		err = superiors_make(write, account, to, false);
 	for (size_t i = 0; i < count && err == ERR_OK; i++)

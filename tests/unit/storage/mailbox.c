@@ -359,9 +359,16 @@ static void has_a_limit(void **state)
 	assert_int_equal(create(&bed, "x/y"), ERR_LIMIT);
 	assert_int_equal(subscribe(&bed, "x", true), ERR_OK);
 	assert_int_equal(create(&bed, "x"), ERR_LIMIT); /* it has a row, but may need one */
-	assert_int_equal(rename_to(&bed, "many1", "other"), ERR_LIMIT);
-	assert_int_equal(subscribe(&bed, "x", false), ERR_OK);
+	/* One name goes as another comes, unless a subscription stays with the old one. */
 	assert_int_equal(rename_to(&bed, "many1", "other"), ERR_OK);
+	assert_int_equal(rename_to(&bed, "other", "others/other"), ERR_LIMIT);
+	assert_int_equal(subscribe(&bed, "other", true), ERR_OK);
+	assert_int_equal(rename_to(&bed, "other", "many1"), ERR_LIMIT);
+	assert_int_equal(rename_to(&bed, "other", "x"), ERR_OK); /* which waits for it */
+	assert_int_equal(rename_to(&bed, "x", "many1"), ERR_LIMIT);
+	assert_int_equal(subscribe(&bed, "other", false), ERR_OK);
+	assert_int_equal(rename_to(&bed, "x", "many1"), ERR_OK);
+	assert_int_equal(subscribe(&bed, "x", false), ERR_OK);
 	assert_int_equal(create(&bed, "x"), ERR_OK);
 	bed_end(&bed);
 }
