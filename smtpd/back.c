@@ -15,6 +15,7 @@
 #include "mda/filing.h"
 #include "mda/submission.h"
 #include "smtpd/receipt_priv.h"
+#include "smtpd/verdict_priv.h"
 #include "storage/back.h"
 #include "storage/journal.h"
 
@@ -154,89 +155,7 @@ static void transaction_fail(struct transaction *t, enum err outcome)
 	transaction_free(t);
 }
 
-/* --- addresses --- */
-
-static bool has_full_mailbox(struct read *read, const struct destinations *found,
-			     struct arena *arena)
-{
-	struct account account;
-
-	for (size_t i = 0; i < found->account_count; i++) {
-		if (account_get(read, found->account_ids[i], arena, &account) != ERR_OK)
-			continue;
-		if ((account.quota_octets && account.used_octets >= account.quota_octets) ||
-		    (account.quota_messages && account.used_messages >= account.quota_messages))
-			return true;
-	}
-	return false;
-}
-
-/* ERR_OK with the owner, or with no account where no token was given; ERR_DENIED: a token
- * that is not, or no longer, one of a submission. */
-static enum err find_owner(struct smtpd_back *smtpd, const struct token *token,
-			   struct token_owner *owner_out)
-{
-	*owner_out = (struct token_owner){ .account_id = 0 };
-	if (!token_is_set(token))
-		return ERR_OK;
-	if (!token_find(smtpd->tokens, token, owner_out) || owner_out->protocol != PROTOCOL_SMTP)
-		return ERR_DENIED;
-	return ERR_OK;
-}
-
-static struct sender sender_of(const struct smtpd_back *smtpd, const struct token_owner *owner,
-			       struct slice reverse_path)
-{
-	return (struct sender){
-		.config = smtpd->back->config,
-		.reverse_path = reverse_path,
-		.account_id = owner->account_id,
-		.may_relay = owner->account_id != 0,
-	};
-}
-
-static enum recipient_verdict judge(struct smtpd_back *smtpd, struct read *read,
-				    const struct recipient_message *message)
-{
-	struct arena *arena = &smtpd->arena;
-	struct destinations found = { 0 };
-	struct token_owner owner;
-	struct address address;
-
-	if (find_owner(smtpd, &message->token, &owner) != ERR_OK)
-		return RECIPIENT_TEMPORARY;
-	const struct sender sender = sender_of(smtpd, &owner, message->reverse_path);
-	switch (sender_check_path(read, &sender, arena)) {
-	case ERR_OK: break;
-	case ERR_DENIED: return RECIPIENT_SENDER_DENIED;
-	default: return RECIPIENT_TEMPORARY;
-	}
-	if (!recipient_parse(message->forward_path, arena, &address))
-		return RECIPIENT_UNKNOWN;
-	/* Only a hint for who asks in good faith: filing counts again. */
-	struct sender_limits limits = sender_limits(&sender);
-	limits.new_before = message->new_count;
-	struct slice known = sender_recipient(message->forward_path, arena);
-	switch (sender_check_today(read, &limits, &known, 1)) {
-	case ERR_OK: break;
-	case ERR_RATE: return RECIPIENT_DAILY_LIMIT;
-	default: return RECIPIENT_TEMPORARY;
-	}
-	if (sender_is_suppressed(read, &sender, known))
-		return RECIPIENT_SUPPRESSED;
-	switch (recipient_resolve(read, &sender, &address, arena, &found)) {
-	case ERR_OK:
-		if (has_full_mailbox(read, &found, arena))
-			return RECIPIENT_OVER_QUOTA;
-		return owner.account_id == 0 || submission_knows(read, owner.account_id, known)
-			       ? RECIPIENT_OK
-			       : RECIPIENT_OK_NEW;
-	case ERR_NOT_FOUND: return RECIPIENT_UNKNOWN;
-	case ERR_DENIED: return RECIPIENT_RELAY_DENIED;
-	case ERR_REFUSED: return RECIPIENT_POST_DENIED;
-	default: return RECIPIENT_TEMPORARY;
-	}
-}
+/* --- recipients --- */
 
 static bool on_recipient(struct smtpd_back *smtpd, uint32_t conversation, struct slice payload)
 {
@@ -245,9 +164,8 @@ static bool on_recipient(struct smtpd_back *smtpd, uint32_t conversation, struct
 
 	if (!recipient_decode(payload, &message))
 		return false;
-	struct read *read = read_begin(smtpd->back->store);
-	enum recipient_verdict verdict = judge(smtpd, read, &message);
-	read_end(&read);
+	enum recipient_verdict verdict =
+		verdict_judge(smtpd->back, smtpd->tokens, &message, &smtpd->arena);
 	recipient_verdict_encode(verdict, &answer);
 	channel_send(smtpd->channel, MESSAGE_RECIPIENT_VERDICT, conversation, buffer_slice(&answer),
 		     -1);
@@ -368,7 +286,7 @@ static enum err check_envelope(struct transaction *t, const struct token *token)
 {
 	struct arena *arena = &t->smtpd->arena;
 	struct token_owner owner;
-	enum err err = find_owner(t->smtpd, token, &owner);
+	enum err err = verdict_owner(t->smtpd->tokens, token, &owner);
 
 	if (err != ERR_OK)
 		return err;
@@ -380,7 +298,8 @@ static enum err check_envelope(struct transaction *t, const struct token *token)
 		return ERR_LIMIT;
 	snprintf(t->login, sizeof(t->login), "%s", owner.login);
 	struct read *read = read_begin(t->smtpd->back->store);
-	const struct sender sender = sender_of(t->smtpd, &owner, t->envelope.reverse_path);
+	const struct sender sender =
+		verdict_sender(t->smtpd->back->config, &owner, t->envelope.reverse_path);
 	err = sender_check_path(read, &sender, arena);
 	struct slice recipients = t->envelope.recipients;
 	struct envelope_recipient recipient;
