@@ -3,8 +3,9 @@
  * Runs in the back.
  *
  * The report is written before the message is acknowledged, so that who is told "250" need not
- * wonder. Where it cannot be written, the message has been filed all the same. What leaves by the
- * queue for one recipient, by way of an alias too, is the queue's to report on. */
+ * wonder. Where the store fails it is tried again for as long as a client can be let wait who has ten
+ * minutes (RFC 5321 section 4.5.3.2.6); then, the message has been filed all the same. What leaves by
+ * the queue for one recipient, by way of an alias too, is the queue's to report on. */
 #include "smtpd/receipt_priv.h"
 
 #include <stdlib.h>
@@ -14,9 +15,17 @@
 #include "base/log.h"
 #include "mda/notice.h"
 
+enum { AGAIN_MS = 5000, ATTEMPTS_MAX = 24 };
+
 struct receipt {
 	struct back *back;
-	uint64_t blob_id;
+	const struct envelope *original;
+	uint64_t blob_id, size_octets;
+	struct arena arena;
+	struct report_recipient *told;
+	size_t told_count;
+	unsigned attempts;
+	struct timer *again; /* after the store has failed */
 	void (*done)(void *user);
 	void *user;
 	struct filing *filing;
@@ -48,65 +57,83 @@ static size_t collect(const struct envelope *envelope, const struct filing *file
 	return count;
 }
 
+static bool file(struct receipt *receipt);
+
+static void on_again(void *user)
+{
+	struct receipt *receipt = user;
+
+	if (!file(receipt))
+		receipt->done(receipt->user);
+}
+
+/* False: there is no report, and will be none. */
+static bool fail(struct receipt *receipt, enum err why)
+{
+	if (!err_is_store_failure(why) || receipt->attempts == ATTEMPTS_MAX) {
+		log_warning(NULL, HEX("msg", receipt->blob_id), EVENT("sender-not-told"),
+			    WORD("why", err_word(why)),
+			    TEXT("to", receipt->original->reverse_path));
+		return false;
+	}
+	if (!receipt->again)
+		receipt->again = timer_new(receipt->back->loop, on_again, receipt);
+	timer_start(receipt->again, AGAIN_MS);
+	return true;
+}
+
 static void on_filed(void *user, enum err outcome, uint64_t blob_id)
 {
 	struct receipt *receipt = user;
 
+	filing_free(&receipt->filing);
+	if (outcome != ERR_OK && fail(receipt, outcome))
+		return;
 	if (outcome == ERR_OK)
 		log_info(NULL, HEX("msg", receipt->blob_id), EVENT("sender-told"),
 			 HEX("report", blob_id));
-	else
-		log_warning(NULL, HEX("msg", receipt->blob_id), EVENT("sender-not-told"),
-			    WORD("why", err_word(outcome)));
 	receipt->done(receipt->user);
 }
 
-/* False: it has nobody to go to. */
-static bool file(struct receipt *receipt, const struct envelope *original, uint64_t size_octets,
-		 const struct report_recipient *told, size_t count)
+/* False as in fail(). */
+static bool file(struct receipt *receipt)
 {
 	struct back *back = receipt->back;
 	const struct notice notice = {
 		.store = back->store,
 		.loop = back->loop,
 		.config = back->config,
-		.envelope = original,
+		.envelope = receipt->original,
 		.blob_id = receipt->blob_id,
-		.size_octets = size_octets,
+		.size_octets = receipt->size_octets,
 		.arrived_unix = clock_unix(),
-		.recipients = told,
-		.recipient_count = count,
+		.recipients = receipt->told,
+		.recipient_count = receipt->told_count,
 		.filed = on_filed,
 		.user = receipt,
 	};
+	receipt->attempts++;
 	enum err err = notice_file(&notice, &receipt->filing);
-
-	if (err != ERR_OK)
-		log_warning(NULL, HEX("msg", receipt->blob_id), EVENT("sender-not-told"),
-			    WORD("why", err_word(err)), TEXT("to", original->reverse_path));
-	return err == ERR_OK;
+	return err == ERR_OK || fail(receipt, err);
 }
 
 struct receipt *receipt_begin(struct back *back, const struct envelope *envelope,
 			      const struct filing *filed, uint64_t blob_id,
 			      void (*done)(void *user), void *user)
 {
-	struct arena arena = { 0 };
-	struct report_recipient *told;
-	struct receipt *receipt = NULL;
-
 	/* Never a report about a report (RFC 5321 section 4.5.5). */
-	size_t count = envelope->reverse_path.len ? collect(envelope, filed, &arena, &told) : 0;
-	if (count > 0) {
-		receipt = heap_alloc(sizeof(*receipt));
-		receipt->back = back;
-		receipt->blob_id = blob_id;
-		receipt->done = done;
-		receipt->user = user;
-		if (!file(receipt, envelope, filing_size_octets(filed), told, count))
-			receipt_free(&receipt);
-	}
-	arena_fini(&arena);
+	if (envelope->reverse_path.len == 0)
+		return NULL;
+	struct receipt *receipt = heap_alloc(sizeof(*receipt));
+	receipt->back = back;
+	receipt->original = envelope;
+	receipt->blob_id = blob_id;
+	receipt->size_octets = filing_size_octets(filed);
+	receipt->done = done;
+	receipt->user = user;
+	receipt->told_count = collect(envelope, filed, &receipt->arena, &receipt->told);
+	if (receipt->told_count == 0 || !file(receipt))
+		receipt_free(&receipt);
 	return receipt;
 }
 
@@ -115,6 +142,8 @@ void receipt_free(struct receipt **receipt)
 	if (!*receipt)
 		return;
 	filing_free(&(*receipt)->filing);
+	timer_free(&(*receipt)->again);
+	arena_fini(&(*receipt)->arena);
 	free(*receipt);
 	*receipt = NULL;
 }

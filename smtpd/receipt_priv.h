@@ -7,7 +7,7 @@
 
 struct receipt;
 
-/* A message was filed, for the recipients of its envelope. NULL: nobody asked to be told, or
+/* A message was filed, for the recipients of its envelope, which stays. NULL: nobody asked to be told, or
  * there is nobody to tell. Else done() is called once, when the report is on the disk, or cannot be. */
 struct receipt *receipt_begin(struct back *back, const struct envelope *envelope,
 			      const struct filing *filed, uint64_t blob_id,

@@ -2,10 +2,14 @@
  * only with a token, and a front that breaks the rules is shown the door. */
 #include "tests/unit/smtpd/back_bed.h"
 
+#include <dlfcn.h>
+#include <errno.h>
+
 #include "auth/token.h"
 #include "base/log.h"
 #include "runtime/messages.h"
 #include "smtpd/smtpd.h"
+#include "tests/unit/test_clock.h"
 
 static struct config *config;
 static struct token_table *tokens;
@@ -17,6 +21,15 @@ static uint16_t said_type;
 static uint32_t said_conversation;
 static struct buffer said;
 static uint64_t credit_octets;
+
+static _Thread_local bool store_fails; /* for this thread */
+
+int mdb_get(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *value)
+{
+	int (*true_one)(MDB_txn *, MDB_dbi, MDB_val *, MDB_val *);
+	*(void **)&true_one = dlsym(RTLD_NEXT, "mdb_get");
+	return store_fails ? EIO : true_one(txn, dbi, key, value);
+}
 
 bool channel_send(struct channel *channel, uint16_t type, uint32_t conversation,
 		  struct slice payload, int fd)
@@ -95,6 +108,8 @@ static enum recipient_verdict ask(struct token token, const char *from, const ch
 	return verdict;
 }
 
+static uint8_t notify; /* of recipients */
+
 static bool open_transaction(uint32_t conversation, struct token token, const char *from,
 			     const char *to)
 {
@@ -104,7 +119,8 @@ static bool open_transaction(uint32_t conversation, struct token token, const ch
 		.token = token,
 		.envelope = { .reverse_path = slice_cstr(from), .recipient_count = 1 },
 	};
-	const struct envelope_recipient recipient = { .forward_path = slice_cstr(to) };
+	const struct envelope_recipient recipient = { .forward_path = slice_cstr(to),
+						      .notify = notify };
 	struct buffer payload = { 0 };
 	transaction_encode(&message, &payload);
 	envelope_encode_recipient(&recipient, &payload);
@@ -320,6 +336,35 @@ static void freed_during_a_commit(void **state)
 	assert_int_equal(said_count, 0);
 }
 
+/* The report is the sender's before he hears of his message, or the store has failed for minutes. */
+static void who_wants_to_hear_of_it_does(void **state)
+{
+	enum { SECOND_MS = 1000, FOR_A_MOMENT = 3, FOR_LONG = 30 };
+	static const struct {
+		unsigned fails, reports;
+	} cases[] = { { 0, 1 }, { FOR_A_MOMENT, 1 }, { FOR_LONG, 0 } };
+	notify = DSN_SUCCESS;
+	log_set_level(LOG_NOTHING);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		uint32_t before = messages();
+		assert_true(open_transaction(1, nobody, "alice@example.org", "bob@example.org"));
+		assert_true(content(1, 100));
+		assert_true(commit(1));
+		store_fails = cases[i].fails > 0;
+		for (unsigned turn = 0; turn < cases[i].fails && said_count == 0; turn++) {
+			/* With the first of them it is filed. */
+			for (unsigned j = 0; j < 10; j++)
+				loop_run_once(back.loop, 20);
+			test_clock_advance(5 * SECOND_MS);
+		}
+		store_fails = false;
+		assert_int_equal(said_outcome(1), ERR_OK);
+		assert_int_equal(messages(), before + cases[i].reports);
+	}
+	notify = DSN_UNSAID;
+	log_set_level(LOG_ERROR);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -329,6 +374,7 @@ int main(void)
 		TEST(a_token_must_be_one_of_ours),
 		TEST(nobody_sends_as_somebody_else),
 		TEST(files_what_is_committed),
+		TEST(who_wants_to_hear_of_it_does),
 		TEST(recipients_are_looked_up_again),
 		TEST(limits_hold_without_the_front),
 		TEST(the_window_is_counted),
