@@ -175,6 +175,8 @@ static enum step look_at_others(struct imap_session *s, struct cursor *in)
 {
 	bool is_done;
 	enum err err = notify_others_look(s->work, &is_done);
+	if (err == ERR_LIMIT)
+		return imap_no(s, "[NOTIFICATIONOVERFLOW] Too many mailboxes of others");
 	if (err != ERR_OK)
 		return imap_refuse(s, err);
 	if (is_done)

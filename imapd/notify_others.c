@@ -2,13 +2,17 @@
  * up, and which these are. In the back.
  *
  * RFC 5465 sections 3.1, 5, 5.4 and 5.9: when 'l' is granted or taken it counts as CREATE or DELETE
- * (section 5.4); without 'r' a mailbox is told of with \NoAccess, and nothing of what is in it. The session
- * keeps the list of these mailboxes as the client knows it, of those owners of whose mailboxes
- * anything may be wanted, and compares it with a new one (notify_others_list.c) when anything about names or
- * rights has happened. Where they are too many the client is told that it hears nothing of others; what it
- * wants of its own goes on, so nobody can take that from it by sharing. What this session does to
- * messages there is not told; of names and rights it is, since others may have changed them in the
- * same moment (section 5: SHOULD). */
+ * (section 5.4); without 'r' a mailbox is told of with \NoAccess, and nothing of what is in it. The
+ * session keeps the list of these mailboxes as the client knows it, of those owners of whose mailboxes
+ * anything may be wanted, and compares it with a new one (notify_others_list.c) when anything about
+ * names or rights has happened. What this session does to messages there is not told; of names and
+ * rights it is, since others may have changed them in the same moment (section 5: SHOULD).
+ *
+ * A request that is about too many mailboxes is refused (section 3.1). Where they become too many
+ * later, or it is not known whose annotations have changed, the client is told that it hears no more of
+ * others; what it wants of its own goes on, so nobody can take that from it by sharing. That is not
+ * what section 5.8 demands of a server that leaves off, and so its code is not used: a client would
+ * count on all of NOTIFY being over, and with it on no EXPUNGE between its commands. */
 #include <stdlib.h>
 
 #include "base/heap.h"
@@ -29,8 +33,8 @@ static void give_up(struct notify *notify)
 {
 	struct imap_session *s = notify->s;
 	respond_line(&s->session.out, s->language, SLICE("*"), "NO",
-		     "Too many mailboxes of others: nothing is told of them");
-	log_info(&s->session.log, EVENT("notify-too-many-of-others"));
+		     "[LIMIT] Too much of others' mailboxes: no more is told of them");
+	log_info(&s->session.log, EVENT("notify-too-much-of-others"));
 	notify_others_end(notify);
 }
 
@@ -79,14 +83,6 @@ static void tell_name_and_superior(struct notify *notify, struct read *read, str
 		tell_name(notify, read, superior, SLICE_NONE);
 }
 
-static const struct access_row *row_of(const struct access_list *list, uint64_t mailbox_id)
-{
-	for (size_t i = 0; i < list->count; i++)
-		if (list->rows[i].mailbox_id == mailbox_id)
-			return &list->rows[i];
-	return NULL;
-}
-
 /* The children of a renamed mailbox are not named (section 5.4). */
 static bool goes_with_superior(const struct access_list *before, const struct access_list *now,
 			       struct slice old_name, struct slice name)
@@ -103,7 +99,7 @@ static void tell_row_now(struct notify *notify, struct read *read, const struct 
 	const struct access_row *old = access_list_find(before, row->name);
 	/* A list that was made in turns may have a name twice. */
 	if (!old || old->mailbox_id != row->mailbox_id)
-		old = row_of(before, row->mailbox_id);
+		old = others_list_row(&notify->others->known, row->mailbox_id);
 	if (!old) {
 		tell_name_and_superior(notify, read, row->name);
 	} else if (slice_eq(old->name, row->name)) {
@@ -119,7 +115,8 @@ static void tell_row_now(struct notify *notify, struct read *read, const struct 
 static void tell_row_gone(struct notify *notify, struct read *read, const struct access_row *row)
 {
 	const struct access_list *now = &notify->others->fresh.rows;
-	if (!access_list_find(now, row->name) && !row_of(now, row->mailbox_id))
+	if (!access_list_find(now, row->name) &&
+	    !others_list_row(&notify->others->fresh, row->mailbox_id))
 		tell_name_and_superior(notify, read, row->name);
 }
 
@@ -169,6 +166,15 @@ static void tell_messages(struct notify *notify, struct read *read, const struct
 	arena_fini(&arena);
 }
 
+/* Whether, and which, cannot be found out. */
+static bool may_have_annotations(const struct notify *notify, struct read *read,
+				 const struct access_row *row)
+{
+	return (notify->request.other_events & NOTIFY_MAILBOX_METADATA_CHANGE) &&
+	       (row->rights & RIGHT_READ) &&
+	       (wanted_of(notify, read, row->name) & NOTIFY_MAILBOX_METADATA_CHANGE);
+}
+
 static bool tell_compared(struct notify *notify, struct read *read, struct others_owner *owner)
 {
 	const struct access_list *list = &notify->others->known.rows;
@@ -176,9 +182,10 @@ static bool tell_compared(struct notify *notify, struct read *read, struct other
 		const struct access_row *row = &list->rows[owner->compared];
 		if (i == ROWS_AT_A_TIME || session_out_is_full(&notify->s->session))
 			return false;
-		if (row->owner_id == owner->feed.watch.account_id)
-			tell_messages(notify, read, row, NOTIFY_ALL_MESSAGE_KINDS,
-				      owner->seen_modseq);
+		if (row->owner_id != owner->feed.watch.account_id)
+			continue;
+		tell_messages(notify, read, row, NOTIFY_ALL_MESSAGE_KINDS, owner->seen_modseq);
+		notify->others->misses_news |= may_have_annotations(notify, read, row);
 	}
 	owner->compares = false;
 	owner->seen_modseq = owner->compare_modseq;
@@ -187,10 +194,6 @@ static bool tell_compared(struct notify *notify, struct read *read, struct other
 
 static void begin_comparing(struct notify *notify, struct read *read, struct others_owner *owner)
 {
-	if (notify->request.other_events & NOTIFY_METADATA_EVENTS) {
-		notify_overflow(notify);
-		return;
-	}
 	owner->compares = true;
 	owner->compared = 0;
 	owner->compare_modseq = notify_account_modseq(read, owner->feed.watch.account_id);
@@ -200,7 +203,7 @@ static void tell_one(struct notify *notify, struct read *read, struct others_own
 		     const struct watch_news *news)
 {
 	static const struct slice shared = SLICE("/shared/");
-	const struct access_row *row = row_of(&notify->others->known.rows, news->mailbox_id);
+	const struct access_row *row = others_list_row(&notify->others->known, news->mailbox_id);
 	if (news->kinds & WATCH_ANYTHING)
 		begin_comparing(notify, read, owner);
 	if (!row)
@@ -277,6 +280,10 @@ bool notify_others_tell(struct notify *notify)
 		return true;
 	}
 	bool is_done = !has_to_tell(others) || tell(notify);
+	if (others->misses_news) {
+		give_up(notify);
+		return true;
+	}
 	/* It became so while the one before was being told. */
 	notify->has_news |= others->is_stale && err == ERR_OK;
 	return is_done;
@@ -356,10 +363,6 @@ enum err notify_others_look(struct notify *notify, bool *is_done_out)
 	if (!others)
 		return ERR_OK;
 	enum err err = others_list_go_on(others);
-	if (err == ERR_LIMIT) {
-		give_up(notify);
-		return ERR_OK;
-	}
 	*is_done_out = others->fresh_state == FRESH_WHOLE;
 	if (*is_done_out)
 		others_list_adopt(others);

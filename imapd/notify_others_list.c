@@ -95,6 +95,43 @@ static void drop_fresh(struct notify_others *others)
 	others->fresh_state = FRESH_NONE;
 }
 
+static int compare_ids(uint64_t left, uint64_t right)
+{
+	return left < right ? -1 : left > right;
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+	const struct access_row *const *left = a, *const *right = b;
+	return compare_ids((*left)->mailbox_id, (*right)->mailbox_id);
+}
+
+static int compare_with_row(const void *mailbox_id, const void *row)
+{
+	const struct access_row *const *at = row;
+	return compare_ids(*(const uint64_t *)mailbox_id, (*at)->mailbox_id);
+}
+
+static void set_rows(struct others_list *list, struct access_list rows)
+{
+	list->rows = rows;
+	if (rows.count == 0)
+		return;
+	list->by_id = arena_alloc_array(&list->arena, rows.count, sizeof(*list->by_id));
+	for (size_t i = 0; i < rows.count; i++)
+		list->by_id[i] = &rows.rows[i];
+	qsort(list->by_id, rows.count, sizeof(*list->by_id), compare_rows);
+}
+
+const struct access_row *others_list_row(const struct others_list *list, uint64_t mailbox_id)
+{
+	const struct access_row **found =
+		list->rows.count == 0 ? NULL
+				      : bsearch(&mailbox_id, list->by_id, list->rows.count,
+						sizeof(*list->by_id), compare_with_row);
+	return found ? *found : NULL;
+}
+
 void others_list_begin(struct notify_others *others)
 {
 	drop_fresh(others);
@@ -125,7 +162,7 @@ enum err others_list_go_on(struct notify_others *others)
 		drop_fresh(others);
 		others->is_stale = true;
 	} else if (gathering->is_whole) {
-		others->fresh.rows = gathering->list;
+		set_rows(&others->fresh, gathering->list);
 		others->fresh_state = FRESH_WHOLE;
 		others->told = 0;
 		access_gathering_fini(gathering);

@@ -19,13 +19,15 @@ struct others_owner {
 
 struct others_list {
 	struct arena arena;
-	struct access_list rows; /* in it: with RIGHT_LOOKUP, in order of name */
+	struct access_list rows;	 /* in it: with RIGHT_LOOKUP, in order of name */
+	const struct access_row **by_id; /* the same, in order of number */
 };
 
 struct notify_others {
 	struct notify *notify;
 	struct watch anyone;	     /* on rights given to all */
 	struct others_owner *owners; /* in order of account id */
+	bool misses_news;	     /* something has happened that it cannot tell */
 	bool is_stale;		     /* names or rights may have changed since the list was begun */
 	struct others_list known; /* to the client, but for what of `fresh` is still to be told */
 	struct others_list fresh;
@@ -44,5 +46,7 @@ void others_list_begin(struct notify_others *others);
 enum err others_list_go_on(struct notify_others *others) MUST_USE;
 /* `fresh` has been told: it is what the client knows. */
 void others_list_adopt(struct notify_others *others);
+/* The mailbox of that number; NULL: it is not in the list. */
+const struct access_row *others_list_row(const struct others_list *list, uint64_t mailbox_id);
 void others_list_free(struct notify_others *others);
 void others_owner_free(struct others_owner *owner);

@@ -159,7 +159,8 @@ struct slice notify_superior_of(struct slice name);
 /* notify_others.c: the mailboxes of others that the client may look up. Watches their owners, where the
  * request may be about any of theirs. */
 void notify_others_begin(struct notify *notify);
-/* Looks for them, for less than a millisecond: to be called until it is done. Fails where the store does. */
+/* Looks for them, for less than a millisecond: to be called until it is done. ERR_LIMIT: they
+ * are too many. Fails where the store does. */
 enum err notify_others_look(struct notify *notify, bool *is_done_out) MUST_USE;
 void notify_others_end(struct notify *notify);
 /* Takes what has happened to them from the feeds. */

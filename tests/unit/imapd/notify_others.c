@@ -6,6 +6,8 @@
 	"* LIST (\\NonExistent \\NoAccess \\HasNoChildren) \"/\" \"Other Users/" name "\"\r\n"
 #define THERE(name) "* LIST (\\HasNoChildren) \"/\" \"Other Users/" name "\"\r\n"
 
+#define TOO_MUCH_OF_OTHERS "* NO [LIMIT] Too much of others' mailboxes: no more is told of them\r\n"
+
 enum { READS = 8 }; /* more than any of these commands and news begins */
 
 /* What is committed behind any of the reads that tell of what came before is told by the next. */
@@ -102,9 +104,12 @@ static void nobody_takes_it_from_others(void **state)
 	/* Now they are too many, which is said once, and not that the client's own are. */
 	share("mallory3", "m", MUCH, READABLE);
 	share("mallory3", "n", 1, READABLE);
-	expect_news(session, "* NO Too many mailboxes of others: nothing is told of them\r\n");
+	expect_news(session, TOO_MUCH_OF_OTHERS);
 	share("mallory3", "o", 1, READABLE);
 	expect_news(session, "");
+	/* Who asks for them all now is refused, and not told that it is done. */
+	expect(session, "b NOTIFY SET (subtree \"Other Users\" (MailboxName))\r\n",
+	       "b NO [NOTIFICATIONOVERFLOW] Too many mailboxes of others\r\n");
 	assert_true(core_feed(&world, own, SLICE("x CREATE mine\r\n"), &said));
 	buffer_clear(&said);
 	hear_turns(session, 10, &said);
@@ -116,6 +121,56 @@ static void nobody_takes_it_from_others(void **state)
 	share("erin", "e", 0, 0);
 	expect_news(session, "* LIST (\\NonExistent \\NoAccess \\HasNoChildren \\Subscribed) \"/\" "
 			     "\"Other Users/erin@example.org/e\"\r\n");
+	buffer_free(&said);
+	core_sign_out(&world, session);
+	core_sign_out(&world, own);
+}
+
+static void anything_may_have_happened_to(const char *owner)
+{
+	struct arena arena = { 0 };
+	struct account account;
+	char login[60];
+	struct read *read = read_begin(world.back.store);
+	snprintf(login, sizeof(login), "%s@example.org", owner);
+	assert_int_equal(account_find(read, slice_cstr(login), &arena, &account), ERR_OK);
+	read_end(&read);
+	arena_fini(&arena);
+	watch_notify_account(world.back.store, account.account_id);
+}
+
+/* Another process has written for one who shares: what cannot be told of his mailboxes ends nothing that
+ * is about others'. */
+static void what_others_do_elsewhere_ends_no_more_than_theirs(void **state)
+{
+	share("ivan", "i", 1, READABLE | RIGHT_INSERT);
+	share("judy", "j", 1, READABLE | RIGHT_INSERT);
+	struct session *own = signed_in_and_said("x CREATE inner\r\n");
+	struct session *session = signed_in_and_said(
+		"a NOTIFY SET (personal (MessageNew MessageExpunge ServerMetadataChange)) "
+		"(mailboxes \"Other Users/ivan@example.org/i\" (MessageNew MessageExpunge)) "
+		"(mailboxes \"Other Users/judy@example.org/j\" (MailboxMetadataChange))\r\n");
+	struct buffer said = { 0 };
+	for (unsigned i = 0; i < 2; i++) {
+		run(own, "x APPEND \"Other Users/ivan@example.org/i\" {1+}\r\na", "x OK");
+		anything_may_have_happened_to("ivan");
+		buffer_clear(&said);
+		hear_turns(session, 10, &said);
+		assert_true(slice_starts_nocase(
+			buffer_slice(&said),
+			SLICE("* STATUS \"Other Users/ivan@example.org/i\" (MESSAGES ")));
+		assert_true(slice_find(buffer_slice(&said), 0, SLICE("* NO ")) == said.len);
+		assert_true(slice_find(buffer_slice(&said), 0, SLICE("* OK ")) == said.len);
+	}
+	/* Of her annotations it is not known. */
+	anything_may_have_happened_to("judy");
+	expect_news(session, TOO_MUCH_OF_OTHERS);
+	anything_may_have_happened_to("judy");
+	expect_news(session, "");
+	run(own, "x APPEND inner {1+}\r\na", "x OK");
+	buffer_clear(&said);
+	hear_turns(session, 10, &said);
+	assert_true(slice_starts_nocase(buffer_slice(&said), SLICE("* STATUS inner (MESSAGES ")));
 	buffer_free(&said);
 	core_sign_out(&world, session);
 	core_sign_out(&world, own);
@@ -251,6 +306,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_lost_as_it_begins),
 		cmocka_unit_test(what_could_not_be_read_is_told_later),
 		cmocka_unit_test(nobody_takes_it_from_others),
+		cmocka_unit_test(what_others_do_elsewhere_ends_no_more_than_theirs),
 		cmocka_unit_test(the_list_is_made_in_turns),
 		cmocka_unit_test(a_command_does_not_wait_for_the_list),
 		cmocka_unit_test(another_request_ends_the_list),
