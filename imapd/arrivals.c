@@ -88,7 +88,10 @@ static bool tell(struct imap_view *view, bool only_this)
 	struct arrival *arrival = view->arrival;
 	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
 	struct read *read = read_begin(view->s->back->store);
-	uint64_t spent = 0;
+	struct answer_slice slice = { .read = read,
+				      .mailbox = mailbox,
+				      .out = &session->out,
+				      .full_octets = SESSION_OUT_HIGH_OCTETS };
 	uint32_t uid;
 	bool is_done = true;
 	/* Of a mailbox that is gone no flags are told. */
@@ -101,13 +104,11 @@ static bool tell(struct imap_view *view, bool only_this)
 			if (!begin(view, read, uid))
 				continue;
 		}
-		enum answer_progress progress =
-			answer_go_on(&arrival->answer, read, mailbox, session, &spent);
+		enum answer_progress progress = answer_go_on(&arrival->answer, &slice);
 		if (progress == ANSWER_BROKEN)
 			break_off(view);
 		arrival->is_answering = progress == ANSWER_PAUSED;
-		is_done = progress == ANSWER_COMPLETE && !session_out_is_full(session) &&
-			  spent < ANSWER_SLICE_OCTETS;
+		is_done = progress == ANSWER_COMPLETE && !answer_slice_is_over(&slice);
 	}
 	read_end(&read);
 	arena_fini(&arena);

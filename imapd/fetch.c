@@ -1,8 +1,15 @@
 /* imapd/fetch.c - FETCH and UID FETCH: which messages, in which slices, and the tagged reply.
  *
- * RFC 9051 section 6.4.5 and 6.4.9. The work is done in slices: each opens one read
- * transaction and walks the entries with one cursor, until the output is full or about a
- * millisecond has passed. Messages whose \Seen flag the command sets implicitly get it first,
+ * RFC 9051 section 6.4.5 and 6.4.9. The work is done in slices (fetch_slice.c), the first on the
+ * loop: most FETCHes have no other, and lose no time on their way to a worker and back. One that
+ * turns out to be long has the next slice made by a worker while the loop sends what was made
+ * before: decoding, sending, the front and the client all go on at the same time, and where a body is
+ * not in memory it is a worker that waits for the disk, not the loop with all its sessions. Where the
+ * client reads slowly nothing is made beyond that one slice. Where all workers are busy with others
+ * (a search, passwords), the loop makes the slice itself: nobody's FETCH stands in line for
+ * them, and whoever comes to the pool finds at most one slice of each FETCH in his way.
+ *
+ * Messages whose \Seen flag the command sets implicitly get it first,
  * a batch at a time, by one job a batch, so that the change is told with the data; a batch, so
  * that a client which leaves in the middle of its mailbox has not read the rest. A message
  * that another session has expunged meanwhile is left out (RFC 2180 section 4.1.2); the tagged
@@ -10,133 +17,20 @@
  * 3.1.4.1 and 3.2.6) ask the change log first, so that the rest is not looked at. Runs in the
  * back. */
 #include "imapd/access_priv.h"
-#include "imapd/fetch_answer_priv.h"
+#include "imapd/fetch_priv.h"
 #include "imapd/qresync_priv.h"
-#include "imapd/walk_priv.h"
 
 enum { SEEN_BATCH_MESSAGES = 500 };
-
-struct fetch {
-	struct fetch_items items;
-	struct ranges uids;	 /* what the sequence set names */
-	uint32_t next_uid;	 /* of uids: the first that has not been answered */
-	uint32_t batch_last_uid; /* up to here \Seen is set */
-	struct ranges unseen;	 /* of the batch */
-	struct fetch_answer answer;
-	bool answering; /* an answer is under way */
-	/* The change log does not reach back to CHANGEDSINCE: each entry's MODSEQ is looked at. */
-	bool asks_entries;
-
-	/* The slice's own. */
-	struct read *read;
-	struct message_walk walk;
-	struct mailbox *mailbox; /* for the keywords' names; NULL where nobody needs them */
-	struct arena slice_arena;
-	uint64_t spent;
-
-	struct rank_walk rank; /* sequence numbers of what has been answered */
-	struct task turn;      /* the loop's, between slices */
-	struct imap_session *s;
-};
 
 static void fetch_fini(struct imap_session *s)
 {
 	struct fetch *f = s->work;
 	ranges_free(&f->uids);
 	ranges_free(&f->unseen);
+	ranges_free(&f->told);
 	answer_fini(&f->answer);
 	arena_fini(&f->slice_arena);
-}
-
-static void slice_begin(struct fetch *f)
-{
-	struct imap_view *view = f->s->view;
-	bool needs_names = f->items.has_flags || view->changed.count > 0 ||
-			   (f->answering && f->answer.tells_flags);
-
-	f->read = read_begin(f->s->back->store);
-	f->walk = walk_begin(f->read, view->mailbox_id);
-	f->spent = 0;
-	if (needs_names) {
-		f->mailbox = arena_alloc(&f->slice_arena, sizeof(*f->mailbox));
-		/* A mailbox that is gone has no entries either: no flags will be told. */
-		if (mailbox_get(f->read, view->mailbox_id, &f->slice_arena, f->mailbox) != ERR_OK)
-			*f->mailbox = (struct mailbox){ 0 };
-	}
-}
-
-static void slice_end(struct fetch *f)
-{
-	walk_end(&f->walk);
-	/* What could not be read looks as if it were not there. */
-	if (read_failure(f->read) != ERR_OK)
-		f->answer.trouble |= TROUBLE_UNAVAILABLE;
-	read_end(&f->read);
-	if (f->mailbox)
-		arena_reset(&f->slice_arena);
-	f->mailbox = NULL;
-}
-
-/* The message that the walk is at is none that was asked for. */
-static bool is_unchanged(const struct fetch *f)
-{
-	return f->asks_entries && f->walk.entry.modseq <= f->items.changed_since;
-}
-
-enum slice_outcome { SLICE_ALL_DONE, SLICE_OUT_FULL, SLICE_SPENT, SLICE_BATCH_DONE, SLICE_BROKEN };
-
-static void begin_answer(struct fetch *f)
-{
-	struct imap_view *view = f->s->view;
-	uint32_t uid = f->walk.entry.uid;
-	bool flags_are_news = view_flags_are_news(view, uid);
-
-	answer_begin(&f->answer, &f->walk.entry, rank_walk_next(&f->rank, &view->uids, uid),
-		     view_is_recent(view, uid), flags_are_news, &f->s->session.out);
-	if (flags_are_news)
-		view_flags_told(view, uid);
-	if (f->items.has_modseq || (flags_are_news && f->answer.tells_modseq))
-		view->has_told_modseqs = true;
-	f->answering = true;
-}
-
-static enum slice_outcome fetch_slice(struct fetch *f)
-{
-	struct imap_session *s = f->s;
-
-	for (;;) {
-		bool missing = false;
-		if (f->answering) {
-			enum answer_progress progress = answer_go_on(
-				&f->answer, f->read, f->mailbox, &s->session, &f->spent);
-			if (progress == ANSWER_BROKEN)
-				return SLICE_BROKEN;
-			if (progress == ANSWER_PAUSED)
-				break;
-			f->answering = false;
-			if (f->answer.entry.uid == UINT32_MAX)
-				return SLICE_ALL_DONE;
-			f->next_uid = f->answer.entry.uid + 1;
-		}
-		if (session_out_is_full(&s->session) || f->spent >= ANSWER_SLICE_OCTETS)
-			break;
-		bool found = walk_next(&f->walk, &f->uids, f->next_uid, &missing);
-		if (missing && !f->asks_entries)
-			f->answer.trouble |= TROUBLE_EXPUNGED;
-		if (!found)
-			return SLICE_ALL_DONE;
-		if (f->walk.entry.uid > f->batch_last_uid)
-			return SLICE_BATCH_DONE;
-		f->spent += ANSWER_ENTRY_COST;
-		if (!is_unchanged(f)) {
-			begin_answer(f);
-			continue;
-		}
-		if (f->walk.entry.uid == UINT32_MAX)
-			return SLICE_ALL_DONE;
-		f->next_uid = f->walk.entry.uid + 1;
-	}
-	return session_out_is_full(&s->session) ? SLICE_OUT_FULL : SLICE_SPENT;
+	buffer_free(&f->made);
 }
 
 static enum step fetch_reply(struct imap_session *s)
@@ -173,20 +67,58 @@ static enum step fetch_yield(struct imap_session *s)
 }
 
 static enum step begin_batch(struct imap_session *s);
+static enum step send_made(struct imap_session *s, struct cursor *in);
+static enum step fetch_go_on(struct imap_session *s, struct cursor *in);
 
-static enum step fetch_go_on(struct imap_session *s, struct cursor *in)
+static void ahead_run(struct work *work)
+{
+	struct fetch *f = CONTAINER_OF(work, struct fetch, ahead);
+	fetch_slice_make(f, &f->made, f->made_full_octets);
+}
+
+static void ahead_done(struct work *work)
+{
+	struct fetch *f = CONTAINER_OF(work, struct fetch, ahead);
+	session_job_end(&f->s->session);
+}
+
+/* The session's job: until it is home nothing happens to session, view and command but that output
+ * goes. */
+static enum step make_ahead(struct imap_session *s)
+{
+	struct fetch *f = s->work;
+	/* Compressing is the loop's, and takes longer than all that was done before. */
+	f->made_full_octets = s->compression ? SESSION_OUT_HIGH_OCTETS : FETCH_AHEAD_OCTETS;
+	f->ahead = (struct work){ .run = ahead_run, .done = ahead_done };
+	s->running = send_made;
+	session_job_begin(&s->session);
+	pool_submit(s->session.loop, &f->ahead);
+	return STEP_WAIT;
+}
+
+/* There is more than fits a slice. */
+static enum step make_more(struct imap_session *s)
+{
+	struct fetch *f = s->work;
+	f->is_long = true;
+	s->running = fetch_go_on;
+	/* Nobody reads any more; with one job after another the stream has no turn to say so. */
+	if (s->session.stream && stream_is_broken(s->session.stream))
+		return STEP_CLOSE;
+	if (!pool_is_busy())
+		return make_ahead(s);
+	return f->outcome == SLICE_OUT_FULL ? STEP_WAIT : fetch_yield(s);
+}
+
+static enum step after_slice(struct imap_session *s)
 {
 	struct fetch *f = s->work;
 
-	slice_begin(f);
-	enum slice_outcome end = f->answering ? SLICE_BROKEN : SLICE_ALL_DONE;
-	if (read_failure(f->read) == ERR_OK)
-		end = fetch_slice(f);
-	slice_end(f);
-	switch (end) {
+	fetch_slice_note_told(f);
+	switch (f->outcome) {
 	case SLICE_ALL_DONE: return fetch_reply(s);
-	case SLICE_OUT_FULL: return STEP_WAIT;
-	case SLICE_SPENT: return fetch_yield(s);
+	case SLICE_OUT_FULL:
+	case SLICE_SPENT: return make_more(s);
 	case SLICE_BATCH_DONE: return begin_batch(s);
 	case SLICE_BROKEN:
 		log_warning(&s->session.log, EVENT("fetch-broken-off"),
@@ -196,6 +128,32 @@ static enum step fetch_go_on(struct imap_session *s, struct cursor *in)
 		break;
 	}
 	return STEP_CLOSE;
+}
+
+/* Called again after each slice that the loop has made, when that has gone out. */
+static enum step fetch_go_on(struct imap_session *s, struct cursor *in)
+{
+	struct fetch *f = s->work;
+	if (f->is_long && !pool_is_busy())
+		return make_ahead(s);
+	fetch_slice_make(f, &s->session.out, SESSION_OUT_HIGH_OCTETS);
+	return after_slice(s);
+}
+
+/* What a worker has made becomes the output, and what was that the worker's next buffer. */
+static enum step send_made(struct imap_session *s, struct cursor *in)
+{
+	struct fetch *f = s->work;
+	struct buffer *out = &s->session.out;
+	if (out->len == 0) {
+		struct buffer empty = *out;
+		*out = f->made;
+		f->made = empty;
+	} else {
+		buffer_add(out, buffer_slice(&f->made));
+		buffer_clear(&f->made);
+	}
+	return after_slice(s);
 }
 
 /* Whether \Seen could be set or not (a full disk), the client gets its mail. */
@@ -215,19 +173,23 @@ static enum step begin_batch(struct imap_session *s)
 
 	ranges_clear(&f->unseen);
 	f->batch_last_uid = UINT32_MAX;
-	slice_begin(f);
-	while (walk_next(&f->walk, &f->uids, from, &missing)) {
+	struct read *read = read_begin(s->back->store);
+	struct message_walk walk = walk_begin(read, s->view->mailbox_id);
+	while (walk_next(&walk, &f->uids, from, &missing)) {
 		if (count++ == SEEN_BATCH_MESSAGES) {
-			f->batch_last_uid = f->walk.entry.uid - 1;
+			f->batch_last_uid = walk.entry.uid - 1;
 			break;
 		}
-		if (!(f->walk.entry.flags & FLAG_SEEN) && !is_unchanged(f))
-			ranges_add(&f->unseen, f->walk.entry.uid, f->walk.entry.uid);
-		if (f->walk.entry.uid == UINT32_MAX)
+		if (!(walk.entry.flags & FLAG_SEEN) && !fetch_is_unchanged(f, &walk.entry))
+			ranges_add(&f->unseen, walk.entry.uid, walk.entry.uid);
+		if (walk.entry.uid == UINT32_MAX)
 			break;
-		from = f->walk.entry.uid + 1;
+		from = walk.entry.uid + 1;
 	}
-	slice_end(f);
+	walk_end(&walk);
+	if (read_failure(read) != ERR_OK)
+		f->answer.trouble |= TROUBLE_UNAVAILABLE;
+	read_end(&read);
 	s->running = fetch_go_on;
 	if (f->unseen.count == 0)
 		return STEP_AGAIN;

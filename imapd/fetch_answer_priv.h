@@ -1,17 +1,17 @@
 /* imapd/fetch_answer_priv.h - the FETCH response for one message, made piece by piece.
  *
- * An answer can stop anywhere between two items and inside a literal, when the output is full
- * or it has held the loop long enough, and go on in another read transaction. Memory is flat:
- * bodies pass through in pieces of a chunk. On the session's loop. */
+ * An answer can stop anywhere between two items and inside a literal, when there is enough output
+ * or it has taken long enough, and go on in another read transaction. Memory is flat: bodies pass
+ * through in pieces of a chunk. Any thread, one at a time. */
 #pragma once
 
 #include "imapd/content_priv.h"
 #include "imapd/fetch_items_priv.h"
-#include "imapd/view_priv.h"
+#include "storage/message.h"
 
 enum answer_progress {
 	ANSWER_COMPLETE,
-	ANSWER_PAUSED, /* output full, or the slice's budget spent */
+	ANSWER_PAUSED, /* the slice is over */
 	ANSWER_BROKEN, /* a promised literal cannot be kept: the connection must close */
 };
 
@@ -23,7 +23,7 @@ enum answer_trouble {
 	TROUBLE_ENCODING = 8,	 /* BINARY of an encoding that nobody knows */
 };
 
-/* What a slice of work may read of the store before the loop turns: about a millisecond. In
+/* What a slice of work may read of the store before others have their turn: about a millisecond. In
  * octets of body; other things are counted as what takes as long. */
 enum {
 	ANSWER_SLICE_OCTETS = 1024 * 1024,
@@ -31,6 +31,23 @@ enum {
 	ANSWER_DIGEST_COST = 2048,
 	ANSWER_TEXT_COST = 512,
 };
+
+/* A slice of work: where answers come from and go to, and how much of them. */
+struct answer_slice {
+	struct read *read;
+	const struct mailbox *mailbox; /* for keywords' names; NULL where no flags are told */
+	struct buffer *out;
+	size_t full_octets; /* of `out`: no more is begun then */
+	uint64_t spent;	    /* what was read: grows */
+};
+static inline bool answer_slice_is_full(const struct answer_slice *slice)
+{
+	return slice->out->len >= slice->full_octets;
+}
+static inline bool answer_slice_is_over(const struct answer_slice *slice)
+{
+	return answer_slice_is_full(slice) || slice->spent >= ANSWER_SLICE_OCTETS;
+}
 
 /* Zero-initialised: no message. One is used for all messages of a command. */
 struct fetch_answer {
@@ -69,9 +86,6 @@ struct fetch_answer {
 /* Begins "* 12 FETCH (" for `entry`. `tells_flags`: FLAGS goes with it, asked for or not. */
 void answer_begin(struct fetch_answer *answer, const struct message_entry *entry, uint32_t seqnum,
 		  bool is_recent, bool tells_flags, struct buffer *out);
-/* Goes on until the answer is complete or has to pause. `mailbox` gives keyword names; it may
- * be NULL where no flags are told. `*spent` grows by what was read. */
-enum answer_progress answer_go_on(struct fetch_answer *answer, struct read *read,
-				  const struct mailbox *mailbox, struct session *session,
-				  uint64_t *spent);
+/* Goes on until the answer is complete or the slice over. */
+enum answer_progress answer_go_on(struct fetch_answer *answer, struct answer_slice *slice);
 void answer_fini(struct fetch_answer *answer);

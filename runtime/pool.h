@@ -15,3 +15,6 @@ struct work {
 /* Threads of the pool; before the first submission, after the sandbox is shut. */
 void pool_set_threads(unsigned count);
 void pool_submit(struct loop *loop, struct work *work);
+/* Every worker has something to do: what is submitted now waits for its turn. Any thread; a moment later
+ * it may be otherwise. */
+bool pool_is_busy(void);

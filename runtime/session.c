@@ -80,11 +80,10 @@ static void end(struct session *session)
 
 static void send_out(struct session *session)
 {
-	if (session->out.len && !stream_write(session->stream, buffer_slice(&session->out))) {
+	if (session->out.len && !stream_write_buffer(session->stream, &session->out)) {
 		session->out_waits = true;
 		stream_pause(session->stream);
 	}
-	buffer_clear(&session->out);
 }
 
 static void close_stream(struct session *session)
@@ -328,6 +327,10 @@ void session_job_end(struct session *session)
 	} else if (session->stream && !session->out_waits) {
 		stream_resume(session->stream);
 		stream_kick(session->stream);
+	} else if (session->stream && session->has_news) {
+		/* They waited for the job alone; now perhaps they wait for the output. */
+		session->has_news = false;
+		session_wake_news(session, session->pending_news);
 	} else if (!session->stream && session->woken) {
 		session->woken(session);
 	}

@@ -1,9 +1,9 @@
 /* runtime/stream.c - a socket with a queue, an idle timer and callbacks. TLS is in stream_tls.c.
  *
  * Reads go into a buffer that the loop lends; only what the owner leaves is copied. Writes go
- * to the socket at once; only what it does not take is copied. So an idle stream owns nothing
- * but its structure. Callbacks come from the poll or from a later turn, never from inside a
- * call of the owner. */
+ * to the socket at once; only what it does not take is copied, or kept where it is if that is much.
+ * So an idle stream owns nothing but its structure. Callbacks come from the poll or from a later
+ * turn, never from inside a call of the owner. */
 #include "runtime/stream.h"
 
 #include <assert.h>

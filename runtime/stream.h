@@ -76,6 +76,9 @@ const char *stream_tls_cipher(const struct stream *stream);
 /* False: the queue is above the high-water mark; stop until drained(). The octets are taken
  * in either case. After the peer is gone they are dropped. */
 bool stream_write(struct stream *stream, struct slice octets);
+/* The same; `octets` is empty afterwards. Where it holds more than the high-water mark and nothing waits
+ * before it, what the socket does not take stays where it is: the buffer becomes the queue, false. */
+bool stream_write_buffer(struct stream *stream, struct buffer *octets);
 size_t stream_queued(const struct stream *stream);
 /* Whether a write has failed. The owner hears of that only by the end of the input, or not at all
  * where that came before. */

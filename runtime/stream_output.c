@@ -104,6 +104,28 @@ bool stream_write(struct stream *stream, struct slice octets)
 	return false;
 }
 
+bool stream_write_buffer(struct stream *stream, struct buffer *octets)
+{
+	bool is_idle =
+		stream->events && !stream->broken && !stream->fin_wanted && out_is_empty(stream);
+	if (octets->len <= STREAM_HIGH_WATER_OCTETS || stream->ssl || !is_idle) {
+		bool is_low = stream_write(stream, buffer_slice(octets));
+		buffer_clear(octets);
+		return is_low;
+	}
+	size_t sent = send_some(stream, buffer_slice(octets));
+	if (sent == octets->len || stream->broken) {
+		buffer_clear(octets);
+		return true;
+	}
+	stream->out = *octets;
+	stream->out_at = sent;
+	*octets = (struct buffer){ 0 };
+	stream->drained_wanted = true;
+	stream_update_poll(stream);
+	return false;
+}
+
 void stream_want_drained(struct stream *stream)
 {
 	stream->drained_wanted = true;

@@ -9,7 +9,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { CORES = 3, INPUTS_PER_STORE = 300, OUT_MAX_OCTETS = 256 * 1024 };
+enum { CORES = 3, INPUTS_PER_STORE = 300, OUT_MAX_OCTETS = 512 * 1024 };
 
 static struct core_world world;
 static struct front front;

@@ -1,76 +1,14 @@
 /* tests/unit/imapd/fetch.c - FETCH and SEARCH as a session runs them: in slices, with flat
  * memory, over damage, beside others who expunge. */
-#include "tests/unit/imapd/world.h"
+#include "tests/unit/imapd/bodies.h"
 
-#include <fcntl.h>
-
-#include "base/base64.h"
 #include "base/clock.h"
 #include "base/cursor.h"
 #include "base/ranges.h"
+#include "imapd/fetch_priv.h"
 #include "storage/blob.h"
 
-enum { OUT_MAX_OCTETS = SESSION_OUT_HIGH_OCTETS + BLOB_CHUNK_OCTETS + 4096 };
-
-static void expect(struct session *session, const char *line, const char *want)
-{
-	struct buffer said = { 0 };
-	run_in_turns(session, line, &said);
-	assert_slice(buffer_slice(&said), want);
-	buffer_free(&said);
-}
-
-static void expect_end(struct session *session, const char *line, const char *want)
-{
-	struct buffer said = { 0 };
-	run_in_turns(session, line, &said);
-	size_t len = strlen(want);
-	assert_true(said.len >= len);
-	assert_slice(slice_sub(buffer_slice(&said), said.len - len, len), want);
-	buffer_free(&said);
-}
-
-static void append(struct session *session, const char *mailbox, struct slice message)
-{
-	struct buffer line = { 0 }, said = { 0 };
-	buffer_add_format(&line, "a APPEND %s ~{%zu+}\r\n", mailbox, message.len);
-	buffer_add(&line, message);
-	buffer_add_cstr(&line, "\r\n");
-	assert_true(core_feed(&world, session, buffer_slice(&line), &said));
-	assert_true(slice_find(buffer_slice(&said), 0, SLICE("a OK")) < said.len);
-	buffer_free(&line);
-	buffer_free(&said);
-}
-
-/* A message that does not compress, of lines. */
-static void make_message(struct buffer *message, size_t octets, unsigned seed)
-{
-	srandom(seed);
-	buffer_add_cstr(message, "Subject: large\r\n"
-				 "Content-Type: application/octet-stream\r\n"
-				 "Content-Transfer-Encoding: base64\r\n\r\n");
-	while (message->len < octets) {
-		uint8_t line[57];
-		for (size_t i = 0; i < sizeof(line); i++)
-			line[i] = (uint8_t)random();
-		base64_encode(slice_of(line, sizeof(line)), message);
-		buffer_add_cstr(message, "\r\n");
-	}
-}
-
-static void select_new(struct session *session, const char *mailbox)
-{
-	char line[100];
-	snprintf(line, sizeof(line), "c CREATE %s", mailbox);
-	expect_end(session, line, "] CREATE completed\r\n");
-}
-
-static void reopen(struct session *session, const char *mailbox)
-{
-	char line[100];
-	snprintf(line, sizeof(line), "s SELECT %s", mailbox);
-	expect_end(session, line, "s OK [READ-WRITE] SELECT completed\r\n");
-}
+enum { OUT_MAX_OCTETS = FETCH_AHEAD_OCTETS + BLOB_CHUNK_OCTETS + 4096 };
 
 static void a_large_body_passes_through(void **state)
 {
@@ -79,7 +17,7 @@ static void a_large_body_passes_through(void **state)
 	char start[60];
 
 	make_message(&message, 3 * 1000 * 1000, 1);
-	select_new(session, "large");
+	create(session, "large");
 	append(session, "large", buffer_slice(&message));
 	reopen(session, "large");
 
@@ -129,7 +67,7 @@ static void texts_around_an_attachment(void **state)
 	buffer_add_cstr(&message, before);
 	base64_encode_lines(buffer_slice(&octets), 76, &message);
 	buffer_add_cstr(&message, after);
-	select_new(session, "around");
+	create(session, "around");
 	append(session, "around", buffer_slice(&message));
 	reopen(session, "around");
 	expect(session, "f SEARCH BODY \"the first\" TEXT \"the last\" NOT TEXT \"the second\"",
@@ -154,7 +92,7 @@ enum { FEW = 30, MANY = FEW * 128 };
 /* Copied and copied again: one commit for each command. */
 static void fill(struct session *session)
 {
-	select_new(session, "many");
+	create(session, "many");
 	for (unsigned i = 0; i < FEW; i++) {
 		char text[100];
 		int len = snprintf(text, sizeof(text), "Subject: number %u%s\r\n\r\nx\r\n", i + 1,
@@ -274,7 +212,7 @@ static void a_long_search_tells_how_far_it_is(void **state)
 	make_message(&message, 100 * 1000, 5);
 	memcpy(memmem(message.data, message.len, "application/octet-stream", 24),
 	       "text/plain; charset=\"us\"", 24);
-	select_new(session, "long");
+	create(session, "long");
 	for (unsigned i = 0; i < 200; i++)
 		append(session, "long", buffer_slice(&message));
 	reopen(session, "long");
@@ -301,7 +239,7 @@ static void expunged_while_it_is_read(void **state)
 	struct session *reader = signed_in(), *other = signed_in();
 	struct buffer message = { 0 }, said = { 0 };
 	make_message(&message, 1000 * 1000, 2);
-	select_new(other, "shared");
+	create(other, "shared");
 	append(other, "shared", buffer_slice(&message));
 	append(other, "shared", buffer_slice(&message));
 	reopen(other, "shared");
@@ -332,29 +270,6 @@ static void expunged_while_it_is_read(void **state)
 	core_sign_out(&world, other);
 }
 
-/* Changes one octet of the store's file where `octets` stand in it. */
-static void damage(struct slice octets)
-{
-	char path[128];
-	struct buffer file = { 0 };
-	snprintf(path, sizeof(path), "%s/store/data.mdb", world.dir);
-	int fd = open(path, O_RDWR);
-	assert_true(fd >= 0);
-	for (ssize_t got = 1; got > 0;) {
-		got = read(fd, buffer_reserve(&file, 1 << 20), 1 << 20);
-		file.len += got > 0 ? (size_t)got : 0;
-	}
-	size_t at = slice_find(buffer_slice(&file), 0, octets);
-	assert_true(at < file.len);
-	while (at < file.len) { /* every copy: pages of earlier transactions may still hold it */
-		uint8_t other = (uint8_t)(octets.ptr[0] ^ 1);
-		assert_int_equal(pwrite(fd, &other, 1, (off_t)at), 1);
-		at = slice_find(buffer_slice(&file), at + 1, octets);
-	}
-	close(fd);
-	buffer_free(&file);
-}
-
 static void damage_is_never_served(void **state)
 {
 	struct session *session = signed_in();
@@ -371,7 +286,7 @@ static void damage_is_never_served(void **state)
 	buffer_add(&small, slice_of(more, 40000));
 	buffer_add_cstr(&large, "Subject: damaged later\r\n\r\n");
 	buffer_add(&large, slice_of(more + 50000, 150000));
-	select_new(session, "damaged");
+	create(session, "damaged");
 	append(session, "damaged", buffer_slice(&small));
 	append(session, "damaged", buffer_slice(&large));
 	append(session, "damaged", SLICE("Subject: whole\r\n\r\nx\r\n"));

@@ -2,6 +2,7 @@
 #include "tests/unit/unit.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
 
 #include "base/attributes.h"
@@ -181,6 +182,45 @@ static void test_pool(void **state)
 	}
 	while (done < ARRAY_LEN(sums))
 		loop_run_once(loop, 1000);
+	assert_false(pool_is_busy());
+	loop_free(loop);
+}
+
+struct gate {
+	struct work work;
+	sem_t open;
+	bool is_passed;
+};
+
+static void pass_gate(struct work *work)
+{
+	sem_wait(&CONTAINER_OF(work, struct gate, work)->open);
+}
+
+static void gate_passed(struct work *work)
+{
+	CONTAINER_OF(work, struct gate, work)->is_passed = true;
+}
+
+/* Two workers, as above: libuv starts them once. */
+static void test_pool_is_busy(void **state)
+{
+	struct loop *loop = loop_new(0);
+	struct gate gates[2] = { 0 };
+	for (unsigned i = 0; i < ARRAY_LEN(gates); i++) {
+		assert_false(pool_is_busy());
+		sem_init(&gates[i].open, 0, 0);
+		gates[i].work = (struct work){ .run = pass_gate, .done = gate_passed };
+		pool_submit(loop, &gates[i].work);
+	}
+	assert_true(pool_is_busy());
+	sem_post(&gates[1].open);
+	while (!gates[1].is_passed)
+		loop_run_once(loop, 1000);
+	assert_false(pool_is_busy());
+	sem_post(&gates[0].open);
+	while (!gates[0].is_passed)
+		loop_run_once(loop, 1000);
 	loop_free(loop);
 }
 
@@ -192,6 +232,7 @@ int main(void)
 		cmocka_unit_test(test_timer),
 		cmocka_unit_test(test_deadlines_pass_in_order),
 		cmocka_unit_test(test_pool),
+		cmocka_unit_test(test_pool_is_busy),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* tests/unit/runtime/session.c - the binder, with a toy core that echoes lines.
  *
- * Lines: "slow" asks for a delay, "job" starts a job, "job-and-bye" does not wait for it, "big N" answers with N octets in pieces, "bye" closes, "detach"
+ * Lines: "slow" asks for a delay, "job" starts a job, "job-and-bye" does not wait for it, "big N" answers with N octets in pieces,
+ * "flood" with much at once and a job beside it, "bye" closes, "detach"
  * hands the stream on, everything else is echoed. */
 #include "tests/unit/unit.h"
 
@@ -12,6 +13,8 @@
 #include "base/heap.h"
 #include "runtime/session.h"
 #include "runtime/stream_priv.h"
+
+enum { FLOOD_OCTETS = 1 << 20 };
 
 struct toy {
 	struct session session;
@@ -31,6 +34,12 @@ static enum step take_line(struct toy *toy, struct cursor *in)
 	if (!take_crlf_line(in, &line))
 		return STEP_INPUT;
 	if (slice_eq(line, SLICE("job"))) {
+		session_job_begin(session);
+		return STEP_WAIT;
+	}
+	if (slice_eq(line, SLICE("flood"))) {
+		memset(buffer_reserve(&session->out, FLOOD_OCTETS), 'x', FLOOD_OCTETS);
+		session->out.len += FLOOD_OCTETS;
 		session_job_begin(session);
 		return STEP_WAIT;
 	}
@@ -319,6 +328,43 @@ static void test_big_output_waits_for_the_client(void **state)
 	scene_fini(&s);
 }
 
+/* What is made ahead comes home while the client has not taken what was made before. */
+static void test_job_comes_home_while_output_waits(void **state)
+{
+	struct scene s;
+	scene_init(&s);
+	say(&s, "flood\r\nend\r\n");
+	while (!newest->session.job_out)
+		loop_run_once(s.loop, 0);
+	assert_true(newest->session.out_waits);
+	session_wake_news(&newest->session, NEWS_CHANGED);
+	session_job_end(&newest->session);
+	for (unsigned i = 0; i < 5; i++)
+		loop_run_once(s.loop, 0);
+	assert_int_equal(newest->changes, 0);
+	assert_true(newest->session.out_waits);
+	size_t want = strlen("welcome\r\n") + FLOOD_OCTETS + strlen("* changed\r\nend\r\n");
+	for (unsigned i = 0; i < 1000 && s.heard.len < want; i++)
+		turn(&s, 1);
+	assert_int_equal(s.heard.len, want);
+	scene_fini(&s);
+}
+
+/* A client that does not read holds up neither the end of its job nor that of the server. */
+static void test_shutdown_waits_for_the_job_not_for_the_client(void **state)
+{
+	struct scene s;
+	scene_init(&s);
+	say(&s, "flood\r\n");
+	while (!newest->session.job_out)
+		loop_run_once(s.loop, 0);
+	session_shutdown_all(s.loop);
+	assert_int_equal(freed, 0);
+	session_job_end(&newest->session);
+	assert_int_equal(freed, 1);
+	scene_fini(&s);
+}
+
 static void test_half_closed_client_gets_its_replies(void **state)
 {
 	struct scene s;
@@ -413,6 +459,8 @@ int main(void)
 		cmocka_unit_test(test_shutdown_waits_for_the_job),
 		cmocka_unit_test(test_shutdown_meets_who_comes_too_late),
 		cmocka_unit_test(test_big_output_waits_for_the_client),
+		cmocka_unit_test(test_job_comes_home_while_output_waits),
+		cmocka_unit_test(test_shutdown_waits_for_the_job_not_for_the_client),
 		cmocka_unit_test(test_half_closed_client_gets_its_replies),
 		cmocka_unit_test(test_timeout),
 		cmocka_unit_test(test_detach),

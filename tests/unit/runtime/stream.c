@@ -249,6 +249,56 @@ static void test_high_water_and_drained(void **state)
 	owner_fini(&o);
 }
 
+/* A large buffer is not copied into the queue: it becomes the queue. */
+static void test_a_large_buffer_is_kept(void **state)
+{
+	enum { OCTETS = 4 << 20 };
+	struct owner o;
+	struct buffer heard = { 0 }, large = { 0 }, small = { 0 };
+	owner_init(&o);
+	uint8_t *data = buffer_reserve(&large, OCTETS);
+	for (large.len = 0; large.len < OCTETS; large.len++)
+		data[large.len] = (uint8_t)(large.len * 7 >> 3);
+	assert_false(stream_write_buffer(o.stream, &large));
+	assert_null(large.data);
+	assert_ptr_equal(o.stream->out.data, data);
+	assert_true(stream_queued(o.stream) < OCTETS);
+	/* What follows goes behind it. */
+	buffer_add_cstr(&small, "end");
+	assert_false(stream_write_buffer(o.stream, &small));
+	assert_non_null(small.data);
+	assert_int_equal(small.len, 0);
+	while (heard.len < OCTETS + 3) {
+		hear(&o, &heard);
+		turn(&o, 1);
+	}
+	turn(&o, 2);
+	assert_int_equal(heard.len, OCTETS + 3);
+	for (size_t i = 0; i < OCTETS; i++)
+		if (heard.data[i] != (uint8_t)(i * 7 >> 3))
+			fail_msg("octet %zu differs", i);
+	assert_memory_equal(heard.data + OCTETS, "end", 3);
+	assert_int_equal(o.drained, 1);
+	assert_null(o.stream->out.data);
+	/* One of which the socket takes everything stays its owner's. */
+	buffer_reserve(&small, STREAM_HIGH_WATER_OCTETS + 1);
+	memset(small.data, 'y', STREAM_HIGH_WATER_OCTETS + 1);
+	small.len = STREAM_HIGH_WATER_OCTETS + 1;
+	assert_true(stream_write_buffer(o.stream, &small));
+	assert_non_null(small.data);
+	assert_int_equal(small.len, 0);
+	/* Nobody is there to take it. */
+	close(o.peer);
+	o.peer = -1;
+	small.len = STREAM_HIGH_WATER_OCTETS + 1;
+	assert_true(stream_write_buffer(o.stream, &small));
+	assert_int_equal(small.len, 0);
+	assert_true(stream_is_broken(o.stream));
+	buffer_free(&small);
+	buffer_free(&heard);
+	owner_fini(&o);
+}
+
 static void test_want_drained(void **state)
 {
 	struct owner o;
@@ -459,6 +509,7 @@ int main(void)
 		cmocka_unit_test(test_pause_in_input_keeps_the_rest),
 		cmocka_unit_test(test_full_input_stops_reading),
 		cmocka_unit_test(test_high_water_and_drained),
+		cmocka_unit_test(test_a_large_buffer_is_kept),
 		cmocka_unit_test(test_want_drained),
 		cmocka_unit_test(test_peer_gone),
 		cmocka_unit_test(test_drained_after_peer_left),
