@@ -267,7 +267,7 @@ bool notify_others_tell(struct notify *notify)
 	if (!others)
 		return true;
 	enum err err = ERR_OK;
-	if (others->is_stale && others->fresh_state == FRESH_NONE)
+	if (others->is_stale && others->fresh_state == FRESH_NONE && !others->rests)
 		others_list_begin(others);
 	if (others->fresh_state == FRESH_GROWS)
 		err = others_list_go_on(others);
@@ -285,7 +285,7 @@ bool notify_others_tell(struct notify *notify)
 		return true;
 	}
 	/* It became so while the one before was being told. */
-	notify->has_news |= others->is_stale && err == ERR_OK;
+	notify->has_news |= others->is_stale && !others->rests && err == ERR_OK;
 	return is_done;
 }
 

@@ -4,17 +4,22 @@
  * Found in turns, for a user may look up thousands. Each turn reads the store anew, so the list is of no
  * one moment: each row is as it was in one of the turns. What happens to names or rights after the first
  * of them is news, of an owner who was watched before he was read or of rights given to this account or to
- * all; it makes the list stale, and it is made once more when this one has been told. */
+ * all; it makes the list stale, and it is made once more when this one has been told. After a long list
+ * that waits a second, since whoever shares with all could have everybody make one for each CREATE. */
 #include <stdlib.h>
 
 #include "base/heap.h"
 #include "imapd/list_priv.h"
 #include "imapd/notify_others_priv.h"
+#include "runtime/loop.h"
 
 enum {
 	/* Mailboxes in the list: no owner can fill it alone. */
 	OTHERS_MAX = 2 * ACCESS_LIST_MAX_OF_OWNER,
 	OWNERS_MAX = 1000,
+	/* Rows of the index that were looked at; a list of so many takes some ten milliseconds in all. */
+	LONG_LIST = 2000,
+	REST_MS = 1000,
 };
 
 /* ---- whose ---- */
@@ -149,6 +154,22 @@ void others_list_begin(struct notify_others *others)
 		owner->is_wanted = false;
 }
 
+static void rested(void *user)
+{
+	struct notify_others *others = user;
+	others->rests = false;
+	if (others->is_stale)
+		notify_wake(others->notify);
+}
+
+static void rest(struct notify_others *others)
+{
+	if (!others->rest)
+		others->rest = timer_new(others->notify->s->session.loop, rested, others);
+	others->rests = true;
+	timer_start(others->rest, REST_MS);
+}
+
 enum err others_list_go_on(struct notify_others *others)
 {
 	struct access_gathering *gathering = &others->gathering;
@@ -165,6 +186,8 @@ enum err others_list_go_on(struct notify_others *others)
 		set_rows(&others->fresh, gathering->list);
 		others->fresh_state = FRESH_WHOLE;
 		others->told = 0;
+		if (gathering->looked >= LONG_LIST)
+			rest(others);
 		access_gathering_fini(gathering);
 		sweep_owners(others);
 	}
@@ -182,6 +205,7 @@ void others_list_adopt(struct notify_others *others)
 
 void others_list_free(struct notify_others *others)
 {
+	timer_free(&others->rest);
 	drop_fresh(others);
 	list_free(&others->known);
 }

@@ -28,6 +28,8 @@ struct notify_others {
 	struct watch anyone;	     /* on rights given to all */
 	struct others_owner *owners; /* in order of account id */
 	bool misses_news;	     /* something has happened that it cannot tell */
+	bool rests;		     /* no list is begun until `rest` fires */
+	struct timer *rest;	     /* NULL: none yet */
 	bool is_stale;		     /* names or rights may have changed since the list was begun */
 	struct others_list known; /* to the client, but for what of `fresh` is still to be told */
 	struct others_list fresh;
