@@ -2,7 +2,8 @@
  *
  * RFC 9051 sections 6.4.7 to 6.4.9, RFC 6851 (MOVE), RFC 4315 (COPYUID). One job, so all of it
  * happens or none; messages that other sessions have expunged meanwhile are left out, and
- * COPYUID says which were copied (RFC 2180 section 4.4). Flags that one may not set in another's
+ * COPYUID says which were copied (RFC 2180 section 4.4). Where none of those is left that were named by
+ * number it is NO, for to the client they are there; UIDs may name what is not (section 6.4.9). Flags that one may not set in another's
  * mailbox are left out (RFC 4314 section 4). */
 #include "imapd/access_priv.h"
 #include "imapd/grammar_priv.h"
@@ -13,7 +14,7 @@ struct copy {
 	uint64_t from_mailbox_id, to_mailbox_id;
 	uint32_t account_id, to_owner_id;
 	uint32_t to_uidvalidity;
-	bool moves;
+	bool moves, uid;
 	struct ranges uids;
 	struct ranges from, to; /* results: they pair up by rank */
 };
@@ -54,6 +55,14 @@ static const char *copyuid_text(struct imap_session *s, const struct copy *copy,
 	return kept;
 }
 
+static enum step nothing_copied(struct imap_session *s)
+{
+	const struct copy *copy = s->work;
+	return copy->uid || copy->uids.count == 0
+		       ? imap_ok(s, "No such message, so nothing copied")
+		       : imap_no(s, "[EXPUNGEISSUED] some of the messages no longer exist");
+}
+
 static enum step after_copy(struct imap_session *s, enum err outcome)
 {
 	const struct copy *copy = s->work;
@@ -62,7 +71,7 @@ static enum step after_copy(struct imap_session *s, enum err outcome)
 	if (outcome != ERR_OK)
 		return imap_refuse(s, outcome);
 	if (copy->from.count == 0)
-		return imap_ok(s, "No such message, so nothing copied");
+		return nothing_copied(s);
 	if (copy->to_mailbox_id == s->view->mailbox_id)
 		view_note_own(s->view, copy->to.runs[0].first, ranges_last(&copy->to));
 	if (!copy->moves)
@@ -83,6 +92,7 @@ static enum step copy_or_move(struct imap_session *s, struct cursor *args, bool 
 	s->work = copy;
 	s->work_fini = copy_fini;
 	copy->moves = moves;
+	copy->uid = uid;
 	if (!take_sequence_set(args, arena, &set) || !take_space(args) ||
 	    !take_mailbox(args, arena, imap_speaks_utf8(s), &name) || !at_end(args))
 		return imap_bad(s, "Messages and a mailbox name, please");
@@ -102,7 +112,7 @@ static enum step copy_or_move(struct imap_session *s, struct cursor *args, bool 
 	if (err != ERR_OK)
 		return imap_refuse(s, err);
 	if (copy->uids.count == 0 || s->view->is_gone)
-		return imap_ok(s, "No such message, so nothing copied");
+		return nothing_copied(s);
 	copy->from_mailbox_id = s->view->mailbox_id;
 	copy->account_id = s->account_id;
 	copy->to_owner_id = to->account_id;
