@@ -189,7 +189,7 @@ void view_tell_highest_modseq(struct imap_view *view)
  * it has not been told must not think itself further than that (RFC 7162 section 3.2). */
 static void end_telling(struct imap_view *view)
 {
-	if (view->withheld.count > 0 || view->changed.count > 0)
+	if (view->withheld.count > 0 || view->changed.count > 0 || view->touched.count > 0)
 		;
 	else if (view->vanished.count == 0)
 		view->told_modseq = view->modseq;

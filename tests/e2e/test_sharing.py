@@ -206,7 +206,8 @@ def test_notify_hears_of_what_another_process_files(new_server):
     server = new_server().start()
     bob, alice = server.imap("bob@example.org"), server.imap("alice@example.org", mailbox=None)
     assert bob.setacl("INBOX", "alice@example.org", "lr")[0] == "OK"
-    alice.send(b'n NOTIFY SET (subtree "Other Users" (MessageNew MessageExpunge MailboxName))\r\n')
+    alice.send(b'n NOTIFY SET (subtree "Other Users" (MessageNew MessageExpunge MailboxName)) '
+               b"(personal (ServerMetadataChange))\r\n")
     assert alice.readline().startswith(b"n OK")
     for count in (1, 2):
         server.bode("deliver", "bob@example.org", typed="Subject: by hand\r\n\r\nHello\r\n")

@@ -2,6 +2,8 @@
  * missed something, and never that what is there has gone. RFC 5465 sections 3.1 and 5.8. */
 #include "tests/unit/imapd/sharing.h"
 
+#include "imapd/view_priv.h"
+
 enum { READS = 12 /* more than any of these commands and news begins */, TURNS = 10 };
 #define OVERFLOW "* OK [NOTIFICATIONOVERFLOW] Too much has happened: no more is told\r\n"
 #define REFUSED " NO [UNAVAILABLE] The store cannot do that now; try again later\r\n"
@@ -199,6 +201,35 @@ static void nobody_is_sent_away(void **state)
 	buffer_free(&said);
 }
 
+/* A MODSEQ that is still to be told is not below what the client has been told. */
+static void modseqs_that_are_not_told_count(void **state)
+{
+	struct session *session = signed_in_and_said(
+		"a ENABLE CONDSTORE\r\na APPEND work {1+}\r\na\r\na SELECT work\r\n");
+	const struct imap_view *view = CONTAINER_OF(session, struct imap_session, session)->view;
+	struct buffer said = { 0 };
+	unsigned left = 0;
+	for (unsigned nth = 1; nth <= READS; nth++) {
+		failing_read = nth;
+		assert_true(core_feed(&world, session,
+				      nth % 2 ? SLICE("b STORE 1 +FLAGS.SILENT (\\Flagged)\r\n")
+					      : SLICE("b STORE 1 -FLAGS.SILENT (\\Flagged)\r\n"),
+				      &said));
+		failing_read = 0;
+		if (view->touched.count > 0) {
+			left++;
+			assert_true(view->told_modseq < view->modseq);
+		}
+		buffer_clear(&said);
+		assert_true(core_feed(&world, session, SLICE("c NOOP\r\n"), &said));
+		assert_int_equal(view->touched.count, 0);
+		assert_int_equal(view->told_modseq, view->modseq);
+	}
+	assert_true(left > 0);
+	core_sign_out(&world, session);
+	buffer_free(&said);
+}
+
 static int setup(void **state)
 {
 	int result = world_setup(state);
@@ -224,6 +255,7 @@ int main(void)
 		cmocka_unit_test(news_of_others_names),
 		cmocka_unit_test(a_request_is_refused_whole),
 		cmocka_unit_test(nobody_is_sent_away),
+		cmocka_unit_test(modseqs_that_are_not_told_count),
 	};
 	return cmocka_run_group_tests(tests, setup, world_teardown);
 }
