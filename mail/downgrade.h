@@ -60,5 +60,7 @@ enum err downgrade_plan(const struct downgrade_source *source, const struct mime
  * most; nothing at the end. */
 enum err downgrade_read(struct downgrade *plan, const struct downgrade_source *source, size_t about,
 			struct buffer *out) MUST_USE;
+/* The next downgrade_read() begins anew; what is held of the message goes. */
+void downgrade_rewind(struct downgrade *plan);
 /* Accepts NULL, leaves NULL. */
 void downgrade_free(struct downgrade **plan);

@@ -87,6 +87,16 @@ enum err downgrade_read(struct downgrade *plan, const struct downgrade_source *s
 	return err;
 }
 
+void downgrade_rewind(struct downgrade *plan)
+{
+	if (plan->decoder)
+		transfer_decoder_finish(&plan->decoder, &plan->decoded);
+	buffer_free(&plan->decoded);
+	buffer_free(&plan->reader.chunk);
+	plan->step_at = 0;
+	plan->at = 0;
+}
+
 void downgrade_free(struct downgrade **plan_at)
 {
 	struct downgrade *plan = *plan_at;

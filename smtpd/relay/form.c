@@ -7,8 +7,8 @@
  * without a parser for what other strangers have written. What is stored stays as it is, for the next
  * server may take it.
  *
- * Looking through a message takes milliseconds for each megabyte, on the worker pool; converting it
- * goes with sending it, a window at a time, on the loop. */
+ * Looking through a message takes milliseconds for each megabyte, on the worker pool; what comes of it is
+ * kept for the next attempt (looks.c). Converting it goes with sending it, a window at a time, on the loop. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -36,14 +36,14 @@ struct blob_source {
 
 struct conversion {
 	struct work work;
+	struct task known; /* instead of the work */
 	struct relay_runner *runner;
 	struct transfer *transfer; /* NULL: nobody waits for it any more */
 	struct blob_source blob;
-	uint64_t start, end; /* of the content in the blob */
+	uint64_t end; /* of the content in the blob */
 	enum envelope_body form;
-	enum downgrade_form to;
 	enum err err;
-	struct downgrade_outcome outcome;
+	struct look look;
 };
 
 static const struct {
@@ -91,8 +91,8 @@ static void run(struct work *work)
 	struct mime_part *root = NULL;
 	conversion->err = read_structure(conversion, &arena, &root);
 	if (conversion->err == ERR_OK)
-		conversion->err = downgrade_plan(&source, root, conversion->start, conversion->to,
-						 &conversion->outcome);
+		conversion->err = downgrade_plan(&source, root, conversion->look.start,
+						 conversion->look.form, &conversion->look.outcome);
 	arena_fini(&arena);
 }
 
@@ -156,9 +156,17 @@ static void note_converted(const struct transfer *transfer, const struct downgra
 		 NUM("breaks-dkim", outcome->breaks_dkim));
 }
 
+/* For the next who asks. */
+static void keep_look(struct relay_runner *runner, struct look *look)
+{
+	if (look->blob_id != 0)
+		looks_keep(&runner->looks, look, loop_now_ms(runner->back->loop));
+	*look = (struct look){ .blob_id = 0 };
+}
+
 static void come_home(struct transfer *transfer, struct conversion *conversion)
 {
-	struct downgrade_outcome *outcome = &conversion->outcome;
+	const struct downgrade_outcome *outcome = &transfer->look.outcome;
 	struct delivery_form_message message = {
 		.form = conversion->form,
 		.size_octets = transfer->blob_end - transfer->blob_start,
@@ -169,7 +177,8 @@ static void come_home(struct transfer *transfer, struct conversion *conversion)
 		transfer_unreadable(transfer, conversion->err);
 		return;
 	}
-	downgrade_free(&transfer->plan);
+	transfer->look = conversion->look;
+	conversion->look = (struct look){ .blob_id = 0 };
 	buffer_clear(&transfer->converted);
 	if (outcome->verdict > DOWNGRADE_PLANNED) {
 		transfer->form = transfer_stored_form(transfer);
@@ -181,25 +190,33 @@ static void come_home(struct transfer *transfer, struct conversion *conversion)
 		log_info(NULL, HEX("msg", transfer->entry.blob_id), EVENT("header-not-converted"),
 			 NUM("entry", transfer->entry.queue_id));
 	if (outcome->verdict == DOWNGRADE_PLANNED) {
-		transfer->plan = outcome->plan;
-		outcome->plan = NULL;
 		message.size_octets = outcome->size_octets;
 		note_converted(transfer, outcome);
 	}
 	answer(transfer, &message);
 }
 
-static void done(struct work *work)
+static void end(struct conversion *conversion)
 {
-	struct conversion *conversion = CONTAINER_OF(work, struct conversion, work);
 	struct transfer *transfer = conversion->transfer;
 	conversion->runner->conversion_count--;
 	if (transfer) {
 		transfer->conversion = NULL;
 		come_home(transfer, conversion);
 	}
-	downgrade_free(&conversion->outcome.plan);
+	if (conversion->err == ERR_OK)
+		keep_look(conversion->runner, &conversion->look);
 	free(conversion);
+}
+
+static void done(struct work *work)
+{
+	end(CONTAINER_OF(work, struct conversion, work));
+}
+
+static void was_known(struct task *task)
+{
+	end(CONTAINER_OF(task, struct conversion, known));
 }
 
 /* Of old programs comes mail that has 8 bits and says nothing of it. The bodies can be converted; what may
@@ -221,40 +238,52 @@ bool transfer_want_form(struct transfer *transfer, struct slice payload)
 	if (!form_wanted_decode(payload, &form) || form >= transfer->form || transfer->conversion ||
 	    transfer->forms_wanted == FORMS_WANTED_MAX)
 		return false;
+	struct relay_runner *runner = transfer->runner;
+	struct loop *loop = runner->back->loop;
 	transfer->forms_wanted++;
+	keep_look(runner, &transfer->look);
 	struct conversion *conversion = heap_alloc(sizeof(*conversion));
 	conversion->work = (struct work){ .run = run, .done = done };
-	conversion->runner = transfer->runner;
+	conversion->known.run = was_known;
+	conversion->runner = runner;
 	conversion->transfer = transfer;
-	conversion->blob = (struct blob_source){ .store = transfer->runner->back->store,
+	conversion->blob = (struct blob_source){ .store = runner->back->store,
 						 .blob_id = transfer->entry.blob_id };
-	conversion->start = transfer->blob_start;
 	conversion->end = transfer->blob_end;
 	conversion->form = form;
-	conversion->to = form_to_have(&transfer->entry.envelope, form);
+	conversion->look = (struct look){
+		.blob_id = transfer->entry.blob_id,
+		.start = transfer->blob_start,
+		.form = form_to_have(&transfer->entry.envelope, form),
+	};
 	transfer->conversion = conversion;
-	transfer->runner->conversion_count++;
-	pool_submit(transfer->runner->back->loop, &conversion->work);
+	runner->conversion_count++;
+	if (looks_take(&runner->looks, &conversion->look, loop_now_ms(loop)))
+		loop_post(loop, &conversion->known);
+	else
+		pool_submit(loop, &conversion->work);
 	return true;
 }
 
-void transfer_leave_conversion(struct transfer *transfer)
+void transfer_leave_form(struct transfer *transfer)
 {
 	if (transfer->conversion)
 		transfer->conversion->transfer = NULL;
 	transfer->conversion = NULL;
+	keep_look(transfer->runner, &transfer->look);
 }
 
 enum err transfer_convert(struct transfer *transfer)
 {
 	struct blob_source blob = { transfer->runner->back->store, transfer->entry.blob_id };
 	const struct downgrade_source source = { read_blob, &blob };
-	return downgrade_read(transfer->plan, &source, DELIVERY_FRAME_OCTETS, &transfer->converted);
+	return downgrade_read(transfer->look.outcome.plan, &source, DELIVERY_FRAME_OCTETS,
+			      &transfer->converted);
 }
 
 struct slice transfer_conversion_words(const struct transfer *transfer)
 {
-	if (!transfer->plan)
+	if (!transfer->look.outcome.plan)
 		return SLICE_NONE;
 	return transfer->form == ENVELOPE_7BIT
 		       ? SLICE("converted, since that server takes 7-bit content only")

@@ -87,8 +87,7 @@ void runner_end_transfer(struct transfer *transfer)
 	if (transfer->next_number)
 		transfer->next_number->number_at = transfer->number_at;
 	runner->transfer_count -= !transfer->is_damaged;
-	transfer_leave_conversion(transfer);
-	downgrade_free(&transfer->plan);
+	transfer_leave_form(transfer);
 	buffer_free(&transfer->converted);
 	if (!transfer->is_gone) /* what stands there now may be due */
 		destination->passed = (struct queue_place){ 0 };
@@ -362,6 +361,7 @@ void relay_runner_free(struct relay_runner **runner_at)
 	daily_free(&runner->daily);
 	latest_free(&runner->given);
 	latest_free(&runner->answering);
+	looks_fini(&runner->looks);
 	timer_free(&runner->look_timer);
 	arena_fini(&runner->arena);
 	free(runner->heap);

@@ -11,6 +11,7 @@
 #include "smtpd/relay/daily_priv.h"
 #include "smtpd/relay/hop_pace_priv.h"
 #include "smtpd/relay/latest_priv.h"
+#include "smtpd/relay/looks_priv.h"
 #include "smtpd/relay/relay.h"
 #include "smtpd/relay/route_priv.h"
 #include "storage/back.h"
@@ -79,8 +80,8 @@ struct transfer {
 	enum envelope_body form;
 	unsigned forms_wanted;
 	struct conversion *conversion; /* it is being looked at for a lesser form */
-	struct downgrade *plan;	       /* it is sent converted; else NULL */
-	struct buffer converted;       /* and not sent yet */
+	struct look look;	 /* what it was found to be; with a plan it is sent converted */
+	struct buffer converted; /* and not sent yet */
 
 	struct release *release; /* of an entry for addresses here; else NULL */
 
@@ -116,6 +117,7 @@ struct relay_runner {
 	uint32_t last_number;
 	unsigned transfer_count;
 	unsigned conversion_count; /* on the worker pool */
+	struct looks looks;	   /* what came of them, and may be needed again */
 	struct channel *channels[64];
 	size_t channel_count;
 	struct latest *given;	  /* domains that mail was given to the front for */
@@ -197,8 +199,8 @@ enum envelope_body transfer_stored_form(const struct transfer *transfer);
 bool transfer_want_form(struct transfer *transfer, struct slice payload);
 /* More of what is converted, into transfer->converted; nothing at the end. */
 enum err transfer_convert(struct transfer *transfer);
-/* What is being looked at is of no interest any more. */
-void transfer_leave_conversion(struct transfer *transfer);
+/* The transfer ends: what is known of its content is kept for the next attempt. */
+void transfer_leave_form(struct transfer *transfer);
 /* What was done to it, for the journal; empty: nothing. */
 struct slice transfer_conversion_words(const struct transfer *transfer);
 

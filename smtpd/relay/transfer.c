@@ -106,7 +106,8 @@ static void send_content(struct transfer *transfer)
 {
 	enum err err = ERR_OK;
 	if (!transfer->conversion)
-		err = transfer->plan ? send_converted(transfer) : send_stored(transfer);
+		err = transfer->look.outcome.plan ? send_converted(transfer)
+						  : send_stored(transfer);
 	if (err != ERR_OK)
 		transfer_unreadable(transfer, err);
 }

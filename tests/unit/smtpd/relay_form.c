@@ -34,6 +34,12 @@ bool channel_send(struct channel *channel, uint16_t type, uint32_t number, struc
 	return true;
 }
 
+static void wait_delivery(void)
+{
+	while (deliveries == 0)
+		loop_run_once(back.loop, 20);
+}
+
 /* The message is with the front. */
 static void begin(enum envelope_body body, struct slice message)
 {
@@ -43,8 +49,7 @@ static void begin(enum envelope_body body, struct slice message)
 	buffer_clear(&content);
 	back_begin(config);
 	runner_begin();
-	while (deliveries == 0)
-		loop_run_once(back.loop, 20);
+	wait_delivery();
 }
 
 static void end(void)
@@ -188,6 +193,55 @@ static void forms_are_had_in_turn(void **state)
 	end();
 }
 
+static unsigned kept(void)
+{
+	unsigned count = 0;
+	for (size_t i = 0; i < LOOKS_MAX; i++)
+		count += runner->looks.kept[i].blob_id != 0;
+	return count;
+}
+
+/* Whatever became of the attempt, it is not looked through again. */
+static void what_was_found_is_kept_for_the_next_attempt(void **state)
+{
+	struct buffer message = { 0 }, first = { 0 };
+	buffer_add_cstr(&message, "Subject: x\r\n\r\n");
+	for (int i = 0; i < 20000; i++)
+		buffer_add_format(&message, "line %d is no ASCII: \xc3\xa4\r\n", i);
+	begin(ENVELOPE_8BITMIME, buffer_slice(&message));
+	for (unsigned attempt = 0; attempt < 3; attempt++) {
+		assert_true(want(ENVELOPE_7BIT));
+		assert_int_equal(kept(), 0);
+		wait_answer();
+		assert_int_equal(answer.status.len, 0);
+		if (attempt == 1) {
+			/* The connection breaks in the middle of the content. */
+			assert_int_equal(content.len, DELIVERY_WINDOW_OCTETS);
+		} else {
+			take_all();
+			if (attempt == 0)
+				buffer_add(&first, buffer_slice(&content));
+			assert_true(slice_eq(buffer_slice(&content), buffer_slice(&first)));
+		}
+		end_transfers();
+		assert_int_equal(kept(), 1);
+		deliveries = 0;
+		runner_dispatch(runner);
+		wait_delivery();
+	}
+	end();
+	/* Who asked does not wait for it any more. */
+	begin(ENVELOPE_8BITMIME, buffer_slice(&message));
+	assert_true(want(ENVELOPE_7BIT));
+	end_transfers();
+	while (!relay_runner_is_idle(runner))
+		loop_run_once(back.loop, 20);
+	assert_int_equal(kept(), 1);
+	end();
+	buffer_free(&message);
+	buffer_free(&first);
+}
+
 static void a_front_cannot_ask_for_anything_else(void **state)
 {
 	begin(ENVELOPE_8BITMIME, SLICE("Subject: \xc3\xa4\r\n\r\nx\r\n"));
@@ -218,6 +272,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_converted_is_said),
 		cmocka_unit_test(a_header_goes_as_it_is_where_nothing_was_said_of_it),
 		cmocka_unit_test(forms_are_had_in_turn),
+		cmocka_unit_test(what_was_found_is_kept_for_the_next_attempt),
 		cmocka_unit_test(a_front_cannot_ask_for_anything_else),
 	};
 	log_set_level(LOG_ERROR);
