@@ -1,7 +1,8 @@
 /* imapd/collect.c - what SORT and THREAD compare messages by. In the back, on a worker.
  *
- * RFC 5256 sections 2 and 3, RFC 5957 (DISPLAYFROM, DISPLAYTO), RFC 5255 section 4 (the comparator). All of it comes from the digest; only of messages that
- * an older Bode took in, or whose References are very long, THREAD=REFERENCES reads the header. */
+ * RFC 5256 sections 2 and 3, RFC 5957 (DISPLAYFROM, DISPLAYTO), RFC 5255 section 4 (the comparator).
+ * All of it comes from the digest; only of messages that an older Bode took in, or whose References
+ * are very long, THREAD=REFERENCES reads the header. */
 #include "imapd/collect_priv.h"
 
 #include <stdlib.h>
@@ -252,7 +253,7 @@ enum err collect(struct collection *c, struct matcher *m, const struct message_e
 	const struct mime_envelope *e = &nothing;
 	struct collected item = { .uid = entry->uid };
 	enum err err = ERR_OK;
-	if (c->kept_octets > COLLECTION_MAX_OCTETS)
+	if (c->kept_octets > c->max_octets)
 		return ERR_LIMIT;
 	if (needs_envelope(c))
 		err = matcher_envelope(m, &e);

@@ -35,7 +35,7 @@ bool take_thread_algorithm(struct cursor *c, enum thread_algorithm *algorithm_ou
 /* A sender chooses how long texts are, and a search may find each message of a mailbox. */
 enum {
 	COLLECTED_TEXT_MAX_OCTETS = 500,
-	COLLECTION_MAX_OCTETS = 256 * 1024 * 1024,
+	COLLECTION_MAX_OCTETS = 256 * 1024 * 1024, /* of a search, in all its lanes */
 };
 
 union collected_value {
@@ -64,6 +64,7 @@ struct collection {
 	const struct sort_criteria *criteria;
 	enum thread_algorithm algorithm;
 	enum comparator comparator;
+	uint64_t max_octets;
 
 	struct collected *items; /* in ascending UID */
 	size_t count, cap;

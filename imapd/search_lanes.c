@@ -27,6 +27,7 @@ void search_lanes_begin(struct search *search)
 			.criteria = &search->criteria,
 			.algorithm = search->algorithm,
 			.comparator = search->program.comparator,
+			.max_octets = COLLECTION_MAX_OCTETS,
 		};
 		search_scan_init(&lanes[i].scan, search->s->back->store, view->mailbox_id,
 				 &search->program);
@@ -39,6 +40,9 @@ void search_lanes_begin(struct search *search)
 					     search->candidates > stretch_min(search)
 				     ? SEARCH_LANES
 				     : 1;
+	/* Neither sees what the other keeps. */
+	for (unsigned i = 0; i < search->lane_count; i++)
+		lanes[i].collection.max_octets /= search->lane_count;
 }
 
 void search_lanes_fini(struct search *search)

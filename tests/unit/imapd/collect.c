@@ -64,7 +64,7 @@ enum { LONG = 200 * 1000, KEPT_MAX = 1000 };
 
 static void long_subjects_are_cut(void **state)
 {
-	struct collection c = { .criteria = &by_subject };
+	struct collection c = { .criteria = &by_subject, .max_octets = COLLECTION_MAX_OCTETS };
 	assert_int_equal(add_long(&c, 1, "Subject: ", LONG, ""), ERR_OK);
 	assert_true(c.kept_octets > 0 && c.kept_octets < KEPT_MAX);
 	assert_true(c.items[0].values[0].text.len <= COLLECTED_TEXT_MAX_OCTETS);
@@ -80,6 +80,7 @@ static void long_values_stay_apart(void **state)
 {
 	struct buffer out = { 0 };
 	struct collection subjects = { .criteria = &by_subject,
+				       .max_octets = COLLECTION_MAX_OCTETS,
 				       .algorithm = THREAD_ORDEREDSUBJECT };
 	assert_int_equal(add_long(&subjects, 1, "Subject: ", LONG, "one"), ERR_OK);
 	assert_int_equal(add_long(&subjects, 2, "Subject: ", LONG, "two"), ERR_OK);
@@ -89,7 +90,9 @@ static void long_values_stay_apart(void **state)
 	buffer_clear(&out);
 	collection_fini(&subjects);
 
-	struct collection ids = { .criteria = &by_subject, .algorithm = THREAD_REFERENCES };
+	struct collection ids = { .criteria = &by_subject,
+				  .algorithm = THREAD_REFERENCES,
+				  .max_octets = COLLECTION_MAX_OCTETS };
 	assert_int_equal(add_long(&ids, 1, "Message-ID: <", LONG, "1@x>"), ERR_OK);
 	assert_int_equal(add_long(&ids, 2, "Message-ID: <", LONG, "2@x>"), ERR_OK);
 	assert_int_equal(add_long(&ids, 3, "In-Reply-To: <", 60 * 1000, "3@x>"), ERR_OK);
@@ -104,7 +107,9 @@ static void long_values_stay_apart(void **state)
 
 static void a_collection_has_a_limit(void **state)
 {
-	struct collection c = { .criteria = &by_subject, .kept_octets = COLLECTION_MAX_OCTETS };
+	struct collection c = { .criteria = &by_subject,
+				.max_octets = COLLECTION_MAX_OCTETS,
+				.kept_octets = COLLECTION_MAX_OCTETS };
 	assert_int_equal(add(&c, 1, "Subject: the last\n\n"), ERR_OK);
 	assert_int_equal(add(&c, 2, "Subject: one too many\n\n"), ERR_LIMIT);
 	assert_int_equal(c.count, 1);

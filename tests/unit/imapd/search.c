@@ -151,7 +151,7 @@ struct gate {
 };
 static struct gate gates[SEARCH_LANES];
 static void (*lane_run)(struct work *work);
-static sem_t lane_entered, lanes_may_go;
+static sem_t lane_entered, lane_may_go[SEARCH_LANES];
 
 static void pass_gate(struct work *work)
 {
@@ -166,8 +166,9 @@ static void gate_passed(struct work *work)
 
 static void run_when_told(struct work *work)
 {
+	struct search_lane *lane = CONTAINER_OF(work, struct search_lane, work);
 	sem_post(&lane_entered);
-	sem_wait(&lanes_may_go);
+	sem_wait(&lane_may_go[lane - lane->search->lanes]);
 	lane_run(work);
 }
 
@@ -188,8 +189,8 @@ static struct search *begin_held_search(struct session *searching, struct cursor
 	assert_int_equal(search->lanes_out, SEARCH_LANES);
 	lane_run = search->lanes[0].work.run;
 	sem_init(&lane_entered, 0, 0);
-	sem_init(&lanes_may_go, 0, 0);
 	for (unsigned i = 0; i < SEARCH_LANES; i++) {
+		sem_init(&lane_may_go[i], 0, 0);
 		search->lanes[i].work.run = run_when_told;
 		sem_post(&gates[i].open);
 	}
@@ -217,13 +218,68 @@ static void others_are_answered_meanwhile(void **state)
 	assert_int_equal(searching->out.len, 0);
 
 	for (unsigned i = 0; i < SEARCH_LANES; i++)
-		sem_post(&lanes_may_go);
+		sem_post(&lane_may_go[i]);
 	assert_true(core_feed(&world, searching, SLICE_NONE, &said));
 	assert_true(slice_starts_nocase(buffer_slice(&said), SLICE("* SEARCH\r\n")));
 	assert_true(slice_find(buffer_slice(&said), 0, SLICE("\r\nf OK")) < said.len);
 	buffer_free(&said);
 	core_sign_out(&world, searching);
 	core_sign_out(&world, other);
+}
+
+/* ---- a lane that cannot go on ---- */
+
+/* Of both together no more is kept than the limit. */
+static void reach_limit(struct search_lane *lane)
+{
+	const struct search_lane *lanes = lane->search->lanes;
+	assert_int_equal(lanes[0].collection.max_octets + lanes[1].collection.max_octets,
+			 COLLECTION_MAX_OCTETS);
+	lane->collection.kept_octets = COLLECTION_MAX_OCTETS / SEARCH_LANES + 1;
+}
+
+static void fail_to_read(struct search_lane *lane)
+{
+	lane->scan.failure = ERR_DISK;
+}
+
+/* The other comes home, is not sent out again, and nothing is told of what either has found. */
+static void a_lane_that_fails_ends_the_search(void **state)
+{
+	static const struct {
+		const char *command, *answer;
+		void (*happens)(struct search_lane *lane);
+	} cases[] = {
+		{ "f SORT (SUBJECT) UTF-8 ALL\r\n", "f NO [LIMIT] ", reach_limit },
+		{ "f THREAD REFERENCES UTF-8 ALL\r\n", "f NO [LIMIT] ", reach_limit },
+		{ "f SEARCH NOT SUBJECT none\r\n", "f NO [", fail_to_read },
+		{ "f SEARCH RETURN (SAVE ALL) NOT SUBJECT none\r\n", "f NO [", fail_to_read },
+		{ "f SORT (SUBJECT) UTF-8 ALL\r\n", "f NO [", fail_to_read },
+	};
+	struct session *searching = signed_in();
+	struct buffer said = { 0 };
+	run(searching, "s SELECT many", "s OK");
+	for (unsigned i = 0; i < SEARCH_LANES * ARRAY_LEN(cases); i++) {
+		unsigned first = i % SEARCH_LANES, other = 1 - first, k = i / SEARCH_LANES;
+		struct cursor in = cursor_of(slice_cstr(cases[k].command));
+		struct search *search = begin_held_search(searching, &in);
+		cases[k].happens(&search->lanes[first]);
+		sem_post(&lane_may_go[first]);
+		while (search->lanes_out == SEARCH_LANES)
+			loop_run_once(world.loop, 1000);
+		assert_true(searching->job_out);
+		assert_int_equal(searching->out.len, 0);
+		sem_post(&lane_may_go[other]);
+		while (search->lanes_out > 0)
+			loop_run_once(world.loop, 1000);
+		assert_int_equal(search->lanes[other].slices, 1);
+		buffer_clear(&said);
+		assert_true(core_feed(&world, searching, SLICE_NONE, &said));
+		assert_true(slice_starts_nocase(buffer_slice(&said), slice_cstr(cases[k].answer)));
+	}
+	run(searching, "n NOOP", "n OK");
+	buffer_free(&said);
+	core_sign_out(&world, searching);
 }
 
 /* ---- in order ---- */
@@ -296,6 +352,7 @@ int main(void)
 		cmocka_unit_test(a_search_ends_when_its_client_has_closed),
 		cmocka_unit_test(a_client_that_still_reads_is_answered),
 		cmocka_unit_test(others_are_answered_meanwhile),
+		cmocka_unit_test(a_lane_that_fails_ends_the_search),
 		cmocka_unit_test(what_is_found_stays_in_order),
 	};
 	pool_set_threads(SEARCH_LANES);
