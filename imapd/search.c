@@ -1,10 +1,10 @@
 /* imapd/search.c - SEARCH, SORT, THREAD, their UID forms, and ESEARCH: how a search runs.
  *
  * RFC 9051 section 6.4.4, RFC 4731 (ESEARCH), RFC 5182 (SEARCHRES), RFC 5256 (SORT, THREAD), RFC
- * 5267 section 3 (ESORT), RFC 5466 (FILTERS), RFC 7377 (ESEARCH over several mailboxes, one after another). A client that has enabled IMAP4rev2 or names result options gets
- * ESEARCH, others the responses of RFC 3501 and 5256. Keys that need no more than the messages'
- * entries are tried on the loop, a millisecond at a time; the others on the worker pool
- * (search_lanes.c). Runs in the back. */
+ * 5267 section 3 (ESORT), RFC 5466 (FILTERS), RFC 7377 (ESEARCH over several mailboxes, one after
+ * another). A client that has enabled IMAP4rev2 or names result options gets ESEARCH, others the
+ * responses of RFC 3501 and 5256. Keys that need no more than the messages' entries are tried on the
+ * loop, a millisecond at a time; the others on the worker pool (search_lanes.c). Runs in the back. */
 #include "imapd/search_priv.h"
 
 #include "imapd/access_priv.h"

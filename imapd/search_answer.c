@@ -1,8 +1,8 @@
 /* imapd/search_answer.c - the responses SEARCH, ESEARCH, SORT and THREAD. In the back.
  *
  * RFC 9051 section 7.3.4, RFC 3501 section 7.2.5, RFC 4731, RFC 5256 section 4, RFC 5267 section
- * 3 (ESORT), RFC 7377 (ESEARCH of several mailboxes), RFC 7162 section 3.1.6 (MODSEQ), RFC 9394 (PARTIAL), RFC 5182 (SAVE). Lists are
- * made piece by piece, as the output takes them. */
+ * 3 (ESORT), RFC 7377 (ESEARCH of several mailboxes), RFC 7162 section 3.1.6 (MODSEQ), RFC 9394
+ * (PARTIAL), RFC 5182 (SAVE). Lists are made piece by piece, as the output takes them. */
 #include "imapd/respond_priv.h"
 #include "imapd/search_priv.h"
 

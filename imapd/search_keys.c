@@ -2,8 +2,9 @@
  *
  * The rules search-program and search-key of RFC 9051 section 9, with NEW, OLD and RECENT of
  * RFC 3501 section 6.4.4, MODSEQ of RFC 7162 section 3.1.5, OLDER and YOUNGER of RFC 5032,
- * SAVEDBEFORE and its like of RFC 8514, EMAILID and THREADID of RFC 8474, FILTER of RFC 5466. Strings come out as folded UTF-8. The children of an AND and of an
- * OR are sorted by what they cost, so that FLAGGED spares looking for TEXT. Runs in the back. */
+ * SAVEDBEFORE and its like of RFC 8514, EMAILID and THREADID of RFC 8474, FILTER of RFC 5466.
+ * Strings come out as folded UTF-8. The children of an AND and of an OR are sorted by what they cost,
+ * so that FLAGGED spares looking for TEXT. Runs in the back. */
 #include "imapd/search_keys_priv.h"
 
 #include "base/clock.h"

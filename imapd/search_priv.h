@@ -1,5 +1,6 @@
 /* imapd/search_priv.h - a SEARCH, SORT or THREAD under way: search.c and search_lanes.c find,
- * search_answer.c tells. In the back; the session owns it, and its lanes belong to workers while they are out. */
+ * search_answer.c tells. In the back; the session owns it, and its lanes belong to workers while they
+ * are out. */
 #pragma once
 
 #include "imapd/search_options_priv.h"

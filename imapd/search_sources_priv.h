@@ -35,7 +35,8 @@ bool take_search_sources(struct cursor *c, struct arena *arena, bool utf8,
 bool search_sources_are_selected(const struct search_source *sources);
 bool search_sources_have_selected(const struct search_source *sources);
 
-/* The mailboxes, each once, one's own and then others', in order of name; `selected_id` is 0 where none is selected. */
+/* The mailboxes, each once, one's own and then others', in order of name; `selected_id` is 0 where none
+ * is selected. */
 struct search_mailboxes {
 	uint64_t *ids;
 	size_t count;

@@ -41,8 +41,8 @@ void intake_free(struct intake **intake);
 
 /* Size of the message in octets. ERR_GONE, ERR_DAMAGED. */
 enum err blob_size(struct read *read, uint64_t blob_id, uint64_t *size_octets_out) MUST_USE;
-/* Appends up to `len` octets from `offset` on to `out`. Past the end: nothing. What is
- * needed of each chunk that is touched is checked. ERR_DAMAGED: nothing appended from the damaged chunk on; logged. */
+/* Appends up to `len` octets from `offset` on to `out`. Past the end: nothing. What is needed of each
+ * chunk that is touched is checked. ERR_DAMAGED: nothing appended from the damaged chunk on; logged. */
 enum err blob_read(struct read *read, uint64_t blob_id, uint64_t offset, uint64_t len,
 		   struct buffer *out) MUST_USE;
 /* Appends what a chunk begins with: at least `need_octets` of it, or all; and what comes behind as far

@@ -1,8 +1,8 @@
 /* storage/digest_record.c - the records of digests: the text of the structure, which is all that
  * FETCH BODYSTRUCTURE wants, and the digest. Most are some hundred octets of names and numbers, of
  * which zstd would save a tenth, and a search of 100,000 envelopes would spend a third of its time to
- * undo it: they stand as they are, with a checksum. Long ones are a zstd frame. Runs in the back, and
- * in the admin's process. */
+ * undo it: they stand as they are, with a checksum. A long one is a zstd frame where that saves a
+ * quarter of it. Runs in the back, and in the admin's process. */
 #include "storage/digest_record_priv.h"
 
 #include <assert.h>

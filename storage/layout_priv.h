@@ -50,7 +50,9 @@
  *                                                message; since version 2: be32 checksum, block text
  *                                                of the structure (mail/structure_text.c); one zstd
  *                                                frame with its checksum (mail/digest.c), in
- *                                                version 3 be32 checksum and the octets in the clear
+ *                                                version 3, where that would save too little
+ *                                                (digest_record.c), be32 checksum and the octets in
+ *                                                the clear
  * reference     blob be64                        be64 count; only where it is above 1
  * garbage       u8 enum garbage_kind, be64 id    be64 not before (Unix seconds)
  * expunged      account be32, EXPUNGED_MAILBOX,  be64 last expunge (Unix seconds), u8 deleted as a
