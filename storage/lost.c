@@ -191,7 +191,21 @@ static void feed_hole(struct lost *lost, uint64_t from, uint64_t to)
 			    to - from, from);
 }
 
-/* The body's good chunks, with a line in place of each that is not. */
+/* Gives what can be read of a chunk: of one whose base64 alone is damaged, the text before it. False:
+ * not all of it. */
+static bool feed_chunk(struct lost *lost, struct read *read, struct slice record)
+{
+	enum { TEXT = 1 };
+	buffer_clear(&read->plain);
+	bool is_whole = chunk_decompress(read, record, CHUNK_WHOLE, &read->plain);
+	if (!is_whole && !chunk_decompress(read, record, TEXT, &read->plain))
+		return false;
+	feed(lost, buffer_slice(&read->plain));
+	lost->octets += read->plain.len;
+	return is_whole;
+}
+
+/* The body's good chunks, with a line in place of what is damaged. */
 static void feed_body(struct lost *lost, struct damaged_chunks *damaged)
 {
 	uint64_t blob_id = lost->entry.blob_id;
@@ -213,12 +227,8 @@ static void feed_body(struct lost *lost, struct damaged_chunks *damaged)
 			feed_hole(lost, (uint64_t)next * BLOB_CHUNK_OCTETS, start);
 			damaged->missing += chunk - next;
 			struct slice record = chunk_collect(&row, blob_id, chunk, &more);
-			buffer_clear(&read->plain);
-			if (chunk_decompress(read, record, CHUNK_WHOLE, &read->plain)) {
-				feed(lost, buffer_slice(&read->plain));
-				lost->octets += read->plain.len;
-			} else {
-				feed_hole(lost, start, start + BLOB_CHUNK_OCTETS);
+			if (!feed_chunk(lost, read, record)) {
+				feed_hole(lost, start + read->plain.len, start + BLOB_CHUNK_OCTETS);
 				if (damaged->count < KEPT_DAMAGED_MAX)
 					damaged->list[damaged->count++] = (struct damaged_chunk){
 						chunk, arena_copy(&lost->arena, record)

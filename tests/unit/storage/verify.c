@@ -215,9 +215,10 @@ static void put_account(struct bed *bed, uint64_t used, uint32_t mailboxes)
 
 /* ---- the kinds of damage ---- */
 
+/* An octet of its only frame, or, where there is base64, of the text's. */
 static void flip_chunk(struct bed *bed, const char *mailbox, uint32_t uid, uint32_t chunk)
 {
-	struct raw raw = { .db = DB_BLOB, .how = RAW_FLIP, .at = 100 };
+	struct raw raw = { .db = DB_BLOB, .how = RAW_FLIP, .at = 40 };
 	key_piece(&raw.key, entry_of(bed, mailbox, uid).blob_id, chunk, 0);
 	raw_write(bed, &raw);
 }
@@ -797,6 +798,34 @@ static void keeps_what_can_be_read(void **state)
 	bed_end(&bed);
 }
 
+/* Where the octets of an attachment are damaged, the text before it in the same chunk is not. */
+static void keeps_the_text_before_damaged_base64(void **state)
+{
+	struct bed bed;
+	struct told told = { 0 };
+	struct buffer text = { 0 }, original = { 0 };
+	char hole[80];
+	bed_live(&bed);
+	bed_text(&original, 3, 300000);
+	size_t header = slice_find(buffer_slice(&original), 0, SLICE("\r\n\r\n")) + 4;
+	struct raw raw = { .db = DB_BLOB, .how = RAW_FLIP, .at = 4000 };
+	key_piece(&raw.key, entry_of(&bed, "INBOX", 3).blob_id, 0, 0);
+	raw_write(&bed, &raw);
+	struct verify_counts counts = check(&bed, true, &told);
+	assert_int_equal(counts.problems, 2);
+	read_message(&bed, LOST_AND_FOUND, 1, &text);
+	assert_holds(&text, slice_sub(buffer_slice(&original), 0, header));
+	snprintf(hole, sizeof(hole), "[Here %zu octets are missing, from %zu on.]",
+		 BLOB_CHUNK_OCTETS - header, header);
+	assert_holds(&text, slice_cstr(hole));
+	assert_holds(&text, slice_sub(buffer_slice(&original), BLOB_CHUNK_OCTETS, original.len));
+	assert_holds(&text, SLICE("filename=\"damaged-1\""));
+	assert_clean(&bed);
+	buffer_free(&text);
+	buffer_free(&original);
+	bed_end(&bed);
+}
+
 /* An entry that cannot be read, whose body is there: all of the message is found again. */
 static void finds_the_body_of_a_damaged_entry(void **state)
 {
@@ -1035,6 +1064,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_tells_and_repairs),
 		cmocka_unit_test(keeps_what_can_be_read),
+		cmocka_unit_test(keeps_the_text_before_damaged_base64),
 		cmocka_unit_test(finds_the_body_of_a_damaged_entry),
 		cmocka_unit_test(keeps_messages_of_a_lost_mailbox),
 		cmocka_unit_test(quota_does_not_stop_a_repair),
