@@ -230,6 +230,39 @@ static void modseqs_that_are_not_told_count(void **state)
 	buffer_free(&said);
 }
 
+/* Who had the mailbox selected for longer than the change log reaches back. */
+static void what_was_not_compared_is_compared_later(void **state)
+{
+	enum { CHANGES = 2100 /* more than the log keeps */ };
+	struct buffer said = { 0 };
+	struct session *sessions[READS];
+	unsigned later = 0;
+	struct session *other = signed_in_and_said("a SELECT INBOX\r\n");
+	for (unsigned i = 0; i < READS; i++)
+		sessions[i] = signed_in_and_said("a SELECT INBOX\r\n");
+	run(other, "f STORE 2 +FLAGS.SILENT (\\Answered)", "f OK");
+	for (unsigned i = 0; i < CHANGES; i++)
+		run(other,
+		    i % 2 ? "f STORE 1 -FLAGS.SILENT (\\Draft)"
+			  : "f STORE 1 +FLAGS.SILENT (\\Draft)",
+		    "f OK");
+	for (unsigned i = 0; i < READS; i++) {
+		failing_read = i + 1;
+		buffer_clear(&said);
+		assert_true(core_feed(&world, sessions[i], SLICE("b NOOP\r\n"), &said));
+		failing_read = 0;
+		bool is_told = holds(&said, "* 2 FETCH (UID 2 FLAGS (\\Answered");
+		later += !is_told;
+		buffer_clear(&said);
+		assert_true(core_feed(&world, sessions[i], SLICE("c NOOP\r\n"), &said));
+		assert_int_equal(holds(&said, "* 2 FETCH (UID 2 FLAGS (\\Answered"), !is_told);
+		core_sign_out(&world, sessions[i]);
+	}
+	assert_true(later >= 2 && later < READS);
+	core_sign_out(&world, other);
+	buffer_free(&said);
+}
+
 static int setup(void **state)
 {
 	int result = world_setup(state);
@@ -256,6 +289,7 @@ int main(void)
 		cmocka_unit_test(a_request_is_refused_whole),
 		cmocka_unit_test(nobody_is_sent_away),
 		cmocka_unit_test(modseqs_that_are_not_told_count),
+		cmocka_unit_test(what_was_not_compared_is_compared_later),
 	};
 	return cmocka_run_group_tests(tests, setup, world_teardown);
 }
