@@ -68,7 +68,8 @@ struct imap_view *view_new(struct imap_session *s, struct read *read, const stru
 	view->is_read_only = is_read_only || !(view->rights & RIGHTS_TO_CHANGE);
 	view->modseq = view->told_modseq = mailbox->highest_modseq;
 	view->uidnext = mailbox->uidnext;
-	view->recent_from_uid = mailbox->recent_from_uid;
+	/* RFC 9051 appendix E: for IMAP4rev2 nothing is \Recent, in SEARCH neither. */
+	view->recent_from_uid = imap_is_rev2(s) ? UINT32_MAX : mailbox->recent_from_uid;
 	view->keywords_hash = keywords_hash(mailbox);
 	message_uids(read, mailbox->mailbox_id, 1, &view->uids);
 	view->watch.changed = mailbox_changed;
