@@ -2,29 +2,15 @@
  * exactly what the encoders write: every length meets its limit, and nothing may follow. */
 #include "runtime/delivery.h"
 
-#include "base/octets.h"
 #include "runtime/dns_record.h"
+#include "runtime/message_parts_priv.h"
 
 enum { DESTINATION_MAX_OCTETS = 255, STATUS_MAX_OCTETS = 11 };
-
-static bool take_limited(struct cursor *c, size_t max_octets, struct slice *octets_out)
-{
-	return take_block(c, octets_out) && octets_out->len <= max_octets;
-}
-
-static bool take_bool(struct cursor *c, bool *value_out)
-{
-	uint8_t number;
-	if (!take_u8(c, &number) || number > 1)
-		return false;
-	*value_out = number == 1;
-	return true;
-}
 
 static bool take_level(struct cursor *c, enum tls_level *level_out)
 {
 	uint8_t number;
-	if (!take_u8(c, &number) || number >= TLS_LEVEL_UNSAID)
+	if (!take_below(c, TLS_LEVEL_UNSAID, &number))
 		return false;
 	*level_out = (enum tls_level)number;
 	return true;
@@ -33,7 +19,7 @@ static bool take_level(struct cursor *c, enum tls_level *level_out)
 static bool take_kind(struct cursor *c, enum tls_policy_kind *kind_out)
 {
 	uint8_t number;
-	if (!take_u8(c, &number) || number >= TLS_POLICY_COUNT)
+	if (!take_below(c, TLS_POLICY_COUNT, &number))
 		return false;
 	*kind_out = (enum tls_policy_kind)number;
 	return true;
@@ -42,7 +28,7 @@ static bool take_kind(struct cursor *c, enum tls_policy_kind *kind_out)
 static bool take_form(struct cursor *c, enum envelope_body *form_out)
 {
 	uint8_t number;
-	if (!take_u8(c, &number) || number >= ENVELOPE_BODY_COUNT)
+	if (!take_below(c, ENVELOPE_BODY_COUNT, &number))
 		return false;
 	*form_out = (enum envelope_body)number;
 	return true;
@@ -152,7 +138,7 @@ bool delivered_next_recipient(struct slice *recipients, struct delivered_recipie
 {
 	struct cursor c = cursor_of(*recipients);
 	uint8_t verdict;
-	if (!take_u8(&c, &verdict) || verdict >= DELIVERY_VERDICT_COUNT ||
+	if (!take_below(&c, DELIVERY_VERDICT_COUNT, &verdict) ||
 	    !take_be16(&c, &recipient_out->code) || recipient_out->code > 599 ||
 	    !take_limited(&c, STATUS_MAX_OCTETS, &recipient_out->status) ||
 	    !take_limited(&c, DELIVERY_WORDS_MAX_OCTETS, &recipient_out->words))

@@ -4,7 +4,7 @@
  * enumeration its last value, what excludes one another does, and nothing may follow. */
 #include "runtime/envelope.h"
 
-#include "base/octets.h"
+#include "runtime/message_parts_priv.h"
 
 enum {
 	FLAG_UTF8 = 1,
@@ -13,16 +13,6 @@ enum {
 	FLAGS = FLAG_UTF8 | FLAG_REQUIRES_TLS | FLAG_TRACES_DELIVER_BY,
 	DSN_BITS = DSN_NEVER | DSN_SUCCESS | DSN_FAILURE | DSN_DELAY,
 };
-
-static bool take_limited(struct cursor *c, size_t max_octets, struct slice *octets_out)
-{
-	return take_block(c, octets_out) && octets_out->len <= max_octets;
-}
-
-static bool take_below(struct cursor *c, uint8_t count, uint8_t *number_out)
-{
-	return take_u8(c, number_out) && *number_out < count;
-}
 
 /* Text that other servers are told, or that stands in a header: no line of its own comes of it. */
 static bool take_line_text(struct cursor *c, size_t max_octets, struct slice *text_out)

@@ -4,7 +4,7 @@
  * enumeration its last value, and nothing may follow. */
 #include "runtime/messages.h"
 
-#include "base/octets.h"
+#include "runtime/message_parts_priv.h"
 
 enum {
 	AUTHORIZE_AS_MAX_OCTETS = 255,
@@ -17,24 +17,10 @@ enum {
 
 /* ---- parts ---- */
 
-static bool take_limited(struct cursor *c, size_t max_octets, struct slice *octets_out)
-{
-	return take_block(c, octets_out) && octets_out->len <= max_octets;
-}
-
-static bool take_bool(struct cursor *c, bool *value_out)
-{
-	uint8_t number;
-	if (!take_u8(c, &number) || number > 1)
-		return false;
-	*value_out = number == 1;
-	return true;
-}
-
 static bool take_outcome(struct cursor *c, enum err *err_out)
 {
 	uint8_t number;
-	if (!take_u8(c, &number) || number > ERR_VERSION)
+	if (!take_below(c, ERR_VERSION + 1, &number))
 		return false;
 	*err_out = (enum err)number;
 	return true;
@@ -43,7 +29,7 @@ static bool take_outcome(struct cursor *c, enum err *err_out)
 static bool take_protocol(struct cursor *c, enum mail_protocol *protocol_out)
 {
 	uint8_t number;
-	if (!take_u8(c, &number) || number > PROTOCOL_POP3)
+	if (!take_below(c, PROTOCOL_POP3 + 1, &number))
 		return false;
 	*protocol_out = (enum mail_protocol)number;
 	return true;
@@ -52,7 +38,7 @@ static bool take_protocol(struct cursor *c, enum mail_protocol *protocol_out)
 static bool take_service(struct cursor *c, enum config_service *service_out)
 {
 	uint8_t number;
-	if (!take_u8(c, &number) || number >= SERVICE_COUNT)
+	if (!take_below(c, SERVICE_COUNT, &number))
 		return false;
 	*service_out = (enum config_service)number;
 	return true;
@@ -193,7 +179,7 @@ bool recipient_verdict_decode(struct slice payload, enum recipient_verdict *verd
 {
 	struct cursor c = cursor_of(payload);
 	uint8_t number;
-	if (!take_u8(&c, &number) || number >= RECIPIENT_VERDICT_COUNT || !at_end(&c))
+	if (!take_below(&c, RECIPIENT_VERDICT_COUNT, &number) || !at_end(&c))
 		return false;
 	*verdict_out = (enum recipient_verdict)number;
 	return true;

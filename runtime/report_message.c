@@ -2,12 +2,7 @@
  * Decoders accept exactly what the encoders write. Runs in both. */
 #include "runtime/report_message.h"
 
-#include "base/octets.h"
-
-static bool take_limited(struct cursor *c, size_t max_octets, struct slice *octets_out)
-{
-	return take_block(c, octets_out) && octets_out->len <= max_octets;
-}
+#include "runtime/message_parts_priv.h"
 
 void report_message_encode(const struct report_message *m, struct buffer *out)
 {
@@ -36,9 +31,6 @@ void reported_message_encode(const struct reported_message *m, struct buffer *ou
 bool reported_message_decode(struct slice payload, struct reported_message *m_out)
 {
 	struct cursor c = cursor_of(payload);
-	uint8_t is_taken;
-	if (!take_u8(&c, &is_taken) || is_taken > 1)
-		return false;
-	m_out->is_taken = is_taken == 1;
-	return take_limited(&c, REPORT_WHY_MAX_OCTETS, &m_out->why) && at_end(&c);
+	return take_bool(&c, &m_out->is_taken) &&
+	       take_limited(&c, REPORT_WHY_MAX_OCTETS, &m_out->why) && at_end(&c);
 }

@@ -3,8 +3,8 @@
 #include "runtime/tls_result.h"
 
 #include "base/cursor.h"
-#include "base/octets.h"
 #include "runtime/dns_record.h"
+#include "runtime/message_parts_priv.h"
 
 const char *tls_result_word(enum tls_result_kind kind)
 {
@@ -29,11 +29,6 @@ const char *tls_policy_word(enum tls_policy_kind kind)
 	return words[kind];
 }
 
-static bool take_limited(struct cursor *c, size_t max_octets, struct slice *octets_out)
-{
-	return take_block(c, octets_out) && octets_out->len <= max_octets;
-}
-
 void tls_result_encode(const struct tls_result *result, struct buffer *out)
 {
 	buffer_add_byte(out, (uint8_t)result->policy);
@@ -51,8 +46,8 @@ bool tls_result_decode(struct slice octets, struct tls_result *result_out)
 {
 	struct cursor c = cursor_of(octets);
 	uint8_t policy, kind;
-	if (!take_u8(&c, &policy) || policy >= TLS_POLICY_COUNT || !take_u8(&c, &kind) ||
-	    kind >= TLS_RESULT_COUNT ||
+	if (!take_below(&c, TLS_POLICY_COUNT, &policy) ||
+	    !take_below(&c, TLS_RESULT_COUNT, &kind) ||
 	    !take_limited(&c, TLS_RESULT_POLICY_MAX_OCTETS, &result_out->policy_text) ||
 	    !take_limited(&c, TLS_RESULT_TEXT_MAX_OCTETS, &result_out->host) ||
 	    !take_limited(&c, TLS_RESULT_TEXT_MAX_OCTETS, &result_out->address) ||
@@ -79,17 +74,15 @@ bool tls_result_message_decode(struct slice payload, struct tls_result_message *
 {
 	struct cursor c = cursor_of(payload);
 	struct tls_result result;
-	uint8_t level, proven_by, is_renounced, has_result;
+	uint8_t level, proven_by;
 	/* It goes into reports, where it may say nothing but what a domain's name can. */
 	if (!take_block(&c, &m_out->domain) || !dns_name_is_valid(m_out->domain) ||
-	    !take_u8(&c, &level) || level > TLS_LEVEL_UNSAID || !take_u8(&c, &proven_by) ||
-	    proven_by >= TLS_POLICY_COUNT || !take_u8(&c, &is_renounced) || is_renounced > 1 ||
-	    !take_u8(&c, &has_result) || has_result > 1)
+	    !take_below(&c, TLS_LEVEL_UNSAID + 1, &level) ||
+	    !take_below(&c, TLS_POLICY_COUNT, &proven_by) || !take_bool(&c, &m_out->is_renounced) ||
+	    !take_bool(&c, &m_out->has_result))
 		return false;
 	m_out->level = (enum tls_level)level;
 	m_out->proven_by = (enum tls_policy_kind)proven_by;
-	m_out->is_renounced = is_renounced;
-	m_out->has_result = has_result;
 	m_out->result = cursor_rest(&c);
-	return has_result ? tls_result_decode(m_out->result, &result) : at_end(&c);
+	return m_out->has_result ? tls_result_decode(m_out->result, &result) : at_end(&c);
 }
