@@ -15,6 +15,7 @@
 
 #include "admin/line_ends.h"
 #include "admin/message_file.h"
+#include "admin/read_at.h"
 #include "admin/seen.h"
 #include "base/octets.h"
 #include "mail/header.h"
@@ -44,21 +45,12 @@ struct passage {
 	struct import_item *item; /* the second time: where it goes */
 };
 
-static int64_t read_at(void *user, uint64_t offset, uint8_t *into, size_t len)
+/* What came to the file after the run began is not its business. */
+static int64_t read_source(void *user, uint64_t offset, uint8_t *into, size_t len)
 {
 	struct mbox_source *source = user;
-	size_t done = 0;
-	while (done < len && offset + done < source->size_octets) {
-		ssize_t got = pread(source->fd, into + done, len - done, (off_t)(offset + done));
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -1;
-		if (got == 0)
-			break;
-		done += (size_t)got;
-	}
-	return (int64_t)done;
+	uint64_t left = offset < source->size_octets ? source->size_octets - offset : 0;
+	return read_at(source->fd, offset, into, len < left ? len : (size_t)left);
 }
 
 static void pass_on(struct passage *passage, struct slice octets)
@@ -257,7 +249,7 @@ void mbox_import(struct importer *importer, const char *path, struct slice mailb
 	} else if ((source.target = importer_open(importer, &wanted))) {
 		source.size_octets = (uint64_t)stat.st_size;
 		source.seen = seen_new();
-		source.reader = mbox_reader_new(read_at, &source, quoting);
+		source.reader = mbox_reader_new(read_source, &source, quoting);
 		import_messages(&source);
 		importer_close(importer, source.target);
 		mbox_reader_free(&source.reader);

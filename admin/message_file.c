@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "admin/line_ends.h"
+#include "admin/read_at.h"
 #include "admin/seen.h"
 #include "base/octets.h"
 #include "mail/date.h"
@@ -16,21 +17,9 @@
 
 enum { PIECE_OCTETS = 64 * 1024 };
 
-/* Up to a piece from `offset` on; -1 and errno. */
 static ssize_t read_piece(int fd, uint8_t *piece, uint64_t offset)
 {
-	size_t len = 0;
-	while (len < PIECE_OCTETS) {
-		ssize_t got = pread(fd, piece + len, PIECE_OCTETS - len, (off_t)(offset + len));
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -1;
-		if (got == 0)
-			break;
-		len += (size_t)got;
-	}
-	return (ssize_t)len;
+	return (ssize_t)read_at(fd, offset, piece, PIECE_OCTETS);
 }
 
 /* -1: said. */

@@ -152,20 +152,30 @@ static int take_address(struct slice text, char text_out[INET6_ADDRSTRLEN])
 	return 0;
 }
 
+/* HOST:PORT, at the last colon; port 0 is none. */
+static bool split_port(struct slice text, struct slice *host_out, uint16_t *port_out)
+{
+	uint64_t port;
+	size_t colon = text.len;
+	while (colon > 0 && text.ptr[colon - 1] != ':')
+		colon--;
+	if (colon == 0 || !slice_to_u64(slice_sub(text, colon, text.len), 65535, &port) ||
+	    port == 0)
+		return false;
+	*host_out = slice_sub(text, 0, colon - 1);
+	*port_out = (uint16_t)port;
+	return true;
+}
+
 const char *value_take_listen(struct slice text, char **address_out, uint16_t *port_out)
 {
 	static const char *const why =
 		"must be ADDRESS:PORT, like \"192.0.2.1:25\", \"0.0.0.0:25\" or \"[::]:25\" (IPv6 "
 		"in brackets; several are separated by blanks)";
 	char address[INET6_ADDRSTRLEN];
-	size_t colon = text.len;
-	while (colon > 0 && text.ptr[colon - 1] != ':')
-		colon--;
-	if (colon == 0)
-		return why;
-	struct slice host = slice_sub(text, 0, colon - 1);
-	uint64_t port;
-	if (!slice_to_u64(slice_sub(text, colon, text.len), 65535, &port) || port == 0)
+	struct slice host;
+	uint16_t port;
+	if (!split_port(text, &host, &port))
 		return why;
 	bool bracketed = host.len >= 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']';
 	if (bracketed)
@@ -173,7 +183,7 @@ const char *value_take_listen(struct slice text, char **address_out, uint16_t *p
 	if (take_address(host, address) != (bracketed ? AF_INET6 : AF_INET))
 		return why;
 	*address_out = heap_string(slice_cstr(address));
-	*port_out = (uint16_t)port;
+	*port_out = port;
 	return NULL;
 }
 
@@ -199,23 +209,17 @@ const char *value_take_host(struct slice text, char **host_out, uint16_t *port_o
 {
 	static const char *const why = "must be HOST:PORT, like \"mail.example.org:587\" or "
 				       "\"192.0.2.1:25\" (IPv6 in brackets)";
-	size_t colon = text.len;
+	struct slice host;
+	uint16_t port;
 	if (value_take_listen(text, host_out, port_out) == NULL)
 		return NULL;
-	while (colon > 0 && text.ptr[colon - 1] != ':')
-		colon--;
-	if (colon == 0)
-		return why;
-	struct slice host = slice_sub(text, 0, colon - 1);
-	uint64_t port;
-	if (!slice_to_u64(slice_sub(text, colon, text.len), 65535, &port) || port == 0 ||
-	    value_check_hostname(host) != NULL)
+	if (!split_port(text, &host, &port) || value_check_hostname(host) != NULL)
 		return why;
 	char *lower = heap_string(host);
 	for (char *at = lower; *at; at++)
 		*at = (char)ascii_lower((uint8_t)*at);
 	*host_out = lower;
-	*port_out = (uint16_t)port;
+	*port_out = port;
 	return NULL;
 }
 

@@ -285,22 +285,35 @@ static struct search *search_new(struct imap_session *s, enum search_verb verb)
 	return search;
 }
 
+/* The last of the arguments. True: it is taken, and may be run; else `refusal_out` is the answer. */
+static bool take_program(struct search *search, struct cursor *args, enum charset_form form,
+			 enum step *refusal_out)
+{
+	struct imap_session *s = search->s;
+	struct account_filters own = account_filters_of(s);
+	search->program_text = cursor_rest(args);
+	enum search_parsed parsed =
+		take_search_program(args, form, &own.filters, &s->command_arena, &search->program);
+	if (parsed != SEARCH_PARSED) {
+		*refusal_out = search_refuse(s, parsed);
+		return false;
+	}
+	if (search_program_has_seqnums(&search->program) && imap_has(s, IMAP_ENABLED_UIDONLY)) {
+		*refusal_out = imap_bad(s, IMAP_UID_REQUIRED_TEXT);
+		return false;
+	}
+	if (search->program.has_modseq)
+		imap_enable_condstore(s);
+	return true;
+}
+
 static enum step search_begin(struct imap_session *s, struct cursor *args, enum charset_form form)
 {
+	enum step refusal;
 	struct search *search = s->work;
 	if ((search->options.returns & RETURN_UPDATE) && search_context_exists(s->view, s->tag))
 		return imap_bad(s, "That tag is in use for updates");
-	search->program_text = cursor_rest(args);
-	struct account_filters own = account_filters_of(s);
-	enum search_parsed parsed =
-		take_search_program(args, form, &own.filters, &s->command_arena, &search->program);
-	if (parsed != SEARCH_PARSED)
-		return search_refuse(s, parsed);
-	if (search_program_has_seqnums(&search->program) && imap_has(s, IMAP_ENABLED_UIDONLY))
-		return imap_bad(s, IMAP_UID_REQUIRED_TEXT);
-	if (search->program.has_modseq)
-		imap_enable_condstore(s);
-	return search_start(s);
+	return take_program(search, args, form, &refusal) ? search_start(s) : refusal;
 }
 
 static enum charset_form charset_form(const struct imap_session *s)
@@ -346,6 +359,7 @@ enum step imap_esearch(struct imap_session *s, struct cursor *args, bool uid)
 {
 	struct search *search = search_new(s, VERB_SEARCH);
 	struct search_source *sources;
+	enum step refusal;
 	if (!take_search_sources(args, &s->command_arena, imap_speaks_utf8(s), &sources))
 		return imap_bad(s, "IN wants a list of known sources");
 	if (!take_search_options(args, &s->command_arena, &search->options))
@@ -357,19 +371,11 @@ enum step imap_esearch(struct imap_session *s, struct cursor *args, bool uid)
 	if ((search->options.returns & RETURN_UPDATE) &&
 	    (!s->view || search_context_exists(s->view, s->tag)))
 		return imap_bad(s, "UPDATE is for the selected mailbox, with a tag of its own");
-	search->program_text = cursor_rest(args);
-	struct account_filters own = account_filters_of(s);
 	search->uses_esearch = true;
 	if (search->options.returns == 0)
 		search->options.returns = RETURN_ALL;
-	enum search_parsed parsed = take_search_program(args, charset_form(s), &own.filters,
-							&s->command_arena, &search->program);
-	if (parsed != SEARCH_PARSED)
-		return search_refuse(s, parsed);
-	if (search_program_has_seqnums(&search->program) && imap_has(s, IMAP_ENABLED_UIDONLY))
-		return imap_bad(s, IMAP_UID_REQUIRED_TEXT);
-	if (search->program.has_modseq)
-		imap_enable_condstore(s);
+	if (!take_program(search, args, charset_form(s), &refusal))
+		return refusal;
 	search->mailboxes = arena_alloc(&s->command_arena, sizeof(*search->mailboxes));
 	struct read *read = read_begin(s->back->store);
 	enum err err = search_sources_resolve(sources, read, s->account_id,

@@ -25,6 +25,26 @@ static const char *system_file(void)
 	return NULL;
 }
 
+static SSL_CTX *client_new(void)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	if (ctx && SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION))
+		return ctx;
+	SSL_CTX_free(ctx);
+	return NULL;
+}
+
+/* Takes `ctx`. */
+static struct tls_context *context_of(SSL_CTX *ctx, int verify_mode)
+{
+	SSL_CTX_set_verify(ctx, verify_mode, NULL);
+	tls_client_prepare_context(ctx);
+	struct tls_context *context = heap_alloc(sizeof(*context));
+	context->ctx = ctx;
+	atomic_init(&context->references, 1);
+	return context;
+}
+
 struct tls_context *tls_client_context(const char *ca_path, const char **why_out)
 {
 	struct tls_context *context = NULL;
@@ -36,39 +56,25 @@ struct tls_context *tls_client_context(const char *ca_path, const char **why_out
 		return NULL;
 	}
 	ERR_clear_error();
-	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-	if (!ctx || !SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION)) {
+	SSL_CTX *ctx = client_new();
+	if (!ctx) {
 		*why_out = "TLS cannot be set up";
 	} else if (!SSL_CTX_load_verify_locations(ctx, path, NULL)) {
 		*why_out = "the file of trusted authorities cannot be read, or holds no "
 			   "certificates in PEM form";
+		SSL_CTX_free(ctx);
 	} else {
-		SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
-		tls_client_prepare_context(ctx);
-		context = heap_alloc(sizeof(*context));
-		context->ctx = ctx;
-		ctx = NULL;
-		atomic_init(&context->references, 1);
+		context = context_of(ctx, SSL_VERIFY_PEER);
 	}
-	SSL_CTX_free(ctx);
 	ERR_clear_error();
 	return context;
 }
 
 struct tls_context *tls_opportunistic_context(void)
 {
-	struct tls_context *context = NULL;
 	ERR_clear_error();
-	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-	if (ctx && SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION)) {
-		SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
-		tls_client_prepare_context(ctx);
-		context = heap_alloc(sizeof(*context));
-		context->ctx = ctx;
-		ctx = NULL;
-		atomic_init(&context->references, 1);
-	}
-	SSL_CTX_free(ctx);
+	SSL_CTX *ctx = client_new();
+	struct tls_context *context = ctx ? context_of(ctx, SSL_VERIFY_NONE) : NULL;
 	ERR_clear_error();
 	return context;
 }

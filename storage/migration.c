@@ -21,54 +21,53 @@ static int change_nothing(MDB_txn *txn)
 	return 0;
 }
 
+static int add_database(MDB_txn *txn, const char *name)
+{
+	MDB_dbi dbi;
+	return mdb_dbi_open(txn, name, MDB_CREATE, &dbi);
+}
+
 /* From format 1 to 2: what is expunged may be had back. */
 static int add_expunged(MDB_txn *txn)
 {
-	MDB_dbi dbi;
-	return mdb_dbi_open(txn, "expunged", MDB_CREATE, &dbi);
+	return add_database(txn, "expunged");
 }
 
 /* From format 2 to 3: mail that leaves. */
 static int add_queue(MDB_txn *txn)
 {
-	MDB_dbi dbi;
-	return mdb_dbi_open(txn, "queue", MDB_CREATE, &dbi);
+	return add_database(txn, "queue");
 }
 
 /* From format 3 to 4: the journal. */
 static int add_journal(MDB_txn *txn)
 {
-	MDB_dbi dbi;
-	int code = mdb_dbi_open(txn, "journal", MDB_CREATE, &dbi);
-	return code == 0 ? mdb_dbi_open(txn, "journal-index", MDB_CREATE, &dbi) : code;
+	int code = add_database(txn, "journal");
+	return code == 0 ? add_database(txn, "journal-index") : code;
 }
 
 /* From format 5 to 6: what accounts may submit. */
 static int add_submission(MDB_txn *txn)
 {
-	MDB_dbi dbi;
-	return mdb_dbi_open(txn, "submission", MDB_CREATE, &dbi);
+	return add_database(txn, "submission");
 }
 
 /* From format 6 to 7: what clients note of mailboxes. */
 static int add_annotations(MDB_txn *txn)
 {
-	MDB_dbi dbi;
-	return mdb_dbi_open(txn, "annotation", MDB_CREATE, &dbi);
+	return add_database(txn, "annotation");
 }
 
 /* From format 9 to 10: lists of rights. */
 static int add_acl(MDB_txn *txn)
 {
-	MDB_dbi dbi;
-	return mdb_dbi_open(txn, "acl", MDB_CREATE, &dbi);
+	return add_database(txn, "acl");
 }
 
 /* From format 10 to 11: what is remembered of domains elsewhere. */
 static int add_remote(MDB_txn *txn)
 {
-	MDB_dbi dbi;
-	return mdb_dbi_open(txn, "remote", MDB_CREATE, &dbi);
+	return add_database(txn, "remote");
 }
 
 /* The step at i leads from format i + 1 to i + 2. A step speaks LMDB, and names and layouts as
