@@ -203,6 +203,17 @@ class Server:
             return client.getreply()
 
 
+def finds_no_store(command, tmp_path):
+    """Where there is none the command says so, and makes none."""
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    config = tmp_path / "empty.conf"
+    config.write_text(f"[server]\nhostname = localhost\nstate_dir = {empty}\n")
+    done = subprocess.run([BODE, "--config", config, command], capture_output=True)
+    assert done.returncode == 1 and b"there is no store" in done.stderr
+    assert not any(empty.iterdir())
+
+
 def fetch_all(imap):
     """Every message of the selected mailbox, by UID."""
     found = {}

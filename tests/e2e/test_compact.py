@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 
-from server import BODE, fetch_all
+from server import BODE, fetch_all, finds_no_store
 from terminal import drawn_on_terminal
 
 MESSAGE = b"From: bob@elsewhere.example\r\nSubject: number %d\r\n\r\n%s\r\n"
@@ -66,10 +66,4 @@ def test_a_bar_and_wrong_usage(new_server, tmp_path):
     assert status == 0 and b"\r" in shown
     assert compact(server, "--repair")[0] == 2
     assert compact(server, "more")[0] == 2
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    config = tmp_path / "empty.conf"
-    config.write_text(f"[server]\nhostname = localhost\nstate_dir = {empty}\n")
-    done = subprocess.run([BODE, "--config", config, "compact"], capture_output=True)
-    assert done.returncode == 1 and b"there is no store" in done.stderr
-    assert not any(empty.iterdir())
+    finds_no_store("compact", tmp_path)

@@ -5,7 +5,7 @@ import re
 import subprocess
 import threading
 
-from server import BODE, fetch_all, wait_until
+from server import BODE, fetch_all, finds_no_store, wait_until
 from terminal import drawn_on_terminal
 
 
@@ -166,10 +166,4 @@ def test_progress_and_wrong_usage(new_server, tmp_path):
     assert status == 0 and b"\r" in shown and b"\x1b[K" in shown
     assert verify(server, "--nonsense")[0] == 2
     assert verify(server, "more")[0] == 2
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    config = tmp_path / "empty.conf"
-    config.write_text(f"[server]\nhostname = localhost\nstate_dir = {empty}\n")
-    done = subprocess.run([BODE, "--config", config, "verify"], capture_output=True)
-    assert done.returncode == 1 and b"there is no store" in done.stderr
-    assert not any(empty.iterdir())
+    finds_no_store("verify", tmp_path)

@@ -5,21 +5,8 @@
 #include "base/attributes.h"
 #include "mail/downgrade_priv.h"
 #include "tests/dice.h"
+#include "tests/unit/mail/crlf.h"
 #include "tests/unit/mail/downgraded.h"
-
-/* The text with each LF made CRLF. */
-static struct slice crlf(const char *text, struct arena *arena)
-{
-	struct slice plain = slice_cstr(text);
-	uint8_t *out = arena_alloc(arena, 2 * plain.len + 1);
-	size_t len = 0;
-	for (size_t i = 0; i < plain.len; i++) {
-		if (plain.ptr[i] == '\n')
-			out[len++] = '\r';
-		out[len++] = plain.ptr[i];
-	}
-	return slice_of(out, len);
-}
 
 #define MIXED "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=x\n"
 #define CTE "Content-Transfer-Encoding: "

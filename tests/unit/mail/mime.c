@@ -2,21 +2,8 @@
 #include "tests/unit/unit.h"
 
 #include "base/attributes.h"
+#include "tests/unit/mail/crlf.h"
 #include "tests/unit/mail/structure.h"
-
-/* The text with each LF made CRLF. */
-static struct slice crlf(const char *text, struct arena *arena)
-{
-	struct slice plain = slice_cstr(text);
-	uint8_t *out = arena_alloc(arena, 2 * plain.len);
-	size_t len = 0;
-	for (size_t i = 0; i < plain.len; i++) {
-		if (plain.ptr[i] == '\n')
-			out[len++] = '\r';
-		out[len++] = plain.ptr[i];
-	}
-	return slice_of(out, len);
-}
 
 /* "multipart/mixed(text/plain:a message/rfc822(text/plain:b))": leaves with their body, each
  * CRLF in it as "|". */

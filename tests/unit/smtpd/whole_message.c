@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "tests/dice.h"
 #include "tests/unit/smtpd/fake_link.h"
 
 enum { ROUNDS = 60, BODY_MAX_OCTETS = 20 * 1000, LARGE_MAX_OCTETS = 600 * 1000 };
@@ -13,12 +14,7 @@ static struct config *config;
 static struct front front;
 static struct smtp_session *session;
 static struct buffer unread, replies, message, wire;
-static unsigned seed;
-
-static size_t dice(size_t sides)
-{
-	return ((size_t)rand_r(&seed) * 32768 + (size_t)rand_r(&seed)) % sides;
-}
+static uint32_t seed;
 
 /* ---- the session, its client and its back ---- */
 
@@ -47,22 +43,22 @@ static void answer(void)
 	else if (fake.is_committed)
 		fake_filed(ERR_OK);
 	else if (fake.unanswered_octets > 0)
-		fake_credit(1 + (uint32_t)dice(fake.unanswered_octets));
+		fake_credit(1 + dice_roll(&seed, fake.unanswered_octets));
 }
 
 /* Everything of `wire`, in pieces. */
 static void send_wire(void)
 {
 	struct slice all = buffer_slice(&wire);
-	size_t most = dice(2) ? 1 + dice(40) : 1 + dice(70000);
+	size_t most = dice_roll(&seed, 2) ? 1 + dice_roll(&seed, 40) : 1 + dice_roll(&seed, 70000);
 
 	for (size_t at = 0; at < all.len;) {
-		size_t len = 1 + dice(most);
+		size_t len = 1 + dice_roll(&seed, (uint32_t)most);
 		struct slice piece = slice_sub(all, at, len);
 		buffer_add(&unread, piece);
 		at += piece.len;
 		drive();
-		if (dice(3) == 0)
+		if (dice_roll(&seed, 3) == 0)
 			answer();
 	}
 	while (session->session.job_out)
@@ -103,8 +99,9 @@ static void add_octets(const char *favourites, size_t count)
 {
 	size_t favourite_count = strlen(favourites);
 	while (count--) {
-		uint8_t octet =
-			dice(3) ? (uint8_t)favourites[dice(favourite_count)] : (uint8_t)dice(256);
+		uint8_t octet = dice_roll(&seed, 3)
+					? (uint8_t)favourites[dice_roll(&seed, favourite_count)]
+					: (uint8_t)dice_roll(&seed, 256);
 		buffer_add_byte(&message, octet);
 	}
 }
@@ -112,14 +109,15 @@ static void add_octets(const char *favourites, size_t count)
 /* Lines that end in CRLF, and hold neither CR nor LF besides. */
 static void make_text(void)
 {
-	size_t size = dice(4) ? dice(BODY_MAX_OCTETS) : dice(LARGE_MAX_OCTETS);
+	size_t size = dice_roll(&seed, 4) ? dice_roll(&seed, BODY_MAX_OCTETS)
+					  : dice_roll(&seed, LARGE_MAX_OCTETS);
 
 	buffer_add_cstr(&message, "Subject: x\r\n\r\n");
 	while (message.len < size) {
 		size_t from = message.len;
-		for (size_t dots = dice(4); dots > 0; dots--)
+		for (size_t dots = dice_roll(&seed, 4); dots > 0; dots--)
 			buffer_add_byte(&message, '.');
-		add_octets(".. ab", dice(dice(10) ? 30 : 3000));
+		add_octets(".. ab", dice_roll(&seed, dice_roll(&seed, 10) ? 30 : 3000));
 		for (size_t i = from; i < message.len; i++)
 			if (message.data[i] == '\r' || message.data[i] == '\n')
 				message.data[i] = '\0';
@@ -130,7 +128,8 @@ static void make_text(void)
 static void make_binary(void)
 {
 	buffer_add_cstr(&message, "Subject: x\r\nReceived: y\r\n\r\n");
-	add_octets("\r\n.\r\n", dice(4) ? dice(BODY_MAX_OCTETS) : dice(LARGE_MAX_OCTETS));
+	add_octets("\r\n.\r\n", dice_roll(&seed, 4) ? dice_roll(&seed, BODY_MAX_OCTETS)
+						    : dice_roll(&seed, LARGE_MAX_OCTETS));
 }
 
 static void wire_by_data(struct slice text)
@@ -149,16 +148,18 @@ static void wire_by_data(struct slice text)
 
 static void wire_by_bdat(struct slice octets, const char *parameters)
 {
-	size_t most = dice(2) ? 1 + dice(100) : 1 + dice(300000), at = 0;
+	size_t most = dice_roll(&seed, 2) ? 1 + dice_roll(&seed, 100)
+					  : 1 + dice_roll(&seed, 300000),
+	       at = 0;
 
 	/* Not a million chunks of one octet. */
 	if (octets.len / most > 200)
 		most = octets.len / 200;
 	buffer_add_format(&wire, "MAIL FROM:<>%s\r\nRCPT TO:<a@example.org>\r\n", parameters);
 	do {
-		struct slice chunk = slice_sub(octets, at, dice(most + 1));
+		struct slice chunk = slice_sub(octets, at, dice_roll(&seed, (uint32_t)most + 1));
 		at += chunk.len;
-		bool is_last = at == octets.len && dice(2);
+		bool is_last = at == octets.len && dice_roll(&seed, 2);
 		buffer_add_format(&wire, "BDAT %zu%s\r\n", chunk.len, is_last ? " LAST" : "");
 		buffer_add(&wire, chunk);
 		if (is_last)
@@ -202,9 +203,9 @@ static void by_bdat(void **state)
 		seed = round * 7919;
 		start();
 		make_text();
-		if (dice(2)) /* without the end of the last line */
+		if (dice_roll(&seed, 2)) /* without the end of the last line */
 			message.len -= 2;
-		wire_by_bdat(buffer_slice(&message), dice(2) ? " BODY=8BITMIME" : "");
+		wire_by_bdat(buffer_slice(&message), dice_roll(&seed, 2) ? " BODY=8BITMIME" : "");
 		send_wire();
 		assert_arrived();
 		finish();
@@ -230,11 +231,11 @@ static void damage(void)
 	struct buffer damaged = { 0 };
 	struct slice text = buffer_slice(&message);
 	static const char *const pieces[] = { "\r", "\n", "\n.\n", "\r.\r", "\n.\r\n", "\r\r\n" };
-	const char *piece = pieces[dice(ARRAY_LEN(pieces))];
+	const char *piece = pieces[dice_roll(&seed, ARRAY_LEN(pieces))];
 	size_t at;
 
 	do /* where it cannot make a pair with its neighbour */
-		at = dice(text.len + 1);
+		at = dice_roll(&seed, (uint32_t)text.len + 1);
 	while ((at < text.len && text.ptr[at] == '\n') || (at > 0 && text.ptr[at - 1] == '\r'));
 	buffer_add(&damaged, slice_sub(text, 0, at));
 	buffer_add_cstr(&damaged, piece);
@@ -253,7 +254,7 @@ static void smuggling(void **state)
 		start();
 		make_text();
 		damage();
-		if (dice(2)) {
+		if (dice_roll(&seed, 2)) {
 			wire_by_data(buffer_slice(&message));
 		} else {
 			/* One chunk: those behind a failed one would be refused, too. */

@@ -375,18 +375,26 @@ static enum err append_again(struct write *write, void *arg)
 	return message_append(write, append->mailbox_id, &append->entry, NULL, 0, &append->uid);
 }
 
+/* One small message, at a moment of the test's; returns its body. */
+static uint64_t begin_with_one(struct bed *bed, struct bed_append *append, int64_t now_ms)
+{
+	clock_set_fake_unix_ms(now_ms);
+	bed_begin(bed, STORE_CREATE);
+	*append =
+		(struct bed_append){ .mailbox_id = bed->inbox_id, .text = SLICE("a: b\r\n\r\nx") };
+	assert_int_equal(bed_append(bed, append), ERR_OK);
+	return blob_of(bed, 1);
+}
+
 /* A FETCH under way can still read what was expunged; later it is gone, and its number with
  * it. */
 static void stays_for_a_while(void **state)
 {
 	struct bed bed;
+	struct bed_append append;
 	struct buffer out = { 0 };
 	int64_t now_ms = 1700000000000;
-	clock_set_fake_unix_ms(now_ms);
-	bed_begin(&bed, STORE_CREATE);
-	struct bed_append append = { .mailbox_id = bed.inbox_id, .text = SLICE("a: b\r\n\r\nx") };
-	assert_int_equal(bed_append(&bed, &append), ERR_OK);
-	uint64_t blob_id = blob_of(&bed, 1);
+	uint64_t blob_id = begin_with_one(&bed, &append, now_ms);
 	assert_int_equal(bed_expunge(&bed, 1, 1), ERR_OK);
 	collect(bed.store);
 	assert_int_equal(read_all(&bed, blob_id, &out), ERR_OK);
@@ -414,13 +422,10 @@ static void stays_for_a_while(void **state)
 static void stays_while_somebody_has_it(void **state)
 {
 	struct bed bed;
+	struct bed_append append;
 	struct buffer out = { 0 };
 	int64_t now_ms = 1700000000000;
-	clock_set_fake_unix_ms(now_ms);
-	bed_begin(&bed, STORE_CREATE);
-	struct bed_append append = { .mailbox_id = bed.inbox_id, .text = SLICE("a: b\r\n\r\nx") };
-	assert_int_equal(bed_append(&bed, &append), ERR_OK);
-	uint64_t blob_id = blob_of(&bed, 1);
+	uint64_t blob_id = begin_with_one(&bed, &append, now_ms);
 	struct bed_append again = append;
 	again.mailbox_id = bed_mailbox(&bed, "Sent");
 	assert_int_equal(bed_write(&bed, append_again, &again), ERR_OK);

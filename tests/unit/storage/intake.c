@@ -215,6 +215,21 @@ static void collect(struct store *store)
 		assert_int_equal(garbage_step(store, &walk, &wait_ms), ERR_OK);
 }
 
+/* What is out comes home; what it then gives to the writer, too; and none of it stays. */
+static void end_with_nothing(struct place *place)
+{
+	for (int i = 0; i < 10; i++)
+		loop_run_once(place->loop, 20);
+	store_close(&place->bed.store);
+	loop_run_once(place->loop, 0);
+	bed_open(&place->bed, STORE_ADMIN);
+	assert_int_equal(bed_count_rows(&place->bed, DB_PENDING), 0);
+	collect(place->bed.store);
+	assert_int_equal(bed_count_rows(&place->bed, DB_BLOB), 0);
+	assert_int_equal(bed_count_rows(&place->bed, DB_DIGEST), 0);
+	place_end(place);
+}
+
 /* The client leaves: at any moment, with chunks on their way. */
 static void leaves_nothing_when_abandoned(void **state)
 {
@@ -229,17 +244,7 @@ static void leaves_nothing_when_abandoned(void **state)
 		assert_null(sender.intake);
 		intake_free(&sender.intake);
 	}
-	/* What is out comes home; what it then gives to the writer, too. */
-	for (int i = 0; i < 10; i++)
-		loop_run_once(place.loop, 20);
-	store_close(&place.bed.store);
-	loop_run_once(place.loop, 0);
-	bed_open(&place.bed, STORE_ADMIN);
-	assert_int_equal(bed_count_rows(&place.bed, DB_PENDING), 0);
-	collect(place.bed.store);
-	assert_int_equal(bed_count_rows(&place.bed, DB_BLOB), 0);
-	assert_int_equal(bed_count_rows(&place.bed, DB_DIGEST), 0);
-	place_end(&place);
+	end_with_nothing(&place);
 }
 
 /* Also when it was complete, and the job that files it is refused, or files it nowhere. */
@@ -271,16 +276,7 @@ static void leaves_nothing_when_refused(void **state)
 		assert_int_equal(bed_write(&place.bed, file_nowhere, &sender), ERR_OK);
 		intake_free(&sender.intake);
 	}
-	for (int i = 0; i < 10; i++)
-		loop_run_once(place.loop, 20);
-	store_close(&place.bed.store);
-	loop_run_once(place.loop, 0);
-	bed_open(&place.bed, STORE_ADMIN);
-	assert_int_equal(bed_count_rows(&place.bed, DB_PENDING), 0);
-	collect(place.bed.store);
-	assert_int_equal(bed_count_rows(&place.bed, DB_BLOB), 0);
-	assert_int_equal(bed_count_rows(&place.bed, DB_DIGEST), 0);
-	place_end(&place);
+	end_with_nothing(&place);
 }
 
 struct held {
