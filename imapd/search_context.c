@@ -160,6 +160,7 @@ bool search_context_add(struct imap_view *view, const struct search_update *upda
 		sorted_results_init(&context->sorted, update->sorted);
 		context->incoming.criteria = &context->sorted.criteria;
 		context->incoming.comparator = update->sorted->comparator;
+		context->incoming.max_octets = COLLECTION_MAX_OCTETS;
 	}
 	*find(&view->contexts, SLICE_NONE) = context;
 	return true;
