@@ -147,9 +147,7 @@ static bool shared_next_of(struct read *read, uint32_t account_id, const struct 
 	key_acl_shared(&key, account_id, after ? after->owner_id : 0,
 		       after ? after->mailbox_id : 0);
 	row_open(&row, read, DB_ACL);
-	bool more = row_seek(&row, key_slice(&key));
-	if (more && slice_eq(row.key, key_slice(&key)))
-		more = row_next(&row);
+	bool more = row_seek_behind(&row, key_slice(&key));
 	bool is_found = more && acl_row_decode(row.key, row.value, &found) &&
 			found.kind == ACL_ROW_SHARED && found.entry.account_id == account_id;
 	if (is_found)

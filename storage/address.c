@@ -85,9 +85,7 @@ bool address_next(struct read *read, struct slice *local, struct slice *domain, 
 	if (local->len == 0 && domain->len == 0)
 		key.len = 0; /* to start: before every key that is not empty */
 	row_open(&row, read, DB_ADDRESS);
-	bool more = row_seek(&row, key.len ? key_slice(&key) : SLICE("\0"));
-	if (more && key.len && slice_eq(row.key, key_slice(&key)))
-		more = row_next(&row);
+	bool more = row_seek_behind(&row, key.len ? key_slice(&key) : SLICE("\0"));
 	while (more && !found) {
 		size_t end = slice_find_byte(row.key, 0, 0);
 		found = end < row.key.len && address_decode(row.value, arena, record_out);

@@ -44,9 +44,7 @@ bool annotation_next(struct read *read, uint32_t account_id, uint64_t mailbox_id
 	if (!key_annotation(&key, account_id, mailbox_id, after))
 		return false;
 	row_open(&row, read, DB_ANNOTATION);
-	bool found = row_seek(&row, key_slice(&key));
-	if (found && slice_eq(row.key, key_slice(&key)))
-		found = row_next(&row);
+	bool found = row_seek_behind(&row, key_slice(&key));
 	found = found && annotation_row_is_good(row.key, row.value, &account, &mailbox) &&
 		account == account_id && mailbox == mailbox_id;
 	if (found)

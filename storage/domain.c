@@ -177,9 +177,7 @@ bool domain_next(struct read *read, struct slice after, struct arena *arena,
 {
 	struct row row;
 	row_open(&row, read, DB_DOMAIN);
-	bool found = row_seek(&row, after.len ? after : SLICE("\0"));
-	if (found && after.len && slice_eq(row.key, after))
-		found = row_next(&row);
+	bool found = row_seek_behind(&row, after.len ? after : SLICE("\0"));
 	if (found)
 		*domain_out = arena_copy(arena, row.key);
 	row_close(&row);

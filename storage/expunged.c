@@ -106,9 +106,7 @@ static bool next_message(struct read *read, uint32_t account_id, struct expunged
 	bool found = false;
 	row_open(&row, read, DB_EXPUNGED);
 	key_expunged(&key, account_id, place->from_unix, place->mailbox_id, place->uid);
-	bool more = row_seek(&row, key_slice(&key));
-	if (more && slice_eq(row.key, key_slice(&key)))
-		more = row_next(&row);
+	bool more = row_seek_behind(&row, key_slice(&key));
 	for (; more && !found && is_message_key(row.key, account_id);
 	     more = !found && row_next(&row)) {
 		place->from_unix = out->expunged_unix = (int64_t)get_be64(row.key.ptr + 5);

@@ -49,9 +49,7 @@ bool mailbox_next(struct read *read, uint32_t account_id, struct slice after,
 	if (!key_mailbox_name(&key, account_id, after))
 		return false;
 	row_open(&row, read, DB_MAILBOX_NAME);
-	bool found = row_seek(&row, key_slice(&key));
-	if (found && slice_eq(row.key, key_slice(&key)))
-		found = row_next(&row);
+	bool found = row_seek_behind(&row, key_slice(&key));
 	while (found && row.key.len > 4 && get_be32(row.key.ptr) == account_id &&
 	       !name_decode(row.value, &name)) {
 		log_error(NULL, EVENT("store-damaged"), WORD("where", "mailbox-name"));

@@ -201,6 +201,8 @@ void row_close(struct row *row);
 /* The first row at or after `key`. */
 bool row_seek(struct row *row, struct slice key);
 bool row_next(struct row *row);
+/* The first row after `key`, whether that one is there or not. */
+bool row_seek_behind(struct row *row, struct slice key);
 /* The last row before `key`, and backwards from there. */
 bool row_seek_before(struct row *row, struct slice key);
 bool row_previous(struct row *row);

@@ -183,9 +183,7 @@ bool submission_next_sender(struct read *read, uint32_t account_id, struct slice
 	if (!key_submission(&key, account_id, SUBMISSION_SENDER, after))
 		return false;
 	row_open(&row, read, DB_SUBMISSION);
-	bool more = row_seek(&row, key_slice(&key));
-	if (more && after.len > 0 && slice_eq(row.key, key_slice(&key)))
-		more = row_next(&row);
+	bool more = row_seek_behind(&row, key_slice(&key));
 	if (more && row.key.len > 5 && get_be32(row.key.ptr) == account_id &&
 	    row.key.ptr[4] == SUBMISSION_SENDER) {
 		*sender_out = arena_copy(arena, slice_sub(row.key, 5, row.key.len));

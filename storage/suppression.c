@@ -66,9 +66,7 @@ bool suppression_next(struct read *read, uint32_t account_id, struct slice after
 	if (!key_submission(&key, account_id, SUBMISSION_SUPPRESSED, after))
 		return false;
 	row_open(&row, read, DB_SUBMISSION);
-	bool more = row_seek(&row, key_slice(&key));
-	if (more && after.len > 0 && slice_eq(row.key, key_slice(&key)))
-		more = row_next(&row);
+	bool more = row_seek_behind(&row, key_slice(&key));
 	for (; more && !found; more = !found && row_next(&row)) {
 		if (row.key.len <= 5 || get_be32(row.key.ptr) != account_id ||
 		    row.key.ptr[4] != SUBMISSION_SUPPRESSED)

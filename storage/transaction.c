@@ -211,6 +211,12 @@ bool row_next(struct row *row)
 	return row_get(row, (MDB_val){ 0, NULL }, MDB_NEXT);
 }
 
+bool row_seek_behind(struct row *row, struct slice key)
+{
+	bool found = row_seek(row, key);
+	return found && slice_eq(row->key, key) ? row_next(row) : found;
+}
+
 bool row_seek_before(struct row *row, struct slice key)
 {
 	MDB_cursor_op back = row_seek(row, key) ? MDB_PREV : MDB_LAST;
