@@ -46,3 +46,18 @@ static inline uint32_t reported_day(void)
 	read_end(&read);
 	return day;
 }
+
+/* How often there was any result of the ways to other servers. */
+static inline uint64_t results_counted(void)
+{
+	struct remote_place place = { 0 };
+	struct remote_result result;
+	struct arena arena = { 0 };
+	uint64_t count = 0;
+	struct read *read = read_begin(bed.store);
+	while (remote_result_next(read, &place, &arena, &result))
+		count += result.count;
+	read_end(&read);
+	arena_fini(&arena);
+	return count;
+}

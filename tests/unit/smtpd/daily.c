@@ -65,20 +65,6 @@ static enum err add(struct write *write, void *arg)
 	return err;
 }
 
-static size_t kept(void)
-{
-	struct remote_place place = { 0 };
-	struct remote_result result;
-	struct arena arena = { 0 };
-	size_t count = 0;
-	struct read *read = read_begin(bed.store);
-	while (remote_result_next(read, &place, &arena, &result))
-		count++;
-	read_end(&read);
-	arena_fini(&arena);
-	return count;
-}
-
 static struct config *config;
 static struct daily *daily;
 
@@ -122,7 +108,7 @@ static void yesterday_is_told_once_to_who_wants_it(void **state)
 	bed_begin(&bed, STORE_SERVE);
 	day_ = (uint32_t)(clock_unix() / DAY_SECONDS) - 1;
 	assert_int_equal(bed_write(&bed, add, NULL), ERR_OK);
-	assert_int_equal(kept(), 4);
+	assert_int_equal(results_counted(), 4);
 	store_start_writer(bed.store);
 	run("[relay]\ntls_reports = no\n", 0);
 	assert_int_equal(bed_queued(&bed), 0);
@@ -130,7 +116,7 @@ static void yesterday_is_told_once_to_who_wants_it(void **state)
 	assert_int_equal(bed_queued(&bed), 2);
 	assert_int_equal(reported_day(), day_);
 	/* What is long past has gone. */
-	assert_int_equal(kept(), 2);
+	assert_int_equal(results_counted(), 2);
 	run("[relay]\ntls_reports = yes\n", day_);
 	assert_int_equal(bed_queued(&bed), 2);
 	bed_end(&bed);

@@ -81,20 +81,6 @@ static bool has_policy(const char *domain)
 	return found;
 }
 
-static uint64_t counted(void)
-{
-	struct remote_place place = { 0 };
-	struct remote_result result;
-	struct arena arena = { 0 };
-	uint64_t count = 0;
-	struct read *read = read_begin(bed.store);
-	while (remote_result_next(read, &place, &arena, &result))
-		count += result.count;
-	read_end(&read);
-	arena_fini(&arena);
-	return count;
-}
-
 static enum tls_policy_kind known_by;
 
 static enum tls_level known(void)
@@ -127,7 +113,7 @@ static void domains_that_no_mail_went_to_are_nothing(void **state)
 	tell_good("far.example");
 	tell_policy("far.example");
 	drain();
-	assert_int_equal(counted(), 1);
+	assert_int_equal(results_counted(), 1);
 	assert_true(has_policy("far.example"));
 	assert_false(has_policy("other.example"));
 }
@@ -153,7 +139,7 @@ static void so_much_is_under_way_at_most(void **state)
 	tell_policy("far.example");
 	assert_int_equal(runner->note_count, RUNNER_NOTES_MAX);
 	drain();
-	assert_int_equal(counted(), RUNNER_NOTES_MAX);
+	assert_int_equal(results_counted(), RUNNER_NOTES_MAX);
 	assert_false(has_policy("far.example"));
 	tell_policy("far.example");
 	drain();

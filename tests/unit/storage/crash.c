@@ -180,7 +180,7 @@ static void keeps_what_it_said(void **state)
 	}
 	assert_true(acknowledged_count > ROUNDS * 40);
 	assert_true(orphans >= ROUNDS);
-	print_message("%zu acknowledged, %zu orphans swept\n", acknowledged_count, orphans);
+	print_message("# %zu acknowledged, %zu orphans swept\n", acknowledged_count, orphans);
 	free(acknowledged);
 	bed_end(&bed);
 }
