@@ -149,7 +149,7 @@ static void print_help(FILE *out)
 {
 	fputs("usage: bode [--config FILE] COMMAND\n\n", out);
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		fprintf(out, "  %-14s %s\n                   %s\n", commands[i].name,
+		fprintf(out, "  %-16s  %s\n                    %s\n", commands[i].name,
 			commands[i].summary, commands[i].arguments);
 	fputs("\nThe configuration is " DEFAULT_CONFIG " where --config names no other.\n"
 	      "Exit status: 0, 1 (failed), 2 (wrong usage).\n",

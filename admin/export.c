@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "admin/export_priv.h"
+#include "admin/shown.h"
 #include "admin/table.h"
 #include "admin/user.h"
 #include "base/heap.h"
@@ -30,7 +31,9 @@ void exporter_skip(struct exporter *exporter, struct export_mailbox *mailbox, ui
 		   enum err why)
 {
 	progress_hide(exporter->progress);
-	fprintf(stderr, "bode: skipped %.*s, UID %u: %s\n", SLICE_ARG(mailbox->name), uid,
+	fputs("bode: skipped ", stderr);
+	print_shown(stderr, mailbox->name);
+	fprintf(stderr, ", UID %u: %s\n", uid,
 		why == ERR_DAMAGED ? "its content is damaged in the store" : err_word(why));
 	exporter->skipped++;
 	mailbox->skipped++;
@@ -39,14 +42,18 @@ void exporter_skip(struct exporter *exporter, struct export_mailbox *mailbox, ui
 void exporter_skip_mailbox(struct exporter *exporter, struct slice name, const char *why)
 {
 	progress_hide(exporter->progress);
-	fprintf(stderr, "bode: skipped the mailbox %.*s: %s\n", SLICE_ARG(name), why);
+	fputs("bode: skipped the mailbox ", stderr);
+	print_shown(stderr, name);
+	fprintf(stderr, ": %s\n", why);
 	exporter->skipped++;
 }
 
 void exporter_note(struct exporter *exporter, struct slice name, const char *what)
 {
 	progress_hide(exporter->progress);
-	fprintf(stderr, "bode: %.*s: %s\n", SLICE_ARG(name), what);
+	fputs("bode: ", stderr);
+	print_shown(stderr, name);
+	fprintf(stderr, ": %s\n", what);
 }
 
 /* ---- reading ---- */

@@ -23,6 +23,7 @@ void print_shown(FILE *out, struct slice text)
 {
 	struct buffer shown = { 0 };
 	add_shown(&shown, text);
-	fwrite(shown.data, 1, shown.len, out);
+	if (shown.len > 0)
+		fwrite(shown.data, 1, shown.len, out);
 	buffer_free(&shown);
 }

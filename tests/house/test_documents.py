@@ -76,3 +76,72 @@ def test_the_man_page_tells_of_every_command():
     used = " ".join(arguments for _, arguments in commands)
     invented = [o for head in heads for o in re.findall(r"--[a-z-]+", head) if o not in used]
     assert not invented, f"docs/bode.8 tells of {invented}"
+
+
+# ---- what README.md and docs/design.md name is there ----
+
+PAGES = ["README.md", "docs/design.md"]
+
+
+def tracked():
+    return subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True,
+                          capture_output=True, text=True).stdout.split()
+
+
+def names_in(page):
+    return sorted(set(re.findall(r"`([^`\n]+)`", (ROOT / page).read_text())))
+
+
+def test_files_that_are_named_are_there():
+    files = set(tracked())
+    folders = {str(parent) for name in files for parent in pathlib.PurePath(name).parents}
+    known = files | folders | {re.sub(r"(_priv)?\.\w+$", "", name) for name in files}
+    bases = {name.rsplit("/", 1)[-1] for name in files}
+    sources = "".join((ROOT / name).read_text() for name in files if name.endswith((".c", ".h")))
+    wrong, count = [], 0
+    for page in PAGES:
+        for name in names_in(page):
+            if re.fullmatch(r"[\w.-]+/[\w./-]*", name) and name.split("/")[0] in folders:
+                good = name.rstrip("/") in known
+            elif re.fullmatch(r"\w+\.(c|h|py)", name):
+                good = name in bases or f"#include <{name}>" in sources
+            else:
+                continue
+            count += 1
+            if not good:
+                wrong.append(f"{page}: {name}")
+    assert count > 100
+    assert not wrong, wrong
+
+
+def test_tests_functions_and_keys_that_are_named_are_there():
+    sources = "\n".join((ROOT / name).read_text(errors="replace") for name in tracked()
+                        if name.endswith((".c", ".h", ".py")))
+    words = set(re.findall(r"\w+", sources))
+    keys = set(re.findall(r'\{ "(\w+)(?: DOMAIN)?", "(\w+)", KEY_',
+                          (ROOT / "base" / "config_keys.c").read_text()))
+    wrong, count = [], 0
+    for page in PAGES:
+        for name in names_in(page):
+            key = re.fullmatch(r"\[(\w+)\] (\w+)(?: = .*)?", name)
+            if key:
+                good = key.groups() in keys
+            elif re.fullmatch(r"(\w+)\(\)|[a-z0-9]+(_[a-z0-9]+)+", name):
+                good = name.removesuffix("()") in words
+            else:
+                continue
+            count += 1
+            if not good:
+                wrong.append(f"{page}: {name}")
+    assert count > 40
+    assert not wrong, wrong
+
+
+def test_commands_that_are_named_are_there():
+    commands = set(re.findall(r"^  ([a-z]+(?: [a-z]+)?)  ", bode("help"), re.M))
+    named = set()
+    for page in PAGES:
+        named |= set(re.findall(r"(?:^    |`|; )bode ([a-z]+(?: [a-z]+)?)", (ROOT / page).read_text(),
+                                re.M))
+    assert len(named) > 20
+    assert not [name for name in named if name not in commands and name.split()[0] not in commands]
