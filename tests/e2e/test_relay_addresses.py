@@ -12,11 +12,12 @@ from nameserver import NameServer
 from remote import Remote
 from server import Server, wait_until
 
-OURS = {4: "192.0.2.25", 6: "2001:db8::25"}
+# Addresses of documentation would be private ones, which have no name to be looked at.
+OURS = {4: "44.0.2.25", 6: "2a00:db8::25"}
 THEIRS = {4: "192.0.2.80", 6: "2001:db8::80"}
 SILENT = {4: "192.0.2.81", 6: "2001:db8::81"}
-REVERSE = {4: "25.2.0.192.in-addr.arpa",
-           6: ".".join("5200000000000000000000008bd01002") + ".ip6.arpa"}
+REVERSE = {4: "25.2.0.44.in-addr.arpa",
+           6: ".".join("5200000000000000000000008bd000a2") + ".ip6.arpa"}
 MESSAGE = b"From: alice@example.org\r\nSubject: hello\r\n\r\nhello\r\n"
 NAMES = {f"{REVERSE[4]} PTR": ["localhost.example."], f"{REVERSE[6]} PTR": ["localhost.example."],
          "localhost.example A": [OURS[4]], "localhost.example AAAA": [OURS[6]]}
