@@ -298,17 +298,30 @@ static void hold_done(struct job *job)
 	CONTAINER_OF(job, struct held, job)->is_done = true;
 }
 
+/* The writer, until `go` is posted. */
+static void hold(struct held *held, struct place *place)
+{
+	*held = (struct held){ .job = { .run = hold_run, .done = hold_done, .loop = place->loop } };
+	sem_init(&held->started, 0, 0);
+	sem_init(&held->go, 0, 0);
+	store_submit(place->bed.store, &held->job);
+	sem_wait(&held->started);
+}
+
+static void held_fini(struct held *held)
+{
+	sem_destroy(&held->started);
+	sem_destroy(&held->go);
+}
+
 /* A disk that is full while chunks wait: whoever finds out first, the answer is the same. */
 static void says_that_the_disk_is_full(void **state)
 {
 	struct place place;
 	struct sender sender;
 	place_begin(&place);
-	struct held held = { .job = { .run = hold_run, .done = hold_done, .loop = place.loop } };
-	sem_init(&held.started, 0, 0);
-	sem_init(&held.go, 0, 0);
-	store_submit(place.bed.store, &held.job);
-	sem_wait(&held.started);
+	struct held held;
+	hold(&held, &place);
 	uint64_t reserve = place.bed.store->reserve_octets;
 	place.bed.store->reserve_octets = UINT64_MAX;
 	sender_begin(&sender, &place.bed, place.loop, 1, 300000);
@@ -336,8 +349,7 @@ static void says_that_the_disk_is_full(void **state)
 	assert_int_equal(sender_commit(&sender), ERR_OK);
 	intake_free(&sender.intake);
 	assert_reads_back(&sender, 100000);
-	sem_destroy(&held.started);
-	sem_destroy(&held.go);
+	held_fini(&held);
 	place_end(&place);
 }
 
@@ -349,11 +361,8 @@ static void tells_of_room_that_others_made(void **state)
 	struct place place;
 	struct sender sender;
 	place_begin(&place);
-	struct held held = { .job = { .run = hold_run, .done = hold_done, .loop = place.loop } };
-	sem_init(&held.started, 0, 0);
-	sem_init(&held.go, 0, 0);
-	store_submit(place.bed.store, &held.job);
-	sem_wait(&held.started);
+	struct held held;
+	hold(&held, &place);
 	atomic_store(&place.bed.store->slots_lent, 1000);
 	sender_begin(&sender, &place.bed, place.loop, 1, 1);
 	text_piece(1, 0, sizeof(piece), piece);
@@ -372,8 +381,7 @@ static void tells_of_room_that_others_made(void **state)
 	intake_free(&sender.intake);
 	loop_run_once(place.loop, 100);
 	assert_int_equal(atomic_load(&place.bed.store->slots_lent), 0);
-	sem_destroy(&held.started);
-	sem_destroy(&held.go);
+	held_fini(&held);
 	place_end(&place);
 }
 
@@ -383,11 +391,8 @@ static void runs_again_with_its_batch(void **state)
 	struct place place;
 	struct sender sender, guilty;
 	place_begin(&place);
-	struct held held = { .job = { .run = hold_run, .done = hold_done, .loop = place.loop } };
-	sem_init(&held.started, 0, 0);
-	sem_init(&held.go, 0, 0);
-	store_submit(place.bed.store, &held.job);
-	sem_wait(&held.started);
+	struct held held;
+	hold(&held, &place);
 	sender_begin(&sender, &place.bed, place.loop, 1, 300000);
 	while (sender_feed(&sender))
 		;
@@ -410,8 +415,7 @@ static void runs_again_with_its_batch(void **state)
 	intake_free(&sender.intake);
 	intake_free(&guilty.intake);
 	assert_reads_back(&sender, 65536);
-	sem_destroy(&held.started);
-	sem_destroy(&held.go);
+	held_fini(&held);
 	place_end(&place);
 }
 
