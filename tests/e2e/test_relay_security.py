@@ -606,7 +606,7 @@ def test_a_destination_that_was_encrypted_is_waited_for(sts):
     submit(sts.server, ["bob@near.example"], content=b"TLS-Required: No\r\n" + MESSAGE)
     wait_until(lambda: len(sts.remote.messages) == 2, "the one that needs no TLS")
     assert sts.remote.messages[1].content.count(b"TLS-Required") == 1
-    assert len(queue(sts.server)) == 1
+    wait_until(lambda: len(queue(sts.server)) == 1, "the queue without it")
     # It is encrypted again, and all is well.
     sts.remote.tls = sts.certificate.server()
     wait_until(lambda: len(sts.remote.messages) == 3, "the one that waited")
