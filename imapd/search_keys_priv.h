@@ -143,6 +143,9 @@ struct search_filters {
 enum search_parsed take_search_program(struct cursor *c, enum charset_form form,
 				       struct search_filters *filters, struct arena *arena,
 				       struct search_program *program_out);
+
+/* ---- the program (search_program.c) ---- */
+
 /* Whether it names messages by sequence numbers. */
 bool search_program_has_seqnums(const struct search_program *program);
 /* Binds the tree to the mailbox, a part at a time, since a thousand sets of a mailbox with many gaps
