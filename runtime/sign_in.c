@@ -72,6 +72,10 @@ void sign_in_ask(struct sign_in *sign_in, struct slice authorize_as, struct slic
 	buffer_wipe(&payload);
 }
 
+/* What a session in the back makes at once of a long answer, a FETCH's slice at most, goes into its end of the
+ * socket pair in one piece. */
+enum { SESSION_SOCKET_OCTETS = 512 * 1024 };
+
 bool sign_in_hand_over(struct sign_in *sign_in, const struct sign_in_command *command,
 		       struct relay_home *home)
 {
@@ -90,6 +94,9 @@ bool sign_in_hand_over(struct sign_in *sign_in, const struct sign_in_command *co
 		log_error(&sign_in->session->log, EVENT("socketpair-failed"), ERRNO(errno));
 		return false;
 	}
+	/* The system's default would cut it in two; where less is allowed, it is less. */
+	int octets = SESSION_SOCKET_OCTETS;
+	(void)setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &octets, sizeof(octets));
 	if (home) {
 		home->front = sign_in->front;
 		home->conn_id = sign_in->client.conn_id;
