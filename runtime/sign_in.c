@@ -72,8 +72,8 @@ void sign_in_ask(struct sign_in *sign_in, struct slice authorize_as, struct slic
 	buffer_wipe(&payload);
 }
 
-/* What a session in the back makes at once of a long answer, a FETCH's slice at most, goes into its end of the
- * socket pair in one piece. */
+/* What a session in the back makes at once of a long answer, a FETCH's slice at most, goes into its
+ * end of the socket pair in one piece. */
 enum { SESSION_SOCKET_OCTETS = 512 * 1024 };
 
 bool sign_in_hand_over(struct sign_in *sign_in, const struct sign_in_command *command,

@@ -51,7 +51,7 @@ struct intake {
 	size_t held_count;
 	uint32_t streamed; /* chunks handed to the writer */
 	uint64_t size_octets;
-	struct slot slots[SLOTS];
+	struct slot slots[1 + SLOTS]; /* the first is the first chunk's alone */
 	unsigned slots_out;
 	enum err err; /* of a chunk on the way */
 	bool refused, abandoned;
@@ -79,15 +79,11 @@ static enum err pending_put(struct write *write, uint64_t blob_id,
 }
 
 /* Whether the first chunk's commit failed. Then the number it drew may be given to another
- * message, whose chunks are not to be touched. As long as its slot is not used again its outcome
- * stands there, and none is used again after a failure. */
+ * message, whose chunks are not to be touched. Its slot is used once, so the loop does not write
+ * there while the writer looks. */
 static bool first_chunk_failed(const struct intake *intake)
 {
-	for (size_t i = 0; i < SLOTS; i++)
-		if (intake->slots[i].intake && intake->slots[i].chunk == 0 &&
-		    intake->slots[i].job.outcome != ERR_OK)
-			return true;
-	return false;
+	return intake->slots[0].job.outcome != ERR_OK;
 }
 
 static enum err chunk_run(struct write *write, struct job *job)
@@ -162,7 +158,7 @@ static void chunk_done(struct job *job)
 
 static void chunk_send(struct intake *intake, struct buffer *record)
 {
-	struct slot *slot = intake->slots;
+	struct slot *slot = intake->streamed == 0 ? intake->slots : intake->slots + 1;
 	while (slot->is_out)
 		slot++;
 	*slot = (struct slot){ .intake = intake, .record = *record, .chunk = intake->streamed };
@@ -295,7 +291,7 @@ struct slice intake_message_id(const struct intake *intake)
  * final; nothing uses the slots again. */
 static enum err chunk_failure(const struct intake *intake)
 {
-	for (size_t i = 0; i < SLOTS; i++)
+	for (size_t i = 0; i < ARRAY_LEN(intake->slots); i++)
 		if (intake->slots[i].intake && intake->slots[i].job.outcome != ERR_OK &&
 		    intake->slots[i].job.outcome != ERR_CANCELLED)
 			return intake->slots[i].job.outcome;
