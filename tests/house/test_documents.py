@@ -92,26 +92,29 @@ def names_in(page):
     return sorted(set(re.findall(r"`([^`\n]+)`", (ROOT / page).read_text())))
 
 
+def check_names(judge, least):
+    """`judge` says of a name whether it is there, and None of what it does not know about."""
+    judged = [(page, name, judge(name)) for page in PAGES for name in names_in(page)]
+    assert sum(is_there is not None for _, _, is_there in judged) > least
+    wrong = [f"{page}: {name}" for page, name, is_there in judged if is_there is False]
+    assert not wrong, wrong
+
+
 def test_files_that_are_named_are_there():
     files = set(tracked())
     folders = {str(parent) for name in files for parent in pathlib.PurePath(name).parents}
     known = files | folders | {re.sub(r"(_priv)?\.\w+$", "", name) for name in files}
     bases = {name.rsplit("/", 1)[-1] for name in files}
     sources = "".join((ROOT / name).read_text() for name in files if name.endswith((".c", ".h")))
-    wrong, count = [], 0
-    for page in PAGES:
-        for name in names_in(page):
-            if re.fullmatch(r"[\w.-]+/[\w./-]*", name) and name.split("/")[0] in folders:
-                good = name.rstrip("/") in known
-            elif re.fullmatch(r"\w+\.(c|h|py)", name):
-                good = name in bases or f"#include <{name}>" in sources
-            else:
-                continue
-            count += 1
-            if not good:
-                wrong.append(f"{page}: {name}")
-    assert count > 100
-    assert not wrong, wrong
+
+    def is_there(name):
+        if re.fullmatch(r"[\w.-]+/[\w./-]*", name) and name.split("/")[0] in folders:
+            return name.rstrip("/") in known
+        if re.fullmatch(r"\w+\.(c|h|py)", name):
+            return name in bases or f"#include <{name}>" in sources
+        return None
+
+    check_names(is_there, 100)
 
 
 def test_tests_functions_and_keys_that_are_named_are_there():
@@ -120,21 +123,16 @@ def test_tests_functions_and_keys_that_are_named_are_there():
     words = set(re.findall(r"\w+", sources))
     keys = set(re.findall(r'\{ "(\w+)(?: DOMAIN)?", "(\w+)", KEY_',
                           (ROOT / "base" / "config_keys.c").read_text()))
-    wrong, count = [], 0
-    for page in PAGES:
-        for name in names_in(page):
-            key = re.fullmatch(r"\[(\w+)\] (\w+)(?: = .*)?", name)
-            if key:
-                good = key.groups() in keys
-            elif re.fullmatch(r"(\w+)\(\)|[a-z0-9]+(_[a-z0-9]+)+", name):
-                good = name.removesuffix("()") in words
-            else:
-                continue
-            count += 1
-            if not good:
-                wrong.append(f"{page}: {name}")
-    assert count > 40
-    assert not wrong, wrong
+
+    def is_there(name):
+        key = re.fullmatch(r"\[(\w+)\] (\w+)(?: = .*)?", name)
+        if key:
+            return key.groups() in keys
+        if re.fullmatch(r"(\w+)\(\)|[a-z0-9]+(_[a-z0-9]+)+", name):
+            return name.removesuffix("()") in words
+        return None
+
+    check_names(is_there, 40)
 
 
 def test_commands_that_are_named_are_there():

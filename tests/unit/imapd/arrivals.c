@@ -101,17 +101,25 @@ static void expect_behind_literal(const struct buffer *said, const char *want)
 		fail_msg("behind the literal: %.*s", SLICE_ARG(rest));
 }
 
+static struct session *rights_change_in_a_literal(const char *last_command, const char *change,
+						  struct buffer *said)
+{
+	struct session *session = half_told(last_command, said);
+	run(bob, change, "b OK");
+	loop_run_once(world.loop, 0);
+	session->class->notify(session, NEWS_CHANGED);
+	core_drain(session, said);
+	return session;
+}
+
 /* Whoever administers the mailbox would say where in the client's input it stands. */
 static void flags_are_told_behind_a_literal(void **state)
 {
 	static const char *const last_commands[] = { "", "c IDLE\r\n" };
 	for (size_t i = 0; i < ARRAY_LEN(last_commands); i++) {
 		struct buffer said = { 0 };
-		struct session *session = half_told(last_commands[i], &said);
-		run(bob, "b SETACL large anyone lrs", "b OK");
-		loop_run_once(world.loop, 0);
-		session->class->notify(session, NEWS_CHANGED);
-		core_drain(session, &said);
+		struct session *session = rights_change_in_a_literal(
+			last_commands[i], "b SETACL large anyone lrs", &said);
 		assert_true(core_turn(&world, session, &said));
 		assert_true(core_turn(&world, session, &said));
 		expect_behind_literal(&said, "* OK [PERMANENTFLAGS (");
@@ -125,11 +133,8 @@ static void access_ends_behind_a_literal(void **state)
 	static const char *const last_commands[] = { "", "c IDLE\r\n" };
 	for (size_t i = 0; i < ARRAY_LEN(last_commands); i++) {
 		struct buffer said = { 0 };
-		struct session *session = half_told(last_commands[i], &said);
-		run(bob, "b DELETEACL large anyone", "b OK");
-		loop_run_once(world.loop, 0);
-		session->class->notify(session, NEWS_CHANGED);
-		core_drain(session, &said);
+		struct session *session = rights_change_in_a_literal(
+			last_commands[i], "b DELETEACL large anyone", &said);
 		assert_false(core_feed(&world, session, SLICE_NONE, &said));
 		expect_behind_literal(&said, "* BYE ");
 		buffer_free(&said);

@@ -118,11 +118,8 @@ static void who_was_selected_for_long(void **state)
 	run(session, "s SELECT many", "s OK");
 	run(other, "s SELECT many", "s OK");
 	run(other, "f UID STORE 5,30000 +FLAGS.SILENT (\\Answered)", "f OK");
-	for (unsigned i = 0; i < CHANGES; i++)
-		run(other,
-		    i % 2 ? "f UID STORE 9 -FLAGS.SILENT (\\Seen)"
-			  : "f UID STORE 9 +FLAGS.SILENT (\\Seen)",
-		    "f OK");
+	run_by_turns(other, CHANGES, "f UID STORE 9 +FLAGS.SILENT (\\Seen)",
+		     "f UID STORE 9 -FLAGS.SILENT (\\Seen)");
 	run(other, "x UID STORE 13 +FLAGS.SILENT (\\Deleted)", "x OK");
 	run(other, "x UID EXPUNGE 13", "x OK");
 	run(other, "a APPEND many {16+}\r\nSubject: xx\r\n\r\nx", "a OK");

@@ -241,11 +241,8 @@ static void what_was_not_compared_is_compared_later(void **state)
 	for (unsigned i = 0; i < READS; i++)
 		sessions[i] = signed_in_and_said("a SELECT INBOX\r\n");
 	run(other, "f STORE 2 +FLAGS.SILENT (\\Answered)", "f OK");
-	for (unsigned i = 0; i < CHANGES; i++)
-		run(other,
-		    i % 2 ? "f STORE 1 -FLAGS.SILENT (\\Draft)"
-			  : "f STORE 1 +FLAGS.SILENT (\\Draft)",
-		    "f OK");
+	run_by_turns(other, CHANGES, "f STORE 1 +FLAGS.SILENT (\\Draft)",
+		     "f STORE 1 -FLAGS.SILENT (\\Draft)");
 	for (unsigned i = 0; i < READS; i++) {
 		failing_read = i + 1;
 		buffer_clear(&said);

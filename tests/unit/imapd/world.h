@@ -72,6 +72,14 @@ static inline unsigned run(struct session *session, const char *line, const char
 	return turns;
 }
 
+/* Two commands with the tag "f" in turns: so many of them. */
+static inline void run_by_turns(struct session *session, unsigned count, const char *first,
+				const char *second)
+{
+	for (unsigned i = 0; i < count; i++)
+		run(session, i % 2 ? second : first, "f OK");
+}
+
 /* The same with the clock at rest, so that a turn ends by what was done in it, and not by how long it took
  * on this machine. */
 static inline unsigned run_timeless(struct session *session, const char *line, const char *part)

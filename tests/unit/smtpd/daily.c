@@ -217,17 +217,23 @@ static void wait_for_day(void)
 	assert_int_equal(reported_day(), day_);
 }
 
+/* Nothing has failed; `add_to` says for whom there are reports. */
+static void begin_with_reports(enum err (*add_to)(struct write *write, void *arg))
+{
+	bed_begin(&bed, STORE_SERVE);
+	day_ = (uint32_t)(clock_unix() / DAY_SECONDS) - 1;
+	assert_int_equal(bed_write(&bed, add_to, NULL), ERR_OK);
+	assert_int_equal(bed_write(&bed, tell_day_before, NULL), ERR_OK);
+	store_start_writer(bed.store);
+	begin("[relay]\ntls_reports = yes\n");
+	failures = 0;
+}
+
 static void a_store_that_fails_for_a_moment_ends_no_day(void **state)
 {
 	failures = 1;
 	for (int at = 0; failures > 0; at++) {
-		bed_begin(&bed, STORE_SERVE);
-		day_ = (uint32_t)(clock_unix() / DAY_SECONDS) - 1;
-		assert_int_equal(bed_write(&bed, add, NULL), ERR_OK);
-		assert_int_equal(bed_write(&bed, tell_day_before, NULL), ERR_OK);
-		store_start_writer(bed.store);
-		begin("[relay]\ntls_reports = yes\n");
-		failures = 0;
+		begin_with_reports(add);
 		steps_left = at;
 		daily_run(daily); /* looks for the first of them */
 		steps_left = NEVER;
@@ -244,13 +250,7 @@ static void a_report_is_filed_as_soon_as_the_store_takes_it(void **state)
 {
 	failures = 1;
 	for (int at = 0; failures > 0; at++) {
-		bed_begin(&bed, STORE_SERVE);
-		day_ = (uint32_t)(clock_unix() / DAY_SECONDS) - 1;
-		assert_int_equal(bed_write(&bed, add_strange, NULL), ERR_OK);
-		assert_int_equal(bed_write(&bed, tell_day_before, NULL), ERR_OK);
-		store_start_writer(bed.store);
-		begin("[relay]\ntls_reports = yes\n");
-		failures = 0;
+		begin_with_reports(add_strange);
 		gets_left = at;
 		daily_run(daily); /* finds the first of them, and files it */
 		gets_left = NEVER;

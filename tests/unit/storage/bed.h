@@ -81,6 +81,20 @@ static inline uint64_t bed_mailbox(struct bed *bed, const char *name)
 	return err == ERR_OK ? mailbox.mailbox_id : 0;
 }
 
+/* INBOX's messages 1 to 3, to another mailbox. */
+static inline enum err bed_copy(struct write *write, struct bed *bed, const char *to_name,
+				bool moves)
+{
+	struct ranges uids = { 0 }, from = { 0 }, to = { 0 };
+	ranges_add(&uids, 1, 3);
+	enum err err = message_copy(write, bed->inbox_id, &uids, bed_mailbox(bed, to_name), moves,
+				    &from, &to);
+	ranges_free(&uids);
+	ranges_free(&from);
+	ranges_free(&to);
+	return err;
+}
+
 static inline size_t bed_count_rows(const struct bed *bed, enum database db)
 {
 	MDB_stat stat;

@@ -274,15 +274,7 @@ static void finds_a_commit_again(void **state)
 
 static enum err move_run(struct write *write, void *arg)
 {
-	struct bed *bed = arg;
-	struct ranges uids = { 0 }, from = { 0 }, to = { 0 };
-	ranges_add(&uids, 1, 3);
-	enum err err = message_copy(write, bed->inbox_id, &uids, bed_mailbox(bed, "Trash"), true,
-				    &from, &to);
-	ranges_free(&uids);
-	ranges_free(&from);
-	ranges_free(&to);
-	return err;
+	return bed_copy(write, arg, "Trash", true);
 }
 
 static void limit_file(struct bed *bed, rlim_t more)

@@ -26,15 +26,7 @@ static inline void bed_fill(struct bed *bed)
 
 static inline enum err copy_run(struct write *write, void *arg)
 {
-	struct bed *bed = arg;
-	struct ranges uids = { 0 }, from = { 0 }, to = { 0 };
-	ranges_add(&uids, 1, 3);
-	enum err err = message_copy(write, bed->inbox_id, &uids, bed_mailbox(bed, "Archive"), false,
-				    &from, &to);
-	ranges_free(&uids);
-	ranges_free(&from);
-	ranges_free(&to);
-	return err;
+	return bed_copy(write, arg, "Archive", false);
 }
 
 static inline void bed_live(struct bed *bed)
