@@ -42,6 +42,7 @@ struct daily {
 	struct slice uris;  /* of the report: where it was not sent yet */
 	struct slice to;    /* the address it is filed for; empty: none */
 	unsigned addresses; /* where it was */
+	size_t turn_rows;   /* that were looked at in this turn of the loop */
 	struct buffer text;
 	struct filing *filing;
 	struct posts *posts; /* what web servers get */
@@ -111,8 +112,9 @@ static void pause(struct daily *daily, uint64_t ms)
 		timer_start(daily->timer, ms);
 }
 
-/* Where the store has failed it is filed again, until it is; what else is in the way stays there. */
-static void report_end(struct daily *daily, enum err outcome, uint64_t blob_id)
+/* True: it is done with. Where the store has failed it is filed again after a while, until it is; what else
+ * is in the way stays there. */
+static bool report_is_over(struct daily *daily, enum err outcome, uint64_t blob_id)
 {
 	filing_free(&daily->filing);
 	if (outcome == ERR_OK)
@@ -124,18 +126,20 @@ static void report_end(struct daily *daily, enum err outcome, uint64_t blob_id)
 			    WORD("why", err_word(outcome)));
 	if (err_is_store_failure(outcome)) {
 		pause(daily, FILED_AGAIN_MS);
-		return;
+		return false;
 	}
 	daily->to = SLICE_NONE;
-	send_next(daily);
+	return true;
 }
 
 static void on_filed(void *user, enum err outcome, uint64_t blob_id)
 {
-	report_end(user, outcome, blob_id);
+	if (report_is_over(user, outcome, blob_id))
+		send_next(user);
 }
 
-static void file_report(struct daily *daily)
+/* True: nobody gets it, and the next one has its turn. */
+static bool file_report(struct daily *daily)
 {
 	struct back *back = daily->back;
 	struct sender sender = { .config = back->config };
@@ -153,12 +157,11 @@ static void file_report(struct daily *daily)
 		err = filing_add_recipient(daily->filing, read, &sender, &recipient);
 	}
 	read_end(&read);
-	if (err != ERR_OK) {
-		report_end(daily, err, 0);
-		return;
-	}
+	if (err != ERR_OK)
+		return report_is_over(daily, err, 0);
 	(void)filing_feed(daily->filing, buffer_slice(&daily->text));
 	filing_commit(daily->filing);
+	return false;
 }
 
 /* The next domain that wants to be told. False: there is none, or (`pause_ms`) not in this turn. */
@@ -166,7 +169,6 @@ static bool find_report(struct daily *daily)
 {
 	const struct config *config = daily->back->config;
 	struct read *read = read_begin(daily->back->store);
-	size_t rows = 0;
 	bool found;
 	do {
 		arena_reset(&daily->arena);
@@ -175,8 +177,8 @@ static bool find_report(struct daily *daily)
 		found = tls_report_next(read, daily->day, &place, &daily->arena, &daily->report);
 		buffer_clear(&daily->place);
 		buffer_add(&daily->place, place.key);
-		rows += daily->report.result_count;
-	} while (found && daily->report.uris.len == 0 && rows < TURN_ROWS);
+		daily->turn_rows += daily->report.result_count;
+	} while (found && daily->report.uris.len == 0 && daily->turn_rows < TURN_ROWS);
 	daily->pause_ms =
 		found && daily->report.uris.len == 0 ? 1 : 0; /* 0 would be this turn still */
 	/* A store that fails has "nothing", and the day would be over: it is asked again. */
@@ -194,38 +196,43 @@ static bool find_report(struct daily *daily)
 	return found;
 }
 
-static void send_next(struct daily *daily)
+/* Whom the report is filed for next, in daily->to. Web servers that are named before him get it. */
+static bool next_address(struct daily *daily)
 {
 	struct tlsrpt_uri uri;
-	for (;;) {
-		if (daily->is_stopped) {
-			daily->is_busy = false;
-			return;
-		}
-		while (daily->to.len == 0 && daily->addresses < ADDRESSES_MAX &&
-		       tlsrpt_next_uri(&daily->uris, &uri)) {
-			bool by_mail = uri.scheme == TLSRPT_MAILTO;
-			if (by_mail && daily->back->config->tls_reports != TLS_REPORTS_YES)
-				continue;
-			daily->addresses++;
-			if (by_mail) {
-				daily->to = uri.address;
-				break;
-			}
-			posts_add(daily->posts, &daily->report, &daily->before, &uri);
-		}
-		if (daily->to.len > 0) {
-			file_report(daily);
-			return;
-		}
-		if (find_report(daily))
+	while (daily->to.len == 0 && daily->addresses < ADDRESSES_MAX &&
+	       tlsrpt_next_uri(&daily->uris, &uri)) {
+		bool by_mail = uri.scheme == TLSRPT_MAILTO;
+		if (by_mail && daily->back->config->tls_reports != TLS_REPORTS_YES)
 			continue;
-		if (daily->pause_ms > 0)
-			pause(daily, daily->pause_ms);
+		daily->addresses++;
+		if (by_mail)
+			daily->to = uri.address;
 		else
-			finish(daily);
-		return;
+			posts_add(daily->posts, &daily->report, &daily->before, &uri);
 	}
+	return daily->to.len > 0;
+}
+
+static void send_next(struct daily *daily)
+{
+	daily->turn_rows = 0;
+	while (!daily->is_stopped) {
+		if (next_address(daily)) {
+			if (!file_report(daily))
+				return; /* on_filed() or the timer goes on */
+		} else if (daily->turn_rows >= TURN_ROWS) {
+			pause(daily, 1);
+			return;
+		} else if (!find_report(daily)) {
+			if (daily->pause_ms > 0)
+				pause(daily, daily->pause_ms);
+			else
+				finish(daily);
+			return;
+		}
+	}
+	daily->is_busy = false;
 }
 
 /* The first day that is over and was not told of; 0: there is none. */

@@ -124,13 +124,16 @@ static void yesterday_is_told_once_to_who_wants_it(void **state)
 
 enum { MANY = 3000 };
 
-/* Nobody wants to be told of them, and there are as many of the day before. */
-static enum err add_many(struct write *write, void *arg)
+/* Who is to be told of each; NULL: nobody. There are as many of the day before. */
+static enum err add_many(struct write *write, void *report_to)
 {
 	struct buffer what = { 0 };
 	enum err err = ERR_OK;
 	char name[32];
-	tls_result_encode(&(struct tls_result){ .kind = TLS_RESULT_GOOD }, &what);
+	tls_result_encode(
+		&(struct tls_result){ .kind = TLS_RESULT_GOOD,
+				      .report_to = report_to ? slice_cstr(report_to) : SLICE_NONE },
+		&what);
 	for (unsigned i = 0; i < 2 * MANY && err == ERR_OK; i++) {
 		snprintf(name, sizeof(name), "d%u.example", i / 2);
 		err = remote_result_add(write,
@@ -146,28 +149,46 @@ static enum err tell_day_before(struct write *write, void *arg)
 	return remote_set_reported_day(write, day_ - 1);
 }
 
-static void many_who_want_nothing_hold_up_nobody(void **state)
+/* A day in which there are so many, and two reports to be filed: the most steps of one turn, of all. */
+static unsigned tell_of_many(char *report_to, unsigned *all_out)
 {
 	bed_begin(&bed, STORE_SERVE);
 	day_ = (uint32_t)(clock_unix() / DAY_SECONDS) - 1;
 	assert_int_equal(bed_write(&bed, add, NULL), ERR_OK);
-	assert_int_equal(bed_write(&bed, add_many, NULL), ERR_OK);
+	assert_int_equal(bed_write(&bed, add_many, report_to), ERR_OK);
 	assert_int_equal(bed_write(&bed, tell_day_before, NULL), ERR_OK);
 	store_start_writer(bed.store);
 	begin("[relay]\ntls_reports = yes\n");
 	unsigned most = 0;
-	steps = 0;
+	*all_out = steps = 0;
 	daily_run(daily);
 	for (unsigned turn = 0; turn < 1000 && reported_day() < day_; turn++) {
 		most = steps > most ? steps : most;
+		*all_out += steps;
 		steps = 0;
 		loop_run_once(back.loop, 50);
 	}
 	assert_int_equal(reported_day(), day_);
 	assert_int_equal(bed_queued(&bed), 2);
-	assert_in_range(most, 300, MANY);
 	end();
 	bed_end(&bed);
+	return most;
+}
+
+static void many_who_want_nothing_hold_up_nobody(void **state)
+{
+	unsigned all;
+	assert_in_range(tell_of_many(NULL, &all), 300, MANY);
+}
+
+/* Nor do those who name somebody who is not there: no more than that many are told of in a turn, and none
+ * from within the one before. */
+static void many_who_are_not_there_hold_up_nobody(void **state)
+{
+	static char nobody[] = "mailto:nobody@example.org";
+	unsigned all, most = tell_of_many(nobody, &all);
+	assert_true(all > MANY);
+	assert_in_range(most, 300, all / 4);
 }
 
 /* What a domain's DNS names: of many addresses the first two; a list of ours not where only members of the
@@ -268,6 +289,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(yesterday_is_told_once_to_who_wants_it),
 		cmocka_unit_test(many_who_want_nothing_hold_up_nobody),
+		cmocka_unit_test(many_who_are_not_there_hold_up_nobody),
 		cmocka_unit_test(a_strangers_dns_posts_as_a_stranger),
 		cmocka_unit_test(a_store_that_fails_for_a_moment_ends_no_day),
 		cmocka_unit_test(a_report_is_filed_as_soon_as_the_store_takes_it),
