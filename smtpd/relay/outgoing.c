@@ -132,8 +132,9 @@ static void give_up(struct outgoing *outgoing, enum exchangers_end end)
 		report_all_unfit(outgoing);
 		return;
 	}
+	/* One that cannot be given this message may be given others, whatever is with the rest. */
 	report_unsent(outgoing, DELIVERY_LATER, end == EXCHANGERS_DNS_FAILED ? "4.4.3" : "4.4.1",
-		      words, true);
+		      words, outgoing->unfit == 0);
 }
 
 /* ---- the way there ---- */

@@ -210,6 +210,23 @@ def test_what_cannot_be_converted_waits_for_who_takes_it(start):  # noqa: F811
         each.stop()
 
 
+def test_a_server_that_cannot_be_given_a_message_is_not_down(start):  # noqa: F811
+    """Though another one of the domain is: other mail goes there."""
+    remote = Remote(features=("SIZE",))
+    dns = NameServer({"two.example MX": ["10 dead.two.example.", "20 mx.two.example."],
+                      "dead.two.example A": ["127.0.0.2"],  # nobody listens there
+                      "mx.two.example A": ["127.0.0.1"]})
+    server = start(remote, f"port = {remote.port}\n{dns.settings()}")
+    submit(server, ["bob@two.example"], HEAD + SIGNED)
+    wait_until(lambda: server.log().count("event=deferred") >= 4, "the fourth attempt")
+    assert "event=destination-down" not in server.log()
+    submit(server, ["bob@two.example"], HEAD + part(b"text/plain", b"ASCII\r\n"))
+    wait_message(remote)
+    assert "not tried" not in server.log()
+    for each in remote, dns:
+        each.stop()
+
+
 def test_a_header_of_which_nothing_was_said_goes_as_it_is(start):  # noqa: F811
     """Old programs send such mail, and other servers pass it on."""
     message = HEAD.replace(b"hello", "grüß".encode()) + part(b"text/plain; charset=utf-8", TEXT)
