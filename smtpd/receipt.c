@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "mda/notice.h"
 
-enum { AGAIN_MS = 5000, ATTEMPTS_MAX = 24 };
+enum { AGAIN_MS = 5000, PATIENCE_MS = 2 * 60 * 1000 };
 
 struct receipt {
 	struct back *back;
@@ -24,8 +24,8 @@ struct receipt {
 	struct arena arena;
 	struct report_recipient *told;
 	size_t told_count;
-	unsigned attempts;
-	struct timer *again; /* after the store has failed */
+	struct timer *again; /* after the store has failed, */
+	uint64_t ends_ms;    /* until then */
 	void (*done)(void *user);
 	void *user;
 	struct filing *filing;
@@ -70,7 +70,7 @@ static void on_again(void *user)
 /* False: there is no report, and will be none. */
 static bool fail(struct receipt *receipt, enum err why)
 {
-	if (!err_is_store_failure(why) || receipt->attempts == ATTEMPTS_MAX) {
+	if (!err_is_store_failure(why) || loop_now_ms(receipt->back->loop) >= receipt->ends_ms) {
 		log_warning(NULL, HEX("msg", receipt->blob_id), EVENT("sender-not-told"),
 			    WORD("why", err_word(why)),
 			    TEXT("to", receipt->original->reverse_path));
@@ -112,7 +112,6 @@ static bool file(struct receipt *receipt)
 		.filed = on_filed,
 		.user = receipt,
 	};
-	receipt->attempts++;
 	enum err err = notice_file(&notice, &receipt->filing);
 	return err == ERR_OK || fail(receipt, err);
 }
@@ -129,6 +128,7 @@ struct receipt *receipt_begin(struct back *back, const struct envelope *envelope
 	receipt->original = envelope;
 	receipt->blob_id = blob_id;
 	receipt->size_octets = filing_size_octets(filed);
+	receipt->ends_ms = loop_now_ms(back->loop) + PATIENCE_MS;
 	receipt->done = done;
 	receipt->user = user;
 	receipt->told_count = collect(envelope, filed, &receipt->arena, &receipt->told);
