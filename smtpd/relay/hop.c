@@ -9,24 +9,6 @@
 #include "base/heap.h"
 #include "smtpd/relay/runner_priv.h"
 
-struct hop *hop_get(struct relay_runner *runner, struct slice destination)
-{
-	struct route route;
-	arena_reset(&runner->arena);
-	route_find(runner->back->config, destination, &runner->arena, &route);
-	struct hop **at = &runner->hops[runner_bucket_of(route.key)];
-	while (*at && !slice_eq((*at)->key, route.key))
-		at = &(*at)->next;
-	if (!*at) {
-		*at = heap_alloc(sizeof(**at));
-		(*at)->key = slice_of(heap_copy(route.key.ptr, route.key.len), route.key.len);
-		(*at)->last_waiting = &(*at)->first_waiting;
-		if (latest_has(runner->answering, route.key))
-			hop_note_answer(&(*at)->pace);
-	}
-	return *at;
-}
-
 static void hop_free(struct hop *hop)
 {
 	buffer_free(&hop->trouble);
@@ -34,9 +16,57 @@ static void hop_free(struct hop *hop)
 	free(hop);
 }
 
+static bool is_idle(const struct hop *hop)
+{
+	return hop->under_way == 0 && !hop->first_waiting;
+}
+
+/* Troubles are remembered, but strangers can have us write to ever new places that do not answer. Of one
+ * that may be tried again nothing is known then, so it gets one message. */
+static void forget_troubles(struct relay_runner *runner)
+{
+	int64_t now_unix_ms = clock_unix_ms();
+	for (size_t i = 0; i < RUNNER_BUCKETS; i++) {
+		struct hop **at = &runner->hops[i];
+		while (*at) {
+			struct hop *hop = *at;
+			if (!is_idle(hop) || hop_is_down(&hop->pace, now_unix_ms)) {
+				at = &hop->next;
+				continue;
+			}
+			*at = hop->next;
+			runner->hop_count--;
+			hop_free(hop);
+		}
+	}
+	runner->hops_left = runner->hop_count;
+}
+
+struct hop *hop_get(struct relay_runner *runner, struct slice destination)
+{
+	struct route route;
+	arena_reset(&runner->arena);
+	route_find(runner->back->config, destination, &runner->arena, &route);
+	/* Not again before as many have come. */
+	if (runner->hop_count >= RUNNER_HOPS_MAX && runner->hop_count >= 2 * runner->hops_left)
+		forget_troubles(runner);
+	struct hop **at = &runner->hops[runner_bucket_of(route.key)];
+	while (*at && !slice_eq((*at)->key, route.key))
+		at = &(*at)->next;
+	if (!*at) {
+		*at = heap_alloc(sizeof(**at));
+		(*at)->key = slice_of(heap_copy(route.key.ptr, route.key.len), route.key.len);
+		(*at)->last_waiting = &(*at)->first_waiting;
+		runner->hop_count++;
+		if (latest_has(runner->answering, route.key))
+			hop_note_answer(&(*at)->pace);
+	}
+	return *at;
+}
+
 void hop_forget(struct relay_runner *runner, struct hop *hop)
 {
-	if (hop->under_way > 0 || hop->first_waiting || hop->pace.failures > 0)
+	if (!is_idle(hop) || hop->pace.failures > 0)
 		return;
 	if (hop_is_proven(&hop->pace))
 		latest_add(runner->answering, hop->key);
@@ -44,6 +74,7 @@ void hop_forget(struct relay_runner *runner, struct hop *hop)
 	while (*at != hop)
 		at = &(*at)->next;
 	*at = hop->next;
+	runner->hop_count--;
 	hop_free(hop);
 }
 

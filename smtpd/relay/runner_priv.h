@@ -26,6 +26,7 @@ enum {
 	RUNNER_GIVEN_MAX = 4096, /* domains that the front may tell something of */
 	RUNNER_NOTES_MAX = 200,	 /* of what it tells, on their way to the disk */
 	RUNNER_ANSWERING_MAX = 4096, /* places that need no probe */
+	RUNNER_HOPS_MAX = 4096, /* above that, troubles of those with nothing to do are forgotten */
 };
 
 struct hop;
@@ -108,7 +109,8 @@ struct relay_runner {
 	struct timer *look_timer;
 	struct destination *destinations[RUNNER_BUCKETS];
 	struct hop *hops[RUNNER_BUCKETS];
-	struct destination **heap; /* by due_unix_ms, from 1 */
+	size_t hop_count, hops_left; /* how many there are, and were when troubles were forgotten */
+	struct destination **heap;   /* by due_unix_ms, from 1 */
 	size_t heap_count, heap_cap;
 	/* What goes before the heap, which it is in as well: where the hop answers; what came just
 	 * now. */
@@ -147,9 +149,9 @@ void destination_look_anew(struct relay_runner *runner, struct destination *dest
 void destinations_free(struct relay_runner *runner);
 
 /* hop.c */
-/* Where mail for a destination goes. */
+/* Where mail for a destination goes. With nothing under way or waiting it stays until the next call. */
 struct hop *hop_get(struct relay_runner *runner, struct slice destination);
-/* With nothing under way or waiting it is freed, unless its troubles are to be remembered. */
+/* With nothing under way or waiting it is freed, unless it has troubles, which are remembered. */
 void hop_forget(struct relay_runner *runner, struct hop *hop);
 /* As much is under way there as may be. */
 bool hop_is_full(const struct hop *hop, int64_t now_unix_ms);

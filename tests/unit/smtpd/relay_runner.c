@@ -347,6 +347,46 @@ static void who_has_answered_needs_no_probe_again(void **state)
 	end();
 }
 
+static size_t hops_known(void)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < RUNNER_BUCKETS; i++)
+		for (const struct hop *hop = runner->hops[i]; hop; hop = hop->next)
+			count++;
+	return count;
+}
+
+/* Ever new places that did not answer once: not all of them are remembered. One that is left alone is, and
+ * so is one that something is under way to. */
+static void troubles_with_new_places_have_an_end(void **state)
+{
+	enum { PLACES = 3 * RUNNER_HOPS_MAX, PAUSE_MS = 3600 * 1000 };
+	int64_t now_ms = clock_unix_ms();
+	char name[32];
+	bed_begin(&bed, STORE_SERVE);
+	begin(config);
+	struct hop *busy = hop_get(runner, SLICE("busy.example"));
+	busy->under_way = 1;
+	struct hop *down = hop_get(runner, SLICE("down.example"));
+	for (unsigned i = 0; i < HOP_FAILURES_MAX; i++)
+		hop_note_failure(&down->pace, now_ms, PAUSE_MS);
+	for (unsigned i = 0; i < PLACES; i++) {
+		snprintf(name, sizeof(name), "d%u.example", i);
+		struct hop *hop = hop_get(runner, slice_cstr(name));
+		hop_note_failure(&hop->pace, now_ms, PAUSE_MS);
+		hop_forget(runner, hop);
+	}
+	assert_in_range(hops_known(), 2, RUNNER_HOPS_MAX);
+	assert_int_equal(hops_known(), runner->hop_count);
+	assert_ptr_equal(hop_get(runner, SLICE("busy.example")), busy);
+	assert_ptr_equal(hop_get(runner, SLICE("down.example")), down);
+	assert_true(hop_is_down(&down->pace, now_ms));
+	busy->under_way = 0;
+	hop_forget(runner, busy);
+	assert_int_equal(hops_known(), runner->hop_count);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -359,6 +399,7 @@ int main(void)
 		cmocka_unit_test(places_that_do_not_answer_hold_one_of_ours_each),
 		cmocka_unit_test(a_place_that_never_answers_is_left_alone),
 		cmocka_unit_test(who_has_answered_needs_no_probe_again),
+		cmocka_unit_test(troubles_with_new_places_have_an_end),
 	};
 	log_set_level(LOG_ERROR);
 	config = config_with("");
