@@ -1,6 +1,7 @@
 """Fixtures: `server` runs with the users alice and bob; `new_server` makes more of them."""
 import pytest
 
+import server as servers
 from server import Server
 
 
@@ -10,6 +11,16 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport():
+    """What the servers that run have said goes along with a failure: it may not come again."""
+    report = (yield).get_result()
+    for one in servers.started if report.failed else ():
+        if one.is_running() and hasattr(report.longrepr, "addsection"):
+            said = one.log().splitlines()[-40:]
+            report.longrepr.addsection(f"log of {one.folder}", "\n".join(said))
 
 
 def make(folder, settings="", users=("alice@example.org", "bob@example.org")):

@@ -116,8 +116,9 @@ class Remote:
             else:
                 default = "250 fine"
             if verb == "BDAT":
-                content = lines.read(int(line.split(" ")[1]))
-                if not self.take(say, sender, recipients, content):
+                octets = int(line.split(" ")[1])
+                content = lines.read(octets)
+                if len(content) < octets or not self.take(say, sender, recipients, content):
                     return
                 continue
             reply = self.rule(verb, line, default)

@@ -2,6 +2,7 @@
 
     server = Server(folder); server.add_user("alice@example.org"); server.start(); ...; server.stop()
 """
+import fcntl
 import imaplib
 import os
 import pathlib
@@ -13,6 +14,7 @@ import smtplib
 import socket
 import ssl
 import subprocess
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -25,9 +27,28 @@ PASSWORD = "correct horse"
 WAIT_SECONDS = 60  # for anything that should take no time; sanitizers and busy machines are slow
 
 
-# Below the ports that the kernel gives to whoever connects, and a part for each worker of pytest.
-WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 16
-PORTS = range(10_000 + WORKER, 32_000, 16)
+PARTS = 32
+
+
+def take_part():
+    """A part of the ports for this process alone, whoever else runs tests on this machine: between the
+    choice of a port and the moment when a server has it, a second may pass, or many."""
+    for part in range(PARTS):
+        try:
+            lock = os.open(f"{tempfile.gettempdir()}/bode-test-ports-{part}",
+                           os.O_RDONLY | os.O_CREAT, 0o644)
+        except OSError:  # another user's
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return part
+        except OSError:
+            os.close(lock)
+    return os.getpid() % PARTS
+
+
+# Below the ports that the kernel gives to whoever connects.
+PORTS = range(10_000 + take_part(), 32_000, PARTS)
 given = set()
 
 
@@ -64,6 +85,9 @@ def wait_until(condition, what, seconds=WAIT_SECONDS):
         time.sleep(0.02)
 
 
+started = set()  # servers of this process
+
+
 class Server:
     def __init__(self, folder, settings=""):
         self.folder = pathlib.Path(folder)
@@ -98,6 +122,7 @@ class Server:
     # ---- life ----
 
     def start(self, inherited=()):
+        started.add(self)
         # What a sandboxed process may not do ends it here; in production it is logged.
         environment = {**os.environ, "BODE_SANDBOX": "kill",
                        "ASAN_OPTIONS": "detect_leaks=0:" + os.environ.get("ASAN_OPTIONS", "")}
@@ -128,6 +153,9 @@ class Server:
             self.process.kill()
             self.process.wait()
             raise AssertionError(f"no end within {seconds} s of SIGTERM:\n{self.log()}")
+
+    def is_running(self):
+        return self.process is not None and self.process.poll() is None
 
     def log(self):
         return self.log_path.read_text(errors="replace")
