@@ -247,14 +247,12 @@ static struct collected *collection_add(struct collection *c)
 	return item;
 }
 
-enum err collect(struct collection *c, struct matcher *m, const struct message_entry *entry)
+static enum err keep(struct collection *c, struct matcher *m, const struct message_entry *entry)
 {
 	static const struct mime_envelope nothing;
 	const struct mime_envelope *e = &nothing;
 	struct collected item = { .uid = entry->uid };
 	enum err err = ERR_OK;
-	if (c->kept_octets > c->max_octets)
-		return ERR_LIMIT;
 	if (needs_envelope(c))
 		err = matcher_envelope(m, &e);
 	if (err == ERR_OK && c->algorithm == THREAD_REFERENCES)
@@ -278,6 +276,17 @@ enum err collect(struct collection *c, struct matcher *m, const struct message_e
 	return ERR_OK;
 }
 
+/* Others may pass the limit in the same moment, each by a message. */
+enum err collect(struct collection *c, struct matcher *m, const struct message_entry *entry)
+{
+	uint64_t before = c->kept_octets;
+	if (atomic_load(&c->limit->kept_octets) > c->limit->max_octets)
+		return ERR_LIMIT;
+	enum err err = keep(c, m, entry);
+	atomic_fetch_add(&c->limit->kept_octets, c->kept_octets - before);
+	return err;
+}
+
 void collection_join(struct collection *c, struct collection *more)
 {
 	size_t left = c->count, end = c->count + more->count;
@@ -296,6 +305,8 @@ void collection_fini(struct collection *c)
 	free(c->items);
 	c->items = NULL;
 	c->count = c->cap = 0;
+	if (c->limit)
+		atomic_fetch_sub(&c->limit->kept_octets, c->kept_octets);
 	c->kept_octets = 0;
 	arena_fini(&c->arena);
 }

@@ -2,6 +2,8 @@
  * compared by. Filled by a scan (search_scan_priv.h), so on a worker; one thread at a time. */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "imapd/search_match_priv.h"
 #include "imapd/walk_priv.h"
 
@@ -58,22 +60,29 @@ struct collected {
 	size_t id_count;
 };
 
+/* What collections keep that have one limit: those of a search's lanes, each on a worker of its own. So
+ * it is the whole that counts, whichever of them finds most. */
+struct collection_limit {
+	uint64_t max_octets;
+	_Atomic uint64_t kept_octets;
+};
+
 /* Zero-initialised but for the first group: empty. */
 struct collection {
 	const struct ranges *view_uids; /* NULL: numbers are UIDs */
 	const struct sort_criteria *criteria;
 	enum thread_algorithm algorithm;
 	enum comparator comparator;
-	uint64_t max_octets;
+	struct collection_limit *limit;
 
 	struct collected *items; /* in ascending UID */
 	size_t count, cap;
 	struct arena arena;
-	uint64_t kept_octets; /* in all */
+	uint64_t kept_octets; /* of what the limit counts */
 	struct rank_walk rank;
 };
-/* The message that `matcher` is at, whose UID is above those before. ERR_LIMIT: the collection
- * has grown too large, and is not whole. */
+/* The message that `matcher` is at, whose UID is above those before. ERR_LIMIT: there is too much
+ * under the limit, and the collection is not whole. */
 enum err collect(struct collection *collection, struct matcher *matcher,
 		 const struct message_entry *entry) MUST_USE;
 /* Moves the items of `more` in between those of `collection`, in order of UID. Both live on: the

@@ -53,6 +53,7 @@ struct search_context {
 	/* What has been looked at and is to be told. */
 	struct ranges added, removed;
 	struct collection incoming; /* SORT: those of `added` */
+	struct collection_limit incoming_limit;
 };
 
 static struct search_context **find(struct search_context **at, struct slice tag)
@@ -160,7 +161,8 @@ bool search_context_add(struct imap_view *view, const struct search_update *upda
 		sorted_results_init(&context->sorted, update->sorted);
 		context->incoming.criteria = &context->sorted.criteria;
 		context->incoming.comparator = update->sorted->comparator;
-		context->incoming.max_octets = COLLECTION_MAX_OCTETS;
+		context->incoming.limit = &context->incoming_limit;
+		context->incoming_limit.max_octets = COLLECTION_MAX_OCTETS;
 	}
 	*find(&view->contexts, SLICE_NONE) = context;
 	return true;

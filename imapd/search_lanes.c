@@ -2,7 +2,7 @@
  *
  * Each lane takes a stretch of the messages that are left, a long one at first, then shorter and
  * shorter ones, so both end together though one worker may be slower. Which stretch is whose is
- * settled on the loop, so lanes share nothing while they are out. After some slices they come home: the
+ * settled on the loop, so lanes share nothing while they are out but the limit of what they keep. After some slices they come home: the
  * session hears there whether its client has left, and nothing goes out again then. Runs in the back. */
 #include "imapd/progress_priv.h"
 #include "imapd/search_priv.h"
@@ -20,6 +20,7 @@ void search_lanes_begin(struct search *search)
 	struct search_lane *lanes = search->lanes;
 	search_candidates(&search->program, &view->uids, &search->left);
 	search->candidates = ranges_total(&search->left);
+	search->collected.max_octets = COLLECTION_MAX_OCTETS;
 	for (unsigned i = 0; i < SEARCH_LANES; i++) {
 		lanes[i].search = search;
 		lanes[i].collection = (struct collection){
@@ -27,7 +28,7 @@ void search_lanes_begin(struct search *search)
 			.criteria = &search->criteria,
 			.algorithm = search->algorithm,
 			.comparator = search->program.comparator,
-			.max_octets = COLLECTION_MAX_OCTETS,
+			.limit = &search->collected,
 		};
 		search_scan_init(&lanes[i].scan, search->s->back->store, view->mailbox_id,
 				 &search->program);
@@ -40,9 +41,6 @@ void search_lanes_begin(struct search *search)
 					     search->candidates > stretch_min(search)
 				     ? SEARCH_LANES
 				     : 1;
-	/* Neither sees what the other keeps. */
-	for (unsigned i = 0; i < search->lane_count; i++)
-		lanes[i].collection.max_octets /= search->lane_count;
 }
 
 void search_lanes_fini(struct search *search)

@@ -46,6 +46,7 @@ struct search {
 	uint64_t candidates; /* how many there were in all */
 	struct search_lane lanes[SEARCH_LANES];
 	unsigned lane_count, lanes_out;
+	struct collection_limit collected; /* by all of them */
 	bool came_home;	    /* since the session was asked last */
 	enum err failure;   /* of a lane */
 	struct work finish; /* the pool's: sorting, threading */

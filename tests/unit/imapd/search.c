@@ -231,13 +231,12 @@ static void others_are_answered_meanwhile(void **state)
 
 /* ---- a lane that cannot go on ---- */
 
-/* Of both together no more is kept than the limit. */
+/* Of both together no more is kept than the limit: this one has come up to it. */
 static void reach_limit(struct search_lane *lane)
 {
-	const struct search_lane *lanes = lane->search->lanes;
-	assert_int_equal(lanes[0].collection.max_octets + lanes[1].collection.max_octets,
-			 COLLECTION_MAX_OCTETS);
-	lane->collection.kept_octets = COLLECTION_MAX_OCTETS / SEARCH_LANES + 1;
+	assert_int_equal(lane->search->collected.max_octets, COLLECTION_MAX_OCTETS);
+	lane->collection.kept_octets += COLLECTION_MAX_OCTETS + 1;
+	atomic_fetch_add(&lane->search->collected.kept_octets, COLLECTION_MAX_OCTETS + 1);
 }
 
 static void fail_to_read(struct search_lane *lane)
@@ -280,6 +279,35 @@ static void a_lane_that_fails_ends_the_search(void **state)
 		assert_true(slice_starts_nocase(buffer_slice(&said), slice_cstr(cases[k].answer)));
 	}
 	run(searching, "n NOOP", "n OK");
+	buffer_free(&said);
+	core_sign_out(&world, searching);
+}
+
+/* While one is held, the other finds nearly all that there is: what counts is the whole. */
+static void one_lane_may_keep_nearly_all(void **state)
+{
+	enum { EACH = sizeof(struct collected) + sizeof(union collected_value) };
+	static const struct {
+		unsigned kept; /* messages, before there is too much */
+		const char *answer;
+	} cases[] = { { MANY - 1, "* SORT 1 " }, { MANY - 10, "f NO [LIMIT] " } };
+	struct session *searching = signed_in();
+	struct buffer said = { 0 };
+	run(searching, "s SELECT many", "s OK");
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct cursor in = cursor_of(SLICE("f SORT (ARRIVAL) UTF-8 ALL\r\n"));
+		struct search *search = begin_held_search(searching, &in);
+		struct collection_limit *limit = &search->collected;
+		limit->max_octets = (uint64_t)cases[i].kept * EACH;
+		sem_post(&lane_may_go[0]);
+		while (search->lanes_out == SEARCH_LANES)
+			loop_run_once(world.loop, 1000);
+		assert_true(search->lanes[0].collection.kept_octets > limit->max_octets / 2);
+		sem_post(&lane_may_go[1]);
+		buffer_clear(&said);
+		assert_true(core_feed(&world, searching, SLICE_NONE, &said));
+		assert_true(slice_starts_nocase(buffer_slice(&said), slice_cstr(cases[i].answer)));
+	}
 	buffer_free(&said);
 	core_sign_out(&world, searching);
 }
@@ -355,6 +383,7 @@ int main(void)
 		cmocka_unit_test(a_client_that_still_reads_is_answered),
 		cmocka_unit_test(others_are_answered_meanwhile),
 		cmocka_unit_test(a_lane_that_fails_ends_the_search),
+		cmocka_unit_test(one_lane_may_keep_nearly_all),
 		cmocka_unit_test(what_is_found_stays_in_order),
 	};
 	pool_set_threads(SEARCH_LANES);
