@@ -87,6 +87,15 @@ struct slice chunk_collect(struct row *row, uint64_t blob_id, uint32_t chunk, bo
 	return is_single ? first : buffer_slice(&read->stored);
 }
 
+/* Rows that could not be read look as if they were not there: that is the store's failure, which may be over
+ * with the next attempt, and no damage. */
+static enum err chunk_unread(const struct row *row, uint64_t blob_id, const char *where,
+			     uint32_t chunk)
+{
+	enum err err = read_failure(row->read);
+	return err == ERR_OK ? damaged(blob_id, where, chunk) : err;
+}
+
 /* Appends at least the first `need_octets` of a chunk that has `raw` of them; the row is where it
  * should begin. */
 static enum err chunk_read(struct row *row, bool *more, uint64_t blob_id, uint32_t chunk,
@@ -96,11 +105,11 @@ static enum err chunk_read(struct row *row, bool *more, uint64_t blob_id, uint32
 	struct key key;
 	key_piece(&key, blob_id, chunk, 0);
 	if (!*more || !slice_eq(row->key, key_slice(&key)))
-		return damaged(blob_id, "missing", chunk);
+		return chunk_unread(row, blob_id, "missing", chunk);
 	struct slice record = chunk_collect(row, blob_id, chunk, more);
 	if (!chunk_raw_octets(record, &raw_octets) || raw_octets != raw ||
 	    !chunk_decompress(row->read, record, (uint32_t)need_octets, out))
-		return damaged(blob_id, "chunk", chunk);
+		return chunk_unread(row, blob_id, "chunk", chunk);
 	return ERR_OK;
 }
 

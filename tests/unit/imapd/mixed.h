@@ -26,19 +26,27 @@ static atomic_bool holds_next;
 static atomic_uint slices_of_workers;
 static sem_t is_held, may_go;
 
+/* Before and after each slice, on the thread that makes it; NULL: nobody looks. */
+static void (*slice_begins)(bool is_by_worker), (*slice_ends)(void);
+
 /* The linker puts it in the place of the one in fetch_slice.c. */
 void __real_fetch_slice_make(struct fetch *f, struct buffer *out, size_t full_octets);
 void __wrap_fetch_slice_make(struct fetch *f, struct buffer *out, size_t full_octets);
 void __wrap_fetch_slice_make(struct fetch *f, struct buffer *out, size_t full_octets)
 {
-	if (!pthread_equal(pthread_self(), loop_thread)) {
+	bool is_by_worker = !pthread_equal(pthread_self(), loop_thread);
+	if (is_by_worker) {
 		atomic_fetch_add(&slices_of_workers, 1);
 		if (atomic_exchange(&holds_next, false)) {
 			sem_post(&is_held);
 			sem_wait(&may_go);
 		}
 	}
+	if (slice_begins)
+		slice_begins(is_by_worker);
 	__real_fetch_slice_make(f, out, full_octets);
+	if (slice_ends)
+		slice_ends();
 }
 
 /* ---- workers that have something else to do ---- */

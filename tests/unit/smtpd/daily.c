@@ -1,49 +1,17 @@
 /* tests/unit/smtpd/daily.c - yesterday's results become reports in the queue, once. */
 #include "tests/unit/smtpd/back_bed.h"
 
-#include <dlfcn.h>
-#include <errno.h>
-
 #include "base/clock.h"
 #include "runtime/tls_result.h"
 #include "smtpd/relay/daily_priv.h"
 #include "storage/address.h"
 #include "storage/remote.h"
+#include "tests/unit/failing_reads.h"
 #include "tests/unit/test_clock.h"
 
 enum { DAY_SECONDS = 24 * 3600, TURNS = 200, MINUTE_MS = 60 * 1000 };
 
 static uint32_t day_; /* of the results: yesterday */
-
-/* Steps of cursors on this thread, and how many there are before one of them fails; rows that are got,
- * likewise. */
-static _Thread_local unsigned steps;
-enum { NEVER = -1 };
-static _Thread_local int steps_left = NEVER, gets_left = NEVER;
-static unsigned failures;
-
-int mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_op op)
-{
-	int (*true_one)(MDB_cursor *, MDB_val *, MDB_val *, MDB_cursor_op);
-	*(void **)&true_one = dlsym(RTLD_NEXT, "mdb_cursor_get");
-	steps++;
-	if (steps_left != NEVER && steps_left-- == 0) {
-		failures++;
-		return EIO;
-	}
-	return true_one(cursor, key, value, op);
-}
-
-int mdb_get(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *value)
-{
-	int (*true_one)(MDB_txn *, MDB_dbi, MDB_val *, MDB_val *);
-	*(void **)&true_one = dlsym(RTLD_NEXT, "mdb_get");
-	if (gets_left != NEVER && gets_left-- == 0) {
-		failures++;
-		return EIO;
-	}
-	return true_one(txn, dbi, key, value);
-}
 
 static enum err add(struct write *write, void *arg)
 {
@@ -247,18 +215,18 @@ static void begin_with_reports(enum err (*add_to)(struct write *write, void *arg
 	assert_int_equal(bed_write(&bed, tell_day_before, NULL), ERR_OK);
 	store_start_writer(bed.store);
 	begin("[relay]\ntls_reports = yes\n");
-	failures = 0;
+	failed_reads = 0;
 }
 
 static void a_store_that_fails_for_a_moment_ends_no_day(void **state)
 {
-	failures = 1;
-	for (int at = 0; failures > 0; at++) {
+	failed_reads = 1;
+	for (int at = 0; failed_reads > 0; at++) {
 		begin_with_reports(add);
 		steps_left = at;
 		daily_run(daily); /* looks for the first of them */
 		steps_left = NEVER;
-		assert_true(failures == 1 || at > 1);
+		assert_true(failed_reads == 1 || at > 1);
 		wait_for_day();
 		assert_int_equal(bed_queued(&bed), 2);
 		end();
@@ -269,13 +237,13 @@ static void a_store_that_fails_for_a_moment_ends_no_day(void **state)
 /* Whichever row of its recipient cannot be read. */
 static void a_report_is_filed_as_soon_as_the_store_takes_it(void **state)
 {
-	failures = 1;
-	for (int at = 0; failures > 0; at++) {
+	failed_reads = 1;
+	for (int at = 0; failed_reads > 0; at++) {
 		begin_with_reports(add_strange);
 		gets_left = at;
 		daily_run(daily); /* finds the first of them, and files it */
 		gets_left = NEVER;
-		assert_true(failures == 1 || at > 1);
+		assert_true(failed_reads == 1 || at > 1);
 		wait_for_day();
 		assert_int_equal(bed_queued(&bed), 2);
 		assert_int_equal(messages(), 1);

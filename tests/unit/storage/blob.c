@@ -8,6 +8,7 @@
 #include "storage/digest_record_priv.h"
 #include "storage/garbage_priv.h"
 #include "storage/inspect_priv.h"
+#include "tests/unit/failing_reads.h"
 
 static uint64_t blob_of(struct bed *bed, uint32_t uid)
 {
@@ -236,6 +237,51 @@ static void notices_damage(void **state)
 	buffer_free(&out);
 }
 
+/* Whichever step it is that fails, and whether those behind it do: none says that octets are damaged, and
+ * what was read is right. */
+static void what_cannot_be_read_is_not_damaged(void **state)
+{
+	enum { OCTETS = 150000 };
+	struct bed bed;
+	struct buffer text = { 0 }, out = { 0 };
+	bed_begin(&bed, STORE_CREATE);
+	bed_text(&text, 1, OCTETS);
+	struct bed_append append = { .mailbox_id = bed.inbox_id, .text = buffer_slice(&text) };
+	assert_int_equal(bed_append(&bed, &append), ERR_OK);
+	for (unsigned way = 0; way < 4; way++) {
+		bool is_beginning = way % 2;
+		size_t offset = is_beginning ? 2 * BLOB_CHUNK_OCTETS : 0, least = text.len;
+		unsigned failed = 0;
+		fails_for_good = way / 2;
+		failed_reads = 1;
+		for (int at = 0; failed_reads > 0; at++) {
+			struct read *read = read_begin(bed.store);
+			buffer_clear(&out);
+			failed_reads = 0;
+			steps_left = at;
+			enum err err = is_beginning
+					       ? blob_read_beginning(read, append.entry.blob_id, 2,
+								     UINT64_MAX, &out)
+					       : blob_read(read, append.entry.blob_id, 0,
+							   UINT64_MAX, &out);
+			steps_left = NEVER;
+			read_end(&read);
+			assert_true(err == ERR_OK || (err == ERR_DISK && failed_reads > 0));
+			assert_true(slice_eq(buffer_slice(&out),
+					     slice_sub(buffer_slice(&text), offset, out.len)));
+			assert_true(err != ERR_OK || offset + out.len == text.len);
+			least = out.len < least ? out.len : least;
+			failed += err != ERR_OK;
+		}
+		assert_int_equal(least, 0);
+		assert_true(failed >= 3); /* its digest, its first row, one behind that */
+	}
+	fails_for_good = false;
+	buffer_free(&text);
+	buffer_free(&out);
+	bed_end(&bed);
+}
+
 static uint8_t digest_version_of(struct read *read, uint64_t blob_id)
 {
 	struct key key;
@@ -451,6 +497,7 @@ int main(void)
 		cmocka_unit_test(reads_beginnings),
 		cmocka_unit_test(cuts_records_into_pieces),
 		cmocka_unit_test(notices_damage),
+		cmocka_unit_test(what_cannot_be_read_is_not_damaged),
 		cmocka_unit_test(reads_digests_of_an_older_bode),
 		cmocka_unit_test(compresses_long_digests),
 		cmocka_unit_test(notices_damage_of_digests),
