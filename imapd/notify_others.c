@@ -10,9 +10,11 @@
  *
  * A request that is about too many mailboxes is refused (section 3.1). Where they become too many
  * later, or it is not known whose annotations have changed, the client is told that it hears no more of
- * others; what it wants of its own goes on, so nobody can take that from it by sharing. That is not
- * what section 5.8 demands of a server that leaves off, and so its code is not used: a client would
- * count on all of NOTIFY being over, and with it on no EXPUNGE between its commands. */
+ * others. When there are fewer again it has to ask anew, as after section 5.8: to begin by ourselves
+ * would pass over all that has happened in between. What it wants of its own goes on, so nobody can take
+ * that from it by sharing. That is not what section 5.8 demands of a server that leaves off, and so its
+ * code is not used: a client would count on all of NOTIFY being over, and with it on no EXPUNGE between
+ * its commands. */
 #include <stdlib.h>
 
 #include "base/heap.h"
