@@ -249,20 +249,6 @@ void access_gathering_fini(struct access_gathering *g)
 	arena_fini(&g->of_owner);
 }
 
-enum err access_list_make(struct read *read, uint32_t account_id, struct arena *arena,
-			  struct access_list *list_out)
-{
-	struct access_gathering g = { .account_id = account_id,
-				      .rights = RIGHTS_TO_KNOW,
-				      .arena = arena };
-	enum err err = ERR_OK;
-	while (err == ERR_OK && !g.is_whole)
-		err = access_gather_on(&g, read);
-	access_gathering_fini(&g);
-	*list_out = g.list;
-	return err;
-}
-
 /* How many rows there are up to `name`, with it. */
 static size_t count_up_to(const struct access_list *list, struct slice name)
 {

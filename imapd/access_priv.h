@@ -60,9 +60,7 @@ enum {
 	/* and none of one owner beyond this: it takes many to crowd out what others share. */
 	ACCESS_LIST_MAX_OF_OWNER = 2000,
 };
-enum err access_list_make(struct read *read, uint32_t account_id, struct arena *arena,
-			  struct access_list *list_out) MUST_USE;
-/* The same in turns, and of what is wanted of it alone: each turn is one call, for less than a millisecond,
+/* Gathered in turns, and of what is wanted of it alone: each turn is one call, for less than a millisecond,
  * in a read of its own. So the list is of no one moment; but of each mailbox that was shared from
  * the first to the last there is one row, as it was in one of them. */
 enum access_wanted {

@@ -24,6 +24,17 @@ bool list_has_below(struct read *read, uint32_t account_id, struct slice name,
 	return is_found;
 }
 
+static bool is_subscribed(const struct mailbox_row *row)
+{
+	return row->subscribed;
+}
+
+bool list_has_subscribed(struct read *read, uint32_t account_id, struct slice top)
+{
+	return mailbox_is_subscribed(read, account_id, top) ||
+	       list_has_below(read, account_id, top, is_subscribed);
+}
+
 static bool is_mailbox(const struct mailbox_row *row)
 {
 	return row->mailbox_id != 0;

@@ -32,6 +32,8 @@ void list_respond_news(struct imap_session *s, struct read *read, struct slice n
 /* Whether any of the account's own rows below that name counts. */
 bool list_has_below(struct read *read, uint32_t account_id, struct slice name,
 		    bool (*counts)(const struct mailbox_row *row));
+/* Whether the account has subscribed to that name or to any below it. */
+bool list_has_subscribed(struct read *read, uint32_t account_id, struct slice top);
 
 /* special_use.c: use-attr of RFC 6154 section 6, "\\Sent"; NULL for USE_NONE. */
 const char *special_use_name(enum special_use use);

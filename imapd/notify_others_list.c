@@ -24,24 +24,13 @@ enum {
 
 /* ---- whose ---- */
 
-static bool is_subscribed(const struct mailbox_row *row)
-{
-	return row->subscribed;
-}
-
-static bool has_subscribed(struct read *read, uint32_t account_id, struct slice top)
-{
-	return mailbox_is_subscribed(read, account_id, top) ||
-	       list_has_below(read, account_id, top, is_subscribed);
-}
-
 static enum access_wanted wants_owner(struct access_gathering *gathering, struct read *read,
 				      uint32_t owner_id, struct slice prefix)
 {
 	struct notify_others *others = CONTAINER_OF(gathering, struct notify_others, gathering);
 	struct notify *notify = others->notify;
 	if (!notify_reaches(&notify->request, prefix,
-			    has_subscribed(read, notify->s->account_id, prefix)))
+			    list_has_subscribed(read, notify->s->account_id, prefix)))
 		return ACCESS_NOT_WANTED;
 	while (*others->owner_at && (*others->owner_at)->feed.watch.account_id < owner_id)
 		others->owner_at = &(*others->owner_at)->next;

@@ -1,10 +1,11 @@
 /* imapd/search.c - SEARCH, SORT, THREAD, their UID forms, and ESEARCH: how a search runs.
  *
  * RFC 9051 section 6.4.4, RFC 4731 (ESEARCH), RFC 5182 (SEARCHRES), RFC 5256 (SORT, THREAD), RFC
- * 5267 section 3 (ESORT), RFC 5466 (FILTERS), RFC 7377 (ESEARCH over several mailboxes, one after
- * another). A client that has enabled IMAP4rev2 or names result options gets ESEARCH, others the
- * responses of RFC 3501 and 5256. Keys that need no more than the messages' entries are tried on the
- * loop, a millisecond at a time; the others on the worker pool (search_lanes.c). Runs in the back. */
+ * 5267 section 3 (ESORT), RFC 5466 (FILTERS), RFC 7377 (ESEARCH over several mailboxes, which
+ * search_mailboxes.c finds, one after another). A client that has enabled IMAP4rev2 or names result
+ * options gets ESEARCH, others the responses of RFC 3501 and 5256. Keys that need no more than the
+ * messages' entries are tried on the loop, a millisecond at a time; the others on the worker pool
+ * (search_lanes.c). Runs in the back. */
 #include "imapd/search_priv.h"
 
 #include "imapd/access_priv.h"
@@ -30,6 +31,8 @@ static void search_fini(struct imap_session *s)
 {
 	struct search *search = s->work;
 	forget_mailbox(search);
+	if (search->mailboxes)
+		search_mailboxes_fini(search->mailboxes);
 	search_program_fini(&search->program);
 	buffer_free(&search->threads);
 	arena_fini(&search->mailbox_arena);
@@ -110,17 +113,27 @@ static void finish_done(struct work *work)
 	session_job_end(&search->s->session);
 }
 
+/* NO after SAVE empties "$"; BAD leaves it (RFC 9051 section 6.4.4.1). */
+static void empty_saved(struct search *search)
+{
+	struct imap_view *view = search->s->view;
+	if ((search->options.returns & RETURN_SAVE) && view)
+		ranges_clear(&view->saved_result);
+}
+
+static enum step search_fail(struct imap_session *s, enum err err)
+{
+	empty_saved(s->work);
+	return imap_refuse(s, err);
+}
+
 static enum step search_finish(struct imap_session *s)
 {
 	struct search *search = s->work;
 	if (search->is_finished)
 		return search_tell(s);
-	if (search->failure != ERR_OK) {
-		/* RFC 9051 section 6.4.4.1: NO empties "$". */
-		if (search->options.returns & RETURN_SAVE)
-			ranges_clear(&search->view->saved_result);
-		return imap_refuse(s, search->failure);
-	}
+	if (search->failure != ERR_OK)
+		return search_fail(s, search->failure);
 	search->is_finished = true;
 	if (search->verb == VERB_SEARCH) {
 		search_lanes_join(search);
@@ -178,9 +191,7 @@ static enum step search_refuse(struct imap_session *s, enum search_parsed why)
 		return imap_bad(s, "After ENABLE UTF8=ACCEPT no charset is named");
 	if (why == SEARCH_FILTER_CHARSET)
 		return imap_bad(s, "[BADCHARSET (UTF-8 US-ASCII)] FILTER is in UTF-8");
-	/* NO after SAVE empties "$"; BAD leaves it (RFC 9051 section 6.4.4.1). */
-	if ((search->options.returns & RETURN_SAVE) && s->view)
-		ranges_clear(&s->view->saved_result);
+	empty_saved(search);
 	if (why == SEARCH_NO_CHARSET)
 		return imap_no(s, "[BADCHARSET (UTF-8 US-ASCII)] that charset is not known here");
 	if (why == SEARCH_NO_FILTER)
@@ -218,11 +229,8 @@ static enum step search_start(struct imap_session *s)
 	enum err err = mailbox_get(read, s->view->mailbox_id, &s->command_arena, mailbox);
 
 	read_end(&read);
-	if (err != ERR_OK && err != ERR_GONE) {
-		if (search->options.returns & RETURN_SAVE)
-			ranges_clear(&s->view->saved_result);
-		return imap_refuse(s, err);
-	}
+	if (err != ERR_OK && err != ERR_GONE)
+		return search_fail(s, err);
 	if (err == ERR_GONE)
 		*mailbox = (struct mailbox){ 0 };
 	search->view = s->view;
@@ -262,7 +270,8 @@ static enum step search_mailboxes(struct imap_session *s, struct cursor *in)
 	uint64_t mailbox_id = search->mailboxes->ids[search->next_mailbox++];
 	struct read *read = read_begin(s->back->store);
 	enum err err = open_other(search, read, mailbox_id);
-	if (err == ERR_OK)
+	/* Where rights cannot be read nobody has lost them. */
+	if (read_failure(read) != ERR_OK)
 		err = read_failure(read);
 	read_end(&read);
 	if (err == ERR_GONE || err == ERR_NOT_FOUND) {
@@ -270,8 +279,22 @@ static enum step search_mailboxes(struct imap_session *s, struct cursor *in)
 		return STEP_AGAIN;
 	}
 	if (err != ERR_OK)
-		return imap_refuse(s, err);
+		return search_fail(s, err);
 	return bind(search, search->mailbox);
+}
+
+/* Which mailboxes these are, in turns. */
+static enum step find_mailboxes(struct imap_session *s, struct cursor *in)
+{
+	struct search *search = s->work;
+	struct read *read = read_begin(s->back->store);
+	enum err err = search_mailboxes_find_on(search->mailboxes, read);
+	read_end(&read);
+	if (err != ERR_OK)
+		return search_fail(s, err);
+	if (search->mailboxes->is_whole)
+		s->running = search_mailboxes;
+	return STEP_AGAIN;
 }
 
 static struct search *search_new(struct imap_session *s, enum search_verb verb)
@@ -377,13 +400,13 @@ enum step imap_esearch(struct imap_session *s, struct cursor *args, bool uid)
 	if (!take_program(search, args, charset_form(s), &refusal))
 		return refusal;
 	search->mailboxes = arena_alloc(&s->command_arena, sizeof(*search->mailboxes));
-	struct read *read = read_begin(s->back->store);
-	enum err err = search_sources_resolve(sources, read, s->account_id,
-					      s->view ? s->view->mailbox_id : 0, &s->command_arena,
-					      search->mailboxes);
-	read_end(&read);
-	if (err != ERR_OK)
-		return imap_refuse(s, err);
-	s->running = search_mailboxes;
+	*search->mailboxes = (struct search_mailboxes){
+		.sources = sources,
+		.account_id = s->account_id,
+		.selected_id = s->view ? s->view->mailbox_id : 0,
+		.selected_owner_id = s->view ? s->view->owner_id : 0,
+		.arena = &s->command_arena,
+	};
+	s->running = find_mailboxes;
 	return STEP_AGAIN;
 }

@@ -2,8 +2,9 @@
  *
  * Each lane takes a stretch of the messages that are left, a long one at first, then shorter and
  * shorter ones, so both end together though one worker may be slower. Which stretch is whose is
- * settled on the loop, so lanes share nothing while they are out but the limit of what they keep. After some slices they come home: the
- * session hears there whether its client has left, and nothing goes out again then. Runs in the back. */
+ * settled on the loop, so lanes share nothing while they are out but the limit of what they keep. After
+ * some slices they come home: the session hears there whether its client has left, and nothing goes out
+ * again then. Runs in the back. */
 #include "imapd/progress_priv.h"
 #include "imapd/search_priv.h"
 

@@ -3,9 +3,9 @@
  * are out. */
 #pragma once
 
+#include "imapd/search_mailboxes_priv.h"
 #include "imapd/search_options_priv.h"
 #include "imapd/search_scan_priv.h"
-#include "imapd/search_sources_priv.h"
 #include "imapd/view_priv.h"
 #include "runtime/pool.h"
 
@@ -47,9 +47,9 @@ struct search {
 	struct search_lane lanes[SEARCH_LANES];
 	unsigned lane_count, lanes_out;
 	struct collection_limit collected; /* by all of them */
-	bool came_home;	    /* since the session was asked last */
-	enum err failure;   /* of a lane */
-	struct work finish; /* the pool's: sorting, threading */
+	bool came_home;			   /* since the session was asked last */
+	enum err failure;		   /* of a lane */
+	struct work finish;		   /* the pool's: sorting, threading */
 	bool is_finished;
 
 	/* What was found. */

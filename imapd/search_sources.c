@@ -1,11 +1,9 @@
-/* imapd/search_sources.c - IN (...) of ESEARCH, and the mailboxes of NOTIFY. In the back.
+/* imapd/search_sources.c - the sources in IN (...) of ESEARCH, and those of NOTIFY: which names they
+ * mean. In the back.
  *
- * RFC 7377 section 2.2, with the mailbox specifiers of RFC 5465 section 6. Names that do not
- * exist, or cannot be selected, are nothing to look into; in others' mailboxes "r" is needed, and
- * "l" where they are not named one by one. */
+ * RFC 7377 section 2.2, with the mailbox specifiers of RFC 5465 section 6. */
 #include "imapd/search_sources_priv.h"
 
-#include "imapd/access_priv.h"
 #include "imapd/grammar_priv.h"
 
 /* Each mailbox is compared with all of them. */
@@ -147,75 +145,4 @@ bool search_source_has(const struct search_source *source, struct slice name, bo
 	case SOURCE_MAILBOXES: return names_match(source, name);
 	}
 	return false;
-}
-
-static bool matches(const struct search_source *sources, const struct mailbox_row *row,
-		    uint64_t selected_id)
-{
-	for (; sources; sources = sources->next)
-		if (sources->kind == SOURCE_SELECTED
-			    ? row->mailbox_id == selected_id
-			    : search_source_has(sources, row->name, row->subscribed))
-			return true;
-	return false;
-}
-
-static void add_mailbox(struct search_mailboxes *mailboxes, size_t *cap, struct arena *arena,
-			uint64_t mailbox_id)
-{
-	if (mailboxes->count == *cap) {
-		uint64_t *more = arena_alloc_array(arena, *cap * 2, sizeof(*more));
-		memcpy(more, mailboxes->ids, *cap * sizeof(*more));
-		mailboxes->ids = more;
-		*cap *= 2;
-	}
-	mailboxes->ids[mailboxes->count++] = mailbox_id;
-}
-
-/* One that another has shared: no personal one, and only what may be known of it. */
-static bool matches_shared(const struct search_source *sources, const struct access_row *shared,
-			   bool is_subscribed, uint64_t selected_id)
-{
-	struct mailbox_row row = { .name = shared->name,
-				   .mailbox_id = shared->mailbox_id,
-				   .subscribed = is_subscribed };
-	for (; sources; sources = sources->next) {
-		struct search_source one = *sources;
-		one.next = NULL;
-		bool is_named = one.kind == SOURCE_SELECTED || one.kind == SOURCE_MAILBOXES;
-		if (one.kind != SOURCE_PERSONAL && (is_named || (shared->rights & RIGHT_LOOKUP)) &&
-		    matches(&one, &row, selected_id))
-			return true;
-	}
-	return false;
-}
-
-enum err search_sources_resolve(const struct search_source *sources, struct read *read,
-				uint32_t account_id, uint64_t selected_id, struct arena *arena,
-				struct search_mailboxes *mailboxes_out)
-{
-	struct mailbox_row row = { 0 };
-	size_t cap = 16;
-	*mailboxes_out = (struct search_mailboxes){
-		.ids = arena_alloc_array(arena, cap, sizeof(*mailboxes_out->ids)),
-	};
-	if (search_sources_are_selected(sources)) {
-		mailboxes_out->ids[mailboxes_out->count++] = selected_id;
-		return ERR_OK;
-	}
-	while (mailbox_next(read, account_id, row.name, &row)) {
-		if (row.mailbox_id == 0 || !matches(sources, &row, selected_id))
-			continue;
-		add_mailbox(mailboxes_out, &cap, arena, row.mailbox_id);
-	}
-	struct access_list shared;
-	enum err err = access_list_make(read, account_id, arena, &shared);
-	for (size_t i = 0; i < shared.count && err == ERR_OK; i++) {
-		const struct access_row *at = &shared.rows[i];
-		if ((at->rights & RIGHT_READ) &&
-		    matches_shared(sources, at, mailbox_is_subscribed(read, account_id, at->name),
-				   selected_id))
-			add_mailbox(mailboxes_out, &cap, arena, at->mailbox_id);
-	}
-	return err == ERR_OK ? read_failure(read) : err;
 }

@@ -34,13 +34,3 @@ bool take_search_sources(struct cursor *c, struct arena *arena, bool utf8,
 /* Only the selected mailbox; whether it is among them. */
 bool search_sources_are_selected(const struct search_source *sources);
 bool search_sources_have_selected(const struct search_source *sources);
-
-/* The mailboxes, each once, one's own and then others', in order of name; `selected_id` is 0 where none
- * is selected. */
-struct search_mailboxes {
-	uint64_t *ids;
-	size_t count;
-};
-enum err search_sources_resolve(const struct search_source *sources, struct read *read,
-				uint32_t account_id, uint64_t selected_id, struct arena *arena,
-				struct search_mailboxes *mailboxes_out) MUST_USE;
