@@ -260,6 +260,16 @@ void answer_begin(struct fetch_answer *answer, const struct message_entry *entry
 	buffer_add(out, answer->only_uids ? SLICE(" UIDFETCH (") : SLICE(" FETCH ("));
 }
 
+static void end_answer(struct answering *a)
+{
+	const struct fetch_items *items = a->answer->items;
+	if (!a->answer->says_something)
+		put_uid(a); /* an empty list would not be grammatical */
+	buffer_add(a->out, SLICE(")\r\n"));
+	if (items->needs_envelope || items->needs_structure)
+		arena_reset(&a->answer->arena);
+}
+
 enum answer_progress answer_go_on(struct fetch_answer *answer, struct answer_slice *slice)
 {
 	struct answering a = { .answer = answer, .slice = slice, .out = slice->out };
@@ -275,12 +285,20 @@ enum answer_progress answer_go_on(struct fetch_answer *answer, struct answer_sli
 	}
 	if (answer->tells_flags)
 		put_news(&a);
-	if (!answer->says_something)
-		put_uid(&a); /* an empty list would not be grammatical */
-	buffer_add(a.out, SLICE(")\r\n"));
-	if (answer->items->needs_envelope || answer->items->needs_structure)
-		arena_reset(&answer->arena);
+	end_answer(&a);
 	return ANSWER_COMPLETE;
+}
+
+bool answer_leave_off(struct fetch_answer *answer, struct buffer *out)
+{
+	struct answering a = { .answer = answer, .out = out };
+	bool is_in_literal = answer->body == BODY_RANGE || answer->body == BODY_SEND;
+	if (is_in_literal || answer->tells_flags)
+		return false;
+	content_fini(&answer->content);
+	answer->body = BODY_IDLE;
+	end_answer(&a);
+	return true;
 }
 
 void answer_fini(struct fetch_answer *answer)

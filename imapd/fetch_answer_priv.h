@@ -88,4 +88,7 @@ void answer_begin(struct fetch_answer *answer, const struct message_entry *entry
 		  bool is_recent, bool tells_flags, struct buffer *out);
 /* Goes on until the answer is complete or the slice over. */
 enum answer_progress answer_go_on(struct fetch_answer *answer, struct answer_slice *slice);
+/* Ends one that was paused where the store has failed: the rest is left out. False: it cannot end so, a
+ * literal having been promised, or flags that are news. */
+bool answer_leave_off(struct fetch_answer *answer, struct buffer *out) MUST_USE;
 void answer_fini(struct fetch_answer *answer);

@@ -89,9 +89,11 @@ static enum slice_outcome make_answers(struct fetch *f)
 void fetch_slice_make(struct fetch *f, struct buffer *out, size_t full_octets)
 {
 	slice_begin(f, out, full_octets);
-	f->outcome = f->answering ? SLICE_BROKEN : SLICE_ALL_DONE;
 	if (read_failure(f->slice.read) == ERR_OK)
 		f->outcome = make_answers(f);
+	else
+		f->outcome = !f->answering || answer_leave_off(&f->answer, out) ? SLICE_ALL_DONE
+										: SLICE_BROKEN;
 	slice_end(f);
 }
 

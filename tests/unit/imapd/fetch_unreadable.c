@@ -49,8 +49,8 @@ static struct buffer want;
 
 struct response {
 	struct slice whole;
-	size_t item;			/* where " BODY[] {" begins */
-	size_t literal, literal_end;	/* its octets, behind which is ")\r\n" */
+	size_t item;		     /* where " BODY[] {" begins */
+	size_t literal, literal_end; /* its octets, behind which is ")\r\n" */
 };
 
 static struct response response_at(size_t from)
@@ -164,7 +164,62 @@ static void while_the_loop_makes_the_slice(void **state)
 	each_read_fails_in_turn(false);
 }
 
-/* ---- the mailbox ---- */
+/* ---- between the items of one message ---- */
+
+/* The first slice ends before an item, or while it is counted what a literal will hold. */
+static void what_is_begun_is_ended_outside_of_literals(void **state)
+{
+	static const struct {
+		const char *line, *end;
+	} cases[] = {
+		{ "f FETCH 1:2 (UID BODY.PEEK[TEXT] BODY.PEEK[HEADER])\r\n", "x)\r\n" REFUSED },
+		{ "f FETCH 1:2 (BODY.PEEK[TEXT] INTERNALDATE)\r\n", "x)\r\n" REFUSED },
+		{ "f FETCH 3 BINARY.PEEK[1]\r\n", "* 3 FETCH (UID 3)\r\n" REFUSED },
+		{ "f FETCH 2:3 (UID BINARY.PEEK[1])\r\n", "* 3 FETCH (UID 3)\r\n" REFUSED },
+	};
+	struct buffer said = { 0 };
+	for (size_t i = 0; i < 2 * ARRAY_LEN(cases); i++) {
+		const char *end = cases[i / 2].end;
+		struct session *session = reader_of("items");
+		plan.is_by_worker = i % 2;
+		plan.kind = FAILS_TO_BEGIN;
+		plan.is_for_good = false;
+		if (!plan.is_by_worker)
+			keep_workers_busy();
+		plan.left = plan.is_by_worker ? 0 : 1;
+		failed_reads = 0;
+		buffer_clear(&said);
+		assert_true(core_feed(&world, session, slice_cstr(cases[i / 2].line), &said));
+		plan.left = NEVER;
+		if (!plan.is_by_worker)
+			let_workers_go();
+		assert_int_equal(failed_reads, 1);
+		assert_true(said.len >= strlen(end));
+		assert_slice(slice_sub(buffer_slice(&said), said.len - strlen(end), said.len), end);
+		core_sign_out(&world, session);
+	}
+	buffer_free(&said);
+}
+
+/* ---- the mailboxes ---- */
+
+/* One whose text makes the output just full, in one piece; a small one; one that takes more than a slice
+ * to be counted. */
+static void fill_items(struct session *session)
+{
+	struct buffer message = { 0 };
+	create(session, "items");
+	buffer_add_cstr(&message, "Subject: full\r\n\r\n");
+	while (message.len < SESSION_OUT_HIGH_OCTETS)
+		buffer_add_byte(&message, 'x');
+	append(session, "items", buffer_slice(&message));
+	append(session, "items", SLICE("Subject: small\r\n\r\nx"));
+	buffer_clear(&message);
+	make_message(&message, 3 * ANSWER_SLICE_OCTETS / 2, 1);
+	append(session, "items", buffer_slice(&message));
+	buffer_free(&message);
+	reopen(session, "items");
+}
 
 static int setup(void **state)
 {
@@ -182,6 +237,7 @@ static int setup(void **state)
 	}
 	buffer_free(&message);
 	reopen(session, "long");
+	fill_items(session);
 	core_sign_out(&world, session);
 	session = reader_of("long"); /* to which nothing is \Recent any more */
 	run_in_turns(session, ALL, &want);
@@ -202,6 +258,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(while_a_worker_makes_the_slice),
 		cmocka_unit_test(while_the_loop_makes_the_slice),
+		cmocka_unit_test(what_is_begun_is_ended_outside_of_literals),
 	};
 	pool_set_threads(WORKERS);
 	return cmocka_run_group_tests(tests, setup, teardown);
