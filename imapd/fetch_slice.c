@@ -16,9 +16,12 @@ static void slice_begin(struct fetch *f, struct buffer *out, size_t full_octets)
 	f->walk = walk_begin(read, view->mailbox_id);
 	if (needs_names) {
 		struct mailbox *mailbox = arena_alloc(&f->slice_arena, sizeof(*mailbox));
-		/* A mailbox that is gone has no entries either: no flags will be told. */
-		if (mailbox_get(read, view->mailbox_id, &f->slice_arena, mailbox) != ERR_OK)
+		/* Of a mailbox that is gone the store has the entries for a while, but not what their keywords
+		 * are called: none is walked. */
+		if (mailbox_get(read, view->mailbox_id, &f->slice_arena, mailbox) != ERR_OK) {
 			*mailbox = (struct mailbox){ 0 };
+			f->walk.mailbox_id = 0;
+		}
 		f->slice.mailbox = mailbox;
 	}
 }

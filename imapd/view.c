@@ -221,15 +221,39 @@ void view_note_own(struct imap_view *view, uint32_t first_uid, uint32_t last_uid
 	ranges_add(&view->own, first_uid, last_uid);
 }
 
-void view_note(struct imap_view *view, const struct ranges *changed, const struct ranges *vanished)
+/* What comes and goes between two tellings never was, for the client: it has no number that could be told
+ * as expunged. */
+static void forget_untold(struct imap_view *view, struct ranges *gone)
 {
-	struct ranges gone = { 0 }, arrived = { 0 };
+	struct ranges untold = { 0 };
+	if (view->untold_uid == 0 || ranges_last(gone) < view->untold_uid)
+		return;
+	ranges_copy(gone, &untold);
+	ranges_remove(&untold, 0, view->untold_uid - 1);
+	ranges_drop(gone, &untold);
+	ranges_drop(&view->uids, &untold);
+	ranges_free(&untold);
+}
 
+static void note_gone(struct imap_view *view, const struct ranges *vanished)
+{
+	struct ranges gone = { 0 };
 	ranges_intersect(vanished, &view->uids, &gone);
-	ranges_join(&view->vanished, &gone);
+	ranges_drop(&view->changed, &gone);
 	ranges_drop(&view->touched, &gone);
+	ranges_drop(&view->withheld, &gone);
 	ranges_drop(&view->unsearched, &gone);
 	ranges_drop(&view->fresh, &gone);
+	forget_untold(view, &gone);
+	ranges_join(&view->vanished, &gone);
+	ranges_free(&gone);
+}
+
+void view_note(struct imap_view *view, const struct ranges *changed, const struct ranges *vanished)
+{
+	struct ranges arrived = { 0 };
+
+	note_gone(view, vanished);
 	if (notify_selected_events(view->s) & NOTIFY_FLAG_CHANGE)
 		view_note_flags(view, changed);
 	else
@@ -240,6 +264,8 @@ void view_note(struct imap_view *view, const struct ranges *changed, const struc
 	if (arrived.count > 0) {
 		ranges_join(&view->uids, &arrived);
 		view->tell_exists = true;
+		if (view->untold_uid == 0)
+			view->untold_uid = arrived.runs[0].first;
 		arrivals_note(view, &arrived);
 	}
 	view_note_unsearched(view, changed);
@@ -247,7 +273,6 @@ void view_note(struct imap_view *view, const struct ranges *changed, const struc
 		view->uidnext = ranges_last(changed) + 1;
 	if (ranges_last(vanished) >= view->uidnext)
 		view->uidnext = ranges_last(vanished) + 1;
-	ranges_free(&gone);
 	ranges_free(&arrived);
 }
 
@@ -321,12 +346,12 @@ bool view_compare_on(struct imap_view *view)
 
 static void lose_mailbox(struct imap_view *view)
 {
+	struct ranges all = { 0 };
 	view->is_gone = true;
 	view->comparison.next_uid = 0;
-	ranges_copy(&view->uids, &view->vanished);
-	ranges_free(&view->changed);
-	ranges_free(&view->touched);
-	ranges_free(&view->unsearched);
+	ranges_copy(&view->uids, &all);
+	note_gone(view, &all);
+	ranges_free(&all);
 }
 
 enum err view_sync(struct imap_view *view, struct read *read)

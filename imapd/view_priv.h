@@ -1,10 +1,10 @@
 /* imapd/view_priv.h - the selected mailbox as this client knows it.
  *
- * `uids` is what the client has been told of: the rank of a UID is its sequence number
- * (ranges_rank(), ranges_at_rank()). It changes only while the client is told so, in
- * view_tell(), at the end of a command that allows it (RFC 9051 section 7.5.1) or in IDLE. So
- * throughout a command sequence numbers stand still; a message in `uids` may have been
- * expunged by another session: the store says ERR_NOT_FOUND for it (RFC 2180 section 4).
+ * `uids` is what the client has been told of, and behind that what it will be told by EXISTS: the
+ * rank of a UID is its sequence number (ranges_rank(), ranges_at_rank()). What it has been told leaves
+ * only while it is told so, in view_tell(), at the end of a command that allows it (RFC 9051 section
+ * 7.5.1) or in IDLE. So throughout a command sequence numbers stand still; a message in `uids` may have
+ * been expunged by another session: the store says ERR_NOT_FOUND for it (RFC 2180 section 4).
  * Owned by the session, on its loop; a job may read it, since the loop leaves it alone then. */
 #pragma once
 
@@ -22,6 +22,7 @@ struct imap_view {
 	bool is_read_only; /* EXAMINE, or no right to change it: nothing changes, \Seen neither */
 	bool is_gone;	   /* deleted by somebody; no message is left */
 	struct ranges uids;
+	uint32_t untold_uid; /* members of uids from here on wait for EXISTS; 0: none does */
 	/* What the store has told us and the client does not know yet. */
 	uint64_t modseq; /* everything up to here is in uids or in the two sets below */
 	/* Where the change log reached back no more: members of uids below `end_uid` are still to be asked
@@ -30,7 +31,7 @@ struct imap_view {
 		uint64_t since_modseq;
 		uint32_t next_uid, end_uid; /* next_uid 0: nothing is left to ask */
 	} comparison;
-	struct ranges vanished; /* members of uids */
+	struct ranges vanished; /* members of uids that the client has been told of */
 	struct ranges changed;	/* members of uids whose flags are to be told */
 	struct ranges touched;	/* members of uids whose MODSEQ is to be told, flags or not */
 	struct ranges earlier;	/* UIDs to be told as VANISHED (EARLIER) */

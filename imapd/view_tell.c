@@ -80,6 +80,7 @@ static void tell_exists(struct imap_view *view)
 	if (!imap_is_rev2(view->s))
 		buffer_add_format(out, "* %u RECENT\r\n", view_recent_count(view));
 	view->tell_exists = false;
+	view->untold_uid = 0;
 }
 
 /* Keywords that came with the changes are named first (RFC 9051 section 7.3.5). */

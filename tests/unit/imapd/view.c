@@ -1,8 +1,9 @@
 /* tests/unit/imapd/view.c - several sessions of one mailbox do random things; each has a client
  * that believes what it is told and nothing else. After a NOOP it must believe what the store
  * holds. Some have enabled IMAP4rev2, CONDSTORE or QRESYNC; those of the last come back at
- * times, and know the truth from the answer to SELECT alone. RFC 9051 sections 5.5, 7.4, 7.5; RFC
- * 2180; RFC 7162. */
+ * times, and know the truth from the answer to SELECT alone. Some do their things in the middle of
+ * another's command: its job has been done, and what comes of it has not been said yet. RFC 9051 sections
+ * 5.5, 7.4, 7.5; RFC 2180; RFC 7162. */
 #include "tests/unit/unit.h"
 
 #include "tests/unit/imapd/core.h"
@@ -21,6 +22,7 @@ struct belief {
 
 struct client {
 	struct session *session;
+	bool is_busy; /* in the middle of a command */
 	unsigned tag;
 	struct belief beliefs[BELIEFS_MAX];
 	size_t count;
@@ -35,6 +37,7 @@ struct client {
 static struct core_world world;
 static struct client clients[CLIENTS_MAX];
 static unsigned client_count;
+static bool others_interfere;
 static const char *const flag_names[] = { "\\Seen", "\\Answered", "\\Flagged", "\\Deleted",
 					  "\\Draft" };
 
@@ -170,6 +173,29 @@ static void hear(struct client *client, struct buffer *said, bool may_expunge, c
 	buffer_free(said);
 }
 
+static void interfere(void);
+
+static void say(struct client *client, const char *line, struct buffer *said)
+{
+	struct cursor in = cursor_of(slice_cstr(line));
+	struct session *session = client->session;
+	enum step step;
+	client->is_busy = true;
+	while ((step = session_drive(session, &in)) != STEP_INPUT) {
+		core_drain(session, said);
+		assert_int_not_equal(step, STEP_CLOSE);
+		if (!session->job_out)
+			continue;
+		while (session->job_out)
+			loop_run_once(world.loop, 1000);
+		if (others_interfere && random() % 4 == 0)
+			interfere();
+	}
+	client->is_busy = false;
+	core_drain(session, said);
+	assert_true(at_end(&in));
+}
+
 static void command(struct client *client, bool may_expunge, const char *format, ...)
 	PRINTF_LIKE(3, 4);
 static void command(struct client *client, bool may_expunge, const char *format, ...)
@@ -182,7 +208,7 @@ static void command(struct client *client, bool may_expunge, const char *format,
 	va_end(args);
 	snprintf(tagged, sizeof(tagged), "t%u ", ++client->tag);
 	snprintf(line, sizeof(line), "%s%s\r\n", tagged, text);
-	assert_true(core_feed(&world, client->session, slice_cstr(line), &said));
+	say(client, line, &said);
 	hear(client, &said, may_expunge, tagged);
 }
 
@@ -282,12 +308,14 @@ static void random_idle(struct client *client)
 	assert_true(core_feed(&world, client->session, slice_cstr(line), &said));
 	/* Another one does something meanwhile. */
 	struct client *other = &clients[(unsigned long)random() % client_count];
-	if (other != client && other->session) {
+	client->is_busy = true;
+	if (!other->is_busy && other->session) {
 		ask_about_new(other);
 		command(other, true, "APPEND INBOX {7+}\r\nA: b\r\n\r");
 		assert_true(core_turn(&world, client->session, &said));
 	}
 	assert_true(core_feed(&world, client->session, SLICE("DONE\r\n"), &said));
+	client->is_busy = false;
 	hear(client, &said, true, NULL);
 }
 
@@ -321,6 +349,20 @@ static void random_step(struct client *client)
 	case 10: command(client, false, "SEARCH ALL"); break;
 	case 11: random_idle(client); break;
 	}
+}
+
+static void interfere(void)
+{
+	struct client *other = &clients[(unsigned long)random() % client_count];
+	if (other->is_busy || !other->session)
+		return;
+	others_interfere = false;
+	ask_about_new(other);
+	if (other->count > 0 && other->count < 60 && random() % 2)
+		command(other, true, "MOVE %zu INBOX", other->count);
+	else
+		random_step(other);
+	others_interfere = true;
 }
 
 static void sign_in(struct client *client, unsigned conn_id)
@@ -422,10 +464,12 @@ static void random_dialog(unsigned count, unsigned steps)
 	for (unsigned step = 0; step < steps; step++) {
 		struct client *client = &clients[(unsigned long)random() % count];
 		ask_about_new(client);
+		others_interfere = true;
 		if (client->kind == QRESYNC && random() % 20 == 0)
 			come_back(client);
 		else
 			random_step(client);
+		others_interfere = false;
 		if (step % 10 == 0) {
 			catch_up(client);
 			believes_the_truth(client);
