@@ -2,7 +2,8 @@
  *
  * RFC 5465 sections 5.2 and 7. A response pauses where the output is full, like any FETCH, and
  * goes on before anything else is said. No \Seen is set. What was expunged meanwhile is left out,
- * and of what cannot be read the item. */
+ * and of what cannot be read the item; where the store fails before a response has begun, it waits for
+ * what is told next. */
 #include "imapd/arrivals_priv.h"
 
 #include <stdlib.h>
@@ -80,6 +81,18 @@ static void break_off(struct imap_view *view)
 	imap_set_state(view->s, IMAP_CLOSED);
 }
 
+/* The next message. False: there is nothing to tell of it, or the store fails. */
+static bool begin_next(struct imap_view *view, struct answer_slice *slice, uint32_t uid)
+{
+	slice->spent += ANSWER_ENTRY_COST;
+	if (read_failure(slice->read) != ERR_OK)
+		return false;
+	bool has_begun = begin(view, slice->read, uid);
+	if (has_begun || read_failure(slice->read) == ERR_OK)
+		ranges_remove(&view->fresh, uid, uid);
+	return has_begun;
+}
+
 /* Of the message under way, or the next ones. False: there is more. */
 static bool tell(struct imap_view *view, bool only_this)
 {
@@ -94,15 +107,16 @@ static bool tell(struct imap_view *view, bool only_this)
 				      .full_octets = SESSION_OUT_HIGH_OCTETS };
 	uint32_t uid;
 	bool is_done = true;
-	/* Of a mailbox that is gone no flags are told. */
-	if (mailbox_get(read, view->mailbox_id, &arena, mailbox) != ERR_OK)
+	bool is_there = mailbox_get(read, view->mailbox_id, &arena, mailbox) == ERR_OK;
+	/* For the rest of a response: of a mailbox that has just gone no flags are told. */
+	if (!is_there)
 		*mailbox = (struct mailbox){ 0 };
-	while (is_done &&
-	       (arrival->is_answering || (!only_this && ranges_next(&view->fresh, 0, &uid)))) {
-		if (!arrival->is_answering) {
-			ranges_remove(&view->fresh, uid, uid);
-			if (!begin(view, read, uid))
-				continue;
+	while (is_done && (arrival->is_answering ||
+			   (!only_this && is_there && ranges_next(&view->fresh, 0, &uid)))) {
+		if (!arrival->is_answering && !begin_next(view, &slice, uid)) {
+			is_there = read_failure(read) == ERR_OK;
+			is_done = !answer_slice_is_over(&slice);
+			continue;
 		}
 		enum answer_progress progress = answer_go_on(&arrival->answer, &slice);
 		if (progress == ANSWER_BROKEN)
@@ -112,7 +126,7 @@ static bool tell(struct imap_view *view, bool only_this)
 	}
 	read_end(&read);
 	arena_fini(&arena);
-	bool has_more = arrival->is_answering || (!only_this && view->fresh.count > 0);
+	bool has_more = arrival->is_answering || (!only_this && is_there && view->fresh.count > 0);
 	return is_done || (!has_more && view->s->state != IMAP_CLOSED);
 }
 
@@ -135,6 +149,7 @@ bool arrivals_tell(struct imap_view *view)
 	if (!tell(view, false))
 		return false;
 	arrival_free(view);
-	ranges_free(&view->fresh);
+	if (view->fresh.count == 0)
+		ranges_free(&view->fresh);
 	return true;
 }

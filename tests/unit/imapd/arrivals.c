@@ -3,6 +3,7 @@
 #include "tests/unit/imapd/world.h"
 
 #include "imapd/arrivals_priv.h"
+#include "storage/expunged.h"
 
 enum { LARGE_OCTETS = 1000 * 1000 };
 static const char large_name[] = "\"Other Users/bob@example.org/large\"";
@@ -28,6 +29,8 @@ static int setup(void **state)
 	struct buffer said = { 0 };
 	if (world_setup(state) != 0 || store_write_now(world.back.store, &add.job) != ERR_OK)
 		return -1;
+	/* As by default: what is deleted stays in the store for a while. */
+	store_set_undelete_seconds(world.back.store, 86400);
 	of_bob = world;
 	of_bob.account_id = add.account_id;
 	bob = core_sign_in(&of_bob, 2);
@@ -142,6 +145,80 @@ static void access_ends_behind_a_literal(void **state)
 	}
 }
 
+/* While the first of two is on its way, the client hears of nothing: not of the second one, nor of its end. */
+static struct session *half_told_of_two(const char *last_command, const char *end_of_second,
+					struct buffer *said)
+{
+	struct session *session = half_told(last_command, said);
+	struct buffer ignored = { 0 };
+	run(bob, "a APPEND large {1+}\r\na", "a OK");
+	loop_run_once(world.loop, 0);
+	session->class->notify(session, NEWS_CHANGED);
+	core_drain(session, said);
+	assert_true(core_feed(&world, bob, slice_cstr(end_of_second), &ignored));
+	loop_run_once(world.loop, 0);
+	session->class->notify(session, NEWS_CHANGED);
+	core_drain(session, said);
+	assert_true(core_turn(&world, session, said));
+	assert_true(core_turn(&world, session, said));
+	buffer_free(&ignored);
+	return session;
+}
+
+static void what_goes_behind_a_literal_never_came(void **state)
+{
+	static const char *const last_commands[] = { "", "c IDLE\r\n" };
+	for (size_t i = 0; i < ARRAY_LEN(last_commands); i++) {
+		struct buffer said = { 0 };
+		struct session *session =
+			half_told_of_two(last_commands[i],
+					 "s SELECT large\r\nf STORE * +FLAGS.SILENT (\\Deleted)\r\n"
+					 "e EXPUNGE\r\nu UNSELECT\r\n",
+					 &said);
+		struct slice rest = behind_literal(&said);
+		assert_true(slice_starts_nocase(rest, SLICE(")\r\n")));
+		assert_int_equal(slice_find(rest, 0, SLICE(" EXPUNGE\r\n")), rest.len);
+		assert_int_equal(slice_find(rest, 0, SLICE(" FETCH (")), rest.len);
+		buffer_free(&said);
+		core_sign_out(&world, session);
+	}
+}
+
+/* With the mailbox: it is not told under the number 0, though the store still has it for a while. */
+static void nothing_is_new_in_a_mailbox_that_has_gone(void **state)
+{
+	static const char *const last_commands[] = { "", "c IDLE\r\n" };
+	for (size_t i = 0; i < ARRAY_LEN(last_commands); i++) {
+		struct buffer said = { 0 };
+		struct session *session = half_told_of_two(
+			last_commands[i], "d DELETE large\r\nc CREATE large\r\n", &said);
+		struct slice rest = behind_literal(&said);
+		assert_true(slice_starts_nocase(rest, SLICE(")\r\n")));
+		assert_true(slice_find(rest, 0, SLICE("* 1 EXPUNGE\r\n")) < rest.len);
+		assert_int_equal(slice_find(rest, 0, SLICE(" FETCH (")), rest.len);
+		buffer_free(&said);
+		core_sign_out(&world, session);
+	}
+}
+
+/* Of which nothing is to be told. */
+static void many_that_are_not_told_take_turns(void **state)
+{
+	enum { MANY = 20 * 1000 };
+	unsigned turns = 1;
+	struct session *session = signed_in();
+	struct imap_view *view;
+	run(session, "s SELECT INBOX", "s OK");
+	view = CONTAINER_OF(session, struct imap_session, session)->view;
+	ranges_add(&view->fresh, 1, MANY);
+	while (!arrivals_tell(view))
+		turns++;
+	assert_in_range(turns, 2, 10);
+	assert_int_equal(view->fresh.count, 0);
+	assert_int_equal(session->out.len, 0);
+	core_sign_out(&world, session);
+}
+
 static void nobody_says_goodbye_in_a_literal(void **state)
 {
 	static const enum news ends[] = { NEWS_SHUTDOWN, NEWS_TIMEOUT };
@@ -161,6 +238,9 @@ int main(void)
 		cmocka_unit_test(flags_are_told_behind_a_literal),
 		cmocka_unit_test(access_ends_behind_a_literal),
 		cmocka_unit_test(nobody_says_goodbye_in_a_literal),
+		cmocka_unit_test(what_goes_behind_a_literal_never_came),
+		cmocka_unit_test(nothing_is_new_in_a_mailbox_that_has_gone),
+		cmocka_unit_test(many_that_are_not_told_take_turns),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -230,6 +230,34 @@ static void modseqs_that_are_not_told_count(void **state)
 	buffer_free(&said);
 }
 
+/* What NOTIFY asks of a new message is told now or later, once. */
+static void new_messages_are_told_later(void **state)
+{
+	struct buffer now = { 0 }, later = { 0 };
+	struct session *other = signed_in();
+	unsigned left = 0;
+	for (unsigned nth = 1; nth <= READS; nth++) {
+		struct session *session = signed_in_and_said(
+			"a SELECT INBOX\r\n"
+			"a NOTIFY SET (SELECTED (MessageNew (UID) MessageExpunge))\r\n");
+		assert_true(
+			core_feed(&world, other, SLICE("x APPEND INBOX {1+}\r\na\r\n"), &later));
+		turns_with_failure(session, nth, &now);
+		buffer_clear(&later);
+		assert_true(core_feed(&world, session, SLICE("c NOOP\r\n"), &later));
+		bool is_left = holds(&later, " FETCH (UID ");
+		if (is_left == holds(&now, " FETCH (UID "))
+			fail_msg("read %u: %.*s\nlater: %.*s", nth, SLICE_ARG(buffer_slice(&now)),
+				 SLICE_ARG(buffer_slice(&later)));
+		left += is_left;
+		core_sign_out(&world, session);
+	}
+	assert_true(left > 1 && left < READS);
+	core_sign_out(&world, other);
+	buffer_free(&now);
+	buffer_free(&later);
+}
+
 /* Who had the mailbox selected for longer than the change log reaches back. */
 static void what_was_not_compared_is_compared_later(void **state)
 {
@@ -286,6 +314,7 @@ int main(void)
 		cmocka_unit_test(a_request_is_refused_whole),
 		cmocka_unit_test(nobody_is_sent_away),
 		cmocka_unit_test(modseqs_that_are_not_told_count),
+		cmocka_unit_test(new_messages_are_told_later),
 		cmocka_unit_test(what_was_not_compared_is_compared_later),
 	};
 	return cmocka_run_group_tests(tests, setup, world_teardown);
