@@ -15,7 +15,7 @@
 
 enum {
 	MESSAGE_KINDS = NOTIFY_ALL_MESSAGE_KINDS | WATCH_UIDVALIDITY,
-	/* Mailboxes that are looked at; then others have their turn. */
+	/* Mailboxes, or records of news, that are looked at; then others have their turn. */
 	NAMES_AT_A_TIME = 128,
 };
 
@@ -262,13 +262,14 @@ static void tell_one(struct notify *notify, struct read *read, const struct watc
 static bool tell_own(struct notify *notify)
 {
 	struct watch_news news;
+	unsigned records_left = NAMES_AT_A_TIME;
 	if (!notify->walks && notify_feed_is_told(&notify->own))
 		return true;
 	struct read *read = read_begin(notify->s->back->store);
 	bool is_done = !notify->walks || walk_changed(notify, read);
 	while (is_done && notify_feed_next(&notify->own, &news)) {
 		tell_one(notify, read, &news);
-		is_done = !session_out_is_full(&notify->s->session) &&
+		is_done = --records_left > 0 && !session_out_is_full(&notify->s->session) &&
 			  (!notify->walks || walk_changed(notify, read));
 	}
 	notify_check_read(notify, read);

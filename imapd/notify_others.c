@@ -25,7 +25,7 @@
 
 enum {
 	OF_LIST = WATCH_CREATED | WATCH_DELETED | WATCH_RENAMED | WATCH_RIGHTS | WATCH_ANYTHING,
-	/* Of the list; then others have their turn. */
+	/* Of the list, and of news; then others have their turn. */
 	ROWS_AT_A_TIME = 128,
 };
 
@@ -210,7 +210,8 @@ static void tell_one(struct notify *notify, struct read *read, struct others_own
 		begin_comparing(notify, read, owner);
 	if (!row)
 		return;
-	if (news->kinds & (NOTIFY_ALL_MESSAGE_KINDS | WATCH_UIDVALIDITY))
+	if ((news->kinds & (NOTIFY_ALL_MESSAGE_KINDS | WATCH_UIDVALIDITY)) &&
+	    (notify->request.other_events & NOTIFY_MESSAGE_EVENTS))
 		tell_messages(notify, read, row, news->kinds, 0);
 	/* Private annotations are the owner's. */
 	if ((news->kinds & WATCH_ANNOTATION) && slice_starts_nocase(news->name, shared) &&
@@ -220,13 +221,15 @@ static void tell_one(struct notify *notify, struct read *read, struct others_own
 		respond_metadata_changed(notify->s, row->name, news->name);
 }
 
-static bool tell_owner(struct notify *notify, struct read *read, struct others_owner *owner)
+/* `records_left`: of all owners' news, in this turn. Most of it may be of no interest, and say nothing. */
+static bool tell_owner(struct notify *notify, struct read *read, struct others_owner *owner,
+		       unsigned *records_left)
 {
 	struct watch_news news;
 	bool is_done = !owner->compares || tell_compared(notify, read, owner);
 	while (is_done && notify_feed_next(&owner->feed, &news)) {
 		tell_one(notify, read, owner, &news);
-		is_done = !session_out_is_full(&notify->s->session) &&
+		is_done = --*records_left > 0 && !session_out_is_full(&notify->s->session) &&
 			  (!owner->compares || tell_compared(notify, read, owner));
 	}
 	return is_done;
@@ -251,11 +254,12 @@ static bool has_to_tell(const struct notify_others *others)
 
 static bool tell(struct notify *notify)
 {
+	unsigned records_left = ROWS_AT_A_TIME;
 	struct read *read = read_begin(notify->s->back->store);
 	bool is_done = tell_differences(notify, read);
 	for (struct others_owner *owner = notify->others->owners; owner && is_done;
 	     owner = owner->next)
-		is_done = tell_owner(notify, read, owner);
+		is_done = tell_owner(notify, read, owner, &records_left);
 	notify_check_read(notify, read);
 	read_end(&read);
 	return is_done;

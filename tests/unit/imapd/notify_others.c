@@ -308,6 +308,42 @@ static void another_request_ends_the_list(void **state)
 	core_sign_out(&world, session);
 }
 
+/* So is news, of which nothing may be wanted: one's own, and others'. */
+static void news_is_told_in_turns(void **state)
+{
+	enum { MANY = 300 };
+	static const struct {
+		const char *request, *before, *after; /* the mailbox's number */
+	} cases[] = {
+		{ "a NOTIFY SET (personal (MailboxName))\r\n", "own-", "" },
+		{ "a NOTIFY SET (subtree \"Other Users/lena@example.org\" (MailboxName))\r\n",
+		  "\"Other Users/lena@example.org/l-", "\"" },
+	};
+	struct session *own = signed_in();
+	share("alice", "own", MANY, 0);
+	share("lena", "l", MANY, READABLE | RIGHT_INSERT);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct session *session = signed_in_and_said(cases[i].request);
+		struct cursor nothing = cursor_of(SLICE_NONE);
+		unsigned turns = 1;
+		for (unsigned k = 0; k < MANY; k++) {
+			char line[200];
+			snprintf(line, sizeof(line), "x APPEND %s%04u%s {1+}\r\na", cases[i].before,
+				 k, cases[i].after);
+			run(own, line, "x OK");
+		}
+		loop_run_once(world.loop, 0);
+		clock_set_fake_unix_ms((int64_t)clock_monotonic_ms());
+		while (session_drive(session, &nothing) != STEP_INPUT)
+			turns++;
+		clock_set_fake_unix_ms(-1);
+		assert_true(turns > 1);
+		assert_int_equal(session->out.len, 0);
+		core_sign_out(&world, session);
+	}
+	core_sign_out(&world, own);
+}
+
 static void a_client_leaves_in_the_middle(void **state)
 {
 	struct session *session = in_the_middle_of_a_list("g-0000", 0);
@@ -335,6 +371,7 @@ int main(void)
 		cmocka_unit_test(the_list_is_made_in_turns),
 		cmocka_unit_test(a_command_does_not_wait_for_the_list),
 		cmocka_unit_test(another_request_ends_the_list),
+		cmocka_unit_test(news_is_told_in_turns),
 		cmocka_unit_test(a_client_leaves_in_the_middle),
 	};
 	return cmocka_run_group_tests(tests, world_setup, world_teardown);
