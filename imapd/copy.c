@@ -2,9 +2,9 @@
  *
  * RFC 9051 sections 6.4.7 to 6.4.9, RFC 6851 (MOVE), RFC 4315 (COPYUID). One job, so all of it
  * happens or none; messages that other sessions have expunged meanwhile are left out, and
- * COPYUID says which were copied (RFC 2180 section 4.4). Where none of those is left that were named by
- * number it is NO, for to the client they are there; UIDs may name what is not (section 6.4.9). Flags that one may not set in another's
- * mailbox are left out (RFC 4314 section 4). */
+ * COPYUID says which were copied (RFC 2180 section 4.4). Where none of those is left that were named
+ * by number it is NO, for to the client they are there; UIDs may name what is not (section 6.4.9). Flags
+ * that one may not set in another's mailbox are left out (RFC 4314 section 4). */
 #include "imapd/access_priv.h"
 #include "imapd/grammar_priv.h"
 #include "imapd/respond_priv.h"

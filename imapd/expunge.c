@@ -1,7 +1,8 @@
 /* imapd/expunge.c - EXPUNGE and UID EXPUNGE. In the back.
  *
- * RFC 9051 sections 6.4.3 and 6.4.9, RFC 4315 section 2.1, RFC 7162 sections 3.2.7 and 3.2.9. Only messages that the client has
- * been told of; what went is told by the view before the tagged reply, as all expunges are. */
+ * RFC 9051 sections 6.4.3 and 6.4.9, RFC 4315 section 2.1, RFC 7162 sections 3.2.7 and 3.2.9. Only
+ * messages that the client has been told of; what went is told by the view before the tagged reply, as all
+ * expunges are. */
 #include "imapd/access_priv.h"
 #include "imapd/grammar_priv.h"
 #include "imapd/view_priv.h"

@@ -1,7 +1,8 @@
 /* imapd/idle.c - IDLE: what changes is told as it happens. In the back.
  *
- * RFC 9051 section 6.3.13, RFC 2177; RFC 5465 section 4: what NOTIFY asked for, and no more. While it runs the session owns its tag and nothing else;
- * the store's watch on the selected mailbox wakes it (view.c). */
+ * RFC 9051 section 6.3.13, RFC 2177; RFC 5465 section 4: what NOTIFY asked for, and no more. While it
+ * runs the session owns its tag and nothing else; the store's watch on the selected mailbox wakes it
+ * (view.c). */
 #include <stdlib.h>
 
 #include "base/heap.h"

@@ -24,7 +24,8 @@ void list_add_attribute(struct buffer *out, const char *attribute);
 void list_respond_renamed(struct imap_session *s, struct slice from, struct slice to);
 
 /* list_news.c: one name, as it is now, whether it is a mailbox or not; with OLDNAME where
- * `old_name` is not empty. Says nothing where the store fails (read_failure()). `others` NULL: one's own; else those of others that may be looked up. */
+ * `old_name` is not empty. Says nothing where the store fails (read_failure()). `others` NULL: one's own;
+ * else those of others that may be looked up. */
 struct access_list;
 void list_respond_news(struct imap_session *s, struct read *read, struct slice name,
 		       struct slice old_name, const struct access_list *others);

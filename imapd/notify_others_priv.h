@@ -42,9 +42,9 @@ struct notify_others {
 
 /* Begins `fresh`, which says from now on what has become of the list. */
 void others_list_begin(struct notify_others *others);
-/* Goes on with it, for less than a millisecond. What is read of an owner is read after the watch on him began;
- * what changes between two of these calls makes the list stale. ERR_LIMIT: it is too long. Where it fails, by that or with the
- * store, there is no `fresh`, and the list is stale. */
+/* Goes on with it, for less than a millisecond. What is read of an owner is read after the watch on him
+ * began; what changes between two of these calls makes the list stale. ERR_LIMIT: it is too long. Where it
+ * fails, by that or with the store, there is no `fresh`, and the list is stale. */
 enum err others_list_go_on(struct notify_others *others) MUST_USE;
 /* `fresh` has been told: it is what the client knows. */
 void others_list_adopt(struct notify_others *others);

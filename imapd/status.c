@@ -2,8 +2,9 @@
  *
  * RFC 9051 section 6.3.11; RFC 3501 section 6.3.10 (RECENT); RFC 8438 (STATUS=SIZE);
  * RFC 7162 section 3.1.7 (HIGHESTMODSEQ); RFC 7889 section 3.1 (APPENDLIMIT); RFC 9208 section
- * 4.1.4 (DELETED-STORAGE); RFC 8474 section 4.3 (MAILBOXID). The counts are kept in the mailbox's record, so this costs the same for
- * any mailbox; only for DELETED-STORAGE, where anything is \Deleted, are its entries read. */
+ * 4.1.4 (DELETED-STORAGE); RFC 8474 section 4.3 (MAILBOXID). The counts are kept in the mailbox's record,
+ * so this costs the same for any mailbox; only for DELETED-STORAGE, where anything is \Deleted, are its
+ * entries read. */
 #include "imapd/access_priv.h"
 #include "imapd/grammar_priv.h"
 #include "imapd/list_priv.h"

@@ -1,10 +1,10 @@
 /* imapd/store.c - STORE, and the \Seen that FETCH sets. In the back.
  *
  * RFC 9051 section 6.4.6 and 6.4.9, RFC 7162 section 3.1.3 (UNCHANGEDSINCE; section 3.1.12: the
- * change log says which flags changed, so others are no reason for MODIFIED). The job looks into the change log just before it writes,
- * so the view then stands exactly at our own change: what others changed before is told even
- * to a .SILENT client, what we changed only to one who asked, or its MODSEQ to one who knows
- * CONDSTORE. */
+ * change log says which flags changed, so others are no reason for MODIFIED). The job looks into the
+ * change log just before it writes, so the view then stands exactly at our own change: what others
+ * changed before is told even to a .SILENT client, what we changed only to one who asked, or its MODSEQ
+ * to one who knows CONDSTORE. */
 #include "imapd/access_priv.h"
 #include "imapd/grammar_priv.h"
 #include "imapd/respond_priv.h"
