@@ -229,12 +229,9 @@ enum step append_file(struct imap_session *s)
 /* After a literal that nobody wants, and all that came with it. */
 static enum step skip_rest(struct imap_session *s, struct cursor *in)
 {
-	switch (framing_next(&s->framing, in, IMAP_COMMAND_MAX_OCTETS)) {
-	case FRAMED_NOTHING: return STEP_INPUT;
-	case FRAMED_LITERAL: framing_refuse(&s->framing); return STEP_AGAIN;
-	case FRAMED_COMMAND:
-	case FRAMED_REFUSED: break;
-	}
+	/* The literals behind it are skipped with it. */
+	if (framing_next(&s->framing, in, IMAP_COMMAND_MAX_OCTETS) == FRAMED_NOTHING)
+		return STEP_INPUT;
 	return s->reply.condition[0] == 'B' ? imap_bad(s, s->reply.text)
 					    : imap_no(s, s->reply.text);
 }
