@@ -1,16 +1,17 @@
-/* base/checksum.h - XXH64: does this still hold what was written? Fast, 64 bits wide, the same on
+/* base/checksum.h - XXH64 (libxxhash): does this still hold what was written? Fast, 64 bits wide, the same on
  * every machine. Against accidents, not against an attacker. One thread at a time. */
 #pragma once
 
 #include <stdint.h>
 
+/* All of it stands in checksum.c, nothing is linked; so the size of the state is that of this header. */
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "base/slice.h"
 
 struct checksum {
-	uint64_t lanes[4];
-	uint8_t rest[32]; /* what does not fill a stripe yet */
-	size_t rest_octets;
-	uint64_t total_octets;
+	XXH64_state_t state;
 };
 
 void checksum_begin(struct checksum *sum);

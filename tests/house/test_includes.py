@@ -10,7 +10,7 @@ FLOOR = {"base": 0, "mail": 1, "runtime": 1, "auth": 2, "storage": 2, "trust": 2
          "smtpd": 4, "pop3d": 4, "imapd": 4, "serve": 5, "admin": 6}
 FOREIGN = {"lmdb.h": {"storage"}, "uv.h": {"runtime"}, "openssl/": {"runtime"},
            "sodium.h": {"auth"}, "jansson.h": {"admin"}, "ini.h": {"base"},
-           "seccomp.h": {"runtime"}, "unbound.h": {"runtime"}, "http_parser.h": {"runtime"}, "zstd.h": {"storage"}, "zlib.h": {"imapd", "mda"}, "idn2.h": {"mail"},
+           "seccomp.h": {"runtime"}, "xxhash.h": {"base"}, "unbound.h": {"runtime"}, "http_parser.h": {"runtime"}, "zstd.h": {"storage"}, "zlib.h": {"imapd", "mda"}, "idn2.h": {"mail"},
            "utf8proc.h": {"mail"}, "iconv.h": {"mail"}}
 FRONT_NEVER = {"storage", "mda"}
 PROTOCOLS = {"smtpd", "imapd", "pop3d"}

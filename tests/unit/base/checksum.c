@@ -6,6 +6,7 @@
 static void known_values(void **state)
 {
 	assert_int_equal(checksum_of(SLICE("")), 0xEF46DB3751D8E999);
+	assert_int_equal(checksum_of(SLICE_NONE), 0xEF46DB3751D8E999);
 	assert_int_equal(checksum_of(SLICE("a")), 0xD24EC4F1A98C6E5B);
 	assert_int_equal(checksum_of(SLICE("abc")), 0x44BC2CF5AD770999);
 	assert_int_equal(checksum_of(SLICE("Nobody inspects the spammish repetition")),
