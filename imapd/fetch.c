@@ -7,7 +7,8 @@
  * not in memory it is a worker that waits for the disk, not the loop with all its sessions. Where the
  * client reads slowly nothing is made beyond that one slice. Where all workers are busy with others
  * (a search, passwords), the loop makes the slice itself: nobody's FETCH stands in line for
- * them, and whoever comes to the pool finds at most one slice of each FETCH in his way.
+ * them, and whoever comes to the pool finds at most one slice of each FETCH in his way. So does it where
+ * many are being made ahead: their clients may not read at all, and each has two large buffers filled for him.
  *
  * Messages whose \Seen flag the command sets implicitly get it first,
  * a batch at a time, by one job a batch, so that the change is told with the data; a batch, so
@@ -16,15 +17,22 @@
  * reply says so with EXPUNGEISSUED (RFC 5530). CHANGEDSINCE and VANISHED (RFC 7162 sections
  * 3.1.4.1 and 3.2.6) ask the change log first, so that the rest is not looked at. Runs in the
  * back. */
+#include <stdatomic.h>
+
 #include "imapd/access_priv.h"
 #include "imapd/fetch_priv.h"
 #include "imapd/qresync_priv.h"
 
 enum { SEEN_BATCH_MESSAGES = 500 };
 
+/* FETCHes that are made ahead, of the whole process. */
+static atomic_uint places_taken;
+
 static void fetch_fini(struct imap_session *s)
 {
 	struct fetch *f = s->work;
+	if (f->has_place)
+		atomic_fetch_sub(&places_taken, 1);
 	ranges_free(&f->uids);
 	ranges_free(&f->unseen);
 	ranges_free(&f->told);
@@ -82,6 +90,21 @@ static void ahead_done(struct work *work)
 	session_job_end(&f->s->session);
 }
 
+static bool take_place(struct fetch *f)
+{
+	if (f->has_place)
+		return true;
+	f->has_place = atomic_fetch_add(&places_taken, 1) < FETCHES_AHEAD_MAX;
+	if (!f->has_place)
+		atomic_fetch_sub(&places_taken, 1);
+	return f->has_place;
+}
+
+static bool may_go_ahead(struct fetch *f)
+{
+	return f->is_long && !pool_is_busy() && take_place(f);
+}
+
 /* The session's job: until it is home nothing happens to session, view and command but that output
  * goes. */
 static enum step make_ahead(struct imap_session *s)
@@ -105,7 +128,7 @@ static enum step make_more(struct imap_session *s)
 	/* Nobody reads any more; with one job after another the stream has no turn to say so. */
 	if (s->session.stream && stream_is_broken(s->session.stream))
 		return STEP_CLOSE;
-	if (!pool_is_busy())
+	if (may_go_ahead(f))
 		return make_ahead(s);
 	return f->outcome == SLICE_OUT_FULL ? STEP_WAIT : fetch_yield(s);
 }
@@ -134,7 +157,7 @@ static enum step after_slice(struct imap_session *s)
 static enum step fetch_go_on(struct imap_session *s, struct cursor *in)
 {
 	struct fetch *f = s->work;
-	if (f->is_long && !pool_is_busy())
+	if (may_go_ahead(f))
 		return make_ahead(s);
 	fetch_slice_make(f, &s->session.out, SESSION_OUT_HIGH_OCTETS);
 	return after_slice(s);

@@ -17,6 +17,8 @@ enum slice_outcome {
 /* Of output that is made ahead, and at most a chunk more. A session has two such buffers at most: one that is
  * being filled, and one of which the socket has not taken all. */
 enum { FETCH_AHEAD_OCTETS = 256 * 1024 };
+/* At a time; the loop makes the others, 64 KiB at a time. */
+enum { FETCHES_AHEAD_MAX = 100 };
 
 /* Between begin and end of a slice all but `s` is the thread's that makes it; so is the view, which a slice
  * only reads, like the ranges and items of the command. */
@@ -44,7 +46,8 @@ struct fetch {
 	enum slice_outcome outcome;
 
 	/* The next slice, while what was made before is being sent. */
-	bool is_long; /* one slice was not enough */
+	bool is_long;	/* one slice was not enough */
+	bool has_place; /* among those that are made ahead */
 	struct work ahead;
 	struct buffer made;
 	size_t made_full_octets;

@@ -158,6 +158,35 @@ static void others_expunge_meanwhile(void **state)
 	core_sign_out(&world, other);
 }
 
+/* Clients that do not read have only so much filled for them, all together. */
+static void only_so_many_are_made_ahead(void **state)
+{
+	struct session *idle[FETCHES_AHEAD_MAX], *session = reader_of("mixed");
+	struct cursor in[FETCHES_AHEAD_MAX];
+	struct buffer said = { 0 };
+	for (size_t i = 0; i < ARRAY_LEN(idle); i++) {
+		idle[i] = reader_of("mixed");
+		in[i] = cursor_of(SLICE(ALL "\r\n"));
+		while (!idle[i]->job_out)
+			assert_int_equal(session_drive(idle[i], &in[i]), STEP_WAIT);
+		while (idle[i]->job_out)
+			loop_run_once(world.loop, 1000);
+	}
+	unsigned before = atomic_load(&slices_of_workers);
+	run_in_turns(session, ALL, &said);
+	assert_same(&said, &want_all);
+	assert_int_equal(atomic_load(&slices_of_workers), before);
+	/* Whoever goes makes room for another. */
+	core_sign_out(&world, idle[0]);
+	run_in_turns(session, ALL, &said);
+	assert_same(&said, &want_all);
+	assert_true(atomic_load(&slices_of_workers) > before);
+	for (size_t i = 1; i < ARRAY_LEN(idle); i++)
+		core_sign_out(&world, idle[i]);
+	core_sign_out(&world, session);
+	buffer_free(&said);
+}
+
 static void a_session_ends_when_its_slice_has_come_home(void **state)
 {
 	struct session *session = reader_of("mixed");
@@ -284,6 +313,7 @@ int main(void)
 		cmocka_unit_test(what_comes_behind_it_waits),
 		cmocka_unit_test(flags_are_told_once),
 		cmocka_unit_test(others_expunge_meanwhile),
+		cmocka_unit_test(only_so_many_are_made_ahead),
 		cmocka_unit_test(a_session_ends_when_its_slice_has_come_home),
 		cmocka_unit_test(a_stop_waits_for_the_slice),
 		cmocka_unit_test(damage_is_found_by_the_worker),
