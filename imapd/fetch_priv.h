@@ -20,6 +20,12 @@ enum { FETCH_AHEAD_OCTETS = 256 * 1024 };
 /* At a time; the loop makes the others, 64 KiB at a time. */
 enum { FETCHES_AHEAD_MAX = 100 };
 
+/* What was asked of the disk ahead, a stretch of messages at a time. */
+struct prefetch {
+	uint32_t from, end; /* the last stretch: its first UID, and the first behind it */
+	bool is_over;	    /* there is no more */
+};
+
 /* Between begin and end of a slice all but `s` is the thread's that makes it; so is the view, which a slice
  * only reads, like the ranges and items of the command. */
 struct fetch {
@@ -44,6 +50,8 @@ struct fetch {
 	struct ranges told; /* their flags were news, and have gone out with the rest */
 	bool told_modseqs;
 	enum slice_outcome outcome;
+	bool waited; /* the last slice, for the disk */
+	struct prefetch entries_ahead, digests_ahead;
 
 	/* The next slice, while what was made before is being sent. */
 	bool is_long;	/* one slice was not enough */
@@ -56,6 +64,9 @@ struct fetch {
 /* Makes the next answers into `out`, until it has `full_octets` or about a millisecond is over; what came
  * of it is f->outcome. Any thread. */
 void fetch_slice_make(struct fetch *f, struct buffer *out, size_t full_octets);
+/* In a slice, before each message, where the last slice waited for the disk: asks it for what the next
+ * messages will need, when that is due. */
+void fetch_prefetch(struct fetch *f);
 /* After each slice, on the session's loop: what it has told is news no more. */
 void fetch_slice_note_told(struct fetch *f);
 /* CHANGEDSINCE leaves the message out. */

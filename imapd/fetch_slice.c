@@ -5,6 +5,8 @@
  * can be made on a worker as well as on the loop. Runs in the back. */
 #include "imapd/fetch_priv.h"
 
+#include "base/disk_waits.h"
+
 static void slice_begin(struct fetch *f, struct buffer *out, size_t full_octets)
 {
 	const struct imap_view *view = f->s->view;
@@ -70,6 +72,8 @@ static enum slice_outcome make_answers(struct fetch *f)
 		}
 		if (answer_slice_is_over(&f->slice))
 			break;
+		if (f->waited)
+			fetch_prefetch(f);
 		bool found = walk_next(&f->walk, &f->uids, f->next_uid, &missing);
 		if (missing && !f->asks_entries)
 			f->answer.trouble |= TROUBLE_EXPUNGED;
@@ -91,6 +95,8 @@ static enum slice_outcome make_answers(struct fetch *f)
 
 void fetch_slice_make(struct fetch *f, struct buffer *out, size_t full_octets)
 {
+	/* Most FETCHes have one slice only, and nothing to ask for behind it. */
+	uint64_t waits = f->is_long ? disk_waits() : 0;
 	slice_begin(f, out, full_octets);
 	if (read_failure(f->slice.read) == ERR_OK)
 		f->outcome = make_answers(f);
@@ -98,6 +104,7 @@ void fetch_slice_make(struct fetch *f, struct buffer *out, size_t full_octets)
 		f->outcome = !f->answering || answer_leave_off(&f->answer, out) ? SLICE_ALL_DONE
 										: SLICE_BROKEN;
 	slice_end(f);
+	f->waited = f->is_long && disk_waits() != waits;
 }
 
 void fetch_slice_note_told(struct fetch *f)

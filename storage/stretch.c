@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "base/heap.h"
+#include "storage/tree_priv.h"
 
 enum {
 	STRETCH_LEAVES = 64,
@@ -45,70 +46,21 @@ static void key_copy(struct key *to, struct slice key)
 	memcpy(to->octets, key.ptr, to->len);
 }
 
-/* A page of a tree as LMDB 0.9 writes it on this machine. */
-struct page {
-	uint64_t number;
-	uint16_t pad, flags, lower, upper;
-	uint16_t nodes[];
-};
-/* A node of a branch: the child's number in three parts, and the lowest key below it. */
-struct branch_node {
-	uint16_t number_low, number_middle, number_high, key_len;
-	uint8_t key[];
-};
-/* Of a database, in the unnamed one. */
-struct tree {
-	uint32_t pad;
-	uint16_t flags, depth;
-	uint64_t branch_pages, leaf_pages, overflow_pages, entries, root;
-};
-enum { PAGE_BRANCH = 1 };
-
-/* Whether the leaf at `leaf`, which `key` is in, is the first of its branch. */
-static bool is_first_leaf(struct read *read, enum database db, const uint8_t *leaf,
-			  struct slice key)
+/* Whether the leaf that `key` is in is the first of its branch. */
+static bool is_in_first_leaf(struct read *read, enum database db, struct slice key)
 {
 	struct tree tree;
-	struct slice record;
-	size_t page_octets = read->store->page_octets, at = SIZE_MAX;
-	const uint8_t *map = leaf - ((const struct page *)(const void *)leaf)->number * page_octets;
-	if (db_get(read, DB_MAIN, slice_cstr(database_name(db)), &record) != ERR_OK ||
-	    record.len != sizeof(tree))
-		return false;
-	memcpy(&tree, record.ptr, sizeof(tree));
-	const uint8_t *page = map + tree.root * page_octets;
-	for (unsigned depth = 1; depth < tree.depth; depth++) {
-		const struct page *branch = (const void *)page;
-		const struct branch_node *node = NULL;
-		size_t count = (size_t)(branch->lower - PAGE_HEADER) / sizeof(branch->nodes[0]);
-		if (!(branch->flags & PAGE_BRANCH) || count == 0)
-			return false;
-		size_t low = 0, high = count; /* the child is in [low, high) */
-		while (high - low > 1) {
-			size_t middle = (low + high) / 2;
-			node = (const void *)(page + branch->nodes[middle]);
-			if (slice_compare(slice_of(node->key, node->key_len), key) <= 0)
-				low = middle;
-			else
-				high = middle;
-		}
-		at = low;
-		node = (const void *)(page + branch->nodes[at]);
-		uint64_t number = (uint64_t)node->number_high << 32 |
-				  (uint64_t)node->number_middle << 16 | node->number_low;
-		page = map + number * page_octets;
-	}
-	return at == 0;
+	struct tree_leaf leaf;
+	return tree_open(&tree, read, db) && tree_find(&tree, key, &leaf) && leaf.is_first;
 }
 
 /* Ends where a branch does: a leaf that is the first of its branch, once it is empty, takes rows
  * from the next, see ballast_put(). */
-static bool ends_before(const struct stretch *stretch, struct read *read, const uint8_t *leaf,
-			struct slice key)
+static bool ends_before(const struct stretch *stretch, struct read *read, struct slice key)
 {
 	return stretch->leaves == STRETCH_LEAVES ||
 	       stretch->pages * read->store->page_octets >= STRETCH_OCTETS ||
-	       (stretch->leaves > 0 && is_first_leaf(read, stretch->db, leaf, key));
+	       (stretch->leaves > 0 && is_in_first_leaf(read, stretch->db, key));
 }
 
 bool stretch_look(struct read *read, enum database db, struct slice from, struct stretch *out)
@@ -125,7 +77,7 @@ bool stretch_look(struct read *read, enum database db, struct slice from, struct
 	for (; more; more = row_next(&row)) {
 		const uint8_t *page = row.key.ptr - (uintptr_t)row.key.ptr % store->page_octets;
 		if (page != leaf) {
-			if (ends_before(out, read, page, row.key))
+			if (ends_before(out, read, row.key))
 				break;
 			leaf = page;
 			out->leaves++;
