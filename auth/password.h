@@ -4,8 +4,7 @@
 
 #include "base/buffer.h"
 #include "base/err.h"
-
-enum { PASSWORD_MAX_OCTETS = 1024 };
+#include "runtime/sign_in_limits.h"
 
 /* Once per process, before any other call of auth/. */
 void password_start(void);

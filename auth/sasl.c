@@ -8,9 +8,9 @@
 #include "auth/password.h"
 #include "base/base64.h"
 
-/* RFC 4616 section 2: servers must accept 255 octets; a login of ours is not longer. */
-enum { LOGIN_MAX_OCTETS = 255 };
-enum { ANSWER_MAX_OCTETS = LOGIN_MAX_OCTETS + 1 + LOGIN_MAX_OCTETS + 1 + PASSWORD_MAX_OCTETS };
+enum {
+	ANSWER_MAX_OCTETS = AUTHORIZE_AS_MAX_OCTETS + 1 + LOGIN_MAX_OCTETS + 1 + PASSWORD_MAX_OCTETS
+};
 
 enum sasl_mechanism sasl_mechanism_of(struct slice name)
 {
@@ -48,7 +48,7 @@ static enum sasl_step answer_plain(struct sasl *sasl, struct slice response)
 	    !take_until_byte(&c, '\0', &login) || !take_byte(&c, '\0'))
 		return SASL_MALFORMED;
 	struct slice password = cursor_rest(&c);
-	if (authorize_as.len > LOGIN_MAX_OCTETS || !is_credential(login, LOGIN_MAX_OCTETS) ||
+	if (authorize_as.len > AUTHORIZE_AS_MAX_OCTETS || !is_credential(login, LOGIN_MAX_OCTETS) ||
 	    !is_credential(password, PASSWORD_MAX_OCTETS))
 		return SASL_MALFORMED;
 	sasl->authorize_as = authorize_as;

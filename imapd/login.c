@@ -14,6 +14,7 @@
 #include "imapd/login_priv.h"
 #include "imapd/respond_priv.h"
 #include "runtime/sign_in.h"
+#include "runtime/sign_in_limits.h"
 
 #include <stdlib.h>
 
@@ -26,7 +27,6 @@ enum {
 	LOGIN_IDLE_MS = 3 * 60 * 1000,
 	LOGIN_TOTAL_MS = 10 * 60 * 1000, /* the idle time begins anew with every octet */
 	LOGIN_COMMANDS_MAX = 100,	 /* clients need five */
-	TAG_MAX_OCTETS = 256,		 /* runtime/messages.h */
 };
 
 enum login_state {
@@ -147,9 +147,7 @@ static enum step greet(struct imap_login *l)
 static enum step ask(struct imap_login *l, struct slice authorize_as, struct slice login,
 		     struct slice password)
 {
-	/* The longest that the question can carry (runtime/messages.h). */
-	if (authorize_as.len > 255 || login.len > 255 || password.len > 1024 || login.len == 0 ||
-	    password.len == 0) {
+	if (!sign_in_is_askable(authorize_as, login, password)) {
 		l->failures++;
 		return reply(l, "NO", "[AUTHENTICATIONFAILED] Wrong name or password");
 	}

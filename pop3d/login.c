@@ -11,8 +11,7 @@
 #include "base/heap.h"
 #include "pop3d/pop3d.h"
 #include "pop3d/reply_priv.h"
-
-enum { LOGIN_MAX_OCTETS = 255 };
+#include "runtime/sign_in_limits.h"
 
 static struct pop3_login *login_of(struct session *session)
 {
@@ -127,10 +126,11 @@ static enum step login_pass(struct pop3_login *l, struct cursor *args)
 	struct slice password = cursor_rest(args);
 	if (l->state != LOGIN_NAMED)
 		return refuse(l, "USER comes before PASS");
-	if (password.len == 0) {
+	if (!sign_in_is_askable(SLICE_NONE, l->login, password)) {
 		/* RFC 1939 section 7: after a failed PASS comes USER again. */
 		set_state(l, LOGIN_FRESH);
-		return refuse(l, "PASS takes a password");
+		return refuse(l, password.len == 0 ? "PASS takes a password"
+						   : "no password is that long");
 	}
 	return ask(l, SLICE_NONE, l->login, password);
 }

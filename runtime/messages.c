@@ -5,13 +5,10 @@
 #include "runtime/messages.h"
 
 #include "runtime/message_parts_priv.h"
+#include "runtime/sign_in_limits.h"
 
 enum {
-	AUTHORIZE_AS_MAX_OCTETS = 255,
-	LOGIN_MAX_OCTETS = 255,
-	PASSWORD_MAX_OCTETS = 1024,
 	CLIENT_NAME_MAX_OCTETS = 255,
-	TAG_MAX_OCTETS = 256,
 	TYPED_MAX_OCTETS = 64 * 1024,
 };
 

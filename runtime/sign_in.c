@@ -1,9 +1,12 @@
 /* runtime/sign_in.c - from a password to the back's session. Runs in the front. */
 #include "runtime/sign_in.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "runtime/sign_in_limits.h"
 
 void sign_in_init(struct sign_in *sign_in, struct session *session, struct front *front,
 		  enum mail_protocol protocol, struct stream *stream)
@@ -55,6 +58,13 @@ static void answered(struct question *question, enum err err, struct slice paylo
 	session_job_end(sign_in->session); /* may free the session, and this in it */
 }
 
+bool sign_in_is_askable(struct slice authorize_as, struct slice login, struct slice password)
+{
+	return authorize_as.len <= AUTHORIZE_AS_MAX_OCTETS && login.len > 0 &&
+	       login.len <= LOGIN_MAX_OCTETS && password.len > 0 &&
+	       password.len <= PASSWORD_MAX_OCTETS;
+}
+
 void sign_in_ask(struct sign_in *sign_in, struct slice authorize_as, struct slice login,
 		 struct slice password)
 {
@@ -64,6 +74,7 @@ void sign_in_ask(struct sign_in *sign_in, struct slice authorize_as, struct slic
 					  .login = login,
 					  .password = password };
 	struct buffer payload = { 0 };
+	assert(sign_in_is_askable(authorize_as, login, password));
 	authenticate_encode(&m, &payload);
 	sign_in->question = (struct question){ .answered = answered };
 	session_job_begin(sign_in->session);

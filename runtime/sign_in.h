@@ -28,6 +28,9 @@ bool sign_in_is_allowed(const struct sign_in *sign_in);
  * back was asked about, it notes itself. No slice holds anything that the client typed. */
 void sign_in_note_refusal(const struct sign_in *sign_in, struct slice verb, struct slice reply);
 
+/* False: nobody signs in with these, which are empty or longer than can be (runtime/sign_in_limits.h);
+ * the back is not to be asked. */
+bool sign_in_is_askable(struct slice authorize_as, struct slice login, struct slice password);
 /* A job of the session: the core returns STEP_WAIT and finds `outcome` at its next feed().
  * ERR_OK, ERR_DENIED, ERR_BUSY (throttled), or a failure of ours. The slices may go away. */
 void sign_in_ask(struct sign_in *sign_in, struct slice authorize_as, struct slice login,
