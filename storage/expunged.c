@@ -22,8 +22,6 @@ enum {
 	ROUND_MS = 10 * 60000, /* the time is over some minutes late: nobody minds */
 	HURRY_ROUND_MS = 1000,
 	HURRY_MOST = 32, /* nothing is left of the time */
-	MAILBOX_KEY_OCTETS = 4 + 1 + 8,
-	MESSAGE_KEY_OCTETS = 4 + 1 + 8 + 8 + 4,
 };
 
 void store_set_undelete_seconds(struct store *store, uint32_t seconds)
@@ -85,16 +83,15 @@ enum err expunged_add(struct write *write, const struct mailbox *mailbox,
 
 /* ---- looking ---- */
 
-static bool is_mailbox_key(struct slice key, uint32_t account_id)
+static bool is_mailbox_key(struct slice key, uint32_t account_id, uint64_t *mailbox_id_out)
 {
-	return key.len == MAILBOX_KEY_OCTETS && get_be32(key.ptr) == account_id &&
-	       key.ptr[4] == EXPUNGED_MAILBOX;
+	uint32_t owner_id;
+	return key_take_expunged_mailbox(key, &owner_id, mailbox_id_out) && owner_id == account_id;
 }
 
-static bool is_message_key(struct slice key, uint32_t account_id)
+static bool is_message_key(struct slice key, uint32_t account_id, struct expunged_key *key_out)
 {
-	return key.len == MESSAGE_KEY_OCTETS && get_be32(key.ptr) == account_id &&
-	       key.ptr[4] == EXPUNGED_MESSAGE;
+	return key_take_expunged(key, key_out) && key_out->account_id == account_id;
 }
 
 static bool next_message(struct read *read, uint32_t account_id, struct expunged_place *place,
@@ -102,16 +99,17 @@ static bool next_message(struct read *read, uint32_t account_id, struct expunged
 {
 	struct row row;
 	struct key key;
+	struct expunged_key at;
 	struct expunged_mailbox mailbox;
 	bool found = false;
 	row_open(&row, read, DB_EXPUNGED);
 	key_expunged(&key, account_id, place->from_unix, place->mailbox_id, place->uid);
 	bool more = row_seek_behind(&row, key_slice(&key));
-	for (; more && !found && is_message_key(row.key, account_id);
+	for (; more && !found && is_message_key(row.key, account_id, &at);
 	     more = !found && row_next(&row)) {
-		place->from_unix = out->expunged_unix = (int64_t)get_be64(row.key.ptr + 5);
-		place->mailbox_id = out->mailbox_id = get_be64(row.key.ptr + 13);
-		place->uid = get_be32(row.key.ptr + 21);
+		place->from_unix = out->expunged_unix = at.expunged_unix;
+		place->mailbox_id = out->mailbox_id = at.mailbox_id;
+		place->uid = at.uid;
 		found = entry_decode(row.value, place->uid, &out->entry);
 		if (!found)
 			log_error(NULL, EVENT("store-damaged"), WORD("where", "expunged"),
@@ -148,13 +146,13 @@ static bool next_deleted(struct read *read, uint32_t account_id, struct expunged
 	struct row row;
 	struct key key;
 	struct expunged_mailbox mailbox;
+	uint64_t mailbox_id;
 	bool found = false;
 	row_open(&row, read, DB_EXPUNGED);
 	key_expunged_mailbox(&key, account_id, place->mailbox_id);
 	for (bool more = row_seek(&row, key_slice(&key));
-	     more && !found && is_mailbox_key(row.key, account_id);
+	     more && !found && is_mailbox_key(row.key, account_id, &mailbox_id);
 	     more = !found && row_next(&row)) {
-		uint64_t mailbox_id = get_be64(row.key.ptr + 5);
 		if (mailbox_id != place->mailbox_id) {
 			place->mailbox_id = mailbox_id;
 			place->uid = 0;
@@ -188,14 +186,15 @@ uint64_t expunged_keywords(struct read *read, uint32_t account_id, uint64_t mail
 {
 	struct row row;
 	struct key key;
+	struct expunged_key at;
 	struct message_entry entry;
 	uint64_t bits = 0;
 	row_open(&row, read, DB_EXPUNGED);
 	key_expunged(&key, account_id, 0, 0, 0);
 	bool more = row_seek(&row, key_slice(&key));
-	for (; more && *left > 0 && ~bits != 0 && is_message_key(row.key, account_id); --*left) {
-		if (get_be64(row.key.ptr + 13) == mailbox_id &&
-		    entry_decode(row.value, get_be32(row.key.ptr + 21), &entry))
+	for (; more && *left > 0 && ~bits != 0 && is_message_key(row.key, account_id, &at);
+	     --*left) {
+		if (at.mailbox_id == mailbox_id && entry_decode(row.value, at.uid, &entry))
 			bits |= entry.keywords;
 		more = row_next(&row);
 	}
@@ -276,13 +275,14 @@ static enum err messages_remove(struct write *write, uint32_t account_id, int64_
 	enum err err = ERR_OK;
 	struct row row;
 	struct key key;
+	struct expunged_key at;
 	struct message_entry entry;
 	row_open(&row, write_read(write), DB_EXPUNGED);
 	key_expunged(&key, account_id, 0, 0, 0);
 	bool more = row_seek(&row, key_slice(&key));
-	while (err == ERR_OK && *rows > 0 && more && is_message_key(row.key, account_id) &&
-	       (int64_t)get_be64(row.key.ptr + 5) <= before_unix) {
-		bool is_entry = entry_decode(row.value, get_be32(row.key.ptr + 21), &entry);
+	while (err == ERR_OK && *rows > 0 && more && is_message_key(row.key, account_id, &at) &&
+	       at.expunged_unix <= before_unix) {
+		bool is_entry = entry_decode(row.value, at.uid, &entry);
 		err = row_delete(&row);
 		if (err == ERR_OK && is_entry)
 			err = blob_release(write, entry.blob_id);
@@ -300,11 +300,12 @@ static enum err mailboxes_remove(struct write *write, uint32_t account_id, int64
 	struct row row;
 	struct key key;
 	struct expunged_mailbox mailbox;
+	uint64_t mailbox_id;
 	row_open(&row, write_read(write), DB_EXPUNGED);
 	key_expunged_mailbox(&key, account_id, 0);
 	bool more = row_seek(&row, key_slice(&key));
-	while (err == ERR_OK && *rows > 0 && more && is_mailbox_key(row.key, account_id)) {
-		uint64_t mailbox_id = get_be64(row.key.ptr + 5);
+	while (err == ERR_OK && *rows > 0 && more &&
+	       is_mailbox_key(row.key, account_id, &mailbox_id)) {
 		bool is_good = expunged_mailbox_decode(row.value, &mailbox);
 		if (is_good && mailbox.last_unix <= before_unix) {
 			err = row_delete(&row);
@@ -347,14 +348,18 @@ static enum err removal_run(struct write *write, struct job *job)
 static bool has_due(struct row *row, uint32_t account_id, int64_t before_unix)
 {
 	struct key key;
+	struct expunged_key at;
 	struct expunged_mailbox mailbox;
+	uint64_t mailbox_id;
 	bool found = false, more = true;
-	for (; more && !found && is_mailbox_key(row->key, account_id); more = row_next(row))
+	for (; more && !found && is_mailbox_key(row->key, account_id, &mailbox_id);
+	     more = row_next(row))
 		found = expunged_mailbox_decode(row->value, &mailbox) &&
 			mailbox.last_unix <= before_unix;
 	key_expunged(&key, account_id, 0, 0, 0);
-	return found || (row_seek(row, key_slice(&key)) && is_message_key(row->key, account_id) &&
-			 (int64_t)get_be64(row->key.ptr + 5) <= before_unix);
+	return found ||
+	       (row_seek(row, key_slice(&key)) && is_message_key(row->key, account_id, &at) &&
+		at.expunged_unix <= before_unix);
 }
 
 enum err expunged_step(struct store *store, struct expunged_walk *walk, uint64_t *wait_ms_out)

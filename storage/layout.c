@@ -111,6 +111,25 @@ void key_expunged(struct key *key, uint32_t account_id, int64_t expunged_unix, u
 	key_add_be32(key, uid);
 }
 
+bool key_take_expunged(struct slice key, struct expunged_key *key_out)
+{
+	struct cursor c = cursor_of(key);
+	uint64_t expunged_unix;
+	if (!take_be32(&c, &key_out->account_id) || !take_byte(&c, EXPUNGED_MESSAGE) ||
+	    !take_be64(&c, &expunged_unix) || !take_be64(&c, &key_out->mailbox_id) ||
+	    !take_be32(&c, &key_out->uid) || !at_end(&c))
+		return false;
+	key_out->expunged_unix = (int64_t)expunged_unix;
+	return true;
+}
+
+bool key_take_expunged_mailbox(struct slice key, uint32_t *account_id_out, uint64_t *mailbox_id_out)
+{
+	struct cursor c = cursor_of(key);
+	return take_be32(&c, account_id_out) && take_byte(&c, EXPUNGED_MAILBOX) &&
+	       take_be64(&c, mailbox_id_out) && at_end(&c);
+}
+
 void key_garbage(struct key *key, enum garbage_kind kind, uint64_t id)
 {
 	key->len = 0;

@@ -201,6 +201,16 @@ void key_piece(struct key *key, uint64_t blob_id, uint32_t chunk, uint32_t piece
 void key_expunged_mailbox(struct key *key, uint32_t account_id, uint64_t mailbox_id);
 void key_expunged(struct key *key, uint32_t account_id, int64_t expunged_unix, uint64_t mailbox_id,
 		  uint32_t uid);
+/* What the keys of expunged messages and of their mailboxes say. False: it is no such key. */
+struct expunged_key {
+	uint32_t account_id;
+	int64_t expunged_unix;
+	uint64_t mailbox_id;
+	uint32_t uid;
+};
+bool key_take_expunged(struct slice key, struct expunged_key *key_out);
+bool key_take_expunged_mailbox(struct slice key, uint32_t *account_id_out,
+			       uint64_t *mailbox_id_out);
 void key_garbage(struct key *key, enum garbage_kind kind, uint64_t id);
 /* True where `key` is a row of that kind; what is behind the kind's octet goes to `rest_out`. */
 bool key_is_row(struct slice key, uint64_t mailbox_id, enum mailbox_row_kind kind,

@@ -165,10 +165,14 @@ static bool row_place(struct verify_walk *walk, struct lost_place *place,
 		return queue_row_body(key, walk->row.value, &entry->blob_id, &entry->size_octets);
 	}
 	if (walk->db == DB_EXPUNGED) {
-		if (!key_take_expunged(key, &place->account_id, &place->expunged_unix,
-				       &place->mailbox_id, &place->uid))
+		struct expunged_key expunged;
+		if (!key_take_expunged(key, &expunged))
 			return false;
-		place->from = LOST_FROM_EXPUNGED;
+		*place = (struct lost_place){ .from = LOST_FROM_EXPUNGED,
+					      .account_id = expunged.account_id,
+					      .mailbox_id = expunged.mailbox_id,
+					      .uid = expunged.uid,
+					      .expunged_unix = expunged.expunged_unix };
 		return entry_decode(walk->row.value, place->uid, entry);
 	}
 	place->mailbox_id = key.len >= 9 ? get_be64(key.ptr) : 0;

@@ -4,30 +4,17 @@
 
 #include "storage/verify_priv.h"
 
-enum { MAILBOX_KEY_OCTETS = 4 + 1 + 8, MESSAGE_KEY_OCTETS = 4 + 1 + 8 + 8 + 4 };
-
-bool key_take_expunged(struct slice key, uint32_t *account_id_out, int64_t *expunged_unix_out,
-		       uint64_t *mailbox_id_out, uint32_t *uid_out)
-{
-	if (key.len != MESSAGE_KEY_OCTETS || key.ptr[4] != EXPUNGED_MESSAGE)
-		return false;
-	*account_id_out = get_be32(key.ptr);
-	*expunged_unix_out = (int64_t)get_be64(key.ptr + 5);
-	*mailbox_id_out = get_be64(key.ptr + 13);
-	*uid_out = get_be32(key.ptr + 21);
-	return true;
-}
-
 bool row_blob(struct slice key, struct slice value, enum database db, uint64_t *blob_id_out)
 {
 	struct message_entry entry;
+	struct expunged_key expunged;
 	struct slice uid;
 	uint64_t size_octets;
 	if (db == DB_QUEUE)
 		return queue_row_body(key, value, blob_id_out, &size_octets);
 	bool is_entry =
 		db == DB_EXPUNGED
-			? key.len == MESSAGE_KEY_OCTETS && key.ptr[4] == EXPUNGED_MESSAGE
+			? key_take_expunged(key, &expunged)
 			: key.len >= 9 && key_is_row(key, get_be64(key.ptr), ROW_ENTRY, &uid);
 	if (!is_entry || !entry_decode(value, 0, &entry))
 		return false;
@@ -90,12 +77,11 @@ static enum err fix_mailbox_row(struct write *write, struct fix *fix)
 	return err;
 }
 
-static void check_mailbox_row(struct verify *v, struct verify_walk *walk)
+static void check_mailbox_row(struct verify *v, struct verify_walk *walk, uint32_t account_id,
+			      uint64_t mailbox_id)
 {
 	struct expunged_mailbox mailbox;
-	struct slice key = walk->row.key;
-	struct verify_place place = { .account_id = get_be32(key.ptr),
-				      .mailbox_id = get_be64(key.ptr + 5) };
+	struct verify_place place = { .account_id = account_id, .mailbox_id = mailbox_id };
 	struct fix fix = { .run = fix_mailbox_row };
 	if (expunged_mailbox_decode(walk->row.value, &mailbox))
 		return;
@@ -104,15 +90,15 @@ static void check_mailbox_row(struct verify *v, struct verify_walk *walk)
 		    "what the mailbox was called cannot be read, of which messages were expunged");
 }
 
-static void check_message_row(struct verify *v, struct verify_walk *walk)
+static void check_message_row(struct verify *v, struct verify_walk *walk,
+			      const struct expunged_key *expunged)
 {
 	struct message_entry entry;
 	struct key key;
-	int64_t expunged_unix;
-	struct verify_place place = { 0 };
+	struct verify_place place = { .account_id = expunged->account_id,
+				      .mailbox_id = expunged->mailbox_id,
+				      .uid = expunged->uid };
 	const char *wrong = NULL;
-	key_take_expunged(walk->row.key, &place.account_id, &expunged_unix, &place.mailbox_id,
-			  &place.uid);
 	if (!entry_decode(walk->row.value, place.uid, &entry)) {
 		wrong = "an expunged message's entry cannot be read";
 	} else {
@@ -141,11 +127,13 @@ void verify_expunged(struct verify *v)
 	struct verify_walk walk;
 	verify_walk_begin(&walk, v, DB_EXPUNGED);
 	while (verify_walk_next(&walk, 2 * VERIFY_ROW_COST)) {
-		struct slice key = walk.row.key;
-		if (key.len == MAILBOX_KEY_OCTETS && key.ptr[4] == EXPUNGED_MAILBOX)
-			check_mailbox_row(v, &walk);
-		else if (key.len == MESSAGE_KEY_OCTETS && key.ptr[4] == EXPUNGED_MESSAGE)
-			check_message_row(v, &walk);
+		struct expunged_key expunged;
+		uint32_t account_id;
+		uint64_t mailbox_id;
+		if (key_take_expunged_mailbox(walk.row.key, &account_id, &mailbox_id))
+			check_mailbox_row(v, &walk, account_id, mailbox_id);
+		else if (key_take_expunged(walk.row.key, &expunged))
+			check_message_row(v, &walk, &expunged);
 	}
 	verify_walk_end(&walk);
 	verify_pause(v);

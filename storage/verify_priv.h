@@ -141,8 +141,6 @@ void verify_journal(struct verify *v);
 /* verify_expunged.c: the body that a row of DB_MAILBOX, DB_EXPUNGED or DB_QUEUE refers to. False:
  * none. */
 bool row_blob(struct slice key, struct slice value, enum database db, uint64_t *blob_id_out);
-bool key_take_expunged(struct slice key, uint32_t *account_id_out, int64_t *expunged_unix_out,
-		       uint64_t *mailbox_id_out, uint32_t *uid_out);
 /* Whose the mailbox was that was deleted as a whole and is kept for some time.
  * False: none such. */
 bool deleted_mailbox_find(struct read *read, uint64_t mailbox_id, uint32_t *account_id_out);

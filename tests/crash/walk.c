@@ -401,19 +401,20 @@ static void visit_acl(struct walk *walk, struct slice key, struct slice value)
 static void visit_expunged(struct walk *walk, struct slice key, struct slice value)
 {
 	struct expunged_mailbox row;
+	struct expunged_key expunged;
 	struct message_entry entry;
 	struct seen_mailbox *mailbox = NULL;
 	struct seen_blob *blob = NULL;
-	if (key.len == 13 && key.ptr[4] == EXPUNGED_MAILBOX &&
-	    expunged_mailbox_decode(value, &row) &&
-	    (mailbox = mailbox_of(walk, get_be64(key.ptr + 5)))) {
+	uint32_t account_id;
+	uint64_t mailbox_id;
+	if (key_take_expunged_mailbox(key, &account_id, &mailbox_id) &&
+	    expunged_mailbox_decode(value, &row) && (mailbox = mailbox_of(walk, mailbox_id))) {
 		mailbox->is_kept = row.is_deleted;
 		if (row.is_deleted && mailbox->has_record)
 			WRONG(walk, "mailbox %llu is deleted, and there",
 			      NUMBER(mailbox->mailbox_id));
 	}
-	if (key.len == 25 && key.ptr[4] == EXPUNGED_MESSAGE &&
-	    entry_decode(value, get_be32(key.ptr + 21), &entry) &&
+	if (key_take_expunged(key, &expunged) && entry_decode(value, expunged.uid, &entry) &&
 	    (blob = blob_of(walk, entry.blob_id))) {
 		blob->references++;
 		blob->entry_octets = entry.size_octets;

@@ -195,6 +195,31 @@ static void orders_keys(void **state)
 	assert_false(key_address(&keys[0], SLICE("l"), slice_of(name, 256)));
 }
 
+static void reads_keys_of_what_was_expunged(void **state)
+{
+	struct key key;
+	struct expunged_key got;
+	uint32_t account_id;
+	uint64_t mailbox_id;
+	key_expunged(&key, 1, 2, 3, 4);
+	assert_true(key_take_expunged(key_slice(&key), &got));
+	assert_int_equal(got.account_id, 1);
+	assert_int_equal(got.expunged_unix, 2);
+	assert_int_equal(got.mailbox_id, 3);
+	assert_int_equal(got.uid, 4);
+	assert_false(key_take_expunged_mailbox(key_slice(&key), &account_id, &mailbox_id));
+	assert_false(key_take_expunged(slice_sub(key_slice(&key), 0, key.len - 1), &got));
+	key.octets[key.len++] = 0;
+	assert_false(key_take_expunged(key_slice(&key), &got));
+	key_expunged_mailbox(&key, 5, 6);
+	assert_true(key_take_expunged_mailbox(key_slice(&key), &account_id, &mailbox_id));
+	assert_int_equal(account_id, 5);
+	assert_int_equal(mailbox_id, 6);
+	assert_false(key_take_expunged(key_slice(&key), &got));
+	key.octets[key.len++] = 0;
+	assert_false(key_take_expunged_mailbox(key_slice(&key), &account_id, &mailbox_id));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -203,6 +228,7 @@ int main(void)
 		cmocka_unit_test(refuses_damaged_records),
 		cmocka_unit_test(tells_which_flags_changed),
 		cmocka_unit_test(orders_keys),
+		cmocka_unit_test(reads_keys_of_what_was_expunged),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
