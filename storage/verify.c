@@ -204,7 +204,8 @@ static enum err fix_run(struct write *write, struct job *job)
 	return fix->run(write, fix);
 }
 
-enum err fix_apply(struct verify *v, struct fix *fix)
+/* ERR_OK: repaired, or no longer wrong. */
+static enum err fix_apply(struct verify *v, struct fix *fix)
 {
 	fix->v = v;
 	fix->job = (struct job){ .run = fix_run };
@@ -336,6 +337,27 @@ void verify_tell_done(struct verify *v, enum verify_kind kind, const struct veri
 	arena_reset(&v->arena);
 }
 
+void verify_rows(struct verify *v, enum database db, uint64_t cost, enum verify_kind kind,
+		 const char *(*row_wrong)(struct verify *v, const struct row *row, struct fix *fix))
+{
+	struct verify_walk walk;
+	verify_walk_begin(&walk, v, db);
+	while (verify_walk_next(&walk, cost)) {
+		struct fix fix = { .run = fix_delete_row, .db = db };
+		const char *wrong = row_wrong(v, &walk.row, &fix);
+		verify_advance(v, 1);
+		if (wrong) {
+			fix.key = arena_copy(&v->arena, walk.row.key);
+			fix.value = arena_copy(&v->arena, walk.row.value);
+			verify_walk_pause(&walk);
+			verify_tell(v, kind, &fix.place, &fix, "%s", wrong);
+		}
+		arena_reset(&v->arena);
+	}
+	verify_walk_end(&walk);
+	verify_pause(v);
+}
+
 /* ---- the whole ---- */
 
 static const struct {
@@ -344,9 +366,10 @@ static const struct {
 } phases[VERIFY_PHASES] = {
 	[VERIFY_NAMES] = { verify_names, { DB_DOMAIN, DB_ADDRESS, DB_ACCOUNT, DB_MAILBOX_NAME } },
 	[VERIFY_BODIES] = { verify_bodies, { DB_BLOB } },
-	[VERIFY_MAILBOXES] = { verify_mailboxes, { DB_MAILBOX } },
+	[VERIFY_MAILBOXES] = { verify_mailboxes, { DB_MAILBOX, DB_EXPUNGED, DB_QUEUE } },
 	[VERIFY_REFERENCES] = { verify_references,
-				{ DB_MAILBOX, DB_EXPUNGED, DB_QUEUE, DB_DIGEST } },
+				{ DB_MAILBOX, DB_EXPUNGED, DB_QUEUE, DB_DIGEST, DB_GARBAGE,
+				  DB_PENDING } },
 	[VERIFY_ACCOUNTS] = { verify_accounts,
 			      { DB_ACCOUNT, DB_SUBMISSION, DB_ANNOTATION, DB_ACL, DB_REMOTE,
 				DB_JOURNAL, DB_JOURNAL_INDEX } },

@@ -23,7 +23,7 @@ static enum err fix_index(struct write *write, struct fix *fix)
 			     : err;
 }
 
-static const char *entry_wrong(struct row *row, const struct acl_row *acl,
+static const char *entry_wrong(const struct row *row, const struct acl_row *acl,
 			       const struct mailbox *mailbox, struct fix *fix)
 {
 	struct key index;
@@ -36,8 +36,7 @@ static const char *entry_wrong(struct row *row, const struct acl_row *acl,
 	return "a list of rights is not in the index";
 }
 
-/* NULL: nothing. What is wrong is removed, unless `fix` says otherwise. */
-static const char *row_wrong(struct verify *v, struct row *row, struct fix *fix)
+static const char *row_wrong(struct verify *v, const struct row *row, struct fix *fix)
 {
 	struct acl_row acl;
 	struct mailbox_record mailbox;
@@ -61,21 +60,5 @@ static const char *row_wrong(struct verify *v, struct row *row, struct fix *fix)
 
 void verify_acls(struct verify *v)
 {
-	struct verify_walk walk;
-	verify_walk_begin(&walk, v, DB_ACL);
-	while (verify_walk_next(&walk, 3 * VERIFY_ROW_COST)) {
-		struct fix fix = { .run = fix_delete_row, .db = DB_ACL };
-		const char *wrong = row_wrong(v, &walk.row, &fix);
-		verify_advance(v, 1);
-		if (wrong) {
-			struct verify_place place = { 0 };
-			fix.key = arena_copy(&v->arena, walk.row.key);
-			fix.value = arena_copy(&v->arena, walk.row.value);
-			verify_walk_pause(&walk);
-			verify_tell(v, WRONG_ACL, &place, &fix, "%s", wrong);
-		}
-		arena_reset(&v->arena);
-	}
-	verify_walk_end(&walk);
-	verify_pause(v);
+	verify_rows(v, DB_ACL, 3 * VERIFY_ROW_COST, WRONG_ACL, row_wrong);
 }

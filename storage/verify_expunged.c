@@ -12,10 +12,9 @@ bool row_blob(struct slice key, struct slice value, enum database db, uint64_t *
 	uint64_t size_octets;
 	if (db == DB_QUEUE)
 		return queue_row_body(key, value, blob_id_out, &size_octets);
-	bool is_entry =
-		db == DB_EXPUNGED
-			? key_take_expunged(key, &expunged)
-			: key.len >= 9 && key_is_row(key, get_be64(key.ptr), ROW_ENTRY, &uid);
+	bool is_entry = db == DB_EXPUNGED ? key_take_expunged(key, &expunged)
+					  : key.len >= 9 && key_is_row(key, get_be64(key.ptr),
+								       ROW_ENTRY, &uid);
 	if (!is_entry || !entry_decode(value, 0, &entry))
 		return false;
 	*blob_id_out = entry.blob_id;
@@ -77,64 +76,47 @@ static enum err fix_mailbox_row(struct write *write, struct fix *fix)
 	return err;
 }
 
-static void check_mailbox_row(struct verify *v, struct verify_walk *walk, uint32_t account_id,
-			      uint64_t mailbox_id)
+static const char *mailbox_row_wrong(const struct row *row, struct fix *fix)
 {
 	struct expunged_mailbox mailbox;
-	struct verify_place place = { .account_id = account_id, .mailbox_id = mailbox_id };
-	struct fix fix = { .run = fix_mailbox_row };
-	if (expunged_mailbox_decode(walk->row.value, &mailbox))
-		return;
-	verify_walk_pause(walk);
-	verify_tell(v, WRONG_EXPUNGED, &place, &fix,
-		    "what the mailbox was called cannot be read, of which messages were expunged");
+	fix->run = fix_mailbox_row;
+	return expunged_mailbox_decode(row->value, &mailbox)
+		       ? NULL
+		       : "what the mailbox was called cannot be read, of which messages were "
+			 "expunged";
 }
 
-static void check_message_row(struct verify *v, struct verify_walk *walk,
-			      const struct expunged_key *expunged)
+/* Nothing of it is left that could be put aside: it is deleted. */
+static const char *message_row_wrong(const struct row *row, struct fix *fix)
 {
 	struct message_entry entry;
 	struct key key;
-	struct verify_place place = { .account_id = expunged->account_id,
-				      .mailbox_id = expunged->mailbox_id,
-				      .uid = expunged->uid };
-	const char *wrong = NULL;
-	if (!entry_decode(walk->row.value, place.uid, &entry)) {
-		wrong = "an expunged message's entry cannot be read";
-	} else {
-		place.blob_id = entry.blob_id;
-		key_be64(&key, entry.blob_id);
-		if (!db_has(walk->row.read, DB_DIGEST, key_slice(&key))) {
-			key_piece(&key, entry.blob_id, 0, 0);
-			/* Where chunks are left, the bodies have told of it already. */
-			if (!db_has(walk->row.read, DB_BLOB, key_slice(&key)))
-				wrong = "the body of an expunged message is not there";
-		}
-	}
-	if (!wrong)
-		return;
-	/* Nothing of it is left that could be put aside. */
-	struct fix fix = { .run = fix_delete_row,
-			   .db = DB_EXPUNGED,
-			   .key = arena_copy(&v->arena, walk->row.key),
-			   .value = arena_copy(&v->arena, walk->row.value) };
-	verify_walk_pause(walk);
-	verify_tell(v, WRONG_EXPUNGED, &place, &fix, "%s", wrong);
+	if (!entry_decode(row->value, fix->place.uid, &entry))
+		return "an expunged message's entry cannot be read";
+	fix->place.blob_id = entry.blob_id;
+	key_be64(&key, entry.blob_id);
+	bool has_body = db_has(row->read, DB_DIGEST, key_slice(&key));
+	key_piece(&key, entry.blob_id, 0, 0);
+	/* Where chunks are left, the bodies have told of it already. */
+	return has_body || db_has(row->read, DB_BLOB, key_slice(&key))
+		       ? NULL
+		       : "the body of an expunged message is not there";
+}
+
+static const char *row_wrong(struct verify *v, const struct row *row, struct fix *fix)
+{
+	struct expunged_key expunged;
+	if (key_take_expunged_mailbox(row->key, &fix->place.account_id, &fix->place.mailbox_id))
+		return mailbox_row_wrong(row, fix);
+	if (!key_take_expunged(row->key, &expunged))
+		return NULL;
+	fix->place = (struct verify_place){ .account_id = expunged.account_id,
+					    .mailbox_id = expunged.mailbox_id,
+					    .uid = expunged.uid };
+	return message_row_wrong(row, fix);
 }
 
 void verify_expunged(struct verify *v)
 {
-	struct verify_walk walk;
-	verify_walk_begin(&walk, v, DB_EXPUNGED);
-	while (verify_walk_next(&walk, 2 * VERIFY_ROW_COST)) {
-		struct expunged_key expunged;
-		uint32_t account_id;
-		uint64_t mailbox_id;
-		if (key_take_expunged_mailbox(walk.row.key, &account_id, &mailbox_id))
-			check_mailbox_row(v, &walk, account_id, mailbox_id);
-		else if (key_take_expunged(walk.row.key, &expunged))
-			check_message_row(v, &walk, &expunged);
-	}
-	verify_walk_end(&walk);
-	verify_pause(v);
+	verify_rows(v, DB_EXPUNGED, 2 * VERIFY_ROW_COST, WRONG_EXPUNGED, row_wrong);
 }

@@ -54,30 +54,19 @@ static enum err fix_segment(struct write *write, struct fix *fix)
 	return err;
 }
 
-static void check(struct verify *v, enum database db, bool (*is_good)(const struct row *row),
-		  enum err (*run)(struct write *write, struct fix *fix), const char *what)
+static const char *row_wrong(struct verify *v, const struct row *row, struct fix *fix)
 {
-	struct verify_walk walk;
-	verify_walk_begin(&walk, v, db);
-	while (verify_walk_next(&walk, 4 * VERIFY_ROW_COST)) {
-		verify_advance(v, 1);
-		if (is_good(&walk.row))
-			continue;
-		struct verify_place place = { 0 };
-		struct fix fix = { .run = run, .db = db };
-		fix.key = arena_copy(&v->arena, walk.row.key);
-		fix.value = arena_copy(&v->arena, walk.row.value);
-		verify_walk_pause(&walk);
-		verify_tell(v, WRONG_JOURNAL, &place, &fix, "%s", what);
-		arena_reset(&v->arena);
-	}
-	verify_walk_end(&walk);
-	verify_pause(v);
+	return row_is_good(row) ? NULL : "a row of the journal cannot be read";
+}
+
+static const char *index_row_wrong(struct verify *v, const struct row *row, struct fix *fix)
+{
+	fix->run = fix_segment;
+	return index_row_is_good(row) ? NULL : "the index of a part of the journal is damaged";
 }
 
 void verify_journal(struct verify *v)
 {
-	check(v, DB_JOURNAL, row_is_good, fix_delete_row, "a row of the journal cannot be read");
-	check(v, DB_JOURNAL_INDEX, index_row_is_good, fix_segment,
-	      "the index of a part of the journal is damaged");
+	verify_rows(v, DB_JOURNAL, 4 * VERIFY_ROW_COST, WRONG_JOURNAL, row_wrong);
+	verify_rows(v, DB_JOURNAL_INDEX, 4 * VERIFY_ROW_COST, WRONG_JOURNAL, index_row_wrong);
 }

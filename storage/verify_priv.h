@@ -43,7 +43,7 @@ struct verify_walk {
 	bool is_open, is_over;
 };
 void verify_walk_begin(struct verify_walk *walk, struct verify *v, enum database db);
-/* As verify_verify_walk_begin(), from `key` on. */
+/* As verify_walk_begin(), from `key` on. */
 void verify_walk_begin_at(struct verify_walk *walk, struct verify *v, enum database db,
 			  const struct key *key);
 /* The next row is in walk->row. False: there are no more, or the store cannot be read. */
@@ -74,18 +74,23 @@ struct fix {
 	uint64_t number;
 	void *more;
 };
-/* ERR_OK: repaired, or no longer wrong. */
-enum err fix_apply(struct verify *v, struct fix *fix);
 /* Deletes the row where it still is as it was found. */
 enum err fix_delete_row(struct write *write, struct fix *fix);
 
 /* Tells of a problem; in a repairing run, `fix` is applied first (NULL: it cannot be repaired).
- * Ends the slice. `done` is the advice where the repair went well. */
+ * Ends the slice. */
 void verify_tell(struct verify *v, enum verify_kind kind, const struct verify_place *place,
 		 struct fix *fix, const char *format, ...) PRINTF_LIKE(5, 6);
 /* The same, with the outcome of a repair that was made already. */
 void verify_tell_done(struct verify *v, enum verify_kind kind, const struct verify_place *place,
 		      enum err repaired, const char *format, ...) PRINTF_LIKE(5, 6);
+
+/* Walks over all rows of a database. `row_wrong` says in words what is wrong with one, or NULL; it is
+ * deleted then, unless `fix` is given something else to run. fix->place is where it is, as far as that
+ * is known. */
+void verify_rows(struct verify *v, enum database db, uint64_t cost, enum verify_kind kind,
+		 const char *(*row_wrong)(struct verify *v, const struct row *row,
+					  struct fix *fix));
 
 void verify_names(struct verify *v);
 /* verify_addresses.c: parts of it. */

@@ -30,14 +30,12 @@ static enum err fix_due(struct write *write, struct fix *fix)
 	return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
-/* NULL, or what is wrong with an entry; `fix_out` is how that can be mended. */
-static const char *entry_wrong(struct verify *v, const struct row *row, struct fix *fix_out)
+static const char *entry_wrong(struct verify *v, const struct row *row, struct fix *fix)
 {
 	struct queue_entry entry;
 	struct key key;
 	uint64_t queue_id = get_be64(row->key.ptr + 1);
-	fix_out->run = fix_delete_row;
-	fix_out->number = queue_id;
+	fix->number = queue_id;
 	if (!queue_entry_decode(row->value, queue_id, &v->arena, &entry) ||
 	    !key_queue_due(&key, &entry))
 		return "the record of a message that waits to be sent is damaged";
@@ -48,7 +46,7 @@ static const char *entry_wrong(struct verify *v, const struct row *row, struct f
 	/* Where chunks are left, the bodies have told of it already. */
 	if (!has_body && !db_has(row->read, DB_BLOB, key_slice(&key)))
 		return "the body of a message that waits to be sent is not there";
-	fix_out->run = fix_due;
+	fix->run = fix_due;
 	/* One that an older Bode held has no place, and none is missed. */
 	return is_due || entry.is_held ? NULL
 				       : "a message that waits to be sent would never be tried";
@@ -68,14 +66,13 @@ static const char *due_wrong(struct verify *v, const struct row *row)
 	return "a row of the queue's order leads to no message";
 }
 
-static const char *row_wrong(struct verify *v, const struct row *row, struct fix *fix_out)
+static const char *row_wrong(struct verify *v, const struct row *row, struct fix *fix)
 {
 	struct slice key = row->key;
 	uint8_t secret[QUEUE_SECRET_OCTETS];
 	uint64_t number;
-	fix_out->run = fix_delete_row;
 	if (key.len == 9 && key.ptr[0] == QUEUE_ROW_ENTRY)
-		return entry_wrong(v, row, fix_out);
+		return entry_wrong(v, row, fix);
 	if (key.ptr[0] == QUEUE_ROW_DUE)
 		return due_wrong(v, row);
 	if (key.len == 1 && key.ptr[0] == QUEUE_ROW_NEXT && number_decode(row->value, &number))
@@ -88,20 +85,5 @@ static const char *row_wrong(struct verify *v, const struct row *row, struct fix
 
 void verify_queue(struct verify *v)
 {
-	struct verify_walk walk;
-	verify_walk_begin(&walk, v, DB_QUEUE);
-	while (verify_walk_next(&walk, 2 * VERIFY_ROW_COST)) {
-		struct verify_place place = { 0 };
-		struct fix fix = { .db = DB_QUEUE };
-		const char *wrong = row_wrong(v, &walk.row, &fix);
-		if (wrong) {
-			fix.key = arena_copy(&v->arena, walk.row.key);
-			fix.value = arena_copy(&v->arena, walk.row.value);
-			verify_walk_pause(&walk);
-			verify_tell(v, WRONG_QUEUE, &place, &fix, "%s", wrong);
-		}
-		arena_reset(&v->arena);
-	}
-	verify_walk_end(&walk);
-	verify_pause(v);
+	verify_rows(v, DB_QUEUE, 2 * VERIFY_ROW_COST, WRONG_QUEUE, row_wrong);
 }

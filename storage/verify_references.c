@@ -223,54 +223,25 @@ static void confirm(struct window *w)
 
 /* ---- lists of what goes and of what comes ---- */
 
-static void check_garbage(struct verify *v)
+static const char *garbage_wrong(struct verify *v, const struct row *row, struct fix *fix)
 {
-	struct verify_walk walk;
 	struct garbage_row garbage;
-	verify_walk_begin(&walk, v, DB_GARBAGE);
-	while (verify_walk_next(&walk, VERIFY_ROW_COST)) {
-		struct slice key = walk.row.key;
-		if (key.len == 9 && key.ptr[0] >= GARBAGE_MAILBOX &&
-		    key.ptr[0] <= GARBAGE_EXPUNGED && garbage_decode(walk.row.value, &garbage))
-			continue;
-		struct verify_place place = { 0 };
-		struct fix fix = { .run = fix_delete_row,
-				   .db = DB_GARBAGE,
-				   .key = arena_copy(&v->arena, key),
-				   .value = arena_copy(&v->arena, walk.row.value) };
-		verify_walk_pause(&walk);
-		verify_tell(v, WRONG_GARBAGE, &place, &fix,
-			    "a row of the list of what is to be removed cannot be read");
-	}
-	verify_walk_end(&walk);
-	verify_pause(v);
+	return row->key.len == 9 && row->key.ptr[0] >= GARBAGE_MAILBOX &&
+			       row->key.ptr[0] <= GARBAGE_EXPUNGED &&
+			       garbage_decode(row->value, &garbage)
+		       ? NULL
+		       : "a row of the list of what is to be removed cannot be read";
 }
 
 /* A message on its way in has no digest yet, and no mailbox. */
-static void check_pending(struct verify *v)
+static const char *pending_wrong(struct verify *v, const struct row *row, struct fix *fix)
 {
-	struct verify_walk walk;
 	struct pending_row pending;
-	verify_walk_begin(&walk, v, DB_PENDING);
-	while (verify_walk_next(&walk, VERIFY_ROW_COST)) {
-		struct slice key = walk.row.key;
-		bool is_good =
-			key.len == 8 && pending_decode(walk.row.value, &pending) &&
-			(pending.owner == PENDING_SERVER || pending.owner == PENDING_ADMIN) &&
-			!db_has(walk.row.read, DB_DIGEST, key);
-		if (is_good)
-			continue;
-		struct verify_place place = { .blob_id = key.len == 8 ? get_be64(key.ptr) : 0 };
-		struct fix fix = { .run = fix_delete_row,
-				   .db = DB_PENDING,
-				   .key = arena_copy(&v->arena, key),
-				   .value = arena_copy(&v->arena, walk.row.value) };
-		verify_walk_pause(&walk);
-		verify_tell(v, WRONG_PENDING, &place, &fix,
-			    "a message that is there is recorded as not there yet");
-	}
-	verify_walk_end(&walk);
-	verify_pause(v);
+	fix->place.blob_id = row->key.len == 8 ? get_be64(row->key.ptr) : 0;
+	bool is_good = row->key.len == 8 && pending_decode(row->value, &pending) &&
+		       (pending.owner == PENDING_SERVER || pending.owner == PENDING_ADMIN) &&
+		       !db_has(row->read, DB_DIGEST, row->key);
+	return is_good ? NULL : "a message that is there is recorded as not there yet";
 }
 
 void verify_references(struct verify *v)
@@ -291,6 +262,6 @@ void verify_references(struct verify *v)
 		is_first = false;
 	}
 	free(w.counts);
-	check_garbage(v);
-	check_pending(v);
+	verify_rows(v, DB_GARBAGE, VERIFY_ROW_COST, WRONG_GARBAGE, garbage_wrong);
+	verify_rows(v, DB_PENDING, VERIFY_ROW_COST, WRONG_PENDING, pending_wrong);
 }

@@ -3,7 +3,7 @@
 #include "storage/submission_priv.h"
 #include "storage/verify_priv.h"
 
-static const char *row_wrong(const struct row *row)
+static const char *row_wrong(struct verify *v, const struct row *row, struct fix *fix)
 {
 	struct key account, garbage;
 	if (!submission_row_is_good(row->key, row->value))
@@ -19,21 +19,5 @@ static const char *row_wrong(const struct row *row)
 
 void verify_submission(struct verify *v)
 {
-	struct verify_walk walk;
-	verify_walk_begin(&walk, v, DB_SUBMISSION);
-	while (verify_walk_next(&walk, 2 * VERIFY_ROW_COST)) {
-		const char *wrong = row_wrong(&walk.row);
-		verify_advance(v, 1);
-		if (wrong) {
-			struct verify_place place = { 0 };
-			struct fix fix = { .run = fix_delete_row, .db = DB_SUBMISSION };
-			fix.key = arena_copy(&v->arena, walk.row.key);
-			fix.value = arena_copy(&v->arena, walk.row.value);
-			verify_walk_pause(&walk);
-			verify_tell(v, WRONG_SUBMISSION, &place, &fix, "%s", wrong);
-		}
-		arena_reset(&v->arena);
-	}
-	verify_walk_end(&walk);
-	verify_pause(v);
+	verify_rows(v, DB_SUBMISSION, 2 * VERIFY_ROW_COST, WRONG_SUBMISSION, row_wrong);
 }
