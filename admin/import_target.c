@@ -129,11 +129,6 @@ void importer_close(struct importer *importer, struct import_target *target)
 		importer_fail_store(importer, err);
 }
 
-struct slice import_target_name(const struct import_target *target)
-{
-	return target->name;
-}
-
 static enum err subscribe_run(struct write *write, struct job *job)
 {
 	struct import_wait *subscribe = CONTAINER_OF(job, struct import_wait, job);

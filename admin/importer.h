@@ -54,8 +54,6 @@ struct import_target *importer_open(struct importer *importer,
 				    const struct import_mailbox *mailbox);
 /* The end of this mailbox: waits for its messages, then sees to uidnext. */
 void importer_close(struct importer *importer, struct import_target *target);
-/* The mailbox's name as it is here. */
-struct slice import_target_name(const struct import_target *target);
 /* By the name in the source, or the mailbox as it is here. */
 void importer_subscribe(struct importer *importer, struct slice name);
 void importer_subscribe_target(struct importer *importer, struct import_target *target);

@@ -17,7 +17,6 @@ struct report {
 	struct progress *progress;
 	bool json, repair;
 	uint64_t told; /* problems */
-	uint32_t changed_account_id;
 };
 
 static const struct {

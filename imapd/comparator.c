@@ -16,11 +16,6 @@ static const char *const names[COMPARATORS] = {
 	[COMPARATOR_OCTET] = "i;octet",
 };
 
-const char *comparator_name(enum comparator comparator)
-{
-	return names[comparator];
-}
-
 static void add_ascii_folded(struct slice utf8, bool to_upper, struct buffer *out)
 {
 	if (utf8.len == 0)
@@ -73,7 +68,9 @@ static bool wild_matches(struct slice wild, struct slice name)
 	return w == wild.len;
 }
 
-unsigned comparators_matching(struct slice order)
+/* The comparators, as bits, that a collation-order names: one by its name, or several by
+ * wildcards. Without a descending direction, which none here has. */
+static unsigned comparators_matching(struct slice order)
 {
 	unsigned matching = 0;
 	if (slice_eq_nocase(order, SLICE("default")))

@@ -11,12 +11,8 @@ enum comparator {
 	COMPARATOR_OCTET,	    /* i;octet */
 	COMPARATORS,
 };
-const char *comparator_name(enum comparator comparator);
 
 /* Appends what makes a text comparable octet by octet: for the substring operation, where texts
  * may be folded in pieces, and for the ordering operation. */
 void comparator_fold(enum comparator comparator, struct slice utf8, struct buffer *folded);
 void comparator_order(enum comparator comparator, struct slice utf8, struct buffer *mapped);
-/* The comparators, as bits, that a collation-order names: one by its name, or several by
- * wildcards. Without a descending direction, which none here has. */
-unsigned comparators_matching(struct slice order);

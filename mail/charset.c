@@ -130,12 +130,6 @@ bool text_charset_is_known(struct slice charset)
 	return found && found != &charsets[UNREAD_ROW];
 }
 
-bool charset_shifts(struct slice charset)
-{
-	const struct charset *found = find_charset(charset);
-	return found && found->form != FORM_ASCII;
-}
-
 bool charset_is_wide(struct slice charset)
 {
 	const struct charset *found = find_charset(charset);

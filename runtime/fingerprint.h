@@ -4,6 +4,5 @@
 
 #include "base/slice.h"
 
-enum { FINGERPRINT_MAX_OCTETS = 32 };
-/* Of the pieces and where each ends; the first `len` octets of the hash. */
+/* Of the pieces and where each ends; the first `len` octets of the hash, which has 32. */
 void fingerprint(const struct slice *pieces, size_t count, uint8_t *out, size_t len);

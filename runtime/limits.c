@@ -44,14 +44,6 @@ static const uint64_t period_ms[LIMIT_COUNT] = {
 	[LIMIT_UNKNOWN_RECIPIENTS] = HOUR_MS,
 };
 
-const char *limit_word(enum limit what)
-{
-	static const char *const words[LIMIT_COUNT] = {
-		"connections", "messages", "commands", "errors", "unknown-recipients",
-	};
-	return words[what];
-}
-
 struct limits *limits_new(const struct config *config, size_t entries_max)
 {
 	struct limits *limits = heap_alloc(sizeof(*limits));

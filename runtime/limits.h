@@ -33,8 +33,6 @@ void limits_free(struct limits **limits); /* accepts NULL, leaves NULL */
 bool limits_take(struct limits *limits, const struct peer *peer, enum limit what);
 /* Whether there is one left. */
 bool limits_has(struct limits *limits, const struct peer *peer, enum limit what);
-/* A name for the log: "connections". */
-const char *limit_word(enum limit what);
 
 /* One of ours, or exempt: no limit, and no question to DNS about it. */
 bool limits_trusts(struct limits *limits, const struct peer *peer);

@@ -23,9 +23,9 @@ enum err garbage_add(struct write *write, enum garbage_kind kind, uint64_t id,
 		     int64_t not_before_unix)
 {
 	struct key key;
-	uint8_t value[9] = { RECORD_VERSION };
+	uint8_t value[GARBAGE_OCTETS];
 	key_garbage(&key, kind, id);
-	put_be64(value + 1, (uint64_t)not_before_unix);
+	garbage_encode(&(struct garbage_row){ .not_before_unix = not_before_unix }, value);
 	if (not_before_unix < write->garbage_due_unix)
 		write->garbage_due_unix = not_before_unix;
 	return db_put(write, DB_GARBAGE, key_slice(&key), slice_of(value, sizeof(value)), PUT_ANY);

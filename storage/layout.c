@@ -359,9 +359,10 @@ bool entry_decode(struct slice record, uint32_t uid, struct message_entry *entry
 	return true;
 }
 
-void garbage_encode(const struct garbage_row *row, struct buffer *out)
+void garbage_encode(const struct garbage_row *row, uint8_t out[GARBAGE_OCTETS])
 {
-	number_encode((uint64_t)row->not_before_unix, out);
+	out[0] = RECORD_VERSION;
+	put_be64(out + 1, (uint64_t)row->not_before_unix);
 }
 
 bool garbage_decode(struct slice record, struct garbage_row *row_out)

@@ -174,6 +174,7 @@ enum {
 	LOCAL_MAX_OCTETS = 192, /* 64 as written; folding the case may treble them */
 	RUN_OCTETS = 8,		/* of a change record */
 	ENTRY_OCTETS = 1 + 1 + 8 + 8 + 5 + 5 + 5 + 8 + 8,
+	GARBAGE_OCTETS = 1 + 8,
 };
 
 /* A key being built; key_slice() hands it on. */
@@ -277,7 +278,7 @@ void name_encode(const struct name_row *row, struct buffer *out);
 bool name_decode(struct slice record, struct name_row *row_out);
 void entry_encode(const struct message_entry *entry, uint8_t out[ENTRY_OCTETS]);
 bool entry_decode(struct slice record, uint32_t uid, struct message_entry *entry_out);
-void garbage_encode(const struct garbage_row *row, struct buffer *out);
+void garbage_encode(const struct garbage_row *row, uint8_t out[GARBAGE_OCTETS]);
 bool garbage_decode(struct slice record, struct garbage_row *row_out);
 void expunged_mailbox_encode(const struct expunged_mailbox *row, struct buffer *out);
 bool expunged_mailbox_decode(struct slice record, struct expunged_mailbox *row_out);

@@ -55,20 +55,6 @@ bool queue_next(struct read *read, uint64_t *queue_id, struct arena *arena,
 	return found;
 }
 
-uint64_t queue_count(struct read *read)
-{
-	struct row row;
-	struct key key;
-	uint64_t count = 0;
-	row_open(&row, read, DB_QUEUE);
-	key_queue_entry(&key, 0);
-	bool more = row_seek(&row, key_slice(&key));
-	for (; more && row.key.ptr[0] == QUEUE_ROW_ENTRY; more = row_next(&row))
-		count++;
-	row_close(&row);
-	return count;
-}
-
 bool queue_next_destination(struct read *read, struct slice after, struct arena *arena,
 			    struct slice *destination_out)
 {

@@ -76,7 +76,6 @@ enum err queue_get(struct read *read, uint64_t queue_id, struct arena *arena,
  * cannot be read is logged and passed over. */
 bool queue_next(struct read *read, uint64_t *queue_id, struct arena *arena,
 		struct queue_entry *entry_out);
-uint64_t queue_count(struct read *read);
 
 /* Destinations that have entries, in order; `after` empty to start. */
 bool queue_next_destination(struct read *read, struct slice after, struct arena *arena,

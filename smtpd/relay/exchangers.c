@@ -29,7 +29,7 @@ struct exchangers {
 	struct dns_question question;
 	struct task task; /* an answer that needs no lookup */
 	enum exchangers_end task_end;
-	bool task_queued, is_freed, wants_next;
+	bool task_queued, is_freed;
 	bool may_loop; /* addresses of this machine are allowed */
 
 	struct host hosts[HOSTS_MAX];

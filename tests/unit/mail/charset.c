@@ -67,6 +67,16 @@ static void knows_its_names(void **state)
 		assert_false(text_charset_is_known(slice_cstr(unknown[i])));
 }
 
+static bool has_decoder(const char *charset)
+{
+	struct buffer utf8 = { 0 };
+	struct charset_decoder *decoder = charset_decoder_new(slice_cstr(charset));
+	bool has = decoder != NULL;
+	charset_decoder_finish(&decoder, &utf8);
+	buffer_free(&utf8);
+	return has;
+}
+
 static void knows_what_shifts(void **state)
 {
 	static const char *const shifting[] = { "utf-7",
@@ -89,17 +99,16 @@ static void knows_what_shifts(void **state)
 					     "gb18030",	 "shift_jis",	"iso-8859-1",
 					     "",	 "no-such-one", "x-utf-16" };
 	for (size_t i = 0; i < ARRAY_LEN(shifting); i++) {
-		assert_true(charset_shifts(slice_cstr(shifting[i])));
+		assert_true(has_decoder(shifting[i]));
 		assert_false(charset_is_wide(slice_cstr(shifting[i])));
 	}
 	for (size_t i = 0; i < ARRAY_LEN(wide); i++) {
-		assert_true(charset_shifts(slice_cstr(wide[i])));
+		assert_true(has_decoder(wide[i]));
 		assert_true(charset_is_wide(slice_cstr(wide[i])));
 	}
 	for (size_t i = 0; i < ARRAY_LEN(plain); i++) {
-		assert_false(charset_shifts(slice_cstr(plain[i])));
+		assert_false(has_decoder(plain[i]));
 		assert_false(charset_is_wide(slice_cstr(plain[i])));
-		assert_null(charset_decoder_new(slice_cstr(plain[i])));
 	}
 	assert_false(text_charset_is_known(SLICE("utf-32")));
 }

@@ -55,7 +55,7 @@ static struct {
 	char verb[16];	  /* the last one */
 	char line[4096];
 	size_t len;
-	bool is_silent, in_content, has_ended, has_tail;
+	bool is_silent, in_content, has_ended;
 	bool holds;    /* replies to RCPT and DATA are the test's to give: */
 	unsigned held; /* so many to RCPT */
 	uint64_t content_octets;

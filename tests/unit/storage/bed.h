@@ -11,7 +11,7 @@
 
 #include "storage/account.h"
 #include "storage/message.h"
-#include "storage/queue.h"
+#include "storage/queue_priv.h"
 #include "storage/store_priv.h"
 #include "tests/dice.h"
 #include "tests/folder.h"
@@ -108,7 +108,15 @@ static inline size_t bed_count_rows(const struct bed *bed, enum database db)
 static inline uint64_t bed_queued(struct bed *bed)
 {
 	struct read *read = read_begin(bed->store);
-	uint64_t count = queue_count(read);
+	struct row row;
+	struct key key;
+	uint64_t count = 0;
+	row_open(&row, read, DB_QUEUE);
+	key_queue_entry(&key, 0);
+	bool more = row_seek(&row, key_slice(&key));
+	for (; more && row.key.ptr[0] == QUEUE_ROW_ENTRY; more = row_next(&row))
+		count++;
+	row_close(&row);
 	read_end(&read);
 	return count;
 }

@@ -30,7 +30,6 @@ struct sender {
 	unsigned seed;
 	bool has_room, is_done;
 	unsigned refused;
-	size_t most_memory;
 	enum err refuse; /* after writing */
 	struct message_entry entry;
 	uint32_t uid;
