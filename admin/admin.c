@@ -187,7 +187,7 @@ bool admin_read_config(struct admin *admin)
 
 /* The store's files belong to the back's user: root would leave files behind that the server
  * cannot open. */
-bool admin_become_back(struct admin *admin)
+static bool become_back(struct admin *admin)
 {
 	struct sandbox_user user;
 	if (geteuid() != 0 || !admin->config->user_back || admin->keeps_user)
@@ -211,7 +211,7 @@ static bool open_store(struct admin *admin, enum store_mode mode)
 	const char *why = NULL;
 	if (admin->store)
 		return true;
-	if (!admin_read_config(admin) || !admin_become_back(admin))
+	if (!admin_read_config(admin) || !become_back(admin))
 		return false;
 	/* The sentence says it all; the log's line would say it again. */
 	log_set_level(LOG_NOTHING);

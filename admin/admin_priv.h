@@ -90,7 +90,6 @@ int admin_fail_store(enum err err, const char *doing);
 
 /* Each says what is wrong and returns false where it cannot. */
 bool admin_read_config(struct admin *admin);
-bool admin_become_back(struct admin *admin);
 bool admin_open_store(struct admin *admin);
 /* The same where a store must be there already: nothing is made. */
 bool admin_open_existing_store(struct admin *admin);

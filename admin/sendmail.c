@@ -109,7 +109,8 @@ bool outgoing_add_path(struct outgoing *outgoing, struct cursor *path)
 	return true;
 }
 
-void outgoing_add(struct outgoing *outgoing, struct slice list)
+/* Adds those of an address list (RFC 5322 section 3.4); names without a domain get ours. */
+static void outgoing_add(struct outgoing *outgoing, struct slice list)
 {
 	size_t count;
 	const struct header_address *addresses =

@@ -20,8 +20,6 @@ struct outgoing {
 	size_t recipient_count, recipient_cap;
 };
 
-/* Adds those of an address list (RFC 5322 section 3.4); names without a domain get ours. */
-void outgoing_add(struct outgoing *outgoing, struct slice list);
 /* Adds the one of a forward path of SMTP, "<name>" without a domain as well. False, and nothing taken:
  * it is none. */
 bool outgoing_add_path(struct outgoing *outgoing, struct cursor *path);

@@ -19,7 +19,8 @@ enum {
 	NAMES_AT_A_TIME = 128,
 };
 
-void notify_overflow(struct notify *notify)
+/* Nothing is wanted from now on, as if NOTIFY NONE had come (section 5.8). */
+static void overflow(struct notify *notify)
 {
 	struct imap_session *s = notify->s;
 	respond_line(&s->session.out, s->language, SLICE("*"), "OK",
@@ -33,7 +34,7 @@ void notify_check_read(struct notify *notify, const struct read *read)
 {
 	bool is_over = notify->request.other_events == 0;
 	if (read_failure(read) != ERR_OK && !is_over)
-		notify_overflow(notify);
+		overflow(notify);
 }
 
 /* The mailbox of that number, where it is this account's and not the selected one, whose messages
@@ -242,7 +243,7 @@ static void tell_one(struct notify *notify, struct read *read, const struct watc
 		notify_others_subscribed(notify, news->name);
 	if (news->kinds & WATCH_ANYTHING) {
 		if (wanted & (NOTIFY_LIST_EVENTS | NOTIFY_METADATA_EVENTS))
-			notify_overflow(notify);
+			overflow(notify);
 		else if (wanted & NOTIFY_MESSAGE_EVENTS)
 			walk_begin_changed(notify, read);
 		return;

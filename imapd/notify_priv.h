@@ -143,9 +143,8 @@ bool notify_tell_news(struct notify *notify);
 /* The STATUS lines that NOTIFY SET STATUS begins with: of the mailboxes behind `notify->walked`.
  * Fails where the store does. */
 enum err notify_tell_status(struct notify *notify, bool *is_done_out) MUST_USE;
-/* Nothing is wanted from now on, as if NOTIFY NONE had come (section 5.8). */
-void notify_overflow(struct notify *notify);
-/* That, where the store has failed: of what was to be told by this read nobody knows what was missed. */
+/* Where the store has failed nothing is wanted from now on, as if NOTIFY NONE had come (section 5.8): of
+ * what was to be told by this read nobody knows what was missed. */
 void notify_check_read(struct notify *notify, const struct read *read);
 /* STATUS of a mailbox whose messages have changed, or that the client is told of first; where it is
  * wanted. */

@@ -83,7 +83,7 @@ static void context_free(struct search_context *context)
 	free(context);
 }
 
-void search_context_cancel(struct imap_view *view, struct slice tag)
+static void cancel(struct imap_view *view, struct slice tag)
 {
 	struct search_context **at = find(&view->contexts, tag), *context = *at;
 	if (!context)
@@ -95,7 +95,7 @@ void search_context_cancel(struct imap_view *view, struct slice tag)
 void search_contexts_free(struct imap_view *view)
 {
 	while (view->contexts)
-		search_context_cancel(view, view->contexts->tag);
+		cancel(view, view->contexts->tag);
 }
 
 void search_context_refuse(struct imap_view *view, struct slice tag)
@@ -440,7 +440,7 @@ enum step imap_cancelupdate(struct imap_session *s, struct cursor *args, bool ui
 		return imap_bad(s, "CANCELUPDATE wants quoted tags");
 	do {
 		take_quoted(args, &s->command_arena, &tag);
-		search_context_cancel(s->view, tag);
+		cancel(s->view, tag);
 	} while (take_space(args));
 	return imap_ok(s, "No further updates");
 }

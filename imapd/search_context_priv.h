@@ -30,7 +30,6 @@ bool search_context_add(struct imap_view *view, const struct search_update *upda
 void search_context_refuse(struct imap_view *view, struct slice tag);
 /* How many runs all of them keep. */
 uint64_t search_contexts_runs(const struct imap_view *view);
-void search_context_cancel(struct imap_view *view, struct slice tag);
 void search_contexts_free(struct imap_view *view);
 
 /* For view_tell(), false where enough has been done or said for once: what has vanished, before that

@@ -23,7 +23,8 @@ struct select_work {
 	struct qresync_walk walk;
 };
 
-void imap_leave_mailbox(struct imap_session *s)
+/* IMAP_AUTHENTICATED afterwards. */
+static void leave_mailbox(struct imap_session *s)
 {
 	view_free(&s->view);
 	if (s->state == IMAP_SELECTED)
@@ -87,7 +88,7 @@ static enum step walk_on(struct imap_session *s, struct cursor *in)
 	struct select_work *work = s->work;
 	enum err err = work->walk.next_uid != 0 ? qresync_walk_on(s->view, &work->walk) : ERR_OK;
 	if (err != ERR_OK) {
-		imap_leave_mailbox(s);
+		leave_mailbox(s);
 		return imap_refuse(s, err);
 	}
 	if (work->walk.next_uid != 0)
@@ -122,7 +123,7 @@ static enum step open_mailbox(struct imap_session *s)
 		tell_mailbox(s, read, mailbox);
 	read_end(&read);
 	if (err != ERR_OK) {
-		imap_leave_mailbox(s);
+		leave_mailbox(s);
 		return imap_refuse(s, err);
 	}
 	imap_set_state(s, IMAP_SELECTED);
@@ -155,7 +156,7 @@ static enum step open_by_name(struct imap_session *s, struct cursor *args, bool 
 	if (work->parameters.has_qresync && !imap_has(s, IMAP_ENABLED_QRESYNC))
 		return imap_bad(s, "QRESYNC has to be enabled first");
 	if (s->view) {
-		imap_leave_mailbox(s);
+		leave_mailbox(s);
 		respond_line(&s->session.out, s->language, SLICE("*"), "OK",
 			     "[CLOSED] The previous mailbox is closed");
 	}
@@ -203,7 +204,7 @@ static enum step after_close(struct imap_session *s, enum err outcome)
 {
 	if (outcome != ERR_OK && outcome != ERR_GONE)
 		return imap_refuse(s, outcome); /* still selected, nothing expunged */
-	imap_leave_mailbox(s);
+	leave_mailbox(s);
 	return imap_ok(s, "CLOSE completed");
 }
 
@@ -230,6 +231,6 @@ enum step imap_unselect(struct imap_session *s, struct cursor *args, bool uid)
 {
 	if (!at_end(args))
 		return imap_bad(s, "UNSELECT has no arguments");
-	imap_leave_mailbox(s);
+	leave_mailbox(s);
 	return imap_ok(s, "UNSELECT completed");
 }

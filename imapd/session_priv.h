@@ -229,8 +229,6 @@ void imap_signed_out(struct imap_session *s, int fd, struct slice unread);
 /* idle.c: something changed while IDLE runs. */
 bool imap_is_idle(const struct imap_session *s);
 enum step imap_idle_news(struct imap_session *s);
-/* select.c: forgets the selected mailbox; IMAP_AUTHENTICATED afterwards. */
-void imap_leave_mailbox(struct imap_session *s);
 
 /* The handlers, one file a family; imap_fetch() and imap_search() are in view_priv.h. */
 enum step imap_capability(struct imap_session *s, struct cursor *args, bool uid);

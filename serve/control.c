@@ -13,7 +13,8 @@
 #include "base/octets.h"
 #include "serve/control_priv.h"
 
-bool control_address(const char *state_dir, struct sockaddr_un *address_out)
+/* False: the path is too long for a socket's address. */
+static bool control_address(const char *state_dir, struct sockaddr_un *address_out)
 {
 	*address_out = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	int len = snprintf(address_out->sun_path, sizeof(address_out->sun_path), "%s/control",

@@ -10,16 +10,12 @@
 #include "base/err.h"
 #include "runtime/sandbox.h"
 
-struct sockaddr_un;
-
 enum { CONTROL_OCTETS = 1 + 4 };
 enum control_kind {
 	CONTROL_ACCOUNT, /* something of the account */
 	CONTROL_RIGHTS,	 /* lists of rights: of its mailboxes, or what they give to it; 0: to all */
 	CONTROL_QUEUE,	 /* the queue, of no account */
 };
-/* False: the path is too long for a socket's address. */
-bool control_address(const char *state_dir, struct sockaddr_un *address_out);
 /* Binds it, for its owner alone, in the place of one that a killed server left. The caller
  * holds the state directory's lock. -1: logged; the server can do without. */
 int control_bind(const char *state_dir, const struct sandbox_user *owner);

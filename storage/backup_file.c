@@ -51,7 +51,7 @@ void backup_out_open(struct backup_out *out, struct backup_folder *folder, const
 	backup_out_add(out, slice_of(magic, BACKUP_MAGIC_OCTETS));
 }
 
-void backup_out_flush(struct backup_out *out)
+static void flush(struct backup_out *out)
 {
 	size_t at = 0;
 	while (at < out->waiting.len && out->fd >= 0 && out->folder->err == ERR_OK) {
@@ -72,12 +72,12 @@ void backup_out_add(struct backup_out *out, struct slice octets)
 		return;
 	buffer_add(&out->waiting, octets);
 	if (out->waiting.len >= PIECE_OCTETS)
-		backup_out_flush(out);
+		flush(out);
 }
 
 void backup_out_sync(struct backup_out *out)
 {
-	backup_out_flush(out);
+	flush(out);
 	if (out->fd >= 0 && out->folder->err == ERR_OK && fsync(out->fd) != 0)
 		backup_fail_errno(out->folder, out->name, "written");
 }
@@ -103,7 +103,7 @@ void backup_out_seal(struct backup_out *out, const char *final_name)
 
 void backup_out_close(struct backup_out *out)
 {
-	backup_out_flush(out);
+	flush(out);
 	if (out->fd >= 0)
 		close(out->fd);
 	out->fd = -1;

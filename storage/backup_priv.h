@@ -52,7 +52,6 @@ struct backup_out {
 void backup_out_open(struct backup_out *out, struct backup_folder *folder, const char *name,
 		     const char *magic);
 void backup_out_add(struct backup_out *out, struct slice octets);
-void backup_out_flush(struct backup_out *out);
 /* With the checksum behind it, on the disk; then under its final name, which may be its own. */
 void backup_out_seal(struct backup_out *out, const char *final_name);
 /* On the disk, without a checksum. */

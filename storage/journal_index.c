@@ -38,7 +38,8 @@ bool journal_row_next(struct slice *rest, struct journal_event *event_out)
 	return octets.len == len && journal_event_decode(octets, event_out);
 }
 
-uint64_t journal_oldest(struct read *read)
+/* The oldest row's number; 0: there is none. */
+static uint64_t journal_oldest(struct read *read)
 {
 	struct row row;
 	struct key key;
@@ -73,7 +74,7 @@ void key_segment(struct key *key, uint64_t first, enum journal_part part, uint32
 	key->len = SEGMENT_KEY_OCTETS;
 }
 
-void segment_encode(const struct segment *segment, uint8_t value_out[17])
+static void segment_encode(const struct segment *segment, uint8_t value_out[17])
 {
 	value_out[0] = RECORD_VERSION;
 	put_be64(value_out + 1, segment->last);

@@ -48,13 +48,11 @@ struct segment {
 	uint64_t first, last;
 	int64_t newest_unix_ms; /* of its rows */
 };
-void segment_encode(const struct segment *segment, uint8_t value_out[17]);
 bool segment_decode(struct slice key, struct slice value, struct segment *segment_out);
 enum { SEGMENT_KEY_OCTETS = 8 + 1 + 4 };
 void key_segment(struct key *key, uint64_t first, enum journal_part part, uint32_t mark);
 
-/* The oldest or newest row's number; 0: there is none. */
-uint64_t journal_oldest(struct read *read);
+/* The newest row's number; 0: there is none. */
 uint64_t journal_newest(struct read *read);
 /* The newest segment before row `before`. False: none. */
 bool segment_before(struct read *read, uint64_t before, struct segment *segment_out);

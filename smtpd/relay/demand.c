@@ -37,7 +37,8 @@ static void of_dane(const struct dane *dane, struct demand *demand)
 	}
 }
 
-bool demand_policy_allows(const struct outgoing *outgoing)
+/* Whether the destination's policy, if it has one, means the exchanger (RFC 8461 section 4.1). */
+static bool policy_allows(const struct outgoing *outgoing)
 {
 	const struct sts_lookup *sts = &outgoing->sts;
 	return sts->has_policy && sts->policy.mode != STS_NONE &&
@@ -50,7 +51,7 @@ static bool of_policy(const struct outgoing *outgoing, struct demand *demand)
 	const struct sts_lookup *sts = &outgoing->sts;
 	if (!sts->has_policy || sts->policy.mode == STS_NONE)
 		return true;
-	if (!demand_policy_allows(outgoing))
+	if (!policy_allows(outgoing))
 		return sts->policy.mode == STS_TESTING;
 	demand->proof = TLS_PROOF_NAME;
 	if (sts->policy.mode == STS_ENFORCE) {
@@ -134,5 +135,5 @@ bool demand_find(const struct outgoing *outgoing, struct demand *demand_out, con
 	demand->proof = TLS_PROOF_NAME;
 	demand->is_lenient = false;
 	return exchanger->is_secure || outgoing->route.kind == ROUTE_TO_HOST ||
-	       demand_policy_allows(outgoing);
+	       policy_allows(outgoing);
 }

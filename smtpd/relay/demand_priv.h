@@ -28,8 +28,6 @@ bool demand_find(const struct outgoing *outgoing, struct demand *demand_out, con
 /* REQUIRETLS was said of the message; but a report about such a message goes on in any case (RFC 8689
  * section 5). */
 bool demand_is_senders(const struct outgoing *outgoing);
-/* Whether the destination's policy, if it has one, means the exchanger (RFC 8461 section 4.1). */
-bool demand_policy_allows(const struct outgoing *outgoing);
 /* With it, TLS proves that the server is the one that was meant. */
 static inline bool demand_proves(const struct demand *demand)
 {

@@ -12,7 +12,7 @@
 
 enum { CREDIT_OCTETS = 64 * 1024 };
 
-void outgoing_free(struct outgoing *outgoing)
+static void outgoing_free(struct outgoing *outgoing)
 {
 	struct relay_sender *sender = outgoing->sender;
 	if (outgoing->previous)

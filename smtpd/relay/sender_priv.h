@@ -104,7 +104,6 @@ void outgoing_try_next(struct outgoing *outgoing, struct slice why);
 void outgoing_try_fitter(struct outgoing *outgoing, const char *status, const char *why);
 /* From the beginning: the connection that was kept had ended meanwhile. */
 void outgoing_retry(struct outgoing *outgoing);
-void outgoing_free(struct outgoing *outgoing);
 /* Octets of its content that may go now, at most CONTENT_PIECE_OCTETS; taken. */
 struct slice outgoing_content(struct outgoing *outgoing);
 void outgoing_content_done(struct outgoing *outgoing, size_t octets);
