@@ -1,12 +1,7 @@
 /* mail/xtext.c - xtext = *( xchar / hexchar ) (RFC 3461 section 4). Runs in both. */
 #include "mail/xtext.h"
 
-static int hex_value(uint8_t c)
-{
-	if (ascii_is_digit(c))
-		return c - '0';
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
+#include "base/hex.h"
 
 bool xtext_decode(struct slice xtext, struct arena *arena, struct slice *text_out)
 {
@@ -20,8 +15,8 @@ bool xtext_decode(struct slice xtext, struct arena *arena, struct slice *text_ou
 		text[len++] = c;
 		if (c != '+')
 			continue;
-		int high = i + 2 < xtext.len ? hex_value(xtext.ptr[i + 1]) : -1;
-		int low = high >= 0 ? hex_value(xtext.ptr[i + 2]) : -1;
+		int high = i + 2 < xtext.len ? hex_value_upper(xtext.ptr[i + 1]) : -1;
+		int low = high >= 0 ? hex_value_upper(xtext.ptr[i + 2]) : -1;
 		if (low < 0)
 			return false;
 		text[len - 1] = (uint8_t)(high * 16 + low);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/cursor.h"
+#include "base/hex.h"
 #include "base/random.h"
 #include "mail/date.h"
 #include "mail/header.h"
@@ -187,11 +188,6 @@ static void add_text_part(const struct report *report, struct buffer *out)
 
 /* ---- for programs ---- */
 
-static int hex_value(uint8_t c)
-{
-	return ascii_is_digit(c) ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* What came from elsewhere, in a field; message/delivery-status is ASCII alone. */
 static void add_field_text(struct buffer *out, struct slice text, bool is_global)
 {
@@ -207,8 +203,8 @@ static void add_xtext(struct buffer *out, struct slice text, bool is_global)
 {
 	struct buffer plain = { 0 };
 	for (size_t i = 0; i < text.len; i++) {
-		int high = i + 2 < text.len ? hex_value(text.ptr[i + 1]) : -1;
-		int low = i + 2 < text.len ? hex_value(text.ptr[i + 2]) : -1;
+		int high = i + 2 < text.len ? hex_value_upper(text.ptr[i + 1]) : -1;
+		int low = i + 2 < text.len ? hex_value_upper(text.ptr[i + 2]) : -1;
 		if (text.ptr[i] == '+' && high >= 0 && low >= 0) {
 			buffer_add_byte(&plain, (uint8_t)(high * 16 + low));
 			i += 2;
@@ -227,8 +223,8 @@ static size_t take_embedded(struct slice text, uint8_t utf8_out[4], size_t *utf8
 	size_t at = 3;
 	if (!slice_eq(slice_sub(text, 0, 3), SLICE("\\x{")))
 		return 0;
-	for (; at < text.len && at < 9 && hex_value(text.ptr[at]) >= 0; at++)
-		code = code * 16 + (uint32_t)hex_value(text.ptr[at]);
+	for (; at < text.len && at < 9 && hex_value_upper(text.ptr[at]) >= 0; at++)
+		code = code * 16 + (uint32_t)hex_value_upper(text.ptr[at]);
 	if (at < 5 || at == text.len || text.ptr[at] != '}')
 		return 0;
 	size_t len = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;

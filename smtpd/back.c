@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "mda/filing.h"
 #include "mda/submission.h"
+#include "smtpd/note_priv.h"
 #include "smtpd/receipt_priv.h"
 #include "smtpd/verdict_priv.h"
 #include "storage/back.h"
@@ -126,10 +127,8 @@ static void send_failed(struct smtpd_back *smtpd, uint32_t conversation, enum er
 	send_filed(smtpd, conversation, &(struct filed_message){ .outcome = outcome });
 }
 
-/* One event for each recipient, as in note.c. */
 static void note_not_filed(struct transaction *t, enum err outcome)
 {
-	enum { RECIPIENTS_NOTED_MAX = 20 };
 	struct slice recipients = t->envelope.recipients;
 	struct envelope_recipient recipient;
 	struct journal_event event = t->origin;
@@ -140,7 +139,7 @@ static void note_not_filed(struct transaction *t, enum err outcome)
 	event.sender = t->envelope.reverse_path.ptr ? t->envelope.reverse_path : SLICE("");
 	event.why = slice_cstr(err_word(outcome));
 	for (unsigned i = 0;
-	     i < RECIPIENTS_NOTED_MAX && envelope_next_recipient(&recipients, &recipient); i++) {
+	     i < NOTE_RECIPIENTS_MAX && envelope_next_recipient(&recipients, &recipient); i++) {
 		event.recipient = recipient.forward_path;
 		journal_tell(t->smtpd->back->store, &event);
 	}

@@ -1,9 +1,8 @@
 /* smtpd/note.c - what the journal is told of a session: each refusal with its reply, and how a
  * connection ended that brought no message. What was filed, and who signed in, the back notes
  * itself. Runs in the front. */
+#include "smtpd/note_priv.h"
 #include "smtpd/session_priv.h"
-
-enum { RECIPIENTS_NOTED_MAX = 20 }; /* of a message that is refused as a whole */
 
 static struct journal_event about(const struct smtp_session *s, enum journal_kind kind)
 {
@@ -24,7 +23,7 @@ static void note_message(struct smtp_session *s, struct journal_event *event)
 	struct envelope_recipient recipient;
 
 	event->size_octets = s->transaction.content.size_octets;
-	for (unsigned i = 0; i < RECIPIENTS_NOTED_MAX; i++) {
+	for (unsigned i = 0; i < NOTE_RECIPIENTS_MAX; i++) {
 		if (!envelope_next_recipient(&recipients, &recipient))
 			return;
 		event->recipient = recipient.forward_path;

@@ -10,9 +10,10 @@
 #include "base/heap.h"
 #include "base/random.h"
 #include "smtpd/relay/families_priv.h"
+#include "smtpd/relay/lookup_priv.h"
 #include "smtpd/relay/results_priv.h"
 
-enum { LOOKUP_MS = 20 * 1000, HOSTS_MAX = 32 };
+enum { HOSTS_MAX = 32 };
 
 struct host {
 	struct slice name;

@@ -8,9 +8,9 @@
 
 #include "base/log.h"
 #include "runtime/connector.h"
+#include "smtpd/relay/lookup_priv.h"
 
 enum {
-	LOOKUP_MS = 20 * 1000,
 	NAMES_MAX = 8,
 	DAY_MS = 24 * 3600 * 1000,
 	SOON_MS = 3600 * 1000, /* where DNS did not answer */

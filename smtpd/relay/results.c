@@ -8,10 +8,9 @@
 #include <stdlib.h>
 
 #include "base/heap.h"
+#include "smtpd/relay/lookup_priv.h"
 #include "smtpd/relay/sender_priv.h"
 #include "trust/tlsrpt.h"
-
-enum { LOOKUP_MS = 20 * 1000 };
 
 /* A result that waits for the record of who wants reports. */
 struct telling {

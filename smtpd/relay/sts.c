@@ -17,10 +17,10 @@
 #include "base/heap.h"
 #include "base/log.h"
 #include "runtime/https.h"
+#include "smtpd/relay/lookup_priv.h"
 #include "smtpd/relay/results_priv.h"
 
 enum {
-	LOOKUP_MS = 20 * 1000,
 	FETCH_MS = 20 * 1000,	   /* so long mail may wait for a web server */
 	KEPT_MS = 5 * 60 * 1000,   /* section 3.3: no attempts more often than this */
 	FRESH_SECONDS = 24 * 3600, /* likewise: fetched anew once a day */

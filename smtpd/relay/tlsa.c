@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-enum { LOOKUP_MS = 20 * 1000 };
+#include "smtpd/relay/lookup_priv.h"
 
 static void ask_candidate(struct tlsa_lookup *lookup);
 
