@@ -51,11 +51,6 @@ void submission_free(struct submission **submission)
 	free(s);
 }
 
-bool submission_is_through(const struct submission *submission)
-{
-	return submission->is_through;
-}
-
 /* Whoever is named as an author: the sender may send as each of them. */
 static enum err check_authors(struct submission *s, struct slice value)
 {
@@ -198,4 +193,21 @@ enum err submission_feed(struct submission *s, struct slice octets, struct buffe
 enum err submission_finish(struct submission *s, struct buffer *out)
 {
 	return s->is_through ? ERR_OK : header_done(s, header_end(buffer_slice(&s->header)), out);
+}
+
+enum err submission_file(struct submission *s, struct filing *filing, struct slice octets,
+			 bool is_end, bool *is_full_out)
+{
+	struct buffer out = { 0 };
+	enum err err = ERR_OK;
+	if (s && !s->is_through) {
+		err = submission_feed(s, octets, &out);
+		if (err == ERR_OK && is_end)
+			err = submission_finish(s, &out);
+		octets = buffer_slice(&out);
+	}
+	if (err == ERR_OK && octets.len > 0 && !filing_feed(filing, octets))
+		*is_full_out = true;
+	buffer_free(&out);
+	return err;
 }

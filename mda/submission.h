@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/buffer.h"
+#include "mda/filing.h"
 #include "mda/sender.h"
 
 struct submission;
@@ -21,6 +22,9 @@ enum err submission_feed(struct submission *submission, struct slice octets,
 			 struct buffer *out) MUST_USE;
 /* The message is at its end; it may have been all header. Errors as above. */
 enum err submission_finish(struct submission *submission, struct buffer *out) MUST_USE;
-/* True: the header is done with, and octets may go their way without submission_feed(). */
-bool submission_is_through(const struct submission *submission);
+/* On to the filing, by way of the submission where there is one (NULL: nobody's header has to be looked
+ * at). `is_end`: with these octets, which may be none, the message is at its end. `is_full_out` is set
+ * where filing_feed() wants no more for now, else left alone. Errors as above. */
+enum err submission_file(struct submission *submission, struct filing *filing, struct slice octets,
+			 bool is_end, bool *is_full_out) MUST_USE;
 void submission_free(struct submission **submission); /* accepts NULL, leaves NULL */

@@ -360,22 +360,9 @@ static bool on_transaction(struct smtpd_back *smtpd, uint32_t conversation, stru
 	return true;
 }
 
-/* On to the filing; what an account submits has its header looked at on the way. */
 static enum err take_content(struct transaction *t, struct slice octets, bool is_end)
 {
-	struct buffer out = { 0 };
-	enum err err = ERR_OK;
-
-	if (t->submission && !submission_is_through(t->submission)) {
-		err = submission_feed(t->submission, octets, &out);
-		if (err == ERR_OK && is_end)
-			err = submission_finish(t->submission, &out);
-		octets = buffer_slice(&out);
-	}
-	if (err == ERR_OK && octets.len > 0 && !filing_feed(t->filing, octets))
-		t->is_full = true;
-	buffer_free(&out);
-	return err;
+	return submission_file(t->submission, t->filing, octets, is_end, &t->is_full);
 }
 
 static bool on_content(struct transaction *t, struct slice octets)

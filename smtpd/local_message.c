@@ -92,20 +92,9 @@ enum err local_message_add(struct local_message *message, struct read *read,
 /* Octets that are held to no rule any more. */
 static enum err pass_on(struct local_message *message, struct slice octets, bool is_end)
 {
-	struct buffer out = { 0 };
-	enum err err = ERR_OK;
-
 	message->has_8bit |= !text_is_ascii(octets);
-	if (message->submission && !submission_is_through(message->submission)) {
-		err = submission_feed(message->submission, octets, &out);
-		if (err == ERR_OK && is_end)
-			err = submission_finish(message->submission, &out);
-		octets = buffer_slice(&out);
-	}
-	if (err == ERR_OK && octets.len > 0 && !filing_feed(message->filing, octets))
-		message->is_full = true;
-	buffer_free(&out);
-	return err;
+	return submission_file(message->submission, message->filing, octets, is_end,
+			       &message->is_full);
 }
 
 /* It names the recipient where he is the only one, by the address that he was found at. */
