@@ -97,49 +97,45 @@ bool admin_open_existing_store(struct admin *admin);
 /* Options of one command: fills what the command asks for. Positional arguments are left in
  * argv[optind..argc). False: wrong usage, said already. */
 struct admin_options {
-	bool all;
-	const char *mailbox, *sender, *since, *until, *size, *messages;
-	bool json, password_stdin, yes, previous, despite_damage;
-	bool repair;
-	bool bounce;
+	bool json, password_stdin, yes, all, previous, despite_damage, bounce, repair;
 	const char *hostname, *domain, *user, *state_dir, *quota, *from, *scratch;
 	const char *into, *format, *ca;
+	const char *mailbox, *sender, *since, *until, *size, *messages;
+	const char *alias_of, *senders, *recipients, *hide_clients;
 	const char *limit, *after, *to;
-	const char *recipients;
-	const char *alias_of, *senders, *hide_clients;
 };
 enum admin_option {
-	OPTION_JSON = 1,
-	OPTION_PASSWORD_STDIN = 2,
-	OPTION_YES = 4,
-	OPTION_HOSTNAME = 8,
-	OPTION_DOMAIN = 16,
-	OPTION_USER = 32,
-	OPTION_STATE_DIR = 64,
-	OPTION_QUOTA = 128,
-	OPTION_FROM = 256,
-	OPTION_SCRATCH = 512,
-	OPTION_PREVIOUS = 1024,
-	OPTION_DESPITE_DAMAGE = 2048,
-	OPTION_INTO = 1 << 16,
-	OPTION_FORMAT = 1 << 17,
-	OPTION_CA = 1 << 18,
-	OPTION_MAILBOX = 1 << 20,
-	OPTION_SENDER = 1 << 21,
-	OPTION_SINCE = 1 << 22,
-	OPTION_UNTIL = 1 << 23,
-	OPTION_ALL = 1 << 24,
-	OPTION_SIZE = 1 << 25,
-	OPTION_MESSAGES = 1 << 26,
-	OPTION_BOUNCE = 1 << 28,
-	OPTION_REPAIR = 4096,
-	OPTION_ALIAS_OF = 8192,
-	OPTION_SENDERS = 1 << 14,
-	OPTION_HIDE_CLIENTS = 1 << 15,
-	OPTION_LIMIT = 1 << 19,
+	OPTION_JSON = 1 << 0,
+	OPTION_PASSWORD_STDIN = 1 << 1,
+	OPTION_YES = 1 << 2,
+	OPTION_ALL = 1 << 3,
+	OPTION_PREVIOUS = 1 << 4,
+	OPTION_DESPITE_DAMAGE = 1 << 5,
+	OPTION_BOUNCE = 1 << 6,
+	OPTION_REPAIR = 1 << 7,
+	OPTION_HOSTNAME = 1 << 8,
+	OPTION_DOMAIN = 1 << 9,
+	OPTION_USER = 1 << 10,
+	OPTION_STATE_DIR = 1 << 11,
+	OPTION_QUOTA = 1 << 12,
+	OPTION_FROM = 1 << 13,
+	OPTION_SCRATCH = 1 << 14,
+	OPTION_INTO = 1 << 15,
+	OPTION_FORMAT = 1 << 16,
+	OPTION_CA = 1 << 17,
+	OPTION_MAILBOX = 1 << 18,
+	OPTION_SENDER = 1 << 19,
+	OPTION_SINCE = 1 << 20,
+	OPTION_UNTIL = 1 << 21,
+	OPTION_SIZE = 1 << 22,
+	OPTION_MESSAGES = 1 << 23,
+	OPTION_ALIAS_OF = 1 << 24,
+	OPTION_SENDERS = 1 << 25,
+	OPTION_RECIPIENTS = 1 << 26,
+	OPTION_HIDE_CLIENTS = 1 << 27,
+	OPTION_LIMIT = 1 << 28,
 	OPTION_AFTER = 1 << 29,
 	OPTION_TO = 1 << 30,
-	OPTION_RECIPIENTS = 1 << 27,
 };
 /* `allowed` is a set of enum admin_option; `least` and `most` count positional arguments. */
 bool admin_parse_options(const struct admin *admin, int argc, char **argv, unsigned allowed,

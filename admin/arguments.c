@@ -6,42 +6,62 @@
 #include "admin/admin_priv.h"
 #include "base/clock.h"
 
-static const struct {
+/* A flag's member of struct admin_options is a bool, that of an option with an argument a string. */
+struct known_option {
 	struct option option;
 	enum admin_option bit;
-} known[] = {
-	{ { "json", no_argument, NULL, 'j' }, OPTION_JSON },
-	{ { "password-stdin", no_argument, NULL, 'p' }, OPTION_PASSWORD_STDIN },
-	{ { "yes", no_argument, NULL, 'y' }, OPTION_YES },
-	{ { "hostname", required_argument, NULL, 'n' }, OPTION_HOSTNAME },
-	{ { "domain", required_argument, NULL, 'd' }, OPTION_DOMAIN },
-	{ { "user", required_argument, NULL, 'u' }, OPTION_USER },
-	{ { "state-dir", required_argument, NULL, 's' }, OPTION_STATE_DIR },
-	{ { "quota", required_argument, NULL, 'q' }, OPTION_QUOTA },
-	{ { "from", required_argument, NULL, 'f' }, OPTION_FROM },
-	{ { "scratch", required_argument, NULL, 'S' }, OPTION_SCRATCH },
-	{ { "previous", no_argument, NULL, 'P' }, OPTION_PREVIOUS },
-	{ { "despite-damage", no_argument, NULL, 'D' }, OPTION_DESPITE_DAMAGE },
-	{ { "into", required_argument, NULL, 'i' }, OPTION_INTO },
-	{ { "format", required_argument, NULL, 'F' }, OPTION_FORMAT },
-	{ { "ca", required_argument, NULL, 'C' }, OPTION_CA },
-	{ { "mailbox", required_argument, NULL, 'm' }, OPTION_MAILBOX },
-	{ { "sender", required_argument, NULL, 'e' }, OPTION_SENDER },
-	{ { "since", required_argument, NULL, 'b' }, OPTION_SINCE },
-	{ { "until", required_argument, NULL, 't' }, OPTION_UNTIL },
-	{ { "all", no_argument, NULL, 'a' }, OPTION_ALL },
-	{ { "size", required_argument, NULL, 'z' }, OPTION_SIZE },
-	{ { "messages", required_argument, NULL, 'M' }, OPTION_MESSAGES },
-	{ { "alias-of", required_argument, NULL, 'A' }, OPTION_ALIAS_OF },
-	{ { "senders", required_argument, NULL, 'E' }, OPTION_SENDERS },
-	{ { "recipients", required_argument, NULL, 'R' }, OPTION_RECIPIENTS },
-	{ { "hide-clients", required_argument, NULL, 'H' }, OPTION_HIDE_CLIENTS },
-	{ { "limit", required_argument, NULL, 'l' }, OPTION_LIMIT },
-	{ { "after", required_argument, NULL, 'x' }, OPTION_AFTER },
-	{ { "to", required_argument, NULL, 'T' }, OPTION_TO },
-	{ { "bounce", no_argument, NULL, 'B' }, OPTION_BOUNCE },
-	{ { "repair", no_argument, NULL, 'r' }, OPTION_REPAIR },
+	size_t member_at;
 };
+#define FLAG_OPTION(name, bit, member)                                                      \
+	{                                                                                   \
+		{ name, no_argument, NULL, 0 }, bit, offsetof(struct admin_options, member) \
+	}
+#define TEXT_OPTION(name, bit, member)                                                            \
+	{                                                                                         \
+		{ name, required_argument, NULL, 0 }, bit, offsetof(struct admin_options, member) \
+	}
+static const struct known_option known[] = {
+	FLAG_OPTION("json", OPTION_JSON, json),
+	FLAG_OPTION("password-stdin", OPTION_PASSWORD_STDIN, password_stdin),
+	FLAG_OPTION("yes", OPTION_YES, yes),
+	FLAG_OPTION("all", OPTION_ALL, all),
+	FLAG_OPTION("previous", OPTION_PREVIOUS, previous),
+	FLAG_OPTION("despite-damage", OPTION_DESPITE_DAMAGE, despite_damage),
+	FLAG_OPTION("bounce", OPTION_BOUNCE, bounce),
+	FLAG_OPTION("repair", OPTION_REPAIR, repair),
+	TEXT_OPTION("hostname", OPTION_HOSTNAME, hostname),
+	TEXT_OPTION("domain", OPTION_DOMAIN, domain),
+	TEXT_OPTION("user", OPTION_USER, user),
+	TEXT_OPTION("state-dir", OPTION_STATE_DIR, state_dir),
+	TEXT_OPTION("quota", OPTION_QUOTA, quota),
+	TEXT_OPTION("from", OPTION_FROM, from),
+	TEXT_OPTION("scratch", OPTION_SCRATCH, scratch),
+	TEXT_OPTION("into", OPTION_INTO, into),
+	TEXT_OPTION("format", OPTION_FORMAT, format),
+	TEXT_OPTION("ca", OPTION_CA, ca),
+	TEXT_OPTION("mailbox", OPTION_MAILBOX, mailbox),
+	TEXT_OPTION("sender", OPTION_SENDER, sender),
+	TEXT_OPTION("since", OPTION_SINCE, since),
+	TEXT_OPTION("until", OPTION_UNTIL, until),
+	TEXT_OPTION("size", OPTION_SIZE, size),
+	TEXT_OPTION("messages", OPTION_MESSAGES, messages),
+	TEXT_OPTION("alias-of", OPTION_ALIAS_OF, alias_of),
+	TEXT_OPTION("senders", OPTION_SENDERS, senders),
+	TEXT_OPTION("recipients", OPTION_RECIPIENTS, recipients),
+	TEXT_OPTION("hide-clients", OPTION_HIDE_CLIENTS, hide_clients),
+	TEXT_OPTION("limit", OPTION_LIMIT, limit),
+	TEXT_OPTION("after", OPTION_AFTER, after),
+	TEXT_OPTION("to", OPTION_TO, to),
+};
+
+static void take_option(const struct known_option *option, struct admin_options *options)
+{
+	void *member = (char *)options + option->member_at;
+	if (option->option.has_arg == no_argument)
+		*(bool *)member = true;
+	else
+		*(const char **)member = optarg;
+}
 
 bool admin_parse_options(const struct admin *admin, int argc, char **argv, unsigned allowed,
 			 int least, int most, struct admin_options *options_out)
@@ -51,47 +71,19 @@ bool admin_parse_options(const struct admin *admin, int argc, char **argv, unsig
 	int option;
 
 	*options_out = (struct admin_options){ 0 };
-	for (size_t i = 0; i < ARRAY_LEN(known); i++)
-		if (allowed & known[i].bit)
-			options[count++] = known[i].option;
+	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+		if (!(allowed & known[i].bit))
+			continue;
+		options[count] = known[i].option;
+		options[count++].val = (int)i;
+	}
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (option) {
-		case 'j': options_out->json = true; break;
-		case 'p': options_out->password_stdin = true; break;
-		case 'y': options_out->yes = true; break;
-		case 'n': options_out->hostname = optarg; break;
-		case 'd': options_out->domain = optarg; break;
-		case 'u': options_out->user = optarg; break;
-		case 's': options_out->state_dir = optarg; break;
-		case 'q': options_out->quota = optarg; break;
-		case 'f': options_out->from = optarg; break;
-		case 'S': options_out->scratch = optarg; break;
-		case 'P': options_out->previous = true; break;
-		case 'D': options_out->despite_damage = true; break;
-		case 'i': options_out->into = optarg; break;
-		case 'F': options_out->format = optarg; break;
-		case 'C': options_out->ca = optarg; break;
-		case 'm': options_out->mailbox = optarg; break;
-		case 'e': options_out->sender = optarg; break;
-		case 'b': options_out->since = optarg; break;
-		case 't': options_out->until = optarg; break;
-		case 'a': options_out->all = true; break;
-		case 'z': options_out->size = optarg; break;
-		case 'M': options_out->messages = optarg; break;
-		case 'A': options_out->alias_of = optarg; break;
-		case 'E': options_out->senders = optarg; break;
-		case 'R': options_out->recipients = optarg; break;
-		case 'H': options_out->hide_clients = optarg; break;
-		case 'l': options_out->limit = optarg; break;
-		case 'x': options_out->after = optarg; break;
-		case 'T': options_out->to = optarg; break;
-		case 'B': options_out->bounce = true; break;
-		case 'r': options_out->repair = true; break;
-		default:
+		if (option == '?') {
 			admin_usage(admin, "\"%s\" is not understood", argv[optind - 1]);
 			return false;
 		}
+		take_option(&known[option], options_out);
 	}
 	if (argc - optind < least) {
 		admin_usage(admin, "too few arguments");
