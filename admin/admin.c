@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "admin/admin_priv.h"
@@ -185,6 +186,39 @@ bool admin_read_config(struct admin *admin)
 	return admin->config != NULL;
 }
 
+static bool find_back_user(struct admin *admin, struct sandbox_user *user_out)
+{
+	if (sandbox_find_user(admin->config->user_back, user_out) == ERR_OK)
+		return true;
+	admin_fail(
+		"there is no user \"%s\" on this machine, whom [server] user_back names; make it "
+		"(systemd-sysusers does), or name another",
+		admin->config->user_back);
+	return false;
+}
+
+bool admin_make_state_dir(struct admin *admin)
+{
+	struct sandbox_user user = { 0 };
+	const char *dir = admin->config->state_dir;
+	if (mkdir(dir, 0700) != 0) {
+		if (errno == EEXIST)
+			return true;
+		admin_fail("the folder %s cannot be made: %s", dir, strerror(errno));
+		return false;
+	}
+	if (geteuid() != 0 || !admin->config->user_back)
+		return true;
+	if (find_back_user(admin, &user)) {
+		if (chown(dir, user.uid, user.gid) == 0)
+			return true;
+		admin_fail("the folder %s cannot be given to user \"%s\": %s", dir,
+			   admin->config->user_back, strerror(errno));
+	}
+	rmdir(dir);
+	return false;
+}
+
 /* The store's files belong to the back's user: root would leave files behind that the server
  * cannot open. */
 static bool become_back(struct admin *admin)
@@ -192,11 +226,8 @@ static bool become_back(struct admin *admin)
 	struct sandbox_user user;
 	if (geteuid() != 0 || !admin->config->user_back || admin->keeps_user)
 		return true;
-	if (sandbox_find_user(admin->config->user_back, &user) != ERR_OK) {
-		admin_fail("there is no user \"%s\" on this machine ([server] user_back)",
-			   admin->config->user_back);
+	if (!find_back_user(admin, &user))
 		return false;
-	}
 	if (setgroups(0, NULL) != 0 || setresgid(user.gid, user.gid, user.gid) != 0 ||
 	    setresuid(user.uid, user.uid, user.uid) != 0) {
 		admin_fail("cannot become user \"%s\": %s", admin->config->user_back,

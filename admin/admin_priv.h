@@ -90,6 +90,8 @@ int admin_fail_store(enum err err, const char *doing);
 
 /* Each says what is wrong and returns false where it cannot. */
 bool admin_read_config(struct admin *admin);
+/* Where there is none yet; what root makes is the back's user's. After admin_read_config(). */
+bool admin_make_state_dir(struct admin *admin);
 bool admin_open_store(struct admin *admin);
 /* The same where a store must be there already: nothing is made. */
 bool admin_open_existing_store(struct admin *admin);

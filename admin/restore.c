@@ -11,7 +11,6 @@
 #include "admin/admin_priv.h"
 #include "admin/backup_priv.h"
 #include "base/heap.h"
-#include "runtime/sandbox.h"
 
 enum { FILES_MAX = 16 };
 
@@ -183,24 +182,6 @@ static bool choose_config(struct found *found)
 	return admin_read_config(admin); /* says that there is none */
 }
 
-static bool make_state_dir(struct admin *admin)
-{
-	struct sandbox_user user = { 0 };
-	const char *dir = admin->config->state_dir;
-	if (mkdir(dir, 0700) != 0)
-		return errno == EEXIST ||
-		       admin_fail("the folder %s cannot be made: %s", dir, strerror(errno)) == 0;
-	if (geteuid() != 0 || !admin->config->user_back)
-		return true;
-	if (sandbox_find_user(admin->config->user_back, &user) == ERR_OK &&
-	    chown(dir, user.uid, user.gid) == 0)
-		return true;
-	rmdir(dir);
-	admin_fail("%s cannot be given to user \"%s\" of [server] user_back", dir,
-		   admin->config->user_back);
-	return false;
-}
-
 static void print_good(const struct backup_facts *facts, const struct backup_counts *counts,
 		       const char *state_dir)
 {
@@ -231,7 +212,7 @@ static int run(struct found *found, struct backup_folder *folder,
 				  err == ERR_DAMAGED && !options->previous
 					  ? "; \"bode restore --previous\" takes the state before"
 					  : "");
-	if (!choose_config(found) || !make_state_dir(admin))
+	if (!choose_config(found) || !admin_make_state_dir(admin))
 		return EXIT_FAILURE;
 	struct progress *progress = progress_new("restore");
 	backup_watch(&watcher, progress);

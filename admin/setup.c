@@ -130,27 +130,6 @@ static bool write_config(struct admin *admin, const struct admin_options *option
 	return true;
 }
 
-static bool make_state_dir(struct admin *admin)
-{
-	struct sandbox_user user = { 0 };
-	const char *dir = admin->config->state_dir;
-	const char *owner = admin->config->user_back;
-	if (mkdir(dir, 0700) == 0) {
-		if (geteuid() != 0 || !owner)
-			return true;
-		if (sandbox_find_user(owner, &user) == ERR_OK &&
-		    chown(dir, user.uid, user.gid) == 0)
-			return true;
-		admin_fail("%s cannot be given to user \"%s\" of [server] user_back", dir, owner);
-		rmdir(dir);
-		return false;
-	}
-	if (errno == EEXIST)
-		return true;
-	admin_fail("the folder %s cannot be made: %s", dir, strerror(errno));
-	return false;
-}
-
 struct domain_job {
 	struct job job;
 	struct slice domain;
@@ -226,7 +205,7 @@ int admin_setup(struct admin *admin, int argc, char **argv)
 				 0, 0, &options))
 		return ADMIN_WRONG_USAGE;
 	if (!ask(admin, &options, &answers) || !write_config(admin, &options, &answers) ||
-	    !admin_read_config(admin) || !make_state_dir(admin) || !admin_open_store(admin))
+	    !admin_read_config(admin) || !admin_make_state_dir(admin) || !admin_open_store(admin))
 		return EXIT_FAILURE;
 
 	job.domain = answers.domain;
