@@ -116,7 +116,9 @@ static int report(enum err err, const char *text, const struct address *address)
 {
 	switch (err) {
 	case ERR_OK: return EXIT_SUCCESS;
-	case ERR_EXISTS: return admin_fail("%s is a user, so it cannot be an alias", text);
+	case ERR_EXISTS:
+		return admin_fail("%s is a user, so it cannot be an alias; name another address",
+				  text);
 	case ERR_NOT_FOUND:
 		return admin_fail("there is no alias %s, or its domain %.*s is not served here; "
 				  "\"bode alias list\" and \"bode domain list\" show them",
@@ -130,7 +132,9 @@ static int report(enum err err, const char *text, const struct address *address)
 				  "alias that leads to one",
 				  text);
 	case ERR_LIMIT:
-		return admin_fail("%s would lead to too many, or over too many aliases", text);
+		return admin_fail("%s would lead to too many, or over too many aliases; name fewer "
+				  "targets",
+				  text);
 	default: return admin_fail_store(err, "the alias was not changed");
 	}
 }
@@ -167,7 +171,10 @@ int admin_alias_add(struct admin *admin, int argc, char **argv)
 	if (!good)
 		return report(err, text, &job.address);
 	if (job.target_count > TARGETS_MAX)
-		return admin_fail("an alias has at most %d targets", TARGETS_MAX);
+		return admin_fail(
+			"an alias has at most %d targets; give some of them an alias of their "
+			"own, and name that",
+			TARGETS_MAX);
 	job.targets = targets;
 	return report(admin_write(admin, &job.job), text, &job.address);
 }

@@ -58,7 +58,10 @@ static bool add_file(struct admin *admin, struct files *files, const char *word,
 	if (!good || got < 0)
 		good = false, admin_fail("%s cannot be read: %s", path, strerror(errno));
 	else if (content.len > FILE_MAX_OCTETS)
-		good = false, admin_fail("%s is too large for what it should be", path);
+		good = false,
+		admin_fail("%s is too large for a configuration, certificate or key; name "
+			   "the right file in the configuration",
+			   path);
 	if (fd >= 0)
 		close(fd);
 	if (good)
@@ -251,8 +254,7 @@ int admin_backup(struct admin *admin, int argc, char **argv)
 	if (fd >= 0 && admin_open_existing_store(admin)) {
 		if (fchdir(fd) != 0)
 			admin_fail("the folder %s, and what is in it, must belong to the user that "
-				   "the "
-				   "server runs as: %s",
+				   "the server runs as: %s",
 				   argv[optind], strerror(errno));
 		else
 			status = run(admin, fd, path ? path : argv[optind], scratch_parent, &files);

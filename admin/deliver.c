@@ -67,10 +67,23 @@ static int report(enum err err, const char *text)
 	case ERR_DENIED:
 		return admin_fail("%s is not served here; \"bode domain list\" shows the domains",
 				  text);
-	case ERR_REFUSED: return admin_fail("%s is a list that not everybody may post to", text);
-	case ERR_LIMIT: return admin_fail("the alias %s leads too deep or too far", text);
-	case ERR_QUOTA: return admin_fail("the mailbox of %s is full (quota)", text);
-	case ERR_LOOP: return admin_fail("the message goes round in circles");
+	case ERR_REFUSED:
+		return admin_fail(
+			"%s is a list that not everybody may post to; \"bode alias list\" "
+			"shows who may",
+			text);
+	case ERR_LIMIT:
+		return admin_fail(
+			"the alias %s leads to too many, or over too many aliases; \"bode "
+			"alias list\" shows where to",
+			text);
+	case ERR_QUOTA:
+		return admin_fail("the mailbox of %s is full; \"bode user quota\" raises its quota",
+				  text);
+	case ERR_LOOP:
+		return admin_fail(
+			"the message goes round in circles, as its Received or Delivered-To "
+			"fields show; \"bode alias list\" shows where aliases lead");
 	default: return admin_fail_store(err, "the message was not filed");
 	}
 }

@@ -12,7 +12,10 @@ int admin_fail_store(enum err err, const char *doing)
 				  "at the system's log",
 				  doing);
 	case ERR_DAMAGED:
-		return admin_fail("%s: a record of the store is damaged; the log names it", doing);
+		return admin_fail(
+			"%s: a record of the store is damaged; \"bode verify\" names it, and "
+			"--repair mends what can be mended",
+			doing);
 	default: return admin_fail("%s: %s", doing, err_word(err));
 	}
 }

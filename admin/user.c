@@ -1,7 +1,6 @@
 /* admin/user.c - bode user add|remove|list|password|quota|administer. */
 #include "admin/user.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "admin/admin_priv.h"
@@ -174,12 +173,9 @@ int admin_user_password(struct admin *admin, int argc, char **argv)
 
 static bool parse_count(const char *text, uint64_t *count_out)
 {
-	char *end = NULL;
-	errno = 0;
-	*count_out = strtoull(text, &end, 10);
-	if (text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0)
+	if (slice_to_u64(slice_cstr(text), UINT64_MAX, count_out))
 		return true;
-	admin_fail("\"%s\" is no number of messages", text);
+	admin_fail("\"%s\" is no number of messages; 0 is any number", text);
 	return false;
 }
 

@@ -1,6 +1,5 @@
 /* admin/user_submission.c - bode user limits|allow|disallow|allowed: how much a user may submit, and as
  * whom beside his own addresses. */
-#include <errno.h>
 #include <string.h>
 
 #include "admin/admin_priv.h"
@@ -43,14 +42,12 @@ static enum err run_disallow(struct write *write, struct job *job)
 /* "default" is as the configuration says. */
 static bool parse_limit(const char *text, uint32_t *limit_out)
 {
-	char *end = NULL;
+	uint64_t number;
 	if (strcmp(text, "default") == 0) {
 		*limit_out = SUBMISSION_AS_CONFIGURED;
 		return true;
 	}
-	errno = 0;
-	unsigned long number = strtoul(text, &end, 10);
-	if (text[0] < '0' || text[0] > '9' || *end || errno || number >= UINT32_MAX) {
+	if (!slice_to_u64(slice_cstr(text), UINT32_MAX - 1, &number)) {
 		admin_fail("\"%s\" is no number a day; 0 is any number, default what [limits] says",
 			   text);
 		return false;
