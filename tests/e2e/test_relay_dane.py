@@ -29,8 +29,11 @@ def test_dane_with_another_certificate_gets_nothing(world):
     assert "certificate was refused" in entry["why"] and "TLSA" in entry["why"]
     assert not world.remote.messages
     assert not [c for c in world.remote.commands if c.startswith("MAIL")]
-    # The record is put right, and the mail goes.
+    # The record is put right, and the mail goes, once what DNS said before has been forgotten.
     world.set(world.tlsa_name, world.certificate.tlsa("3 1 1"))
+    world.server.stop()
+    world.server.start()
+    world.arrives()
 
 
 def test_dane_that_fails_leads_to_the_next_exchanger(world):

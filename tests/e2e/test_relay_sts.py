@@ -51,7 +51,6 @@ def test_an_exchanger_that_the_policy_does_not_name_is_passed_over(sts):
     sts.submit()
     sts.arrives()
     assert evil.connections == 0
-    sts.set("near.example MX", "10 evil.example.")
 
 
 def test_with_no_exchanger_that_the_policy_names_mail_waits(sts):
