@@ -1,8 +1,8 @@
 /* storage/store_priv.h - the store inside: environment, transactions, how records are reached.
  *
- * All of LMDB's calls are in environment.c, transaction.c and the walks over rows (struct row);
- * a value that LMDB gave points into the map: it dies with the transaction, and in a write
- * with the next put as well, so copy first. */
+ * Rows are reached by row.c alone, transactions begin and end in transaction.c; other calls of LMDB
+ * ask what the file is like. A value that LMDB gave points into the map: it dies with the transaction,
+ * and in a write with the next put as well, so copy first. */
 #pragma once
 
 #include <lmdb.h>
@@ -173,7 +173,7 @@ void write_touch(struct write *write);
 void write_note(struct write *write, uint32_t account_id, uint64_t mailbox_id, unsigned kinds);
 void write_note_news(struct write *write, uint32_t account_id, const struct watch_news *news);
 
-/* Reaching records. ERR_NOT_FOUND, or a failure, logged. */
+/* row.c: reaching records. ERR_NOT_FOUND, or a failure, logged. */
 enum err db_get(struct read *read, enum database db, struct slice key,
 		struct slice *value_out) MUST_USE;
 /* The same for many keys of one database that lie near each other, as those of a mailbox's bodies
@@ -195,7 +195,7 @@ struct row {
 	MDB_cursor *cursor;
 	struct slice key, value; /* in the map */
 };
-/* False: cannot be opened (logged); row_seek() finds nothing then. */
+/* Where that fails (logged), row_seek() finds nothing. */
 void row_open(struct row *row, struct read *read, enum database db);
 void row_close(struct row *row);
 /* The first row at or after `key`. */
