@@ -1,32 +1,12 @@
 /* tests/fuzz/imap_search_keys.c - a search program, then a made-up message, which is
  * searched twice with one outcome. Input: the program, a line with a dot alone, the message. */
-#include "imapd/search_match_priv.h"
-#include "mail/digest.h"
-
 #include <assert.h>
 
+#include "imapd/search_match_priv.h"
+#include "mail/digest.h"
+#include "tests/octets_source.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct octets {
-	struct content_source source;
-	struct slice message;
-	struct slice record;
-};
-
-static enum err octets_read(struct content_source *source, uint64_t offset, uint64_t len,
-			    struct buffer *out)
-{
-	struct octets *octets = CONTAINER_OF(source, struct octets, source);
-	buffer_add(out, slice_sub(octets->message, (size_t)offset, (size_t)len));
-	return ERR_OK;
-}
-
-static enum err octets_digest(struct content_source *source, struct arena *arena,
-			      struct slice *record_out)
-{
-	*record_out = CONTAINER_OF(source, struct octets, source)->record;
-	return ERR_OK;
-}
 
 static void match(const struct search_program *program, struct slice message)
 {
@@ -39,7 +19,7 @@ static void match(const struct search_program *program, struct slice message)
 
 	mime_parser_feed(parser, message);
 	digest_encode(mime_parser_finish(&parser), &record);
-	struct octets octets = { { octets_read, octets_digest }, message, buffer_slice(&record) };
+	struct octets_source octets = octets_source_of(message, buffer_slice(&record));
 	matcher_init(&matcher, program);
 	enum err err = matcher_match(&matcher, &entry, &octets.source, &first);
 	assert(err == ERR_OK);

@@ -2,33 +2,15 @@
 #include "tests/unit/imapd/message.h"
 
 #include "imapd/collect_priv.h"
-
-struct octets {
-	struct content_source source;
-	const struct message *message;
-};
-
-static enum err octets_read(struct content_source *source, uint64_t offset, uint64_t len,
-			    struct buffer *out)
-{
-	struct octets *octets = CONTAINER_OF(source, struct octets, source);
-	buffer_add(out, slice_sub(buffer_slice(&octets->message->octets), offset, len));
-	return ERR_OK;
-}
-
-static enum err octets_digest(struct content_source *source, struct arena *arena,
-			      struct slice *record_out)
-{
-	*record_out = buffer_slice(&CONTAINER_OF(source, struct octets, source)->message->record);
-	return ERR_OK;
-}
+#include "tests/octets_source.h"
 
 static const struct sort_criteria by_subject = { .items = { { SORT_SUBJECT, false } }, .count = 1 };
 
 static enum err add(struct collection *collection, uint32_t uid, const char *text)
 {
 	struct message m = message_of(text);
-	struct octets octets = { { octets_read, octets_digest }, &m };
+	struct octets_source octets =
+		octets_source_of(buffer_slice(&m.octets), buffer_slice(&m.record));
 	struct message_entry entry = { .uid = uid, .size_octets = m.octets.len };
 	struct cursor c = cursor_of(SLICE("ALL"));
 	struct search_program program = { 0 };

@@ -7,29 +7,8 @@
 #include "imapd/search_match_priv.h"
 #include "mail/text.h"
 #include "tests/dice.h"
+#include "tests/octets_source.h"
 #include "tests/unit/mail/corpus.h"
-
-struct octets {
-	struct content_source source;
-	const struct message *message;
-	unsigned reads;
-};
-
-static enum err octets_read(struct content_source *source, uint64_t offset, uint64_t len,
-			    struct buffer *out)
-{
-	struct octets *octets = CONTAINER_OF(source, struct octets, source);
-	octets->reads++;
-	buffer_add(out, slice_sub(buffer_slice(&octets->message->octets), offset, len));
-	return ERR_OK;
-}
-
-static enum err octets_digest(struct content_source *source, struct arena *arena,
-			      struct slice *record_out)
-{
-	*record_out = buffer_slice(&CONTAINER_OF(source, struct octets, source)->message->record);
-	return ERR_OK;
-}
 
 static struct message_entry entry = { .uid = 7,
 				      .internal_unix = 867758400, /* 1-Jul-1997 12:00 */
@@ -48,7 +27,8 @@ static bool matches_counting(const char *keys, const char *text, unsigned *reads
 
 	assert_int_equal(take_search_program(&c, CHARSET_NAMED, NULL, &m.arena, &program),
 			 SEARCH_PARSED);
-	struct octets octets = { { octets_read, octets_digest }, &m, 0 };
+	struct octets_source octets =
+		octets_source_of(buffer_slice(&m.octets), buffer_slice(&m.record));
 	entry.size_octets = m.octets.len;
 	matcher_init(&matcher, &program);
 	assert_int_equal(matcher_match(&matcher, &entry, &octets.source, &yes), ERR_OK);
