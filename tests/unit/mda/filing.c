@@ -23,17 +23,12 @@ static void on_room(void *user)
 	room_count++;
 }
 
-static enum err add_bob(struct write *write, void *arg)
-{
-	return account_add(write, SLICE("bob"), SLICE("example.org"), SLICE("$argon2id$x"), arg);
-}
-
 static uint32_t bob_id;
 
 static void begin(void)
 {
 	bed_begin(&bed, STORE_SERVE);
-	assert_int_equal(bed_write(&bed, add_bob, &bob_id), ERR_OK);
+	assert_int_equal(bed_write(&bed, bed_add_bob, &bob_id), ERR_OK);
 	store_start_writer(bed.store);
 	loop = loop_new(0);
 	filed_count = room_count = 0;

@@ -206,10 +206,6 @@ static void shared_accounts_share_all(void **state)
 	end(&bed);
 }
 
-static enum err remove_account(struct write *write, void *arg)
-{
-	return account_remove(write, *(uint32_t *)arg);
-}
 static enum err delete_sent(struct write *write, void *arg)
 {
 	return mailbox_delete(write, ((struct bed *)arg)->account_id, SLICE("Sent"));
@@ -230,7 +226,7 @@ static void go_with_mailboxes_and_accounts(void **state)
 	assert_int_equal(bed_write(&bed, rename_sent, &bed), ERR_OK);
 	assert_int_equal(rights(&bed, bob, sent), RIGHT_READ);
 	/* The grantee. */
-	assert_int_equal(bed_write(&bed, remove_account, &bob), ERR_OK);
+	assert_int_equal(bed_write(&bed, bed_remove_account, &bob), ERR_OK);
 	assert_int_equal(count_entries(&bed, sent), 1);
 	assert_int_equal(count_entries(&bed, bed.inbox_id), 0);
 	assert_int_equal(count_shared(&bed, bob), 0);
@@ -242,7 +238,7 @@ static void go_with_mailboxes_and_accounts(void **state)
 	assert_int_equal(count_entries(&bed, again), 0);
 	assert_int_equal(count_shared(&bed, carol), 1);
 	/* The owner. */
-	assert_int_equal(bed_write(&bed, remove_account, &bed.account_id), ERR_OK);
+	assert_int_equal(bed_write(&bed, bed_remove_account, &bed.account_id), ERR_OK);
 	assert_int_equal(count_shared(&bed, carol), 0);
 	end(&bed);
 }

@@ -115,11 +115,6 @@ static void are_counted_once_a_batch(void **state)
 	bed_end(&bed);
 }
 
-static enum err remove_account(struct write *write, void *arg)
-{
-	return account_remove(write, ((struct bed *)arg)->account_id);
-}
-
 static void go_with_their_account(void **state)
 {
 	struct bed bed;
@@ -127,7 +122,7 @@ static void go_with_their_account(void **state)
 	assert_int_equal(set_note(&bed, bed.inbox_id, 1, SLICE("x")), ERR_OK);
 	assert_int_equal(set_note(&bed, 0, 1, SLICE("x")), ERR_OK);
 	assert_int_equal(set_note(&bed, 4711, 1, SLICE("x")), ERR_GONE);
-	assert_int_equal(bed_write(&bed, remove_account, &bed), ERR_OK);
+	assert_int_equal(bed_write(&bed, bed_remove_account, &bed.account_id), ERR_OK);
 	assert_int_equal(count_notes(&bed, bed.inbox_id), 0);
 	assert_int_equal(count_notes(&bed, 0), 0);
 	assert_int_equal(set_note(&bed, 0, 1, SLICE("x")), ERR_GONE);

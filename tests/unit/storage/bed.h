@@ -72,6 +72,16 @@ static inline enum err bed_first_account(struct write *write, void *arg)
 			     : err;
 }
 
+/* Jobs for bed_write(), `arg` is where the account's number goes, or is: bob@example.org; anybody. */
+static inline enum err bed_add_bob(struct write *write, void *arg)
+{
+	return account_add(write, SLICE("bob"), SLICE("example.org"), SLICE("$argon2id$x"), arg);
+}
+static inline enum err bed_remove_account(struct write *write, void *arg)
+{
+	return account_remove(write, *(uint32_t *)arg);
+}
+
 static inline uint64_t bed_mailbox(struct bed *bed, const char *name)
 {
 	struct mailbox mailbox = { 0 };

@@ -48,10 +48,6 @@ static enum err quota_run(struct write *write, void *arg)
 	struct op *op = arg;
 	return account_set_quota(write, op->account_id, 0, 1);
 }
-static enum err remove_run(struct write *write, void *arg)
-{
-	return account_remove(write, ((struct op *)arg)->account_id);
-}
 
 static void op_free(struct op *op)
 {
@@ -303,7 +299,7 @@ static void goes_with_its_account(void **state)
 	assert_int_equal(bed_write(&bed, expunge_run, &op), ERR_OK);
 	op.name = SLICE("Archive");
 	assert_int_equal(bed_write(&bed, delete_run, &op), ERR_OK);
-	assert_int_equal(bed_write(&bed, remove_run, &op), ERR_OK);
+	assert_int_equal(bed_write(&bed, bed_remove_account, &op.account_id), ERR_OK);
 	pass(&bed, 0);
 	assert_int_equal(bed_count_rows(&bed, DB_EXPUNGED), 0);
 	pass(&bed, DAY);

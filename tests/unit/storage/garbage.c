@@ -26,11 +26,6 @@ static enum err fill_run(struct write *write, void *arg)
 	return err;
 }
 
-static enum err remove_run(struct write *write, void *arg)
-{
-	return account_remove(write, ((struct bed *)arg)->account_id);
-}
-
 static void goes_in_small_steps(void **state)
 {
 	struct bed bed;
@@ -40,7 +35,7 @@ static void goes_in_small_steps(void **state)
 	clock_set_fake_unix_ms(now_ms);
 	bed_begin(&bed, STORE_CREATE);
 	assert_int_equal(bed_write(&bed, fill_run, &bed), ERR_OK);
-	assert_int_equal(bed_write(&bed, remove_run, &bed), ERR_OK);
+	assert_int_equal(bed_write(&bed, bed_remove_account, &bed.account_id), ERR_OK);
 	assert_true(bed_count_rows(&bed, DB_MAILBOX) > MESSAGES);
 	size_t rows = bed_count_rows(&bed, DB_MAILBOX), steps = 0;
 	while (wait_ms <= 1000) {
@@ -76,7 +71,7 @@ struct removal {
 
 static enum err removal_run(struct write *write, struct job *job)
 {
-	return remove_run(write, CONTAINER_OF(job, struct removal, job)->bed);
+	return bed_remove_account(write, &CONTAINER_OF(job, struct removal, job)->bed->account_id);
 }
 
 static void removal_done(struct job *job)
@@ -116,7 +111,7 @@ static void is_found_at_the_start(void **state)
 	struct bed bed;
 	bed_begin(&bed, STORE_CREATE);
 	assert_int_equal(bed_write(&bed, fill_run, &bed), ERR_OK);
-	assert_int_equal(bed_write(&bed, remove_run, &bed), ERR_OK);
+	assert_int_equal(bed_write(&bed, bed_remove_account, &bed.account_id), ERR_OK);
 	store_close(&bed.store);
 	bed_open(&bed, STORE_SERVE);
 	store_start_writer(bed.store);

@@ -81,11 +81,6 @@ static enum err delete_run(struct write *write, void *arg)
 {
 	return mailbox_delete(write, ((struct op *)arg)->account_id, SLICE("Trash"));
 }
-static enum err second_run(struct write *write, void *arg)
-{
-	return account_add(write, SLICE("bob"), SLICE("example.org"), SLICE_NONE, arg);
-}
-
 static void op_free(struct op *op)
 {
 	ranges_free(&op->uids);
@@ -138,7 +133,7 @@ static void keeps_to_the_quota(void **state)
 	struct bed bed;
 	uint32_t bob;
 	bed_begin(&bed, STORE_CREATE);
-	assert_int_equal(bed_write(&bed, second_run, &bob), ERR_OK);
+	assert_int_equal(bed_write(&bed, bed_add_bob, &bob), ERR_OK);
 	struct op op = { .account_id = bed.account_id, .octets = 1000, .messages = 0 };
 	assert_int_equal(bed_write(&bed, quota_run, &op), ERR_OK);
 	append_some(&bed, 2, 400);

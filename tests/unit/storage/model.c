@@ -561,11 +561,6 @@ static void collect_garbage(struct run *run, int64_t *now_ms)
 	}
 }
 
-static enum err remove_account(struct write *write, void *arg)
-{
-	return account_remove(write, ((struct run *)arg)->bed.account_id);
-}
-
 static void agrees_with_a_model(void **state)
 {
 	struct run run = { 0 };
@@ -618,7 +613,7 @@ static void agrees_with_a_model(void **state)
 	}
 
 	/* And when the account goes, nothing of it stays. */
-	assert_int_equal(bed_write(&run.bed, remove_account, &run), ERR_OK);
+	assert_int_equal(bed_write(&run.bed, bed_remove_account, &run.bed.account_id), ERR_OK);
 	collect_garbage(&run, &now_ms);
 	assert_int_equal(bed_count_rows(&run.bed, DB_MAILBOX), 0);
 	assert_int_equal(bed_count_rows(&run.bed, DB_MAILBOX_NAME), 0);

@@ -80,11 +80,6 @@ static enum err disallow(struct write *write, void *arg)
 	return submission_disallow(write, *(uint32_t *)arg, SLICE("@y.example"));
 }
 
-static enum err remove_account(struct write *write, void *arg)
-{
-	return account_remove(write, *(uint32_t *)arg);
-}
-
 static void accounts_have_limits_and_senders_of_their_own(void **state)
 {
 	struct bed bed;
@@ -110,7 +105,7 @@ static void accounts_have_limits_and_senders_of_their_own(void **state)
 	assert_int_equal(bed_write(&bed, disallow, &bed.account_id), ERR_NOT_FOUND);
 
 	/* With the account all of it goes. */
-	assert_int_equal(bed_write(&bed, remove_account, &bed.account_id), ERR_OK);
+	assert_int_equal(bed_write(&bed, bed_remove_account, &bed.account_id), ERR_OK);
 	struct garbage_walk walk = { 0 };
 	uint64_t wait_ms = 0, rows, octets;
 	for (unsigned i = 0; i < 20 && wait_ms == 0; i++)

@@ -37,10 +37,6 @@ static void told_begin(struct told *told, struct bed *bed, struct loop *loop, ui
 	watch_begin(bed->store, &told->watch);
 }
 
-static enum err second_account(struct write *write, void *arg)
-{
-	return account_add(write, SLICE("bob"), SLICE("example.org"), SLICE_NONE, arg);
-}
 static enum err create_run(struct write *write, void *arg)
 {
 	struct bed *bed = arg;
@@ -50,10 +46,6 @@ static enum err create_run(struct write *write, void *arg)
 static enum err delete_run(struct write *write, void *arg)
 {
 	return mailbox_delete(write, ((struct bed *)arg)->account_id, SLICE("Trash"));
-}
-static enum err remove_run(struct write *write, void *arg)
-{
-	return account_remove(write, ((struct bed *)arg)->account_id);
 }
 static enum err refused_run(struct write *write, void *arg)
 {
@@ -69,7 +61,7 @@ static void tells_after_the_commit(void **state)
 	uint32_t bob;
 	bed_begin(&bed, STORE_CREATE);
 	struct loop *loop = loop_new(0);
-	assert_int_equal(bed_write(&bed, second_account, &bob), ERR_OK);
+	assert_int_equal(bed_write(&bed, bed_add_bob, &bob), ERR_OK);
 	struct bed bobs = { .store = bed.store, .account_id = bob };
 	told_begin(&told[INBOX], &bed, loop, bed.account_id, bed.inbox_id);
 	told_begin(&told[INBOX_TOO], &bed, loop, bed.account_id, bed.inbox_id);
@@ -117,7 +109,7 @@ static void tells_after_the_commit(void **state)
 	ASSERT_TOLD(0, 0, 0, 1, 0, 0);
 	watch_end(bed.store, &told[INBOX].watch); /* a second time: nothing */
 
-	assert_int_equal(bed_write(&bed, remove_run, &bed), ERR_OK);
+	assert_int_equal(bed_write(&bed, bed_remove_account, &bed.account_id), ERR_OK);
 	ASSERT_TOLD(0, 0, 1, 1, 0, 0);
 	for (size_t i = 0; i < COUNT; i++)
 		watch_end(bed.store, &told[i].watch);
