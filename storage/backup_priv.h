@@ -5,7 +5,12 @@
 #include "storage/backup.h"
 #include "storage/store_priv.h"
 
-enum { BACKUP_VERSION = 1, BACKUP_NAME_OCTETS = 32, BACKUP_PATH_OCTETS = 256 };
+enum {
+	BACKUP_VERSION = 1,
+	BACKUP_NAME_OCTETS = 32,
+	BACKUP_PATH_OCTETS = 256,
+	RESTORE_BATCH_OCTETS = 16 << 20, /* about as much goes into the store in one transaction */
+};
 
 /* What a manifest says. */
 struct backup_manifest {

@@ -414,11 +414,10 @@ static enum err load_section(struct load *load)
 
 static enum err load_run(struct write *write, struct job *job)
 {
-	enum { BATCH_OCTETS = 16 << 20 };
 	struct load *load = CONTAINER_OF(job, struct load, job);
 	enum err err = ERR_OK;
 	size_t octets = 0;
-	while (err == ERR_OK && !load->ended && octets < BATCH_OCTETS) {
+	while (err == ERR_OK && !load->ended && octets < RESTORE_BATCH_OCTETS) {
 		if (!load->in_rows) {
 			err = load_section(load);
 		} else {

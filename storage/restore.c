@@ -31,12 +31,11 @@ struct bodies {
 /* Some bodies in one transaction. Each is checked before any of it is put. */
 static enum err bodies_run(struct write *write, struct job *job)
 {
-	enum { BATCH_OCTETS = 16 << 20 };
 	struct bodies *bodies = CONTAINER_OF(job, struct bodies, job);
 	struct backup_index_in *index = &bodies->index;
 	uint64_t octets = 0;
 	enum err err = ERR_OK;
-	while (err == ERR_OK && index->has_row && octets < BATCH_OCTETS) {
+	while (err == ERR_OK && index->has_row && octets < RESTORE_BATCH_OCTETS) {
 		err = backup_blob_check(&bodies->blobs, &index->row);
 		if (err == ERR_OK)
 			err = backup_blob_put(&bodies->blobs, &index->row, write);

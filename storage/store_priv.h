@@ -211,8 +211,8 @@ enum err row_replace(struct row *row, struct slice value) MUST_USE;
 /* row_next() goes on behind it. */
 enum err row_delete(struct row *row) MUST_USE;
 
-/* slots.c: records through the batch's slots. `slot_out` may be changed
- * after slot_dirty(). ERR_NOT_FOUND. */
+/* slots.c: records through the batch's slots. `slot_out` may be changed after mailbox_slot_dirty(), or
+ * account_slot_dirty(). ERR_NOT_FOUND. */
 enum err mailbox_load(struct read *read, uint64_t mailbox_id, struct arena *arena,
 		      struct mailbox_record *record_out) MUST_USE;
 enum err mailbox_slot_get(struct write *write, uint64_t mailbox_id,

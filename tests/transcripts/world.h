@@ -51,7 +51,7 @@ struct world {
 	struct connection connections[TRANSCRIPT_CONNECTIONS_MAX + 1]; /* from 1 */
 };
 
-/* `settings`: lines "section.key value". NULL `why_out` on success. */
+/* `settings`: lines "section.key value". False: they are wrong, or there is no store. */
 bool world_start(struct world *world, const struct world_identity *identity, const char *dir,
 		 enum config_service service, const struct slice *settings, size_t setting_count);
 /* Ends what is left; false when sessions stay behind (said on standard output). */
