@@ -7,9 +7,9 @@ import pytest
 from certificates import Authority
 from nameserver import NameServer
 from policyhost import PolicyHost, policy
+from relaying import RELAY, queue, queue_is_empty, submit
 from remote import Remote
 from server import Server, wait_until
-from test_relay import RELAY, queue, queue_is_empty, submit
 
 FEATURES = ("PIPELINING", "8BITMIME", "REQUIRETLS")
 

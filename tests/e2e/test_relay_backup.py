@@ -2,9 +2,9 @@
 and the key by which reports find their way back."""
 import json
 
+from relaying import MESSAGE, remote, queue, start, submit, wait_until  # noqa: F401
 from remote import Remote
 from test_backup import Restored
-from test_relay import MESSAGE, remote, queue, start, submit, wait_until  # noqa: F401
 
 
 def state_of(server):

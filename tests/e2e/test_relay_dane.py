@@ -1,14 +1,13 @@
 """What DNS proves of other servers by TLSA records (DANE), of exchangers and of hosts that the
-configuration names; and what else secures the way to these."""
+configuration names."""
 import datetime
 
 import pytest
 
 from certificates import Authority
 from proven_way import counted, world  # noqa: F401
-from remote import Remote
-from server import Server, wait_until
-from test_relay import MESSAGE, RELAY, queue, queue_is_empty, submit
+from relaying import MESSAGE, queue_is_empty, submit
+from server import wait_until
 
 
 @pytest.mark.parametrize("kind", ["3 1 1", "3 0 2", "2 0 1", "2 1 0"])
@@ -226,25 +225,3 @@ def test_a_second_connection_resumes_the_session(world, has_records):
         wait_until(lambda: queue_is_empty(server), "an empty queue")
     assert len(world.remote.messages) == 2
     assert (world.remote.secured, world.remote.resumed) == (2, 1)
-
-
-# ---- a smarthost ----
-
-def test_a_smarthost_without_a_list_of_authorities_is_not_trusted(tmp_path):
-    """Over implicit TLS, where the connection ends while it is begun."""
-    remote = Remote()
-    server = Server(tmp_path, f"{RELAY}smarthost = 127.0.0.1:{remote.port}\n"
-                              f"smarthost_tls = implicit\nsmarthost_ca = {tmp_path}/nothing.pem\n")
-    server.add_user("alice@example.org")
-    server.start()
-    submit(server)
-    entry = wait_until(lambda: [e for e in queue(server) if e["attempts"] >= 2], "attempts")[0]
-    assert "no list of authorities" in entry["why"]
-    children = server.children()
-    assert not remote.messages
-    submit(server)
-    wait_until(lambda: len([e for e in queue(server) if e["attempts"]]) == 2, "another attempt")
-    assert server.children() == children
-    server.stop()
-    server.check_log()
-    remote.stop()

@@ -8,9 +8,9 @@ import random
 import pytest
 
 from nameserver import NameServer
+from relaying import queue_is_empty, report_text, reports, start, submit  # noqa: F401
 from remote import DROP, Remote
 from server import wait_until
-from test_relay import queue_is_empty, report_text, reports, start, submit  # noqa: F401
 from test_why import why
 
 HEAD = (b"From: alice@example.org\r\nTo: bob@far.example\r\nSubject: hello\r\n"

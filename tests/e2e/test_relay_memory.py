@@ -7,8 +7,8 @@ import pytest
 from certificates import Authority
 from policyhost import policy
 from proven_way import counted, sts  # noqa: F401
+from relaying import MESSAGE, queue, queue_is_empty, submit
 from server import wait_until
-from test_relay import MESSAGE, queue, queue_is_empty, submit
 
 
 def test_a_destination_that_was_encrypted_is_waited_for(sts):

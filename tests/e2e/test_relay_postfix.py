@@ -14,8 +14,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from certificates import Authority
+from relaying import MESSAGE, RELAY, queue_is_empty, report_text, reports, submit
 from server import WAIT_SECONDS, Server, fetch_all, free_ports, wait_until
-from test_relay import MESSAGE, RELAY, queue_is_empty, report_text, reports, submit
 from test_relay_downgrade import MESSAGES as EIGHT_BITS
 from test_relay_downgrade import leaves
 

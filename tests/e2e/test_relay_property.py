@@ -9,8 +9,8 @@ import random
 import re
 import signal
 
+from relaying import queue_is_empty, reports, start, wait_until  # noqa: F401
 from remote import DROP, RESET, Remote
-from test_relay import queue_is_empty, remote, reports, start, wait_until  # noqa: F401
 
 MESSAGES, KILLS = 60, 5
 UNDER_WAY_MAX = 20  # to one destination (smtpd/relay/hop_pace_priv.h)

@@ -3,9 +3,9 @@ import pytest
 
 from certificates import Authority
 from proven_way import FEATURES, sts, world  # noqa: F401
+from relaying import MESSAGE, queue_is_empty, report_text, reports, submit
 from remote import GARBAGE
 from server import wait_until
-from test_relay import MESSAGE, queue_is_empty, report_text, reports, submit
 
 
 def require_tls(server, recipient="bob@far.example"):

@@ -4,8 +4,8 @@ import pytest
 from certificates import Authority
 from policyhost import policy
 from proven_way import sts  # noqa: F401
+from relaying import queue_is_empty, submit
 from server import wait_until
-from test_relay import queue_is_empty, submit
 
 
 def test_a_policy_is_fetched_once_and_kept_to(sts):

@@ -2,9 +2,9 @@
 conversation; what it does to one message is not to be felt by the next."""
 import pytest
 
+from relaying import (MESSAGE, queue, queue_is_empty, remote, report_text, reports, start,  # noqa: F401
+                      submit, submitted_arrives, wait_until)
 from remote import DROP, FEATURES, Remote, once
-from test_relay import (MESSAGE, queue, queue_is_empty, remote, report_text, reports, start,  # noqa: F401
-                        submit, submitted_arrives, wait_until)
 
 ENDLESS = b"250-and so on\r\n" * 3000
 FINE = {"GREETING": "220 hello", "DATA": "354 go"}
