@@ -7,8 +7,8 @@
 void imapd_login_start(struct front *front, struct stream *stream, enum config_service service);
 
 /* In the back: the session of a signed-in client on its socket pair `fd`, which it takes.
- * Answers the sign-in command (`message->tag`) itself, then serves `message->typed`. A client that
- * signs out goes the `way_back` (runtime/way_back.h; held; NULL: its connection ends). */
+ * Answers the sign-in command (`message->tag`) itself. A client that signs out goes the `way_back`
+ * (runtime/way_back.h; held; NULL: its connection ends). */
 struct back; /* storage/back.h */
 struct way_back;
 void imapd_session_start(struct back *back, int fd, const struct session_message *message,

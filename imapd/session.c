@@ -312,19 +312,6 @@ static enum step feed_compressed(struct imap_session *s, struct cursor *in)
 	return STEP_INPUT;
 }
 
-static enum step feed_plain(struct imap_session *s, struct cursor *in)
-{
-	if (s->typed.len > 0) {
-		struct cursor typed = cursor_of(buffer_slice(&s->typed));
-		enum step step = go_on(s, &typed);
-		buffer_drop_front(&s->typed, s->typed.len - cursor_left(&typed));
-		if (step != STEP_INPUT)
-			return step;
-		buffer_free(&s->typed);
-	}
-	return s->compression ? feed_compressed(s, in) : go_on(s, in);
-}
-
 /* What the core has queued since there were `from` octets is for a client that inflates. */
 static void deflate_out(struct imap_session *s, size_t from, enum step step)
 {
@@ -376,7 +363,7 @@ static enum step feed(struct session *session, struct cursor *in)
 	struct imap_session *s = CONTAINER_OF(session, struct imap_session, session);
 	size_t from = session->out.len;
 	begin_turn(s);
-	enum step step = s->compression ? feed_compressed(s, in) : feed_plain(s, in);
+	enum step step = s->compression ? feed_compressed(s, in) : go_on(s, in);
 	if (step == STEP_INPUT && s->state != IMAP_CLOSED)
 		step = tell_due(s);
 	if (step == STEP_INPUT && !s->running)
@@ -440,7 +427,6 @@ static void session_free(struct session *session)
 	notify_free(s);
 	view_free(&s->view);
 	framing_reset(&s->framing);
-	buffer_free(&s->typed);
 	compression_free(&s->compression);
 	way_back_release(&s->way_back);
 	buffer_free(&s->session.out);
@@ -490,7 +476,6 @@ struct session *imap_session_new(struct back *back, const struct session_message
 	s->is_secure = message->client.secure;
 	if (message->language < LANGUAGES)
 		s->language = (enum language)message->language;
-	buffer_add(&s->typed, message->typed);
 	s->running = answer_sign_in;
 	return &s->session;
 }

@@ -95,7 +95,6 @@ struct imap_session {
 	uint64_t literal_octets;  /* of it: what may come in literals */
 
 	struct framing framing; /* the command being received or run */
-	struct buffer typed;	/* what the client typed before the hand-over, still to be fed */
 
 	/* The command being run; all of it ends with its tagged reply. */
 	const struct imap_command *command;

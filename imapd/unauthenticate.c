@@ -21,10 +21,6 @@ enum step imap_unauthenticate(struct imap_session *s, struct cursor *args, bool 
 
 void imap_signed_out(struct imap_session *s, int fd, struct slice unread)
 {
-	struct buffer all = { 0 };
-	buffer_add(&all, buffer_slice(&s->typed));
-	buffer_add(&all, unread);
 	log_info(&s->session.log, EVENT("signed-out"), NUM("account", s->account_id));
-	way_back_send(s->way_back, s->conversation, fd, buffer_slice(&all));
-	buffer_wipe(&all); /* there may be a password in it */
+	way_back_send(s->way_back, s->conversation, fd, unread);
 }

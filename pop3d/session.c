@@ -99,11 +99,12 @@ static enum step take_command(struct pop3_session *s, struct cursor *in)
 	return pop3_refuse(s, "lines end in CRLF and in nothing else");
 }
 
-static enum step run(struct pop3_session *s, struct cursor *in)
+static enum step pop3_feed(struct session *session, struct cursor *in)
 {
+	struct pop3_session *s = pop3_of(session);
 	enum step step = STEP_AGAIN;
 	while (step == STEP_AGAIN) {
-		if (session_out_is_full(&s->session))
+		if (session_out_is_full(session))
 			return STEP_WAIT;
 		switch (s->state) {
 		case POP3_OPENING: step = open_maildrop(s); break;
@@ -137,27 +138,6 @@ static enum step check_account(struct pop3_session *s)
 		pop3_err(&s->session, "[SYS/PERM] the account has been removed");
 	(void)pop3_close(s, "account-removed");
 	return STEP_CLOSE;
-}
-
-/* What was typed before the hand-over comes first. A command cut by it is put together. */
-static enum step pop3_feed(struct session *session, struct cursor *in)
-{
-	struct pop3_session *s = pop3_of(session);
-	while (s->typed.len > 0) {
-		size_t before = s->typed.len;
-		struct cursor typed = cursor_of(buffer_slice(&s->typed));
-		enum step step = run(s, &typed);
-		buffer_drop_front(&s->typed, before - cursor_left(&typed));
-		if (step != STEP_INPUT)
-			return step;
-		if (s->typed.len == 0)
-			break;
-		if (at_end(in))
-			return STEP_INPUT;
-		buffer_add_byte(&s->typed, *in->at++);
-	}
-	buffer_free(&s->typed);
-	return run(s, in);
 }
 
 static enum step pop3_notify(struct session *session, enum news news)
@@ -197,7 +177,6 @@ static void pop3_free(struct session *session)
 	maildrop_close(&s->drop);
 	ranges_free(&s->update.uids);
 	ranges_free(&s->update.expunged);
-	buffer_free(&s->typed);
 	buffer_free(&session->out);
 	free(s);
 }
@@ -218,7 +197,6 @@ struct session *pop3_session_new(struct back *back, const struct session_message
 	s->account_id = account_id;
 	s->client = message->client;
 	s->state = POP3_OPENING;
-	buffer_add(&s->typed, message->typed);
 	s->watch = (struct watch){
 		.changed = account_changed,
 		.loop = back->loop,

@@ -25,7 +25,6 @@ struct pop3_session {
 	enum pop3_state state;
 	const char *closed_why; /* for the log */
 	struct line_reader line;
-	struct buffer typed; /* what the client typed before the hand-over, still to be fed */
 	unsigned errors;
 
 	struct maildrop_lock lock;

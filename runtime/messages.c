@@ -7,10 +7,7 @@
 #include "runtime/message_parts_priv.h"
 #include "runtime/sign_in_limits.h"
 
-enum {
-	CLIENT_NAME_MAX_OCTETS = 255,
-	TYPED_MAX_OCTETS = 64 * 1024,
-};
+enum { CLIENT_NAME_MAX_OCTETS = 255 };
 
 /* ---- parts ---- */
 
@@ -125,7 +122,6 @@ void session_message_encode(const struct session_message *m, struct buffer *out)
 	add_token(out, &m->token);
 	buffer_add_byte(out, m->language);
 	buffer_add_block(out, m->tag);
-	buffer_add_block(out, m->typed);
 }
 
 bool session_message_decode(struct slice payload, struct session_message *m_out)
@@ -133,8 +129,7 @@ bool session_message_decode(struct slice payload, struct session_message *m_out)
 	struct cursor c = cursor_of(payload);
 	return take_client(&c, &m_out->client) && take_protocol(&c, &m_out->protocol) &&
 	       take_token(&c, &m_out->token) && take_u8(&c, &m_out->language) &&
-	       take_limited(&c, TAG_MAX_OCTETS, &m_out->tag) &&
-	       take_limited(&c, TYPED_MAX_OCTETS, &m_out->typed) && at_end(&c);
+	       take_limited(&c, TAG_MAX_OCTETS, &m_out->tag) && at_end(&c);
 }
 
 void forget_token_encode(const struct token *token, struct buffer *out)

@@ -83,9 +83,8 @@ struct session_message {
 	struct client_info client;
 	enum mail_protocol protocol;
 	struct token token;
-	struct slice tag;   /* IMAP: the tag of LOGIN or AUTHENTICATE, at most 256 octets */
-	uint8_t language;   /* IMAP: enum language of imapd/, which checks its bounds */
-	struct slice typed; /* input that came after it, to be served first; at most 64 KiB */
+	struct slice tag; /* IMAP: the tag of LOGIN or AUTHENTICATE (runtime/sign_in_limits.h) */
+	uint8_t language; /* IMAP: enum language of imapd/, which checks its bounds */
 };
 void session_message_encode(const struct session_message *m, struct buffer *out);
 bool session_message_decode(struct slice payload, struct session_message *m_out);

@@ -56,7 +56,7 @@ static void owns_little(unsigned which)
 	struct imap_session *s = CONTAINER_OF(cores[which], struct imap_session, session);
 	if (s->running)
 		return;
-	assert(!s->command_arena.newest && !s->work && s->typed.len == 0);
+	assert(!s->command_arena.newest && !s->work);
 	assert(s->framing.text.len <= IMAP_COMMAND_MAX_OCTETS + 512);
 }
 

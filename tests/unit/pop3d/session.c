@@ -67,9 +67,9 @@ static void add_message(struct slice text)
 	intake_free(&append.intake);
 }
 
-static struct session *sign_in(struct slice typed)
+static struct session *sign_in(void)
 {
-	struct session_message message = { .protocol = PROTOCOL_POP3, .typed = typed };
+	struct session_message message = { .protocol = PROTOCOL_POP3 };
 	return pop3_session_new(&back, &message, bed.account_id);
 }
 
@@ -133,7 +133,7 @@ static void a_large_message_goes_out_in_small_pieces(void **state)
 		buffer_add_format(&text, "%s%u %s\r\n", i % 7 ? "" : ".", i * 2654435761u,
 				  i % 3 ? "some words" : "");
 	add_message(buffer_slice(&text));
-	struct session *session = sign_in(SLICE_NONE);
+	struct session *session = sign_in();
 	type(session, "", &said);
 	buffer_clear(&said);
 	struct cursor in = cursor_of(SLICE("RETR 1\r\nNOOP\r\n"));
@@ -169,8 +169,8 @@ static void a_body_that_vanishes_breaks_off(void **state)
 	enum err err = ERR_OK;
 	bed_text(&text, 1, 1000000);
 	add_message(buffer_slice(&text));
-	struct session *session = sign_in(SLICE("RETR 1\r\n"));
-	struct cursor in = cursor_of(SLICE(""));
+	struct session *session = sign_in();
+	struct cursor in = cursor_of(SLICE("RETR 1\r\n"));
 	assert_int_equal(session_drive(session, &in), STEP_WAIT);
 	buffer_clear(&session->out);
 	bed.store->garbage_delay_seconds = 0;
@@ -194,44 +194,32 @@ static void a_body_that_vanishes_breaks_off(void **state)
 
 static void one_session_holds_the_maildrop(void **state)
 {
-	struct session *first = sign_in(SLICE_NONE);
-	struct session *second = sign_in(SLICE_NONE);
+	struct session *first = sign_in();
+	struct session *second = sign_in();
 	assert_says(first, "", STEP_INPUT, "+OK maildrop has 0 messages (0 octets)\r\n");
 	assert_says(second, "", STEP_CLOSE,
 		    "-ERR [IN-USE] another POP3 session has this maildrop open\r\n");
 	leave(second);
-	second = sign_in(SLICE_NONE);
+	second = sign_in();
 	assert_says(second, "", STEP_CLOSE,
 		    "-ERR [IN-USE] another POP3 session has this maildrop open\r\n");
 	leave(second);
 	/* Free as soon as QUIT has been answered, though its session is still there. */
 	assert_says(first, "QUIT\r\n", STEP_CLOSE, "+OK goodbye (maildrop empty)\r\n");
-	second = sign_in(SLICE_NONE);
+	second = sign_in();
 	assert_says(second, "", STEP_INPUT, "+OK maildrop has 0 messages (0 octets)\r\n");
 	leave(first);
-	struct session *third = sign_in(SLICE_NONE);
+	struct session *third = sign_in();
 	assert_says(third, "", STEP_CLOSE,
 		    "-ERR [IN-USE] another POP3 session has this maildrop open\r\n");
 	leave(third);
 	leave(second);
 }
 
-/* What came before the hand-over and what comes after it are one stream of octets. */
-static void typed_input_goes_on_in_mid_command(void **state)
-{
-	struct session *session = sign_in(SLICE("NOOP\r\nNO"));
-	assert_says(session, "O", STEP_INPUT,
-		    "+OK maildrop has 0 messages (0 octets)\r\n+OK still here\r\n");
-	assert_says(session, "P\r", STEP_INPUT, "");
-	assert_says(session, "\nNOOP\r\nNOOP\r\nQ", STEP_INPUT,
-		    "+OK still here\r\n+OK still here\r\n+OK still here\r\n");
-	leave(session);
-}
-
 static void an_update_that_fails_says_so(void **state)
 {
 	add_message(SLICE("Subject: x\r\n"));
-	struct session *session = sign_in(SLICE_NONE);
+	struct session *session = sign_in();
 	assert_says(session, "DELE 1\r\n", STEP_INPUT,
 		    "+OK maildrop has 1 messages (12 octets)\r\n+OK message 1 marked\r\n");
 	/* The loop has not turned since, so the session does not know. */
@@ -244,7 +232,7 @@ static void an_update_that_fails_says_so(void **state)
 static void no_account_no_maildrop(void **state)
 {
 	assert_int_equal(bed_write(&bed, run_account_remove, NULL), ERR_OK);
-	struct session *session = sign_in(SLICE_NONE);
+	struct session *session = sign_in();
 	assert_says(session, "STAT\r\n", STEP_CLOSE,
 		    "-ERR [SYS/TEMP] the maildrop cannot be opened\r\n");
 	leave(session);
@@ -255,8 +243,8 @@ static void a_stop_waits_for_the_update(void **state)
 {
 	struct buffer said = { 0 };
 	add_message(SLICE("Subject: x\r\n"));
-	struct session *session = sign_in(SLICE("DELE 1\r\nQUIT\r\n"));
-	struct cursor in = cursor_of(SLICE(""));
+	struct session *session = sign_in();
+	struct cursor in = cursor_of(SLICE("DELE 1\r\nQUIT\r\n"));
 	assert_int_equal(session_drive(session, &in), STEP_WAIT);
 	assert_true(session->job_out);
 	session_wake_news(session, NEWS_SHUTDOWN);
@@ -275,7 +263,6 @@ int main(void)
 						end),
 		cmocka_unit_test_setup_teardown(a_body_that_vanishes_breaks_off, begin, end),
 		cmocka_unit_test_setup_teardown(one_session_holds_the_maildrop, begin, end),
-		cmocka_unit_test_setup_teardown(typed_input_goes_on_in_mid_command, begin, end),
 		cmocka_unit_test_setup_teardown(an_update_that_fails_says_so, begin, end),
 		cmocka_unit_test_setup_teardown(no_account_no_maildrop, begin, end),
 		cmocka_unit_test_setup_teardown(a_stop_waits_for_the_update, begin, end),
