@@ -7,7 +7,6 @@
 
 struct channel;
 struct link;
-struct relay;
 struct session;
 struct tls_loop;
 
@@ -58,7 +57,6 @@ struct loop {
 	struct session *newest_session;
 	bool sessions_end; /* session_shutdown_all() was called */
 	unsigned session_count;
-	struct relay *newest_relay;
 	unsigned relay_count;
 };
 

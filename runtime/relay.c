@@ -21,36 +21,14 @@ struct relay {
 	struct loop *loop;
 	struct stream *client;
 	struct stream *back;
-	struct relay *newer, *older;
 	struct relay_home home;
 	struct question question;
 };
 
-static void list_add(struct relay *relay)
-{
-	struct loop *loop = relay->loop;
-	relay->older = loop->newest_relay;
-	if (relay->older)
-		relay->older->newer = relay;
-	loop->newest_relay = relay;
-	loop->relay_count++;
-}
-
-static void list_remove(struct relay *relay)
-{
-	if (relay->newer)
-		relay->newer->older = relay->older;
-	else
-		relay->loop->newest_relay = relay->older;
-	if (relay->older)
-		relay->older->newer = relay->newer;
-	relay->loop->relay_count--;
-}
-
 /* Both sides get what is queued for them, then the relay is gone. */
 static void end(struct relay *relay)
 {
-	list_remove(relay);
+	relay->loop->relay_count--;
 	link_forget(&relay->question);
 	stream_close(relay->client);
 	stream_close(relay->back);
@@ -172,7 +150,7 @@ static void signed_out(struct question *question, struct slice unread, int back_
 	buffer_add(&typed, buffer_slice(&unsent));
 	close(own_end);
 	close(back_end);
-	list_remove(relay);
+	relay->loop->relay_count--;
 	free(relay);
 	stream_write(client, buffer_slice(&said));
 	stream_pause(client);
@@ -194,7 +172,7 @@ struct question *relay_start(struct stream *client, int back_fd, const struct re
 	relay->loop = stream_loop(client);
 	relay->client = client;
 	relay->back = stream_new(relay->loop, back_fd, &back_events, relay);
-	list_add(relay);
+	relay->loop->relay_count++;
 	stream_set_idle_ms(client, 0); /* the back's session keeps the time */
 	stream_set_events(client, &client_events, relay);
 	stream_resume(client);
@@ -208,13 +186,4 @@ struct question *relay_start(struct stream *client, int back_fd, const struct re
 unsigned relay_count(struct loop *loop)
 {
 	return loop->relay_count;
-}
-
-void relay_end_all(struct loop *loop)
-{
-	struct relay *older;
-	for (struct relay *relay = loop->newest_relay; relay; relay = older) {
-		older = relay->older;
-		end(relay);
-	}
 }

@@ -22,5 +22,3 @@ struct relay_home {
  * and NULL is returned; else what MESSAGE_SESSION is to be asked with. */
 struct question *relay_start(struct stream *client, int back_fd, const struct relay_home *home);
 unsigned relay_count(struct loop *loop);
-/* Ends every relay of the loop without a goodbye: the back has said it. */
-void relay_end_all(struct loop *loop);
