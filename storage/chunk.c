@@ -10,6 +10,7 @@
 #include "base/checksum.h"
 #include "storage/base64_runs_priv.h"
 #include "storage/compress_priv.h"
+#include "storage/lmdb_file_priv.h"
 
 enum {
 	CHUNK_LEVEL = 1,
@@ -116,11 +117,11 @@ bool chunk_decompress(struct read *read, struct slice record, uint32_t need_octe
  * large holes in the leaves. */
 size_t piece_octets(const struct store *store, size_t total, size_t at)
 {
-	enum { PAGE_HEADER = 16, NODE_HEADER = 8, NODE_POINTER = 2, PIECE_KEY = 12 };
-	enum { LEAF_PIECES = 4 };
-	size_t page = store->page_octets, one = page - PAGE_HEADER, two = 2 * page - PAGE_HEADER;
-	size_t leaf_max =
-		((one / LEAF_PIECES) & ~(size_t)1) - NODE_POINTER - NODE_HEADER - PIECE_KEY;
+	enum { LEAF_PIECES = 4, PIECE_KEY_OCTETS = 12 };
+	size_t page = store->page_octets;
+	size_t one = page - LMDB_PAGE_HEADER_OCTETS, two = 2 * page - LMDB_PAGE_HEADER_OCTETS;
+	size_t leaf_max = ((one / LEAF_PIECES) & ~(size_t)1) - LMDB_NODE_POINTER_OCTETS -
+			  LMDB_NODE_HEADER_OCTETS - PIECE_KEY_OCTETS;
 	size_t tail_max = LEAF_PIECES * leaf_max;
 	size_t twos = total - total % two, tail = total % two;
 	if (at < twos)

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/heap.h"
+#include "storage/lmdb_file_priv.h"
 #include "storage/migration_priv.h"
 #include "storage/store_priv.h"
 
@@ -83,29 +84,26 @@ enum err environment_failure(struct store *store, int code, const char *doing)
 
 /* ---- what is in the file, before LMDB maps it ---- */
 
-/* The meta page as LMDB 0.9 writes it on this machine: 16 octets of page header, then this. */
+/* The meta page as LMDB 0.9 writes it on this machine: the page's header, then this. */
 struct meta {
 	uint32_t magic, version;
 	uint64_t address, map_size;
-	struct {
-		uint32_t pad; /* of the first: the page size */
-		uint16_t flags, depth;
-		uint64_t branch_pages, leaf_pages, overflow_pages, entries, root;
-	} dbs[2];
+	struct lmdb_tree dbs[2];
 	uint64_t last_page, txn_id;
 };
-enum { META_OFFSET = 16, META_MAGIC = 0xBEEFC0DE, META_VERSION = 1, PAGE_LEAST = 512 };
+enum { META_MAGIC = 0xBEEFC0DE, META_VERSION = 1, PAGE_LEAST = 512 };
 
 static bool meta_read(int fd, off_t page_at, struct meta *meta_out)
 {
-	return pread(fd, meta_out, sizeof(*meta_out), page_at + META_OFFSET) == sizeof(*meta_out) &&
+	return pread(fd, meta_out, sizeof(*meta_out), page_at + LMDB_PAGE_HEADER_OCTETS) ==
+		       sizeof(*meta_out) &&
 	       meta_out->magic == META_MAGIC;
 }
 
 static bool has_other_byte_order(int fd)
 {
 	uint32_t magic;
-	return pread(fd, &magic, sizeof(magic), META_OFFSET) == sizeof(magic) &&
+	return pread(fd, &magic, sizeof(magic), LMDB_PAGE_HEADER_OCTETS) == sizeof(magic) &&
 	       magic == __builtin_bswap32(META_MAGIC);
 }
 

@@ -16,9 +16,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "storage/lmdb_file_priv.h"
 
 enum {
-	FREE_DBI = 0,
 	STEP_MS = 3, /* writers wait so long */
 	RUNS_MAX = 256,
 };
@@ -125,7 +125,7 @@ static enum err list_punch(struct step *step, struct read *read)
 	if (!read->txn)
 		return read->failure;
 	size_t oldest = oldest_reader(step->store, mdb_txn_id(read->txn));
-	int code = mdb_cursor_open(read->txn, FREE_DBI, &cursor);
+	int code = mdb_cursor_open(read->txn, LMDB_FREE_DBI, &cursor);
 	if (code == 0)
 		code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
 	bool more = true;

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "storage/lmdb_file_priv.h"
 #include "storage/store_priv.h"
 
 /* Address space that was mapped and is not in use yet. */
@@ -63,18 +64,16 @@ static uint64_t hole_octets(struct store *store)
 
 /* Pages of the file that hold nothing: a file never gets shorter, so after a great clearing there
  * is room inside it on a disk that is still full. A hole is free as well, but has to find its
- * room on the disk anew. LMDB's tools read its list of free pages as
- * database 0 in the same way: each record is a count and as many page numbers. */
+ * room on the disk anew. */
 static uint64_t free_inside_octets(struct store *store)
 {
-	enum { FREE_DBI = 0 };
 	uint64_t pages = 0;
 	MDB_cursor *cursor = NULL;
 	MDB_val key, value;
 	MDB_stat stat;
 	struct read *read = read_begin(store);
 	if (read->txn && mdb_env_stat(store->env, &stat) == 0 &&
-	    mdb_cursor_open(read->txn, FREE_DBI, &cursor) == 0) {
+	    mdb_cursor_open(read->txn, LMDB_FREE_DBI, &cursor) == 0) {
 		while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0) {
 			size_t count = 0;
 			if (value.mv_size >= sizeof(count))

@@ -14,30 +14,30 @@
 #include <stdlib.h>
 
 #include "base/heap.h"
+#include "storage/lmdb_file_priv.h"
 #include "storage/tree_priv.h"
 
 enum {
 	STRETCH_LEAVES = 64,
 	STRETCH_OCTETS = 1 << 20, /* with what has pages of its own: it is written again, too */
 	STRETCH_MOST_OCTETS = 4 * STRETCH_OCTETS, /* whatever came since it was looked at */
-	PAGE_HEADER = 16,
-	NODE_HEADER = 8,
-	NODE_POINTER = 2,
 	PAGE_NUMBER = 8, /* in the leaf, of a value that has pages of its own */
 	LOOSE_FRACTION = 16,
 };
 
 static bool has_own_pages(const struct store *store, struct slice key, struct slice value)
 {
-	size_t node_max = (((store->page_octets - PAGE_HEADER) / 2) & ~(size_t)1) - NODE_POINTER;
-	return NODE_HEADER + key.len + value.len > node_max;
+	size_t node_max = (((store->page_octets - LMDB_PAGE_HEADER_OCTETS) / 2) & ~(size_t)1) -
+			  LMDB_NODE_POINTER_OCTETS;
+	return LMDB_NODE_HEADER_OCTETS + key.len + value.len > node_max;
 }
 
 /* What a row takes in its leaf. */
 static size_t node_octets(const struct store *store, struct slice key, struct slice value)
 {
 	size_t in_leaf = has_own_pages(store, key, value) ? PAGE_NUMBER : value.len;
-	return ((NODE_HEADER + key.len + in_leaf + 1) & ~(size_t)1) + NODE_POINTER;
+	return ((LMDB_NODE_HEADER_OCTETS + key.len + in_leaf + 1) & ~(size_t)1) +
+	       LMDB_NODE_POINTER_OCTETS;
 }
 
 static void key_copy(struct key *to, struct slice key)
@@ -66,7 +66,7 @@ static bool ends_before(const struct stretch *stretch, struct read *read, struct
 bool stretch_look(struct read *read, enum database db, struct slice from, struct stretch *out)
 {
 	const struct store *store = read->store;
-	size_t room = store->page_octets - PAGE_HEADER, filled = room;
+	size_t room = store->page_octets - LMDB_PAGE_HEADER_OCTETS, filled = room;
 	const uint8_t *leaf = NULL;
 	struct row row;
 	*out = (struct stretch){ .db = db };
@@ -90,8 +90,9 @@ bool stretch_look(struct read *read, enum database db, struct slice from, struct
 		}
 		filled += octets;
 		if (has_own_pages(store, row.key, row.value))
-			out->pages += (PAGE_HEADER + row.value.len + store->page_octets - 1) /
-				      store->page_octets;
+			out->pages +=
+				(LMDB_PAGE_HEADER_OCTETS + row.value.len + store->page_octets - 1) /
+				store->page_octets;
 		out->rows++;
 	}
 	if (more)

@@ -8,33 +8,16 @@
 
 #include <unistd.h>
 
-/* A page of a tree as LMDB 0.9 writes it on this machine. */
-struct page {
-	uint64_t number;
-	uint16_t pad, flags, lower, upper;
-	uint16_t nodes[];
-};
-/* A node of a branch: the child's number in three parts, and the lowest key below it. */
-struct branch_node {
-	uint16_t number_low, number_middle, number_high, key_len;
-	uint8_t key[];
-};
-/* Of a database, in the unnamed one. */
-struct tree_record {
-	uint32_t pad;
-	uint16_t flags, depth;
-	uint64_t branch_pages, leaf_pages, overflow_pages, entries, root;
-};
-enum { PAGE_HEADER = sizeof(struct page), PAGE_BRANCH = 1 };
+#include "storage/lmdb_file_priv.h"
 
-static const struct page *page_around(const uint8_t *octet, size_t page_octets)
+static const struct lmdb_page *page_around(const uint8_t *octet, size_t page_octets)
 {
 	return (const void *)(octet - (uintptr_t)octet % page_octets);
 }
 
 bool tree_open(struct tree *tree, struct read *read, enum database db)
 {
-	struct tree_record record;
+	struct lmdb_tree record;
 	struct slice value;
 	MDB_envinfo info;
 	size_t page_octets = read->store->page_octets;
@@ -44,7 +27,7 @@ bool tree_open(struct tree *tree, struct read *read, enum database db)
 	    value.len != sizeof(record) || mdb_env_info(read->store->env, &info) != 0)
 		return false;
 	memcpy(&record, value.ptr, sizeof(record));
-	const struct page *page = page_around(value.ptr, page_octets);
+	const struct lmdb_page *page = page_around(value.ptr, page_octets);
 	*tree = (struct tree){
 		.map = (const uint8_t *)page - page->number * page_octets,
 		.page_octets = page_octets,
@@ -57,12 +40,12 @@ bool tree_open(struct tree *tree, struct read *read, enum database db)
 }
 
 /* Of a branch; 0: it is none. */
-static size_t count_children(const struct tree *tree, const struct page *branch)
+static size_t count_children(const struct tree *tree, const struct lmdb_page *branch)
 {
-	if (!(branch->flags & PAGE_BRANCH) || branch->lower < PAGE_HEADER ||
+	if (!(branch->flags & LMDB_BRANCH) || branch->lower < LMDB_PAGE_HEADER_OCTETS ||
 	    branch->lower > tree->page_octets)
 		return 0;
-	return (size_t)(branch->lower - PAGE_HEADER) / sizeof(branch->nodes[0]);
+	return (size_t)(branch->lower - LMDB_PAGE_HEADER_OCTETS) / sizeof(branch->nodes[0]);
 }
 
 struct child {
@@ -70,11 +53,11 @@ struct child {
 	struct slice key; /* the lowest below it; of the first child nothing that counts */
 };
 
-static bool child_get(const struct tree *tree, const struct page *branch, size_t i,
+static bool child_get(const struct tree *tree, const struct lmdb_page *branch, size_t i,
 		      struct child *child_out)
 {
 	size_t at = branch->nodes[i];
-	const struct branch_node *node = (const void *)((const uint8_t *)branch + at);
+	const struct lmdb_branch_node *node = (const void *)((const uint8_t *)branch + at);
 	if (at % sizeof(uint16_t) != 0 || at + sizeof(*node) > tree->page_octets ||
 	    at + sizeof(*node) + node->key_len > tree->page_octets)
 		return false;
@@ -85,7 +68,7 @@ static bool child_get(const struct tree *tree, const struct page *branch, size_t
 }
 
 /* Goes from a branch to the child below which the key is. */
-static bool descend(const struct tree *tree, const struct page *branch, struct slice key,
+static bool descend(const struct tree *tree, const struct lmdb_page *branch, struct slice key,
 		    uint64_t *page_out, struct tree_leaf *leaf)
 {
 	struct child child;
@@ -116,7 +99,8 @@ bool tree_find(const struct tree *tree, struct slice key, struct tree_leaf *leaf
 	uint64_t page = tree->root;
 	*leaf_out = (struct tree_leaf){ .page = NULL };
 	for (unsigned depth = 1; depth < tree->depth; depth++) {
-		const struct page *branch = (const void *)(tree->map + page * tree->page_octets);
+		const struct lmdb_page *branch =
+			(const void *)(tree->map + page * tree->page_octets);
 		if (branch->number != page || !descend(tree, branch, key, &page, leaf_out))
 			return false;
 	}

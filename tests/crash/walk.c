@@ -9,6 +9,7 @@
 #include "storage/acl_priv.h"
 #include "storage/annotation_priv.h"
 #include "storage/journal_index_priv.h"
+#include "storage/lmdb_file_priv.h"
 #include "storage/message_priv.h"
 #include "storage/queue_priv.h"
 #include "storage/remote_priv.h"
@@ -538,21 +539,21 @@ static void check_blob(struct walk *walk, uint64_t blob_id, const struct seen_bl
 /* Each page of the file is in one of the trees or in the list of free ones. */
 static void check_pages(struct walk *walk)
 {
-	enum { FREE_DBI = 0, META_PAGES = 2 };
+	enum { META_PAGES = 2 };
 	MDB_stat stat;
 	MDB_envinfo info;
 	MDB_cursor *cursor;
 	MDB_val key, value;
 	uint64_t pages = META_PAGES;
 	for (int db = -1; db < DB_COUNT; db++) {
-		MDB_dbi dbi = db < 0 ? FREE_DBI : walk->store->dbis[db];
+		MDB_dbi dbi = db < 0 ? LMDB_FREE_DBI : walk->store->dbis[db];
 		if (mdb_stat(walk->read->txn, dbi, &stat) != 0) {
 			WRONG(walk, "a database cannot be read");
 			return;
 		}
 		pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
 	}
-	if (mdb_cursor_open(walk->read->txn, FREE_DBI, &cursor) != 0) {
+	if (mdb_cursor_open(walk->read->txn, LMDB_FREE_DBI, &cursor) != 0) {
 		WRONG(walk, "the list of free pages cannot be read");
 		return;
 	}
