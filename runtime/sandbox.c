@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <pthread.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/heap.h"
 #include "base/log.h"
 #include "runtime/landlock_priv.h"
 #include "runtime/syscalls_priv.h"
@@ -46,10 +48,25 @@ static enum err failed(const char *step)
 	return ERR_DENIED;
 }
 
-/* What libraries read at their first use, while files can still be read: the time zone, and
- * the unwinder that ends threads. */
+static void *give_memory_back(void *arg)
+{
+	enum { BLOCKS = 8, BLOCK_OCTETS = 100 * 1000 };
+	void *blocks[BLOCKS];
+	for (int i = 0; i < BLOCKS; i++)
+		blocks[i] = heap_alloc(BLOCK_OCTETS);
+	for (int i = BLOCKS; i > 0; i--)
+		free(blocks[i - 1]);
+	return NULL;
+}
+
+/* What libraries read at their first use, while files can still be read: the time zone, the
+ * unwinder that ends threads, and how memory is overcommitted, which glibc's malloc() wants to know when a
+ * thread other than the first gives some back. */
 static void read_ahead(void)
 {
+	pthread_t thread;
+	if (pthread_create(&thread, NULL, give_memory_back, NULL) == 0)
+		pthread_join(thread, NULL);
 	tzset();
 	(void)dlopen("libgcc_s.so.1", RTLD_NOW);
 }
