@@ -206,6 +206,8 @@ void cmd_push(void)
 		pthread_mutex_lock(&mu);
 		while (seen_n < base + i + 1)
 			pthread_cond_wait(&cv, &mu);
+		if (seen_n > base + i + 1)
+			die("the mailbox gets mail of others, too");
 		lat[i] = seen_at - t250;
 		pthread_mutex_unlock(&mu);
 	}

@@ -76,12 +76,15 @@ def visible(peer, quick):
 
 
 def push(busy):
+    """From the 250 of SMTP to EXISTS in IDLE; the mail of a busy server is all for others."""
     def row(peer, quick):
         peer.start()
+        others = int(peer.env["USERS"]) - 1
         peer.load("append", 50, size=1024, conns=50, batch=1)
         if busy:
-            load = peer.load_begin("smtp", peer.share(1000) if quick else 30000, size=4096, conns=10)
-        figures = peer.load("push", 5 if quick else 100, size=4096, user="u7")
+            load = peer.load_begin("smtp", peer.share(1000) if quick else 30000, size=4096, conns=10,
+                                   users=others)
+        figures = peer.load("push", 5 if quick else 100, size=4096, user=f"u{others + 1}")
         if busy:
             peer.load_end(load)
         yield "latency_p50", figures["lat_p50"], "ms"
