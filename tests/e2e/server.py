@@ -2,6 +2,7 @@
 
     server = Server(folder); server.add_user("alice@example.org"); server.start(); ...; server.stop()
 """
+import collections
 import fcntl
 import imaplib
 import os
@@ -49,7 +50,7 @@ def take_part():
 
 # Below the ports that the kernel gives to whoever connects.
 PORTS = range(10_000 + take_part(), 32_000, PARTS)
-given = set()
+given = collections.deque(maxlen=len(PORTS) // 2)  # the last ones: some are not in use yet
 
 
 def is_free(port):
@@ -62,15 +63,13 @@ def is_free(port):
 
 
 def free_ports(count):
-    """Ports that nobody has now, and that were not given before."""
+    """Ports that nobody has now, and that were not given lately."""
     ports = []
     while len(ports) < count:
         port = random.choice(PORTS)
         if port not in given and is_free(port):
-            given.add(port)
+            given.append(port)
             ports.append(port)
-        if len(given) > len(PORTS) // 2:
-            given.clear()
     return ports
 
 
