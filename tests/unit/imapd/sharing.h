@@ -4,6 +4,8 @@
 
 #include "tests/unit/imapd/news.h"
 
+#include <unistd.h>
+
 #include "base/clock.h"
 #include "imapd/access_priv.h"
 #include "storage/store_priv.h"
@@ -23,6 +25,12 @@ static inline void make_unreadable(struct read *read)
 	read->failure = ERR_DISK;
 }
 
+/* The writer reads, too, when it looks for garbage. */
+static inline bool is_the_loops_thread(void)
+{
+	return gettid() == getpid();
+}
+
 /* The linker puts it in the place of the one in storage/. */
 struct read *__real_read_begin(struct store *store);
 struct read *__wrap_read_begin(struct store *store);
@@ -30,6 +38,8 @@ struct read *__wrap_read_begin(struct store *store)
 {
 	struct read *read = __real_read_begin(store);
 	struct job *job = behind_read;
+	if (!is_the_loops_thread())
+		return read;
 	if (failing_read > 0 && --failing_read == 0)
 		make_unreadable(read);
 	if (!job || reads_before-- > 0)
