@@ -19,6 +19,7 @@
 enum charset_form {
 	FORM_ASCII,
 	FORM_SHIFTS, /* ASCII, until a sequence of them says otherwise */
+	FORM_BASE64, /* the same, and what follows is in base64 (RFC 2152) */
 	FORM_WIDE,   /* parts of characters */
 };
 
@@ -34,7 +35,7 @@ static const struct charset charsets[] = {
 	{ NULL, "utf-16 utf16 csutf16 ", FORM_WIDE },
 	{ "UTF-16BE", "utf-16be csutf16be ", FORM_WIDE },
 	{ "UTF-16LE", "utf-16le csutf16le ", FORM_WIDE },
-	{ "UTF-7", "utf-7 utf7 unicode-1-1-utf-7 csutf7 ", FORM_SHIFTS },
+	{ "UTF-7", "utf-7 utf7 unicode-1-1-utf-7 csutf7 ", FORM_BASE64 },
 	{ "CP1252", "iso-8859-1 iso8859-1 iso_8859-1 iso_8859-1:1987 iso-ir-100 latin1 latin-1 l1 "
 		    "ibm819 cp819 csisolatin1 windows-1252 cp1252 x-cp1252 cp-1252 x-ansi " },
 	{ "ISO-8859-2", "iso-8859-2 iso8859-2 iso_8859-2 iso_8859-2:1987 latin2 l2 csisolatin2 " },
@@ -161,8 +162,10 @@ struct charset_decoder {
 };
 
 /* Feeds the converter until all is read; what it refuses is skipped octet by octet. What it leaves, is
- * cut off. */
-static struct slice convert(iconv_t converter, struct slice octets, struct buffer *utf8)
+ * cut off. Behind what it refuses of base64, glibc's converter goes on with bits that depend on where
+ * the text was cut, so that ends there. */
+static struct slice convert(const struct charset_decoder *decoder, struct slice octets,
+			    struct buffer *utf8)
 {
 	enum { STEP = 4096 };
 	/* iconv() reads only, whatever its prototype says. */
@@ -174,7 +177,7 @@ static struct slice convert(iconv_t converter, struct slice octets, struct buffe
 	while (in_left) {
 		char *out = (char *)buffer_reserve(utf8, STEP);
 		size_t out_left = STEP;
-		size_t rc = iconv(converter, &in.chars, &in_left, &out, &out_left);
+		size_t rc = iconv(decoder->converter, &in.chars, &in_left, &out, &out_left);
 		utf8->len += STEP - out_left;
 		if (rc != (size_t)-1 || errno == E2BIG)
 			continue;
@@ -183,6 +186,8 @@ static struct slice convert(iconv_t converter, struct slice octets, struct buffe
 		text_add_replacement(utf8);
 		in.chars++;
 		in_left--;
+		if (decoder->charset->form == FORM_BASE64)
+			iconv(decoder->converter, NULL, NULL, NULL, NULL);
 	}
 	return slice_of(in.octets, in_left);
 }
@@ -215,7 +220,7 @@ static struct slice decoder_feed(struct charset_decoder *decoder, struct slice o
 	if (!decoder->is_open && !decoder_open(decoder, &octets))
 		return octets;
 	if (decoder->converter != (iconv_t)-1)
-		return convert(decoder->converter, octets, utf8);
+		return convert(decoder, octets, utf8);
 	/* One that is not read; or beyond the sandbox, where nobody prepared it. */
 	decode_ascii(octets, utf8);
 	return SLICE_NONE;
