@@ -13,6 +13,7 @@
 #include "admin/user.h"
 #include "base/heap.h"
 #include "serve/control.h"
+#include "storage/dictionary.h"
 
 enum { LOOP_WAIT_MS = 1000 };
 
@@ -98,6 +99,7 @@ struct importer *importer_new(struct admin *admin, const struct importer_options
 	importer->json = options->json;
 	importer->targets_end = &importer->targets;
 	importer->inbox_id = find_inbox(importer);
+	store_start_dictionaries(admin->store);
 	store_start_writer(admin->store);
 	importer->loop = loop_new(0);
 	importer->progress = progress_new("import");

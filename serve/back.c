@@ -23,6 +23,7 @@
 #include "smtpd/relay/relay.h"
 #include "smtpd/smtpd.h"
 #include "storage/acl.h"
+#include "storage/dictionary.h"
 #include "storage/expunged.h"
 #include "storage/journal.h"
 #include "storage/mailbox.h"
@@ -236,6 +237,7 @@ static bool back_start_role(struct child *child)
 	set_undelete(role, child->config);
 	store_set_journal(role->store, child->config->journal_days,
 			  child->config->journal_size_octets);
+	store_start_dictionaries(role->store);
 	store_start_writer(role->store);
 	pool_set_threads(pool_threads(child->order.loops));
 	role->scrub = scrub_new(role->store, child->control_loop);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "storage/backup_run_priv.h"
+#include "storage/dictionary_priv.h"
 
 enum {
 	SLICE_OCTETS = 4 << 20, /* in one read transaction */
@@ -205,6 +206,13 @@ static enum err moment_read(struct backup_run *run, struct read *read,
 	struct backup_out state;
 	MDB_stat stat;
 	char name[BACKUP_NAME_OCTETS];
+	/* A state without it would push out the older one that has it. */
+	uint16_t lost = dictionary_lost(read);
+	if (lost != NO_DICTIONARY && read_failure(read) == ERR_OK)
+		backup_fail(run->folder, ERR_DAMAGED,
+			    "dictionary %u of the store is lost, without which the texts of many "
+			    "messages cannot be read; the backup stays as it was: restore it",
+			    lost);
 	backup_name(BACKUP_STATE, manifest->run, name);
 	backup_out_open(&state, run->folder, name, "bodesta1");
 	bool good = run->folder->err == ERR_OK &&

@@ -46,6 +46,12 @@ enum err blob_digest(struct read *read, uint64_t blob_id, struct arena *arena,
 	return err;
 }
 
+bool blob_digest_glance(struct read *read, uint64_t blob_id, struct slice *record_out)
+{
+	struct slice record;
+	return digest_record(read, blob_id, &record) == ERR_OK && digest_glance(record, record_out);
+}
+
 enum err blob_structure_text(struct read *read, uint64_t blob_id, struct slice *text_out)
 {
 	struct slice record;

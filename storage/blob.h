@@ -52,6 +52,9 @@ enum err blob_read_beginning(struct read *read, uint64_t blob_id, uint32_t chunk
 /* The digest's record (mail/digest.h), in `arena`. */
 enum err blob_digest(struct read *read, uint64_t blob_id, struct arena *arena,
 		     struct slice *record_out) MUST_USE;
+/* The same where it stands, as long as the read lives, and nobody has compared it with its checksum: to see
+ * that a message can be passed over, never what is in it. False: only blob_digest() can tell. */
+bool blob_digest_glance(struct read *read, uint64_t blob_id, struct slice *record_out);
 /* The structure as IMAP tells it (mail/structure_text.h), which lives as long as the read. ptr NULL:
  * an older Bode took the message in, and only the digest's record tells it. */
 enum err blob_structure_text(struct read *read, uint64_t blob_id, struct slice *text_out) MUST_USE;

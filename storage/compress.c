@@ -7,8 +7,6 @@
 
 #include "base/heap.h"
 
-enum { NO_DICTIONARY = 0 };
-
 struct compressor *compressor_take(struct store *store)
 {
 	pthread_mutex_lock(&store->lock);
@@ -65,16 +63,16 @@ bool frame_decompress(struct read *read, struct slice frame, void *out, size_t r
 	       raw_octets;
 }
 
-void add_record_header(struct buffer *record, uint8_t version, size_t raw_octets)
+void add_record_header(struct buffer *record, uint8_t version, uint16_t dictionary,
+		       size_t raw_octets)
 {
 	buffer_add_byte(record, version);
-	buffer_add_be16(record, NO_DICTIONARY);
+	buffer_add_be16(record, dictionary);
 	buffer_add_be32(record, (uint32_t)raw_octets);
 }
 
-bool take_record_header(struct cursor *c, uint32_t max, uint32_t *raw_octets_out)
+bool take_record_header(struct cursor *c, uint32_t max, struct record_header *header)
 {
-	uint16_t dictionary;
-	return take_be16(c, &dictionary) && dictionary == NO_DICTIONARY &&
-	       take_be32(c, raw_octets_out) && *raw_octets_out <= max;
+	return take_be16(c, &header->dictionary) && take_be32(c, &header->raw_octets) &&
+	       header->raw_octets <= max;
 }

@@ -9,6 +9,7 @@
 
 #include "base/checksum.h"
 #include "storage/compress_priv.h"
+#include "storage/dictionary_priv.h"
 
 enum {
 	DIGEST_LEVEL = -1,		   /* little to gain, so in a hurry */
@@ -27,7 +28,7 @@ void digest_compress(struct store *store, struct slice raw, struct slice structu
 {
 	assert(raw.len <= DIGEST_RAW_MAX_OCTETS && structure_text.len <= DIGEST_RAW_MAX_OCTETS);
 	size_t start = record->len;
-	add_record_header(record, DIGEST_COMPRESSED, raw.len);
+	add_record_header(record, DIGEST_COMPRESSED, NO_DICTIONARY, raw.len);
 	put_be40(buffer_reserve(record, 5), size_octets);
 	record->len += 5;
 	buffer_add_be32(record, (uint32_t)checksum_of(structure_text));
@@ -58,12 +59,14 @@ struct digest_header {
 static bool take_digest_header(struct cursor *c, struct digest_header *header_out)
 {
 	struct slice size;
+	struct record_header record;
 	header_out->text = SLICE_NONE;
 	if (!take_u8(c, &header_out->version) || header_out->version < DIGEST_WITHOUT_TEXT ||
 	    header_out->version > DIGEST_CLEAR ||
-	    !take_record_header(c, DIGEST_RAW_MAX_OCTETS, &header_out->raw_octets) ||
-	    !take_octets(c, 5, &size))
+	    !take_record_header(c, DIGEST_RAW_MAX_OCTETS, &record) ||
+	    record.dictionary != NO_DICTIONARY || !take_octets(c, 5, &size))
 		return false;
+	header_out->raw_octets = record.raw_octets;
 	header_out->size_octets = get_be40(size.ptr);
 	return header_out->version == DIGEST_WITHOUT_TEXT ||
 	       (take_be32(c, &header_out->text_sum) && take_block(c, &header_out->text));
@@ -89,6 +92,25 @@ bool digest_structure_text(struct slice record, struct slice *text_out)
 	return !header.text.ptr || (uint32_t)checksum_of(header.text) == header.text_sum;
 }
 
+/* What stands behind the header. */
+static bool take_clear_digest(struct cursor *c, const struct digest_header *header,
+			      uint32_t *sum_out, struct slice *raw_out)
+{
+	if (!take_be32(c, sum_out) || cursor_left(c) != header->raw_octets)
+		return false;
+	*raw_out = cursor_rest(c);
+	return true;
+}
+
+bool digest_glance(struct slice record, struct slice *raw_out)
+{
+	struct cursor c = cursor_of(record);
+	struct digest_header header;
+	uint32_t sum;
+	return take_digest_header(&c, &header) && header.version == DIGEST_CLEAR &&
+	       take_clear_digest(&c, &header, &sum, raw_out);
+}
+
 bool digest_decompress(struct read *read, struct slice record, struct arena *arena,
 		       struct slice *raw_out)
 {
@@ -97,11 +119,12 @@ bool digest_decompress(struct read *read, struct slice record, struct arena *are
 	if (!take_digest_header(&c, &header))
 		return false;
 	uint32_t sum;
+	struct slice stored;
 	if (header.version == DIGEST_CLEAR) {
-		if (!take_be32(&c, &sum) || cursor_left(&c) != header.raw_octets ||
-		    (uint32_t)checksum_of(cursor_rest(&c)) != sum)
+		if (!take_clear_digest(&c, &header, &sum, &stored) ||
+		    (uint32_t)checksum_of(stored) != sum)
 			return false;
-		*raw_out = arena_copy(arena, cursor_rest(&c));
+		*raw_out = arena_copy(arena, stored);
 		return true;
 	}
 	void *raw = arena_alloc(arena, header.raw_octets);

@@ -11,5 +11,8 @@ void digest_compress(struct store *store, struct slice raw, struct slice structu
 bool digest_size(struct slice record, uint64_t *size_octets_out) MUST_USE;
 /* A slice of the record; ptr NULL: an older Bode wrote it. False: damaged. */
 bool digest_structure_text(struct slice record, struct slice *text_out) MUST_USE;
+/* A slice of the record, which nobody has compared with its checksum; false: the digest does not stand in
+ * the clear, or is seen to be damaged. */
+bool digest_glance(struct slice record, struct slice *raw_out) MUST_USE;
 bool digest_decompress(struct read *read, struct slice record, struct arena *arena,
 		       struct slice *raw_out) MUST_USE;

@@ -37,6 +37,8 @@ static const char *const database_names[DB_COUNT] = {
 	[DB_ANNOTATION] = "annotation",
 	[DB_ACL] = "acl",
 	[DB_REMOTE] = "remote",
+	[DB_DICTIONARY] = "dictionary",
+	[DB_DICTIONARY_COPY] = "dictionary-copy",
 };
 
 const char *database_name(enum database db)
@@ -397,6 +399,15 @@ void environment_close(struct store *store)
 	store->env = NULL;
 }
 
+static ino_t file_number(struct store *store)
+{
+	int fd;
+	struct stat status;
+	return store->env && mdb_env_get_fd(store->env, &fd) == 0 && fstat(fd, &status) == 0
+		       ? status.st_ino
+		       : 0;
+}
+
 enum err environment_reopen(struct store *store, unsigned generation)
 {
 	enum { WAIT_SECONDS = 5 };
@@ -416,9 +427,18 @@ enum err environment_reopen(struct store *store, unsigned generation)
 			mdb_txn_abort(read->txn);
 			read->txn = NULL;
 		}
+		ino_t file = file_number(store);
+		store->file = file ? file : store->file;
 		environment_close(store);
 		const char *why = "";
 		err = environment_open(store, &why);
+		/* What is in memory of the store, dictionaries above all, would be another's. */
+		if (err == ERR_OK && store->file && file_number(store) != store->file) {
+			why = why_format("the store in %s was replaced: start the server anew",
+					 store->path);
+			environment_close(store);
+			err = ERR_DISK;
+		}
 		store->generation += err == ERR_OK;
 		if (err == ERR_OK)
 			log_warning(NULL, EVENT("store-opened-again"), CSTR("path", store->path));

@@ -185,7 +185,7 @@ static void chunk_add(struct intake *intake, struct slice raw)
 		return;
 	struct buffer record = { 0 };
 	chunk_compress(intake->store, raw, &record);
-	/* What zstd might have needed at most is much more than what it took. */
+	/* What a compressor might have needed at most is much more than what it took. */
 	record.data = heap_resize(record.data, record.len);
 	record.cap = record.len;
 	if (intake->streamed == 0 && intake->held_count < HELD_MAX) {

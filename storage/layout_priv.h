@@ -38,15 +38,21 @@
  * (same)        mailbox be64, ROW_GAPS,          u8 enum gaps_form; runs: be32 first, be32 last UID of
  *               be32 UID / 8192                  each; bitmap: 1,024 octets, bit i % 64 of be64
  *                                                i / 64. UIDs that hold no message any more (gaps.c)
- * blob          blob be64, be32 (chunk << 8 |    the chunk: u8 version, be16 dictionary, be32 raw
- *               piece)                           octets, one zstd frame with its checksum; version 2,
- *                                                where there are runs of base64 (base64_runs.c): be16
- *                                                count, of each be16 text before it, be16 length of
- *                                                its lines, be16 number of them; be32 length of the
- *                                                text's frame, be32 checksum of all so far, the text's
- *                                                frame, the frame of the runs' octets. Cut into
- *                                                pieces (chunk.c), so only piece 0 has a version
- * digest        blob be64                        be16 dictionary, be32 raw octets, be40 size of the
+ * blob          blob be64, be32 (chunk << 8 |    the chunk: u8 version, be16 dictionary (0: none),
+ *               piece)                           be32 raw octets, the frame. In versions 2 and 4 there
+ *                                                are runs of base64 (base64_runs.c): before the frame,
+ *                                                be16 count, of each be16 text before it, be16 length
+ *                                                of its lines, be16 number of them; be32 length of the
+ *                                                text's frame, be32 checksum of all so far; behind it
+ *                                                the frame of the runs' octets. Frames are zstd's with
+ *                                                their checksum; that of the text is one of
+ *                                                text_frame.c since version 3. Cut into pieces
+ *                                                (chunk.c), so only piece 0 has a version
+ * dictionary    number be16 (from 1)             be64 made (Unix seconds), bodies that there were then,
+ *                                                checksum of the octets; the octets
+ * dictionary-   as above                         the same again, since all texts hang on them: in a
+ * copy                                           tree of its own, so no page leads to both
+ * digest        blob be64                        be16 0, be32 raw octets, be40 size of the
  *                                                message; since version 2: be32 checksum, block text
  *                                                of the structure (mail/structure_text.c); one zstd
  *                                                frame with its checksum (mail/digest.c), in
@@ -119,7 +125,7 @@
 #include "storage/message.h"
 #include "storage/source.h"
 
-enum { STORE_FORMAT = 13, RECORD_VERSION = 1 };
+enum { STORE_FORMAT = 14, RECORD_VERSION = 1 };
 
 enum database {
 	DB_MAIN, /* the unnamed one */
@@ -141,6 +147,8 @@ enum database {
 	DB_ANNOTATION, /* since format 7 */
 	DB_ACL,	       /* since format 10 */
 	DB_REMOTE,     /* since format 11 */
+	DB_DICTIONARY, /* since format 14 */
+	DB_DICTIONARY_COPY,
 	DB_COUNT,
 };
 

@@ -70,6 +70,13 @@ static int add_remote(MDB_txn *txn)
 	return add_database(txn, "remote");
 }
 
+/* From format 13 to 14: dictionaries. Chunks that are read with one would be damage to an older Bode. */
+static int add_dictionary(MDB_txn *txn)
+{
+	int code = add_database(txn, "dictionary");
+	return code == 0 ? add_database(txn, "dictionary-copy") : code;
+}
+
 /* The step at i leads from format i + 1 to i + 2. A step speaks LMDB, and names and layouts as
  * they were then: what the rest of the room knows is today's. */
 static int (*const steps[STORE_FORMAT - 1])(MDB_txn *txn) = {
@@ -85,6 +92,7 @@ static int (*const steps[STORE_FORMAT - 1])(MDB_txn *txn) = {
 	add_remote,
 	change_nothing, /* 12: digests with the text of the structure would be damage */
 	change_nothing, /* 13: and so would chunks with their base64 decoded, and digests in the clear */
+	add_dictionary,
 };
 
 static uint64_t created_unix(MDB_txn *txn, MDB_dbi main)

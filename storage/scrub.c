@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/heap.h"
 #include "runtime/pool.h"
+#include "storage/dictionary_priv.h"
 #include "storage/inspect_priv.h"
 
 enum {
@@ -149,6 +150,7 @@ static bool body_is_good(struct store *store, uint64_t blob_id, uint64_t *octets
 
 static enum err round_begin(struct store *store, struct scrub_walk *walk, int64_t now_unix)
 {
+	dictionaries_check(store);
 	walk->status.started_unix = now_unix;
 	walk->status.next_blob_id = 0;
 	walk->status.damaged = 0;

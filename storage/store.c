@@ -13,6 +13,7 @@
 
 #include "base/heap.h"
 #include "storage/compress_priv.h"
+#include "storage/dictionary_priv.h"
 #include "storage/garbage_priv.h"
 #include "storage/journal_priv.h"
 #include "storage/store_priv.h"
@@ -207,6 +208,7 @@ enum err store_open(const char *state_dir, enum store_mode mode, struct store **
 
 	store->watches = watch_table_new();
 	store->journal = journal_new();
+	store->dictionaries = dictionaries_new();
 
 	*store_out = NULL;
 	enum err err = open_checked(store, state_dir, why_out);
@@ -214,6 +216,9 @@ enum err store_open(const char *state_dir, enum store_mode mode, struct store **
 	if (err == ERR_OK && mode == STORE_SERVE && pending_sweep(store) != ERR_OK)
 		log_warning(NULL, EVENT("sweep-failed"), CSTR("path", store->path));
 	if (err == ERR_OK) {
+		struct read *read = read_begin(store);
+		dictionary_look(read);
+		read_end(&read);
 		*store_out = store;
 		*why_out = NULL;
 	} else {
@@ -263,7 +268,9 @@ void store_close(struct store **store_at)
 	if (!store)
 		return;
 	*store_at = NULL;
+	dictionary_maker_stop(store);
 	writer_stop(store);
+	dictionary_maker_free(store);
 	if (store->mode == STORE_SERVE && store->jobs > 0)
 		log_info(NULL, EVENT("writer-stopped"), NUM("jobs", store->jobs),
 			 NUM("batches", store->batches), NUM("failed", store->failed_batches));
@@ -273,15 +280,12 @@ void store_close(struct store **store_at)
 		struct read *read = store->idle_reads;
 		store->idle_reads = read->next;
 		mdb_txn_abort(read->txn);
-		ZSTD_freeDCtx(read->decompressor);
-		buffer_free(&read->stored);
-		buffer_free(&read->plain);
-		buffer_free(&read->text);
-		buffer_free(&read->octets);
+		read_scratch_free(read);
 		free(read);
 	}
 	environment_close(store);
 	compressors_free(store);
+	dictionaries_free(&store->dictionaries);
 	watch_table_free(&store->watches);
 	journal_free(&store->journal);
 	if (store->lock_fd >= 0)

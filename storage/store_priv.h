@@ -25,6 +25,9 @@ enum {
 };
 
 struct compressor;
+struct dictionaries;
+struct dictionary_maker;
+struct text_window;
 struct watch_table;
 struct queue_watch;
 
@@ -43,6 +46,7 @@ struct store {
 	MDB_env *env; /* NULL: could not be opened again after a failure */
 	MDB_dbi dbis[DB_COUNT];
 	_Atomic unsigned generation; /* of env */
+	ino_t file;		     /* that was open before the last failure; 0: none failed yet */
 	uint32_t page_octets;
 	uint64_t reserve_octets;
 	int64_t garbage_delay_seconds;
@@ -53,8 +57,11 @@ struct store {
 	pthread_cond_t left; /* `inside` has become 0 */
 	unsigned inside;
 	struct read *idle_reads;
-	struct compressor *idle_compressors; /* compress.c */
-	_Atomic bool wrote;		     /* a batch was committed by this process */
+	struct compressor *idle_compressors;	   /* compress.c */
+	struct dictionaries *dictionaries;	   /* dictionary.c */
+	struct dictionary_maker *dictionary_maker; /* NULL until store_start_dictionaries() */
+	_Atomic uint64_t dictionary_due;	   /* with so many bodies it is to look again */
+	_Atomic bool wrote;			   /* a batch was committed by this process */
 
 	_Atomic bool space_low;
 	_Atomic uint64_t jobs, batches, failed_batches, slow;
@@ -75,10 +82,13 @@ struct read {
 	enum err failure;    /* something could not be read: what was found is not all */
 	MDB_cursor *cursor;  /* db_get_next(); NULL: none yet */
 	enum database cursor_db;
+	struct slice cursor_key;     /* where it stands; ptr NULL: that is not known */
 	struct read *next;	     /* in the pool */
 	ZSTD_DCtx *decompressor;     /* made when needed, kept with the pooled read */
 	struct buffer stored, plain; /* of a chunk; as the decompressor */
 	struct buffer text, octets;  /* of a chunk with runs of base64 */
+	struct text_window *window;  /* text_frame.c; as the decompressor */
+	uint16_t lost_dictionary;    /* a text could not be read for want of this one; 0: none */
 	const uint8_t *ahead;	     /* from here on, READ_AHEAD_OCTETS were asked for */
 };
 
@@ -161,7 +171,8 @@ bool space_is_short_of(struct store *store, uint64_t octets);
 enum err write_may_grow(struct write *write) MUST_USE;
 
 /* transaction.c */
-bool store_enter(struct store *store); /* false: there is no environment */
+void read_scratch_free(struct read *read); /* what reading bodies has left in it */
+bool store_enter(struct store *store);	   /* false: there is no environment */
 void store_leave(struct store *store);
 enum err write_begin(struct store *store, struct write *write) MUST_USE;
 enum err write_commit(struct write *write) MUST_USE; /* the transaction is over in any case */

@@ -11,6 +11,7 @@
 #include "storage/journal_priv.h"
 #include "storage/queue_priv.h"
 #include "storage/store_priv.h"
+#include "storage/text_frame_priv.h"
 #include "storage/writer_priv.h"
 
 static const struct slice head_key = { (const uint8_t *)"!head", 5 };
@@ -49,6 +50,7 @@ struct read *read_begin(struct store *store)
 	}
 	read->next = NULL;
 	read->failure = is_open ? ERR_OK : ERR_DISK;
+	read->lost_dictionary = 0;
 	if (!is_open)
 		return read;
 	int code = read->txn ? mdb_txn_renew(read->txn)
@@ -84,6 +86,17 @@ void read_end(struct read **read_at)
 	if (--store->inside == 0)
 		pthread_cond_broadcast(&store->left);
 	pthread_mutex_unlock(&store->lock);
+}
+
+void read_scratch_free(struct read *read)
+{
+	ZSTD_freeDCtx(read->decompressor);
+	read->decompressor = NULL;
+	text_window_free(&read->window);
+	buffer_free(&read->stored);
+	buffer_free(&read->plain);
+	buffer_free(&read->text);
+	buffer_free(&read->octets);
 }
 
 /* ---- writing ---- */
@@ -139,11 +152,7 @@ static void write_fini(struct write *write)
 	buffer_free(&write->events);
 	if (write->told.len > 0)
 		journal_give_back(write);
-	ZSTD_freeDCtx(write->read.decompressor);
-	buffer_free(&write->read.stored);
-	buffer_free(&write->read.plain);
-	buffer_free(&write->read.text);
-	buffer_free(&write->read.octets);
+	read_scratch_free(&write->read);
 	write->fresh_blobs = NULL;
 	write->notes = NULL;
 	write->queue_notes = NULL;
@@ -268,6 +277,8 @@ enum err write_commit(struct write *write)
 		write_abort(write);
 		return err;
 	}
+	uint64_t bodies, octets;
+	db_extent(&write->read, DB_DIGEST, &bodies, &octets);
 	unsigned generation = store->generation;
 	uint64_t since_ms = clock_monotonic_ms();
 	int code = mdb_txn_commit(write->read.txn);
@@ -289,6 +300,7 @@ enum err write_commit(struct write *write)
 		journal_committed(write);
 		watch_publish(store, write->notes);
 		queue_publish(store, write->queue_notes);
+		dictionary_grown(store, bodies);
 		if (write->garbage_due_unix != INT64_MAX) {
 			int64_t wait = write->garbage_due_unix - write->now_unix;
 			writer_look_in(store, wait > 0 ? (uint64_t)wait * 1000 : 0);

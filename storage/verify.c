@@ -48,6 +48,8 @@ static const struct {
 	[WRONG_ACL] = { "wrong-acl", NULL, "set right, or removed; look at `bode share list`" },
 	[WRONG_REMOTE] = { "wrong-remote", NULL, "removed; it is learned anew" },
 	[WRONG_JOURNAL] = { "wrong-journal", NULL, "removed; the rest of the journal stays" },
+	[WRONG_DICTIONARY] = { "wrong-dictionary", NULL, "written anew from the other copy" },
+	[LOST_DICTIONARY] = { "lost-dictionary", "restore a backup", NULL },
 	[LOST_BODY] = { "lost-body", NULL, "put aside in lost+found; a backup may have it" },
 	[DAMAGED_BODY] = { "damaged-body", NULL,
 			   "what can be read was put aside in lost+found; a backup may have it" },
@@ -402,7 +404,8 @@ enum err verify_run(struct store *store, bool repair, const struct verify_watche
 		phases[phase].run(&v);
 		verify_pause(&v);
 	}
-	if (v.err != ERR_OK) {
+	/* What was lost with a dictionary was told. */
+	if (v.err != ERR_OK && v.err != ERR_DAMAGED) {
 		enum err err = v.err;
 		v.err = ERR_OK;
 		tell(&v, UNREADABLE, (struct verify_place){ 0 },

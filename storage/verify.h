@@ -41,6 +41,8 @@ enum verify_kind {
 	WRONG_ACL,
 	WRONG_REMOTE,
 	WRONG_JOURNAL,
+	WRONG_DICTIONARY,
+	LOST_DICTIONARY,
 	LOST_BODY,
 	DAMAGED_BODY,
 	WRONG_DIGEST,
@@ -95,7 +97,7 @@ struct verify_watcher {
  * account, with what can be read of them, and derived records are rebuilt, each in a small write
  * of its own: run it again afterwards, without, to see that all is well.
  *
- * ERR_OK whatever was found; ERR_DISK: the store cannot be read to its end, what was found so
- * far was told. */
+ * ERR_OK whatever was found; ERR_DISK: the store cannot be read to its end, ERR_DAMAGED: it is of no use to
+ * go on, what was found so far was told. */
 enum err verify_run(struct store *store, bool repair, const struct verify_watcher *watcher,
 		    struct verify_counts *counts_out) MUST_USE;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/heap.h"
+#include "storage/dictionary_priv.h"
 #include "storage/verify_priv.h"
 
 enum { FINDINGS_MAX = 512, STEP_OCTETS = 1 << 20 };
@@ -265,11 +266,16 @@ static void body_check(struct verify *v, struct findings *findings, uint64_t blo
 	struct inspection inspection;
 	inspect_begin(&inspection, blob_id);
 	uint64_t before = 0;
+	uint16_t lost = NO_DICTIONARY;
 	while (v->err == ERR_OK && !inspect_step(&inspection, verify_read(v), STEP_OCTETS)) {
 		verify_advance(v, inspection.stored_octets - before);
 		before = inspection.stored_octets;
+		lost = v->read->lost_dictionary ? v->read->lost_dictionary : lost;
 		verify_pause(v);
 	}
+	lost = v->read && v->read->lost_dictionary ? v->read->lost_dictionary : lost;
+	if (lost != NO_DICTIONARY)
+		verify_lost_dictionary(v, lost);
 	verify_advance(v, inspection.stored_octets - before);
 	v->spent += inspection.stored_octets - before;
 	if (v->read && v->read->failure != ERR_OK)
@@ -287,7 +293,8 @@ void verify_bodies(struct verify *v)
 	struct findings *findings = heap_alloc(sizeof(*findings));
 	static const enum database dbs[] = { DB_DIGEST, DB_BLOB };
 	uint64_t blob_id = 0;
-	while (verify_next_id(v, dbs, ARRAY_LEN(dbs), blob_id, &blob_id)) {
+	verify_dictionaries(v);
+	while (v->err == ERR_OK && verify_next_id(v, dbs, ARRAY_LEN(dbs), blob_id, &blob_id)) {
 		body_check(v, findings, blob_id);
 		if (findings->count == FINDINGS_MAX)
 			findings_resolve(v, findings);
@@ -296,6 +303,7 @@ void verify_bodies(struct verify *v)
 		if (blob_id++ == UINT64_MAX)
 			break;
 	}
-	findings_resolve(v, findings);
+	if (v->err == ERR_OK)
+		findings_resolve(v, findings);
 	free(findings);
 }

@@ -16,7 +16,8 @@ struct verify {
 	enum err err;	   /* the store cannot be read: stop */
 	uint64_t last_mailbox_id, last_blob_id;
 	uint32_t last_account_id, last_uidvalidity;
-	struct arena arena; /* of one problem */
+	uint16_t lost_dictionary; /* that the last such body asked for in vain */
+	struct arena arena;	  /* of one problem */
 };
 
 /* What a row costs of a slice; a slice is about a millisecond or two. */
@@ -100,6 +101,11 @@ void verify_account_records(struct verify *v);
 /* Whose address leads to the account: for one whose record cannot be read. In v's arena. */
 struct slice verify_login_of(struct verify *v, uint32_t account_id);
 void verify_bodies(struct verify *v);
+/* Before the bodies that are read with them. */
+void verify_dictionaries(struct verify *v);
+/* A body is read with one that is not there: damage where it is the first, more than that where the next
+ * one says the same. */
+void verify_lost_dictionary(struct verify *v, uint16_t number);
 void verify_mailboxes(struct verify *v);
 void verify_references(struct verify *v);
 void verify_accounts(struct verify *v);

@@ -308,6 +308,18 @@ static void *writer_main(void *arg)
 	}
 }
 
+void store_thread_start(pthread_t *thread, void *(*main)(void *arg), void *arg)
+{
+	/* Signals are for the loops. */
+	sigset_t all, before;
+	sigfillset(&all);
+	sigdelset(&all, SIGSYS); /* the sandbox's: meant for the thread that it meets */
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int code = pthread_create(thread, NULL, main, arg);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	assert(code == 0);
+}
+
 void store_start_writer(struct store *store)
 {
 	assert(!store->writer);
@@ -321,15 +333,7 @@ void store_start_writer(struct store *store)
 	pthread_cond_init(&writer->work, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	store->writer = writer;
-
-	/* Signals are for the loops. */
-	sigset_t all, before;
-	sigfillset(&all);
-	sigdelset(&all, SIGSYS); /* the sandbox's: meant for the thread that it meets */
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int code = pthread_create(&writer->thread, NULL, writer_main, writer);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	assert(code == 0);
+	store_thread_start(&writer->thread, writer_main, writer);
 }
 
 void writer_stop(struct store *store)

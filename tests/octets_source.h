@@ -6,7 +6,8 @@
 struct octets_source {
 	struct content_source source;
 	struct slice message, record; /* and its digest */
-	unsigned reads;
+	struct slice in_place;	      /* as a glance shows it: the same, but for a test of that */
+	unsigned reads, digests;      /* how often each was asked for */
 };
 
 static inline enum err octets_read(struct content_source *source, uint64_t offset, uint64_t len,
@@ -21,11 +22,22 @@ static inline enum err octets_read(struct content_source *source, uint64_t offse
 static inline enum err octets_digest(struct content_source *source, struct arena *arena,
 				     struct slice *record_out)
 {
-	*record_out = CONTAINER_OF(source, struct octets_source, source)->record;
+	struct octets_source *octets = CONTAINER_OF(source, struct octets_source, source);
+	octets->digests++;
+	*record_out = octets->record;
 	return ERR_OK;
+}
+
+static inline bool octets_glance(struct content_source *source, struct slice *record_out)
+{
+	*record_out = CONTAINER_OF(source, struct octets_source, source)->in_place;
+	return true;
 }
 
 static inline struct octets_source octets_source_of(struct slice message, struct slice record)
 {
-	return (struct octets_source){ { octets_read, octets_digest }, message, record, 0 };
+	return (struct octets_source){ .source = { octets_read, octets_digest, octets_glance },
+				       .message = message,
+				       .record = record,
+				       .in_place = record };
 }

@@ -5,7 +5,7 @@
 #include "base/checksum.h"
 #include "storage/base64_runs_priv.h"
 #include "storage/chunk_priv.h"
-#include "storage/compress_priv.h"
+#include "storage/text_frame_priv.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -55,11 +55,11 @@ static void read_with_checksums(struct slice header)
 		return;
 	struct compressor *compressor = compressor_take(&store);
 	memset(buffer_reserve(&zeros, BLOB_CHUNK_OCTETS), 0, BLOB_CHUNK_OCTETS);
-	add_record_header(&record, 2, octets);
+	add_record_header(&record, 4, NO_DICTIONARY, octets);
 	base64_runs_encode(&runs, &record);
 	size_t at = record.len;
 	buffer_add_be64(&record, 0);
-	frame_compress(compressor, slice_of(zeros.data, runs.text_octets), 1, &record);
+	text_frame_compress(compressor, NULL, slice_of(zeros.data, runs.text_octets), &record);
 	put_be32(record.data + at, (uint32_t)(record.len - at - 8));
 	put_be32(record.data + at + 4, (uint32_t)checksum_of(slice_of(record.data, at + 4)));
 	frame_compress(compressor, slice_of(zeros.data, runs.octets), 1, &record);
@@ -76,6 +76,8 @@ static void read_with_checksums(struct slice header)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct slice input = slice_of(data, size);
+	if (!store.dictionaries)
+		store.dictionaries = dictionaries_new();
 	if (size > 0)
 		there_and_back(slice_sub(input, 0, BLOB_CHUNK_OCTETS));
 	read_any(input);

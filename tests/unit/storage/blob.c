@@ -105,31 +105,106 @@ static void reads_beginnings(void **state)
 	bed_end(&bed);
 }
 
-/* All sizes around pages and halves of them, compressible and not: cut and put together. Pages of
- * a piece's own come first, and none of them is half empty; the leaves get quarters. */
+/* All sizes that a record can have, and more: the pieces add up. Those with pages of their own
+ * come first and fill them, but for an eighth of the last; of the others eight fit into a leaf,
+ * and there are at most seven. A piece's number has eight bits. */
+static void check_cuts(size_t page, size_t total)
+{
+	enum { PAGE_HEADER = 16, NODE = 2 + 8 + 12, LEAF_PIECES = 8 }; /* LMDB's */
+	struct store store = { .page_octets = page };
+	size_t leaf_max = (page - PAGE_HEADER) / LEAF_PIECES / 2 * 2 - NODE;
+	size_t own_min = (page - PAGE_HEADER) / 2; /* less would not leave the leaf */
+	size_t at = 0, pieces = 0, in_leaves = 0, first = 0;
+	while (at < total) {
+		size_t len = piece_octets(&store, total, at);
+		assert_in_range(len, 1, total - at);
+		if (len > leaf_max) {
+			size_t pages = (len + PAGE_HEADER + page - 1) / page;
+			assert_int_equal(in_leaves, 0);
+			assert_true(len > own_min);
+			assert_true(pages <= 2);
+			size_t wasted = pages * page - PAGE_HEADER - len;
+			assert_true(wasted < page - (LEAF_PIECES - 1) * leaf_max);
+			assert_true(wasted == 0 || at + len == total);
+		} else {
+			if (in_leaves++ == 0)
+				first = len;
+			/* All alike, but for the last. */
+			assert_true(len == first || at + len == total);
+			assert_true(len + LEAF_PIECES * 2 > first);
+		}
+		at += len;
+		pieces++;
+	}
+	assert_int_equal(at, total);
+	assert_in_range(in_leaves, 0, LEAF_PIECES - 1);
+	assert_true(pieces <= 256);
+}
+
 static void cuts_records_into_pieces(void **state)
 {
-	struct store store = { .page_octets = 4096 };
-	for (size_t total = 1; total < 70000; total += total < 18000 ? 1 : 7) {
-		size_t at = 0, pieces = 0, leaf = 0, wasted = 0;
-		while (at < total) {
-			size_t len = piece_octets(&store, total, at);
-			assert_in_range(len, 1, total - at);
-			if (len > 998) {
-				assert_int_equal(leaf, 0);
-				assert_true(len <= 2 * 4096 - 16);
-				wasted += (4096 - (len + 16) % 4096) % 4096;
-			} else {
-				leaf++;
-			}
-			at += len;
-			pieces++;
-		}
-		assert_int_equal(at, total);
-		assert_in_range(leaf, 0, 4);
-		assert_in_range(wasted, 0, 4096 - 4 * 998);
-		assert_true(pieces <= 256);
+	enum { RECORD_MAX = BLOB_CHUNK_OCTETS + BLOB_CHUNK_OCTETS / 8 };
+	for (size_t total = 1; total <= RECORD_MAX; total++)
+		check_cuts(4096, total);
+	for (size_t page = 8192; page <= 65536; page *= 2)
+		for (size_t total = 1; total <= RECORD_MAX; total += total < 1000 ? 1 : 5)
+			check_cuts(page, total);
+}
+
+struct recut {
+	uint64_t blob_id;
+	uint32_t chunk;
+	size_t piece_octets;
+};
+
+static enum err recut_run(struct write *write, void *arg)
+{
+	const struct recut *recut = arg;
+	struct key key;
+	struct row row;
+	bool more;
+	row_open(&row, write_read(write), DB_BLOB);
+	key_piece(&key, recut->blob_id, recut->chunk, 0);
+	assert_true(row_seek(&row, key_slice(&key)));
+	struct slice record =
+		arena_copy(&write->arena, chunk_collect(&row, recut->blob_id, recut->chunk, &more));
+	row_close(&row);
+	for (uint32_t piece = 0; piece < 256; piece++) {
+		key_piece(&key, recut->blob_id, recut->chunk, piece);
+		if (db_has(write_read(write), DB_BLOB, key_slice(&key)))
+			assert_int_equal(db_del(write, DB_BLOB, key_slice(&key)), ERR_OK);
+		struct slice part =
+			slice_sub(record, piece * recut->piece_octets, recut->piece_octets);
+		if (part.len > 0)
+			assert_int_equal(db_put(write, DB_BLOB, key_slice(&key), part, PUT_ANY),
+					 ERR_OK);
 	}
+	return ERR_OK;
+}
+
+/* Other versions cut in other ways: what they wrote is read all the same. */
+static void reads_what_was_cut_otherwise(void **state)
+{
+	static const size_t sizes[] = { 300, 438, 998, 1501, 2018, 4080, 8176, 100000 };
+	struct buffer text = { 0 }, out = { 0 };
+	bed_text(&text, 1, 150000);
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		struct bed bed;
+		bed_begin(&bed, STORE_CREATE);
+		struct bed_append append = { .mailbox_id = bed.inbox_id,
+					     .text = buffer_slice(&text) };
+		assert_int_equal(bed_append(&bed, &append), ERR_OK);
+		/* The one between keeps the cut of today. */
+		for (uint32_t chunk = 0; chunk <= 2; chunk += 2) {
+			struct recut recut = { append.entry.blob_id, chunk, sizes[i] };
+			assert_int_equal(bed_write(&bed, recut_run, &recut), ERR_OK);
+		}
+		assert_int_equal(read_all(&bed, append.entry.blob_id, &out), ERR_OK);
+		assert_true(slice_eq(buffer_slice(&out), buffer_slice(&text)));
+		bed_end(&bed);
+	}
+	buffer_free(&text);
+	buffer_free(&out);
 }
 
 struct damage {
@@ -377,6 +452,38 @@ static void compresses_long_digests(void **state)
 	bed_end(&bed);
 }
 
+/* In the clear a digest is shown where it stands, and as it stands; else not at all. */
+static void shows_digests_in_place(void **state)
+{
+	struct store store = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct read read = { .store = &store };
+	struct buffer record = { 0 }, long_digest = { 0 };
+	struct arena arena = { 0 };
+	struct slice want = SLICE("names and numbers, names and numbers"), got;
+	digest_compress(&store, want, SLICE("(\"TEXT\" \"PLAIN\")"), 4711, &record);
+	assert_true(digest_glance(buffer_slice(&record), &got));
+	assert_true(slice_eq(got, want));
+	assert_ptr_equal(got.ptr + got.len, record.data + record.len);
+	for (size_t len = 0; len < record.len; len++)
+		assert_false(digest_glance(slice_sub(buffer_slice(&record), 0, len), &got));
+	record.data[record.len - 1] ^= 1;
+	assert_true(digest_glance(buffer_slice(&record), &got));
+	assert_false(slice_eq(got, want));
+	assert_false(digest_decompress(&read, buffer_slice(&record), &arena, &got));
+	for (unsigned i = 0; i < 200; i++)
+		buffer_add(&long_digest, want);
+	buffer_clear(&record);
+	digest_compress(&store, buffer_slice(&long_digest), SLICE("(\"TEXT\")"), 4711, &record);
+	assert_true(record.len < long_digest.len / 2);
+	assert_false(digest_glance(buffer_slice(&record), &got));
+	assert_true(digest_decompress(&read, buffer_slice(&record), &arena, &got));
+	compressors_free(&store);
+	ZSTD_freeDCtx(read.decompressor);
+	arena_fini(&arena);
+	buffer_free(&record);
+	buffer_free(&long_digest);
+}
+
 /* The record of a digest in the clear, changed in any bit or cut: the same, or damage. */
 static void notices_damage_of_digests(void **state)
 {
@@ -402,7 +509,7 @@ static void notices_damage_of_digests(void **state)
 					       &arena, &got));
 	assert_true(digest_decompress(&read, buffer_slice(&record), &arena, &got));
 	assert_true(slice_eq(got, want));
-	ZSTD_freeDCtx(read.decompressor);
+	read_scratch_free(&read);
 	arena_fini(&arena);
 	buffer_free(&record);
 }
@@ -496,10 +603,12 @@ int main(void)
 		cmocka_unit_test(reads_any_stretch),
 		cmocka_unit_test(reads_beginnings),
 		cmocka_unit_test(cuts_records_into_pieces),
+		cmocka_unit_test(reads_what_was_cut_otherwise),
 		cmocka_unit_test(notices_damage),
 		cmocka_unit_test(what_cannot_be_read_is_not_damaged),
 		cmocka_unit_test(reads_digests_of_an_older_bode),
 		cmocka_unit_test(compresses_long_digests),
+		cmocka_unit_test(shows_digests_in_place),
 		cmocka_unit_test(notices_damage_of_digests),
 		cmocka_unit_test(stays_for_a_while),
 		cmocka_unit_test(stays_while_somebody_has_it),

@@ -414,6 +414,25 @@ static void what_lies_beside_is_found(void **state)
 	bed_end(&bed);
 }
 
+/* A file that was put in another's place while the disk failed: what is in memory is not of it. */
+static void goes_on_with_the_same_file_only(void **state)
+{
+	struct bed bed;
+	char command[512];
+	bed_begin(&bed, STORE_ADMIN);
+	assert_int_equal(environment_reopen(bed.store, bed.store->generation), ERR_OK);
+	assert_int_equal(bed_mailbox(&bed, "INBOX"), bed.inbox_id);
+	snprintf(command, sizeof(command), "cd %s/store && cp data.mdb other && mv other data.mdb",
+		 bed.dir);
+	assert_int_equal(system(command), 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(environment_reopen(bed.store, bed.store->generation), ERR_DISK);
+	store_close(&bed.store);
+	bed_open(&bed, STORE_ADMIN);
+	assert_int_equal(bed_mailbox(&bed, "INBOX"), bed.inbox_id);
+	bed_end(&bed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -430,6 +449,7 @@ int main(void)
 		cmocka_unit_test(lets_one_server_in),
 		cmocka_unit_test(reads_what_was_there_when_it_began),
 		cmocka_unit_test(what_lies_beside_is_found),
+		cmocka_unit_test(goes_on_with_the_same_file_only),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
