@@ -54,11 +54,18 @@ static enum err blob_source_digest(struct content_source *source, struct arena *
 	return blob_digest(blob->read, blob->blob_id, arena, record_out);
 }
 
+static bool blob_source_glance(struct content_source *source, struct slice *record_out)
+{
+	struct content_blob *blob = CONTAINER_OF(source, struct content_blob, source);
+	return blob_digest_glance(blob->read, blob->blob_id, record_out);
+}
+
 void content_blob_set(struct content_blob *blob, struct read *read, uint64_t blob_id)
 {
 	if (blob->blob_id != blob_id)
 		blob->has_chunk = false;
-	blob->source = (struct content_source){ blob_source_read, blob_source_digest };
+	blob->source =
+		(struct content_source){ blob_source_read, blob_source_digest, blob_source_glance };
 	blob->read = read;
 	blob->blob_id = blob_id;
 }

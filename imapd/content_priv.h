@@ -16,6 +16,8 @@ struct content_source {
 	/* The digest's record (mail/digest.h), in `arena`. */
 	enum err (*digest)(struct content_source *source, struct arena *arena,
 			   struct slice *record_out);
+	/* The same where it stands, until the next call, and perhaps damaged: blob_digest_glance(). */
+	bool (*digest_glance)(struct content_source *source, struct slice *record_out);
 };
 /* A blob. Keeps the chunk that was read in part last, or its beginning, since the parts and headers of
  * a small message all lie in one. Zero-initialised; content_blob_set() before each use. */

@@ -164,7 +164,10 @@ static bool take_needle(struct cursor *c, struct parsing *p, struct search_key *
 		comparator_fold(comparator, text, &folded);
 		struct slice kept = arena_copy(p->arena, buffer_slice(&folded));
 		key->text.needle = needle_of(kept, comparator);
-		key->text.word = needle_of(needle_word(kept), comparator);
+		bool is_address =
+			key->kind == SEARCH_ENVELOPE && search_field_is_address(key->text.field);
+		key->text.word = needle_of(
+			is_address ? needle_address_word(kept) : needle_word(kept), comparator);
 	}
 	buffer_free(&utf8);
 	buffer_free(&folded);
@@ -411,6 +414,14 @@ static bool take_charset(struct cursor *c, enum charset_form form, struct parsin
 	return text_charset_is_known(p->charset) || fail(p, SEARCH_NO_CHARSET);
 }
 
+static void mark_required(struct search_key *key)
+{
+	key->is_required = true;
+	for (struct search_key *child = key->first_child; child && key->kind == SEARCH_AND;
+	     child = child->next)
+		mark_required(child);
+}
+
 enum search_parsed take_search_program(struct cursor *c, enum charset_form form,
 				       struct search_filters *filters, struct arena *arena,
 				       struct search_program *program_out)
@@ -426,6 +437,7 @@ enum search_parsed take_search_program(struct cursor *c, enum charset_form form,
 		return p.failure;
 	if (!at_end(&ahead))
 		return SEARCH_MALFORMED;
+	mark_required(program_out->root);
 	*c = ahead;
 	return SEARCH_PARSED;
 }

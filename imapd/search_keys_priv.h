@@ -52,10 +52,15 @@ enum search_field {
 	FIELD_IN_REPLY_TO,
 	FIELD_REFERENCES,
 };
+static inline bool search_field_is_address(enum search_field field)
+{
+	return field == FIELD_FROM || field == FIELD_TO || field == FIELD_CC || field == FIELD_BCC;
+}
 
 struct search_key {
 	enum search_kind kind;
 	enum search_cost cost; /* the greatest of its own and its children's */
+	bool is_required;      /* no message is found that does not match it */
 	union {
 		struct {
 			struct sequence_set set;
@@ -86,7 +91,9 @@ struct search_key {
 			struct slice header_name; /* SEARCH_HEADER */
 			/* The first such field is `field` of the envelope, which says where there is more. */
 			bool is_in_digest;
-			struct needle needle, word; /* word: needle_word(), in which case too */
+			/* word: needle_word(), or needle_address_word() where the field is one of
+			 * addresses; in which case too. */
+			struct needle needle, word;
 			size_t text_index; /* SEARCH_BODY, SEARCH_TEXT: of program->texts */
 		} text;
 	};

@@ -98,25 +98,42 @@ static enum err match_sent(struct matcher *m, const struct search_key *key, bool
 	return err;
 }
 
-static void add_addresses(struct buffer *utf8, const struct header_address *addresses, size_t count)
+static void add_address(struct buffer *utf8, const struct header_address *address)
 {
-	for (size_t i = 0; i < count; i++) {
-		const struct header_address *address = &addresses[i];
-		if (address->name.len) {
-			text_decode_header(address->name, utf8);
-			buffer_add_byte(utf8, ' ');
-		}
-		if (address->host.ptr) {
-			buffer_add_byte(utf8, '<');
-			buffer_add(utf8, address->mailbox);
-			buffer_add_byte(utf8, '@');
-			buffer_add(utf8, address->host);
-			buffer_add(utf8, SLICE(">, "));
-		} else if (address->mailbox.ptr) { /* the name of a group */
-			text_decode_header(address->mailbox, utf8);
-			buffer_add(utf8, SLICE(": "));
-		}
+	if (address->name.len) {
+		text_decode_header(address->name, utf8);
+		buffer_add_byte(utf8, ' ');
 	}
+	if (address->host.ptr) {
+		buffer_add_byte(utf8, '<');
+		buffer_add(utf8, address->mailbox);
+		buffer_add_byte(utf8, '@');
+		buffer_add(utf8, address->host);
+		buffer_add(utf8, SLICE(">, "));
+	} else if (address->mailbox.ptr) { /* the name of a group */
+		text_decode_header(address->mailbox, utf8);
+		buffer_add(utf8, SLICE(": "));
+	}
+}
+
+/* Whether add_address() would put the address down as it stands, but for blanks and separators, as far
+ * as it is ASCII. */
+static bool is_plain_address(const struct header_address *address)
+{
+	return text_header_is_plain(address->name) &&
+	       (address->host.ptr || text_header_is_plain(address->mailbox));
+}
+
+/* Most addresses are ASCII and have no encoded words: what is in the text of a list of them is in the
+ * list, so most lists need not become text. */
+static bool list_may_hold(struct matcher *m, struct slice list, const struct needle *word)
+{
+	struct cursor c = cursor_of(list);
+	struct header_address address;
+	while (!at_end(&c))
+		if (!digest_take_address(&c, &address) || !is_plain_address(&address))
+			return true;
+	return !text_is_ascii(list) || needle_is_in_ascii(word, list, &m->spent);
 }
 
 /* ptr NULL: the message has no such field, or it is one of addresses. */
@@ -131,46 +148,32 @@ static struct slice text_of(const struct mime_envelope *e, enum search_field fie
 	}
 }
 
-static const struct header_address *addresses_of(const struct mime_envelope *e,
-						 enum search_field field, size_t *count_out)
+static enum digest_field digest_field_of(enum search_field field)
 {
 	switch (field) {
-	case FIELD_FROM: *count_out = e->from_count; return e->from;
-	case FIELD_TO: *count_out = e->to_count; return e->to;
-	case FIELD_CC: *count_out = e->cc_count; return e->cc;
-	case FIELD_BCC: *count_out = e->bcc_count; return e->bcc;
-	default: *count_out = 0; return NULL;
+	case FIELD_TO: return DIGEST_TO;
+	case FIELD_CC: return DIGEST_CC;
+	case FIELD_BCC: return DIGEST_BCC;
+	default: return DIGEST_FROM;
 	}
-}
-
-static bool is_address(enum search_field field)
-{
-	return field == FIELD_FROM || field == FIELD_TO || field == FIELD_CC || field == FIELD_BCC;
 }
 
 static enum err match_addresses(struct matcher *m, const struct search_key *key, bool *yes)
 {
-	size_t count;
-	enum err err = load_envelope(m);
+	struct slice list;
+	struct header_address address;
+	enum err err = load_record(m);
 	if (err != ERR_OK)
 		return err;
-	const struct header_address *addresses =
-		addresses_of(&m->envelope, key->text.field, &count);
+	if (!digest_find_addresses(m->record, digest_field_of(key->text.field), &list))
+		return ERR_DAMAGED;
+	if (list.len == 0 || !list_may_hold(m, list, &key->text.word))
+		return ERR_OK;
+	struct cursor c = cursor_of(list);
 	buffer_clear(&m->utf8);
-	add_addresses(&m->utf8, addresses, count);
-	*yes = count > 0 && text_contains(m, buffer_slice(&m->utf8), &key->text.needle);
-	return ERR_OK;
-}
-
-static enum err match_envelope(struct matcher *m, const struct search_key *key, bool *yes)
-{
-	if (is_address(key->text.field))
-		return match_addresses(m, key, yes);
-	enum err err = load_envelope_texts(m);
-	if (err != ERR_OK)
-		return err;
-	struct slice text = text_of(&m->envelope, key->text.field);
-	*yes = text.ptr && text_field_contains(m, text, &key->text.needle);
+	while (digest_take_address(&c, &address))
+		add_address(&m->utf8, &address);
+	*yes = text_contains(m, buffer_slice(&m->utf8), &key->text.needle);
 	return ERR_OK;
 }
 
@@ -186,12 +189,54 @@ static unsigned more_of(enum search_field field)
 	}
 }
 
+/* A key that each message has to match is first looked for in the digest where that stands in the store,
+ * without a copy and without reading all of it for its checksum: nearly every message is passed over so.
+ * One that is damaged is found neither way. What could match, and what can only be told by decoding, is
+ * read as ever. */
+static bool is_ruled_out(struct matcher *m, const struct search_key *key)
+{
+	struct mime_envelope texts;
+	struct slice record, list;
+	if (!key->is_required || m->record.ptr || !m->source->digest_glance(m->source, &record))
+		return false;
+	m->spent += DIGEST_COST;
+	if (search_field_is_address(key->text.field))
+		return digest_find_addresses(record, digest_field_of(key->text.field), &list) &&
+		       (list.len == 0 || !list_may_hold(m, list, &key->text.word));
+	if (!digest_decode_texts(record, &texts) ||
+	    (key->kind == SEARCH_HEADER && (texts.more & more_of(key->text.field))))
+		return false;
+	struct slice text = text_of(&texts, key->text.field);
+	return !text.ptr || (text_header_is_plain(text) &&
+			     !needle_is_in_ascii(&key->text.needle, slice_trim(text), &m->spent));
+}
+
+static enum err match_field(struct matcher *m, const struct search_key *key, bool *yes)
+{
+	enum err err = load_envelope_texts(m);
+	if (err != ERR_OK)
+		return err;
+	struct slice text = text_of(&m->envelope, key->text.field);
+	*yes = text.ptr && text_field_contains(m, text, &key->text.needle);
+	return ERR_OK;
+}
+
+static enum err match_envelope(struct matcher *m, const struct search_key *key, bool *yes)
+{
+	if (is_ruled_out(m, key))
+		return ERR_OK;
+	return search_field_is_address(key->text.field) ? match_addresses(m, key, yes)
+							: match_field(m, key, yes);
+}
+
 static enum err match_header(struct matcher *m, const struct search_key *key, bool *yes)
 {
 	struct header_field field;
 	enum err err;
 	if (key->text.is_in_digest) {
-		if ((err = match_envelope(m, key, yes)) != ERR_OK || *yes)
+		if (is_ruled_out(m, key))
+			return ERR_OK;
+		if ((err = match_field(m, key, yes)) != ERR_OK || *yes)
 			return err;
 		if (!(m->envelope.more & more_of(key->text.field)))
 			return ERR_OK;

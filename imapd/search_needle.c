@@ -36,16 +36,27 @@ struct needle needle_of(struct slice folded, enum comparator comparator)
 	return needle;
 }
 
-struct slice needle_word(struct slice folded)
+static struct slice longest_word(struct slice folded, struct slice separators)
 {
 	struct slice word = slice_sub(folded, 0, 0);
 	for (size_t i = 0, from = 0; i < folded.len; i++) {
-		if (folded.ptr[i] <= ' ' || folded.ptr[i] == ':')
+		uint8_t octet = folded.ptr[i];
+		if (octet <= ' ' || slice_find_byte(separators, 0, octet) < separators.len)
 			from = i + 1;
 		else if (i + 1 - from > word.len)
 			word = slice_sub(folded, from, i + 1 - from);
 	}
 	return word;
+}
+
+struct slice needle_word(struct slice folded)
+{
+	return longest_word(folded, SLICE(":"));
+}
+
+struct slice needle_address_word(struct slice folded)
+{
+	return longest_word(folded, SLICE(":<@>,"));
 }
 
 /* Of one octet of the needle: a letter stands for both cases, which differ in one bit. */

@@ -15,6 +15,9 @@ struct needle needle_of(struct slice folded, enum comparator comparator);
 /* Of a string the longest part without blanks, control characters and colons: where header fields
  * without encoded words are decoded, it can only come from where it stands in them already. */
 struct slice needle_word(struct slice folded);
+/* The longest part that has nothing either of what stands between the parts of an address and between
+ * addresses when these are told as text: it can only come out of one part. */
+struct slice needle_address_word(struct slice folded);
 /* So many octets are looked at for a needle in the time that one takes to be read from the store. */
 enum { NEEDLE_OCTETS_FOR_ONE = 8 };
 /* Whether the text, which is ASCII and not folded, holds it once folded. The empty one is in each.

@@ -36,6 +36,12 @@ static enum err scan_digest(struct content_source *source, struct arena *arena,
 	return scan->blob.source.digest(&scan->blob.source, arena, record_out);
 }
 
+static bool scan_glance(struct content_source *source, struct slice *record_out)
+{
+	struct search_scan *scan = CONTAINER_OF(source, struct search_scan, source);
+	return scan->blob.source.digest_glance(&scan->blob.source, record_out);
+}
+
 void search_candidates(const struct search_program *program, const struct ranges *uids,
 		       struct ranges *candidates_out)
 {
@@ -59,7 +65,7 @@ void search_scan_init(struct search_scan *scan, struct store *store, uint64_t ma
 				      .program = program,
 				      .next_uid = 1,
 				      .is_over = true,
-				      .source = { scan_read, scan_digest } };
+				      .source = { scan_read, scan_digest, scan_glance } };
 	matcher_init(&scan->matcher, program);
 }
 

@@ -214,21 +214,46 @@ static bool take_text(struct cursor *c, struct slice *text_out)
 	return true;
 }
 
+bool digest_take_address(struct cursor *list, struct header_address *address_out)
+{
+	return take_text(list, &address_out->name) && take_text(list, &address_out->route) &&
+	       take_text(list, &address_out->mailbox) && take_text(list, &address_out->host);
+}
+
+/* Each takes four octets at least: what is damaged asks for no more than its size. */
+static bool take_address_count(struct cursor *c, uint64_t *count_out)
+{
+	return take_base128(c, count_out) && *count_out <= ADDRESS_LIST_MAX &&
+	       *count_out <= cursor_left(c) / 4;
+}
+
 static bool take_addresses(struct cursor *c, struct arena *arena, struct header_address **list_out,
 			   size_t *count_out)
 {
 	uint64_t count;
-	/* Each takes four octets at least: what is damaged asks for no more than its size. */
-	if (!take_base128(c, &count) || count > ADDRESS_LIST_MAX || count > cursor_left(c) / 4)
+	if (!take_address_count(c, &count))
 		return false;
 	struct header_address *list =
 		count ? arena_alloc_array(arena, (size_t)count, sizeof(*list)) : NULL;
 	for (size_t i = 0; i < count; i++)
-		if (!take_text(c, &list[i].name) || !take_text(c, &list[i].route) ||
-		    !take_text(c, &list[i].mailbox) || !take_text(c, &list[i].host))
+		if (!digest_take_address(c, &list[i]))
 			return false;
 	*list_out = list;
 	*count_out = (size_t)count;
+	return true;
+}
+
+static bool take_address_list(struct cursor *c, struct slice *list_out)
+{
+	uint64_t count;
+	struct header_address address;
+	if (!take_address_count(c, &count))
+		return false;
+	const uint8_t *from = c->at;
+	for (; count > 0; count--)
+		if (!digest_take_address(c, &address))
+			return false;
+	*list_out = slice_of(from, (size_t)(c->at - from));
 	return true;
 }
 
@@ -402,6 +427,23 @@ bool digest_decode_texts(struct slice record, struct mime_envelope *envelope_out
 	struct cursor c = cursor_of(record), at;
 	return take_envelope_record(&c, envelope_out, &at) &&
 	       take_envelope_texts(&at, envelope_out);
+}
+
+bool digest_find_addresses(struct slice record, enum digest_field field, struct slice *list_out)
+{
+	struct cursor c = cursor_of(record), at;
+	struct mime_envelope texts;
+	uint8_t same;
+	if (!take_envelope_record(&c, &texts, &at) || !take_envelope_texts(&at, &texts) ||
+	    !take_u8(&at, &same) || same >= SAME_BITS_END || !take_address_list(&at, list_out))
+		return false;
+	if (field == DIGEST_FROM)
+		return true;
+	bool found = ((same & SENDER_IS_FROM) || take_address_list(&at, list_out)) &&
+		     ((same & REPLY_TO_IS_FROM) || take_address_list(&at, list_out));
+	for (enum digest_field next = DIGEST_TO; found && next <= field; next++)
+		found = take_address_list(&at, list_out);
+	return found;
 }
 
 bool digest_decode_structure(struct slice record, struct arena *arena, struct mime_part **root_out)

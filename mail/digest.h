@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base/buffer.h"
+#include "base/cursor.h"
 #include "mail/mime.h"
 
 /* Appends the record of a structure that the parser made. */
@@ -19,6 +20,11 @@ bool digest_decode_envelope(struct slice record, struct arena *arena,
 /* Of it only date, subject, in_reply_to, message_id, references and more: what most searches
  * need. */
 bool digest_decode_texts(struct slice record, struct mime_envelope *envelope_out);
+/* Or the addresses of one field alone, which stay as they are until each is taken; no address is an empty
+ * list. */
+enum digest_field { DIGEST_FROM, DIGEST_TO, DIGEST_CC, DIGEST_BCC };
+bool digest_find_addresses(struct slice record, enum digest_field field, struct slice *list_out);
+bool digest_take_address(struct cursor *list, struct header_address *address_out);
 /* The envelope of a message inside, as structure_text.h tells it. */
 bool digest_decode_inner_envelope(struct slice octets, struct arena *arena,
 				  struct mime_envelope *envelope_out);

@@ -1,7 +1,6 @@
 /* mail/digest_priv.h - what digest.c and structure_text.c write alike. */
 #pragma once
 
-#include "base/cursor.h"
 #include "mail/digest.h"
 
 /* Little-endian base 128, the high bit set on all octets but the last. */

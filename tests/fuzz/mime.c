@@ -7,6 +7,21 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Who reads one field alone finds as many there as who reads them all. */
+static void try_addresses(struct slice record, enum digest_field field, const size_t *count)
+{
+	struct slice list;
+	struct header_address address;
+	bool has_list = digest_find_addresses(record, field, &list);
+	assert(has_list || !count);
+	size_t taken = 0;
+	struct cursor c = cursor_of(has_list ? list : SLICE_NONE);
+	while (digest_take_address(&c, &address))
+		taken++;
+	assert(at_end(&c));
+	assert(!count || taken == *count);
+}
+
 static void try_record(struct slice record)
 {
 	struct arena arena = { 0 };
@@ -14,6 +29,8 @@ static void try_record(struct slice record)
 	struct mime_envelope envelope;
 	struct mime_part *root, *root_again;
 	bool has_envelope = digest_decode_envelope(record, &arena, &envelope);
+	try_addresses(record, DIGEST_FROM, has_envelope ? &envelope.from_count : NULL);
+	try_addresses(record, DIGEST_BCC, has_envelope ? &envelope.bcc_count : NULL);
 	if (digest_decode(record, &arena, &root)) {
 		assert(has_envelope);
 		structure_check_places(root, 0, INT64_MAX);

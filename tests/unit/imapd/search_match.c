@@ -342,9 +342,15 @@ static enum err file_digest(struct content_source *source, struct arena *arena,
 	return ERR_OK;
 }
 
+static bool file_glance(struct content_source *source, struct slice *record_out)
+{
+	*record_out = CONTAINER_OF(source, struct file_octets, source)->record;
+	return true;
+}
+
 static bool file_matches(const char *keys, struct slice message, struct slice record)
 {
-	struct file_octets octets = { { file_read, file_digest }, message, record };
+	struct file_octets octets = { { file_read, file_digest, file_glance }, message, record };
 	struct message_entry file = { .uid = 1, .size_octets = message.len, .blob_id = 9 };
 	struct cursor c = cursor_of(slice_cstr(keys));
 	struct search_program program = { 0 };

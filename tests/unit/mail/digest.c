@@ -53,11 +53,58 @@ static void comes_back(void **state)
 	arena_fini(&arena);
 }
 
+static void check_list(struct slice record, enum digest_field field,
+		       const struct header_address *want, size_t count)
+{
+	struct slice list;
+	struct header_address address;
+	assert_true(digest_find_addresses(record, field, &list));
+	struct cursor c = cursor_of(list);
+	for (size_t i = 0; i < count; i++) {
+		assert_true(digest_take_address(&c, &address));
+		assert_true(slice_eq(address.name, want[i].name));
+		assert_true(slice_eq(address.route, want[i].route));
+		assert_true(slice_eq(address.mailbox, want[i].mailbox));
+		assert_true(slice_eq(address.host, want[i].host));
+		assert_int_equal(!address.host.ptr, !want[i].host.ptr);
+	}
+	assert_true(at_end(&c));
+}
+
+static void one_field_has_its_addresses(void **state)
+{
+	static const char *const senders[] = { "From: A <a@b>, c@d\r\n",
+					       "From: A <a@b>\r\nSender: s@t\r\n",
+					       "From: A <a@b>\r\nReply-To: G: x@y;\r\n",
+					       "Reply-To: r@p\r\nSender: s@t, u@v\r\n" };
+	for (size_t i = 0; i < ARRAY_LEN(senders); i++) {
+		struct arena arena = { 0 };
+		struct buffer record = { 0 };
+		struct mime_envelope e;
+		const char *message =
+			arena_format(&arena,
+				     "%sTo: <@r:t@u>, \"T\" <t@u>\r\nCc: team: m@n, o@p;\r\n"
+				     "Bcc: q@r\r\n\r\n",
+				     senders[i]);
+		digest_encode(structure_parse(slice_cstr(message), &arena), &record);
+		struct slice octets = buffer_slice(&record);
+		assert_true(digest_decode_envelope(octets, &arena, &e));
+		assert_int_equal(e.bcc_count, 1);
+		check_list(octets, DIGEST_FROM, e.from, e.from_count);
+		check_list(octets, DIGEST_TO, e.to, e.to_count);
+		check_list(octets, DIGEST_CC, e.cc, e.cc_count);
+		check_list(octets, DIGEST_BCC, e.bcc, e.bcc_count);
+		buffer_free(&record);
+		arena_fini(&arena);
+	}
+}
+
 static void damage_is_found_or_harmless(void **state)
 {
 	struct arena arena = { 0 };
 	struct buffer record = { 0 };
 	struct slice message = slice_cstr(text);
+	struct slice list;
 	struct mime_envelope e;
 	struct mime_part *root;
 	digest_encode(structure_parse(message, &arena), &record);
@@ -67,6 +114,7 @@ static void damage_is_found_or_harmless(void **state)
 		memcpy(copy, record.data, len);
 		assert_false(digest_decode(slice_of(copy, len), &arena, &root));
 		digest_decode_envelope(slice_of(copy, len), &arena, &e);
+		digest_find_addresses(slice_of(copy, len), DIGEST_BCC, &list);
 		free(copy);
 		arena_reset(&arena);
 	}
@@ -191,7 +239,9 @@ static void promises_are_not_believed(void **state)
 	struct arena arena = { 0 };
 	static const uint8_t record[] = { 1, 10, 0, 0, 0, 0, 3, 0xff, 0xff, 0xff, 0xff, 0x7f };
 	struct mime_envelope e;
+	struct slice list;
 	assert_false(digest_decode_envelope(slice_of(record, sizeof(record)), &arena, &e));
+	assert_false(digest_find_addresses(slice_of(record, sizeof(record)), DIGEST_FROM, &list));
 	arena_fini(&arena);
 }
 
@@ -199,6 +249,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(comes_back),
+		cmocka_unit_test(one_field_has_its_addresses),
 		cmocka_unit_test(damage_is_found_or_harmless),
 		cmocka_unit_test(says_where_the_header_has_more),
 		cmocka_unit_test(what_is_too_long_is_in_the_header),
