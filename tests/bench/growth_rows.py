@@ -33,7 +33,7 @@ def mailboxes(peer, sizes, user):
 
 def start_up(peer, quick):
     """Until the first sign-in on a store of a million messages, and SELECT in it."""
-    sizes = (1_000, 5_000) if quick else (1_000, 100_000, 1_000_000)
+    sizes = (1_000, 2_000) if quick else (1_000, 100_000, 1_000_000)
     peer.start()
     boxes = mailboxes(peer, sizes, USER)
     for cold in (True,) if quick else (False, True):

@@ -25,7 +25,7 @@ def smtp(count, conns, alone=False, **options):
     def row(peer, quick):
         if alone and peer.name != "bode":
             return
-        n = max(peer.share(count) // (80 if quick else 1), conns * (2 if quick else 5))
+        n = max(peer.share(count) // (80 if quick else 1), conns * (1 if quick else 5))
         options["conns"] = conns
         if quick:  # what was delivered is counted by a sign-in for each
             options["users"] = max(5, options.get("rcpts", 1))

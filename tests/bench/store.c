@@ -12,6 +12,7 @@
 
 #include "storage/account.h"
 #include "storage/compact.h"
+#include "storage/dictionary.h"
 #include "storage/garbage_priv.h"
 #include "storage/message.h"
 #include "storage/store_priv.h"
@@ -265,6 +266,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "bench-store: %s\n", why);
 		return 1;
 	}
+	store_start_dictionaries(store);
 	gen_init(1);
 	gen_prepare(0);
 	timed(store, "1,000 mailboxes", run_setup);
