@@ -87,6 +87,7 @@ static const char *plain(struct slice why)
 		{ "too-fast", "it was sent away: too many commands" },
 		{ "too-many-connections", "there were too many connections of all clients" },
 		{ "too-many-of-this-address", "there were too many connections of its address" },
+		{ "no-descriptors", "the server had as many connections as the system lets it have" },
 		{ "denied", "the login or the password is wrong" },
 		{ "throttled", "too many wrong passwords before; later attempts may work" },
 		{ "quota", "a mailbox is full" },

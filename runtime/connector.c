@@ -10,6 +10,7 @@
 
 #include "base/attributes.h"
 #include "base/heap.h"
+#include "runtime/descriptor.h"
 #include "runtime/loop_priv.h"
 
 struct connector {
@@ -86,6 +87,8 @@ static int connect_to(const struct peer *to, int kind, int *fd_out)
 				  kind | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return errno;
+	if (descriptor_is_reserved(fd))
+		return EMFILE;
 	int failed = to->family == 4 ? connect(fd, (struct sockaddr *)&v4, sizeof(v4))
 				     : connect(fd, (struct sockaddr *)&v6, sizeof(v6));
 	return failed && errno != EINPROGRESS ? errno : 0;

@@ -3,11 +3,16 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/attributes.h"
 #include "base/heap.h"
 #include "runtime/loop_priv.h"
+
+/* One for each loop that refuses a client, and more for what is open for a moment: sockets of the
+ * resolver, descriptors on their way through a channel. */
+enum { RESERVED_DESCRIPTORS = 32 };
 
 struct descriptor {
 	uv_poll_t uv;
@@ -69,4 +74,11 @@ void descriptor_free(struct descriptor **descriptor)
 {
 	if (*descriptor)
 		close(descriptor_release(descriptor));
+}
+
+bool descriptor_is_reserved(int fd)
+{
+	struct rlimit limit;
+	return getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+	       (rlim_t)fd + RESERVED_DESCRIPTORS >= limit.rlim_cur;
 }

@@ -15,5 +15,9 @@ void descriptor_pause(struct descriptor *descriptor);
 void descriptor_resume(struct descriptor *descriptor);
 /* Gives `fd` back, which somebody else of this loop may take. Leaves NULL. */
 int descriptor_release(struct descriptor **descriptor);
+/* True: `fd` is one of the last that the process may have (getrlimit(2)), for the kernel gives the lowest
+ * that is free. They are for telling clients that there is no room: whoever meant to keep it shuts it
+ * again. Any thread. */
+bool descriptor_is_reserved(int fd);
 /* Closes `fd`. Accepts NULL, leaves NULL. */
 void descriptor_free(struct descriptor **descriptor);

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 
 #include "base/heap.h"
 #include "base/log.h"
@@ -60,7 +59,6 @@ static void loop_set_up(struct front_loop *loop, const struct commons *commons,
 	struct child *child = loop->child_loop.child;
 	size_t count = 0;
 	loop->connections = commons->connections;
-	loop->reserve_fd = eventfd(0, EFD_CLOEXEC);
 	loop->front = (struct front){
 		.loop = loop->child_loop.loop,
 		.link = link_new(loop->child_loop.loop),

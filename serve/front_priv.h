@@ -28,7 +28,6 @@ struct front_loop {
 	struct relay_sender *sender;	 /* of mail that leaves */
 	struct gate *gates;
 	size_t gate_count;
-	int reserve_fd;	   /* given up for a moment to refuse a client when there are no others */
 	unsigned open;	   /* streams of clients, also those that only say goodbye still */
 	uint64_t empty_ms; /* while stopping: when the last session had left; 0: not yet */
 };

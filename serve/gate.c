@@ -6,7 +6,6 @@
  * greeting), RFC 1939 section 3 and RFC 3206 section 4 (POP3); RFC 8314 for TLS first. */
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -169,21 +168,6 @@ static void pause_gate(struct gate *gate, int why)
 	timer_start(gate->pause, PAUSE_MS);
 }
 
-/* Without a free descriptor a client could not even be told: it would wait in the queue, and
- * the loop would be woken for it without end. So one is kept in reserve for this. */
-static bool refuse_by_reserve(struct gate *gate)
-{
-	struct front_loop *owner = gate->owner;
-	if (owner->reserve_fd < 0)
-		return false;
-	close(owner->reserve_fd);
-	int fd = accept4(descriptor_fd(gate->descriptor), NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd >= 0)
-		refuse(gate, fd);
-	owner->reserve_fd = eventfd(0, EFD_CLOEXEC);
-	return fd >= 0;
-}
-
 void gate_let_in(struct gate *gate, int fd, const struct peer *peer)
 {
 	struct limits *limits = gate->owner->front.limits;
@@ -220,18 +204,17 @@ static bool accept_one(struct gate *gate)
 		if (why == EAGAIN)
 			return false;
 		if (why == EMFILE || why == ENFILE || why == ENOBUFS || why == ENOMEM) {
-			if (why == EMFILE && refuse_by_reserve(gate)) {
-				log_error(NULL, EVENT("connection-refused"),
-					  WORD("service", config_service_name(gate->service)),
-					  WORD("why", "no-descriptors"));
-				return true;
-			}
 			pause_gate(gate, why);
 			return false;
 		}
 		return true; /* that client has gone already (accept(2), "Error handling") */
 	}
 	peer_from_sockaddr((struct sockaddr *)&address, &peer);
+	if (descriptor_is_reserved(fd)) {
+		log_refusal(gate, &peer, "no-descriptors");
+		refuse(gate, fd);
+		return true;
+	}
 	const struct config *config = gate->owner->front.config;
 	if (networks_contain(config->proxies, config->proxy_count, &peer))
 		proxied_begin(gate, fd, &peer);

@@ -352,20 +352,20 @@ def test_exempt_networks_have_no_limit(new_server):
 
 
 def test_out_of_descriptors(new_server):
-    """Who cannot be served is told so, at once, and the rest goes on."""
+    """Who cannot be served is told so, at once, by whichever loop hears him, and the rest goes on."""
     server = new_server().start()
     front = server.children()["front"]
-    used = len(os.listdir(f"/proc/{front}/fd"))
-    resource.prlimit(front, resource.RLIMIT_NOFILE, (used + 10, used + 10))
+    used, reserved = len(os.listdir(f"/proc/{front}/fd")), 32
+    resource.prlimit(front, resource.RLIMIT_NOFILE, (used + 10 + reserved,) * 2)
     with contextlib.ExitStack() as stack:
         greetings = []
-        for _ in range(40):
+        for _ in range(200):
             client, lines = connect(server, "smtp")
             stack.enter_context(client)
             greetings.append(lines.readline()[:3])
-        assert greetings.count(b"220") >= 8, greetings
-        assert greetings.count(b"421") + greetings.count(b"220") == 40, greetings
-        assert b"421" in greetings
+        assert 8 <= greetings.count(b"220") <= 12, greetings
+        assert greetings.count(b"421") + greetings.count(b"220") == 200, greetings
+        assert "why=no-descriptors" in server.log()
     wait_until(lambda: server.smtp().noop()[0] == 250, "service after the crowd")
     assert server.children()["front"] == front
 
