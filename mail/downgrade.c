@@ -411,6 +411,22 @@ static bool may_leave_header(const struct planner *p)
 	       (p->form == DOWNGRADE_BODIES_TO_7BIT && !p->is_in_global);
 }
 
+/* A field such as "--a:\rb" can become a delimiter of what is around it, once the CR is a blank; unlike
+ * other lines it cannot have one in front (mail/downgrade_header.c). */
+static bool may_delimit(struct slice header)
+{
+	for (size_t at = 0, end; at < header.len; at = end + 1) {
+		end = slice_find_byte(header, at, '\n');
+		struct slice line = slice_sub(header, at, end - at);
+		bool is_dashed = slice_starts_nocase(line, SLICE("--")) &&
+				 header_line_kind(line) == HEADER_LINE_FIELD;
+		line = slice_trim(line); /* of the CR that is a line end's */
+		if (is_dashed && slice_find_byte(line, 0, '\r') < line.len)
+			return true;
+	}
+	return false;
+}
+
 static bool plan_part(struct planner *p, const struct mime_part *part, bool in_digest,
 		      bool is_message, int depth)
 {
@@ -422,6 +438,8 @@ static bool plan_part(struct planner *p, const struct mime_part *part, bool in_d
 	if (!read_header(p, part, &scan))
 		return false;
 	if (scan.has_nul || (scan.has_8bit && !may_leave_header(p)))
+		return fail(p, DOWNGRADE_HEADER);
+	if (scan.has_bare && p->open_count > 0 && may_delimit(buffer_slice(&p->header)))
 		return fail(p, DOWNGRADE_HEADER);
 	p->leaves_header |= scan.has_8bit && p->form == DOWNGRADE_BODIES_TO_7BIT;
 	if (mime_is_message(part))

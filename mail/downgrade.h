@@ -33,8 +33,8 @@ enum downgrade_verdict {
 	DOWNGRADE_NEEDLESS, /* it has that form */
 	DOWNGRADE_PLANNED,
 	/* It cannot be had without loss: */
-	DOWNGRADE_HEADER,    /* a header has octets above 127, or NUL */
-	DOWNGRADE_SIGNED,    /* what has to be encoded is signed (RFC 1847 section 2.1) */
+	DOWNGRADE_HEADER, /* a header has octets above 127, NUL, or a CR that hides a delimiter */
+	DOWNGRADE_SIGNED, /* what has to be encoded is signed (RFC 1847 section 2.1) */
 	DOWNGRADE_FORBIDDEN, /* in message/partial or message/external-body (RFC 2046 section 5.2) */
 	DOWNGRADE_ENCODING,  /* it is in an encoding that is not MIME's, such as uuencode */
 	DOWNGRADE_LIMIT, /* more or deeper parts, or longer headers, than mail/mime.h looks into */

@@ -19,23 +19,37 @@ enum transfer_encoding downgrade_encoding(enum label label)
 	return labels[label].encoding;
 }
 
-/* With CRLF for each line end, as no transport but a binary one leaves it otherwise. A CR that ends no
- * line is a blank, which is what every reader here takes it for (header_unfold()). */
+/* A CR that ends no line is a blank, which is what every reader here takes it for (header_unfold()). With
+ * that blank a line that was no field, and so belonged to the field before it, could be a field, a label
+ * even, or a delimiter, or folded elsewhere than it was: a blank in front makes it as much of the same
+ * text as it was (RFC 5322 section 2.2.3). */
+static void add_canonical_line(struct buffer *out, struct slice line)
+{
+	size_t len = line.len;
+	bool is_ended = len > 0 && line.ptr[len - 1] == '\n';
+	len -= is_ended;
+	len -= is_ended && len > 0 && line.ptr[len - 1] == '\r';
+	struct slice text = slice_sub(line, 0, len);
+	bool has_bare = slice_find_byte(text, 0, '\r') < len;
+	if (has_bare && header_line_kind(line) == HEADER_LINE_OTHER)
+		buffer_add_byte(out, ' ');
+	for (size_t from = 0, end; from < len; from = end + 1) {
+		end = slice_find_byte(text, from, '\r');
+		buffer_add(out, slice_sub(text, from, end - from));
+		if (end < len)
+			buffer_add_byte(out, ' ');
+	}
+	if (is_ended)
+		buffer_add_cstr(out, "\r\n");
+}
+
+/* With CRLF for each line end, as no transport but a binary one leaves it otherwise. */
 static void add_canonical(struct buffer *out, struct slice text)
 {
-	size_t from = 0;
-	for (size_t i = 0; i < text.len; i++) {
-		uint8_t c = text.ptr[i];
-		bool is_end = c == '\r' && i + 1 < text.len && text.ptr[i + 1] == '\n';
-		if (is_end)
-			i++;
-		if (is_end || (c != '\r' && c != '\n'))
-			continue;
-		buffer_add(out, slice_sub(text, from, i - from));
-		buffer_add_cstr(out, c == '\n' ? "\r\n" : " ");
-		from = i + 1;
+	for (size_t at = 0, end; at < text.len; at = end + 1) {
+		end = slice_find_byte(text, at, '\n');
+		add_canonical_line(out, slice_sub(text, at, end + 1 - at));
 	}
-	buffer_add(out, slice_sub(text, from, text.len - from));
 }
 
 /* Takes the empty line at the end away, if there is one. */

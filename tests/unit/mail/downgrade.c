@@ -182,6 +182,27 @@ static const struct {
 	  "--x\nContent-ID: <a>\n\nb\n--x\n\nc\n--x--\nend\n",
 	  "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n"
 	  "--x\r\nContent-ID: <a>\r\n\r\nb\r\n--x\r\n\r\nc\r\n--x--\r\n" },
+	/* A line that is no field, for the CR in it, belongs to the field before it, and does afterwards:
+	 * were it a label now, it would be the first. */
+	{ DOWNGRADE_TO_8BIT,
+	  "MIME-Version: 1.0\r\nContent-Type: a/b; c=d\r\nContent-Transfer-Encoding\r: "
+	  "binary\r\n\r\n"
+	  "@\r\n",
+	  "MIME-Version: 1.0\r\nContent-Type: a/b; c=d\r\n Content-Transfer-Encoding : "
+	  "binary\r\n" CTE "base64\r\n\r\nAA0K\r\n" },
+	{ DOWNGRADE_TO_8BIT,
+	  "MIME-Version\r: 1.0\r\n" CTE "binary\r\nContent-ID: <a\r\n\rb>\r\n\r\nc\r\n",
+	  " MIME-Version : 1.0\r\n" CTE "8bit\r\nContent-ID: <a\r\n  b>\r\n\r\nc\r\n" },
+	/* Nor does such a line become a delimiter. */
+	{ DOWNGRADE_TO_8BIT,
+	  "Content-Type: multipart/mixed; boundary=\"a b\"\r\n\r\n"
+	  "--a b\r\n--a\rb\r\nContent-ID: <c>\r\n\r\nd\r\n--a b--\r\n",
+	  "Content-Type: multipart/mixed; boundary=\"a b\"\r\n\r\n"
+	  "--a b\r\n --a b\r\nContent-ID: <c>\r\n\r\nd\r\n--a b--\r\n" },
+	{ DOWNGRADE_TO_8BIT,
+	  "Content-Type: multipart/mixed; boundary=\"a: b\"\r\n\r\n"
+	  "--a: b\r\n--a:\rb\r\nContent-ID: <c>\r\n\r\nd\r\n--a: b--\r\n",
+	  NULL, DOWNGRADE_HEADER },
 	/* Text with NUL. */
 	{ DOWNGRADE_TO_7BIT, "MIME-Version: 1.0\r\n\r\na long line of text with @ in it\r\n",
 	  "MIME-Version: 1.0\r\n" CTE
