@@ -16,6 +16,7 @@
 #include "base/heap.h"
 #include "storage/lmdb_file_priv.h"
 #include "storage/migration_priv.h"
+#include "storage/redo_priv.h"
 #include "storage/store_priv.h"
 
 static const char *const database_names[DB_COUNT] = {
@@ -86,36 +87,22 @@ enum err environment_failure(struct store *store, int code, const char *doing)
 
 /* ---- what is in the file, before LMDB maps it ---- */
 
-/* The meta page as LMDB 0.9 writes it on this machine: the page's header, then this. */
-struct meta {
-	uint32_t magic, version;
-	uint64_t address, map_size;
-	struct lmdb_tree dbs[2];
-	uint64_t last_page, txn_id;
-};
-enum { META_MAGIC = 0xBEEFC0DE, META_VERSION = 1, PAGE_LEAST = 512 };
-
-static bool meta_read(int fd, off_t page_at, struct meta *meta_out)
-{
-	return pread(fd, meta_out, sizeof(*meta_out), page_at + LMDB_PAGE_HEADER_OCTETS) ==
-		       sizeof(*meta_out) &&
-	       meta_out->magic == META_MAGIC;
-}
+enum { META_VERSION = 1, PAGE_LEAST = 512 };
 
 static bool has_other_byte_order(int fd)
 {
 	uint32_t magic;
 	return pread(fd, &magic, sizeof(magic), LMDB_PAGE_HEADER_OCTETS) == sizeof(magic) &&
-	       magic == __builtin_bswap32(META_MAGIC);
+	       magic == __builtin_bswap32(LMDB_META_MAGIC);
 }
 
 /* The newest tree's roots must lie within the file, or the first look at them is a SIGBUS. */
 static enum err file_check(int fd, const char *path, const char **why_out)
 {
 	struct stat status = { .st_size = 0 };
-	struct meta metas[2];
+	struct lmdb_meta metas[2];
 	uint32_t page = 0;
-	bool is_lmdb = meta_read(fd, 0, &metas[0]);
+	bool is_lmdb = lmdb_meta_read(fd, 0, &metas[0]);
 	if (has_other_byte_order(fd)) {
 		*why_out = why_format("the store in %s comes from a machine with the other byte "
 				      "order: make a backup there, and restore it here",
@@ -134,11 +121,11 @@ static enum err file_check(int fd, const char *path, const char **why_out)
 				   path);
 		return ERR_DISK;
 	}
-	bool fits = meta_read(fd, page, &metas[1]);
+	bool fits = lmdb_meta_read(fd, page, &metas[1]);
 	/* After the metas were read: a server at work makes the file longer, then writes them. */
 	fits = fstat(fd, &status) == 0 && fits;
 	if (fits) {
-		const struct meta *newest = &metas[metas[1].txn_id > metas[0].txn_id];
+		const struct lmdb_meta *newest = &metas[metas[1].txn_id > metas[0].txn_id];
 		for (int i = 0; i < 2; i++)
 			if (newest->dbs[i].root != UINT64_MAX &&
 			    newest->dbs[i].root >= (uint64_t)status.st_size / page)
@@ -320,7 +307,10 @@ static enum err contents_open(struct store *store, const char **why_out)
 		if (err == ERR_NOT_FOUND)
 			err = contents_create(store, txn, why_out);
 		else if (err == ERR_VERSION && format < STORE_FORMAT)
-			err = migrate(store, txn, format, why_out);
+			/* Its commit goes beside the log. */
+			err = (code = redo_clear(store, txn)) == 0
+				      ? migrate(store, txn, format, why_out)
+				      : open_failure(store, code, why_out);
 	}
 	if (err == ERR_OK)
 		err = databases_open(store, txn, false, why_out);
@@ -357,14 +347,16 @@ static int environment_map(struct store *store, size_t map_octets)
 
 enum err environment_open(struct store *store, const char **why_out)
 {
-	char *data_path = heap_alloc(strlen(store->path) + sizeof("/data.mdb"));
-	sprintf(data_path, "%s/data.mdb", store->path);
+	char *data_path = path_join(store->path, "data.mdb");
 	enum err err = ERR_OK;
 	int fd = open(data_path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0) {
 		struct stat status;
-		if (fstat(fd, &status) != 0 || status.st_size > 0 || store->mode != STORE_CREATE)
-			err = file_check(fd, store->path, why_out);
+		if (fstat(fd, &status) != 0 || status.st_size > 0 || store->mode != STORE_CREATE) {
+			err = redo_open(store, why_out);
+			if (err == ERR_OK)
+				err = file_check(fd, store->path, why_out);
+		}
 		close(fd);
 	} else if (errno != ENOENT) {
 		*why_out = why_format("the store in %s cannot be opened: %s", store->path,
@@ -387,6 +379,8 @@ enum err environment_open(struct store *store, const char **why_out)
 	if (code == 0)
 		store->page_octets = stat.ms_psize;
 	err = code == 0 ? contents_open(store, why_out) : open_failure(store, code, why_out);
+	if (err == ERR_OK)
+		err = redo_attach(store, why_out);
 	if (err != ERR_OK)
 		environment_close(store);
 	return err;

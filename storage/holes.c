@@ -5,7 +5,7 @@
  *
  * Which pages may go: those that LMDB itself would overwrite in a transaction that began now. They
  * are in its list of free pages under the number of the transaction that freed them, and no reader
- * is as old as that, in whatever process. The newest commit is on the disk, and neither it nor
+ * is as old as that, in whatever process. The newest commit is on the disk or in the redo log, and neither it nor
  * the one before refers to them, so that a loss of power at any moment finds nothing missing. Writers
  * are kept out meanwhile: they take pages from the list. In the admin's process. */
 #include "storage/holes_priv.h"

@@ -125,7 +125,7 @@
 #include "storage/message.h"
 #include "storage/source.h"
 
-enum { STORE_FORMAT = 14, RECORD_VERSION = 1 };
+enum { STORE_FORMAT = 15, RECORD_VERSION = 1 };
 
 enum database {
 	DB_MAIN, /* the unnamed one */

@@ -2,7 +2,10 @@
  * does not tell: for who reads pages beside it, or cuts values so that they fit. */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 
 /* A page of a tree. */
 struct lmdb_page {
@@ -27,6 +30,29 @@ struct lmdb_tree {
 	uint16_t flags, depth;
 	uint64_t branch_pages, leaf_pages, overflow_pages, entries, root;
 };
+
+/* A meta page, behind the page's header: the first two of the file, and that with the higher txn_id counts. A
+ * commit writes what begins with map_octets into one of them, by its number's parity. */
+struct lmdb_meta {
+	uint32_t magic, version;
+	uint64_t address, map_octets;
+	struct lmdb_tree dbs[2];
+	uint64_t last_page, txn_id;
+};
+enum {
+	LMDB_META_MAGIC = 0xBEEFC0DE,
+	LMDB_META_PAGES = 2,
+	/* What a commit writes. */
+	LMDB_COMMIT_OCTETS = sizeof(struct lmdb_meta) - offsetof(struct lmdb_meta, map_octets),
+	LMDB_COMMIT_AT = LMDB_PAGE_HEADER_OCTETS + offsetof(struct lmdb_meta, map_octets),
+};
+
+static inline bool lmdb_meta_read(int fd, off_t page_at, struct lmdb_meta *meta_out)
+{
+	return pread(fd, meta_out, sizeof(*meta_out), page_at + LMDB_PAGE_HEADER_OCTETS) ==
+		       sizeof(*meta_out) &&
+	       meta_out->magic == LMDB_META_MAGIC;
+}
 
 /* The list of free pages, which LMDB's own tools open in the same way: under the number of the
  * transaction that freed them, a count and as many page numbers, size_t each. */

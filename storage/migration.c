@@ -93,6 +93,7 @@ static int (*const steps[STORE_FORMAT - 1])(MDB_txn *txn) = {
 	change_nothing, /* 12: digests with the text of the structure would be damage */
 	change_nothing, /* 13: and so would chunks with their base64 decoded, and digests in the clear */
 	add_dictionary,
+	change_nothing, /* 15: what was committed may stand in the redo log alone */
 };
 
 static uint64_t created_unix(MDB_txn *txn, MDB_dbi main)

@@ -11,6 +11,7 @@
 
 #include "base/heap.h"
 #include "storage/backup_priv.h"
+#include "storage/redo_priv.h"
 
 #define UNFINISHED "restoring"
 
@@ -76,9 +77,7 @@ static enum err bodies_restore(struct bodies *bodies, struct store *store)
 /* Syncing each batch would buy nothing: an unfinished store is thrown away. */
 static enum err store_sync_lazily(struct store *store, bool lazily)
 {
-	int code = mdb_env_set_flags(store->env, MDB_NOSYNC, lazily);
-	if (code == 0 && !lazily)
-		code = mdb_env_sync(store->env, 1);
+	int code = redo_set_rest(store, lazily);
 	return code == 0 ? ERR_OK : environment_failure(store, code, "sync");
 }
 
@@ -140,9 +139,11 @@ static void on_damaged(void *user, const struct backup_row *row)
 
 void backup_remove_unfinished(const char *state_dir)
 {
-	static const char *const names[] = { "store/new/data.mdb", "store/new/lock.mdb",
-					     "store/new",	   "store/data.mdb",
-					     "store/lock.mdb",	   "store" };
+	static const char *const names[] = {
+		"store/redo.log", "store/new/data.mdb", "store/new/lock.mdb",
+		"store/new",	  "store/data.mdb",	"store/lock.mdb",
+		"store"
+	};
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		char *name = path_join(state_dir, names[i]);
 		remove(name);

@@ -16,6 +16,7 @@
 #include "storage/dictionary_priv.h"
 #include "storage/garbage_priv.h"
 #include "storage/journal_priv.h"
+#include "storage/redo_priv.h"
 #include "storage/store_priv.h"
 #include "storage/writer_priv.h"
 
@@ -283,6 +284,7 @@ void store_close(struct store **store_at)
 		read_scratch_free(read);
 		free(read);
 	}
+	redo_close(store);
 	environment_close(store);
 	compressors_free(store);
 	dictionaries_free(&store->dictionaries);

@@ -26,6 +26,7 @@ enum {
 
 struct compressor;
 struct dictionaries;
+struct redo;
 struct dictionary_maker;
 struct text_window;
 struct watch_table;
@@ -45,6 +46,7 @@ struct store {
 	int lock_fd;  /* STORE_SERVE: nobody else serves this store */
 	MDB_env *env; /* NULL: could not be opened again after a failure */
 	MDB_dbi dbis[DB_COUNT];
+	struct redo *redo; /* redo_priv.h; NULL: while the file is made */
 	_Atomic unsigned generation; /* of env */
 	ino_t file;		     /* that was open before the last failure; 0: none failed yet */
 	uint32_t page_octets;

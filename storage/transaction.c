@@ -10,6 +10,7 @@
 #include "storage/garbage_priv.h"
 #include "storage/journal_priv.h"
 #include "storage/queue_priv.h"
+#include "storage/redo_priv.h"
 #include "storage/store_priv.h"
 #include "storage/text_frame_priv.h"
 #include "storage/writer_priv.h"
@@ -198,6 +199,8 @@ enum err write_begin(struct store *store, struct write *write)
 	if (code != 0)
 		return environment_failure(store, code, "begin");
 	tell_if_slow(store, "another-writer", since_ms);
+	if (store->redo)
+		redo_begin(store->redo, mdb_txn_id(write->read.txn));
 	write->read.store = store;
 	write->read.write = write;
 	struct slice record;
@@ -217,6 +220,7 @@ void write_abort(struct write *write)
 	if (write->has_looked && write->writes > 0)
 		keyword_looks_forget(write->store);
 	mdb_txn_abort(write->read.txn);
+	redo_end(false);
 	write_fini(write);
 	store_leave(write->store);
 }
@@ -282,13 +286,14 @@ enum err write_commit(struct write *write)
 	unsigned generation = store->generation;
 	uint64_t since_ms = clock_monotonic_ms();
 	int code = mdb_txn_commit(write->read.txn);
+	redo_end(code == 0);
 	tell_if_slow(store, "disk", since_ms);
 	write->read.txn = NULL;
 	store_leave(store);
 	if (code != 0) {
 		err = environment_failure(store, code, "commit");
 		if (is_poisoned(store) && environment_reopen(store, generation) == ERR_OK &&
-		    is_committed(store, write->head.stamp) && mdb_env_sync(store->env, 1) == 0) {
+		    is_committed(store, write->head.stamp) && redo_settle(store) == 0) {
 			log_warning(NULL, EVENT("commit-found-again"));
 			err = ERR_OK;
 		}

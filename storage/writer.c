@@ -19,6 +19,7 @@
 #include "storage/expunged_priv.h"
 #include "storage/garbage_priv.h"
 #include "storage/journal_index_priv.h"
+#include "storage/redo_priv.h"
 
 enum {
 	BATCH_JOBS_MAX = 512,
@@ -333,6 +334,8 @@ void store_start_writer(struct store *store)
 	pthread_cond_init(&writer->work, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	store->writer = writer;
+	if (store->redo)
+		redo_start(store->redo);
 	store_thread_start(&writer->thread, writer_main, writer);
 }
 
@@ -347,6 +350,8 @@ void writer_stop(struct store *store)
 	pthread_mutex_unlock(&writer->lock);
 	pthread_join(writer->thread, NULL);
 	store->writer = NULL;
+	if (store->redo)
+		redo_stop(store->redo);
 	pthread_mutex_destroy(&writer->lock);
 	pthread_cond_destroy(&writer->work);
 	free(writer);

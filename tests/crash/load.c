@@ -12,7 +12,13 @@
 #include "tests/crash/record.h"
 #include "tests/dice.h"
 
-enum { AT_ONCE = 8, LARGE_OCTETS = 290000, COMPACT_EVERY_JOBS = 24 };
+enum {
+	AT_ONCE = 8,
+	LARGE_OCTETS = 330000,
+	BULK_OCTETS = 3 << 19, /* no record of the redo log takes it */
+	BULKS = 3,
+	COMPACT_EVERY_JOBS = 24
+};
 
 static const char *const box_names[LOAD_BOXES] = { "INBOX", "Archive", "Trash", "a",
 						   "a/b",   "c d",     "Junk",	"z" };
@@ -39,7 +45,8 @@ static void text_make(unsigned seed, struct buffer *text)
 {
 	uint32_t state = seed * 2654435761u + 12345;
 	buffer_add_format(text, "Subject: number %u\r\n\r\n", seed);
-	size_t more = seed % 16 == 7 ? LARGE_OCTETS : 100 + dice_roll(&state, 6000);
+	size_t more =
+		seed % 4 == 0 ? 100 + dice_roll(&state, 6000) : dice_roll(&state, LARGE_OCTETS);
 	uint8_t *at = buffer_reserve(text, more);
 	for (size_t i = 0; i < more; i++)
 		at[i] = i % 72 == 70   ? '\r'
@@ -361,6 +368,48 @@ static void compact(struct store *store)
 	assert(err == ERR_OK && result.gives_back);
 }
 
+/* ---- what is too large for the redo log ---- */
+
+struct bulk_job {
+	struct job job;
+	uint8_t octet;
+};
+
+static const struct slice bulk_key = { (const uint8_t *)"!bulk", 5 };
+
+static enum err bulk_run(struct write *write, struct job *job)
+{
+	struct buffer row = { 0 };
+	memset(buffer_reserve(&row, BULK_OCTETS), CONTAINER_OF(job, struct bulk_job, job)->octet,
+	       BULK_OCTETS);
+	row.len = BULK_OCTETS;
+	enum err err = db_put(write, DB_MAIN, bulk_key, buffer_slice(&row), PUT_ANY);
+	buffer_free(&row);
+	return err;
+}
+
+/* One behind the other. What the row holds is no part of what is expected, but that it is of one commit is. */
+static void bulk_write(struct store *store, unsigned number)
+{
+	for (unsigned i = 0; i < BULKS; i++) {
+		struct bulk_job bulk = { .job.run = bulk_run, .octet = (uint8_t)(number + i) };
+		enum err err = store_write_now(store, &bulk.job);
+		assert(err == ERR_OK);
+	}
+}
+
+static void check_bulk(struct read *read, struct buffer *problems)
+{
+	struct slice row;
+	if (db_get(read, DB_MAIN, bulk_key, &row) != ERR_OK)
+		return;
+	size_t same = 0;
+	while (same < row.len && row.ptr[same] == row.ptr[0])
+		same++;
+	if (row.len != BULK_OCTETS || same != row.len)
+		buffer_add_cstr(problems, "the large row is not of one commit\n");
+}
+
 void load_run(const char *state_dir, struct load *load, unsigned jobs, unsigned seed)
 {
 	struct store *store;
@@ -393,9 +442,14 @@ void load_run(const char *state_dir, struct load *load, unsigned jobs, unsigned 
 				intake_fill(op, store, loop);
 			store_submit(store, &op->job);
 		}
+		/* With commits that are too large for the redo log, which is to fill as well. */
+		bool compacts = load->jobs < jobs / 5 || load->jobs > jobs * 19 / 20;
 		if (load->jobs / COMPACT_EVERY_JOBS > compactions) {
-			compactions++;
-			compact(store);
+			compactions = load->jobs / COMPACT_EVERY_JOBS;
+			if (compacts) {
+				bulk_write(store, load->jobs);
+				compact(store);
+			}
 		}
 		while (left > 0)
 			loop_run_once(loop, 1000);
@@ -476,6 +530,7 @@ void load_check(const struct load *load, struct store *store, unsigned least,
 			check_box(load, read, &want->boxes[i], box_names[i], load->account_id,
 				  problems);
 		check_box(load, read, &want->other, other_name, load->other_id, problems);
+		check_bulk(read, problems);
 	}
 	read_end(&read);
 	arena_fini(&arena);

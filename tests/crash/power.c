@@ -1,37 +1,45 @@
-/* tests/crash/power.c - the power fails: at every write that the store made, the file is rebuilt
- * as a disk may have it then, and opened.
+/* tests/crash/power.c - the power fails: at every write that the store made, its files are rebuilt
+ * as a disk may have them then, and opened.
  *
  *   crash-power [--states N] [--jobs N] [--seed N] [--lie] [--folder DIR]
  *
- * A load (load.h) runs once, on a file whose writes and syncs are recorded (record.h). A disk that
- * loses its power has everything that was written before the last sync, and of what came later
- * any part: some writes and not others, in any order, each perhaps torn, of 512 octets at least,
- * which a disk writes whole or not. The file may also have grown before what was to stand there
- * was written: that reads as zeros. Of each such state the same is asked: it opens, the walk over
- * it finds nothing wrong (walk.h), it is exactly what some number of jobs had made of it and at
- * least all those that were acknowledged (load.h), and it can be written to again.
+ * A load (load.h) runs once, on a store whose writes and syncs, of data.mdb and of the redo log, are recorded
+ * (record.h). What a disk may have of that when its power fails is disk.h's. Of each such state the same
+ * is asked: it opens, the walk over it finds nothing wrong (walk.h), it is exactly what some number of jobs
+ * had made of it and at least all those that were acknowledged (load.h), and it can be written to
+ * again. What is done to a state by opening and closing it is in turn recorded for some, and the power fails in
+ * that as well.
  *
  * --lie: the disk forgets its promise, and its syncs are nothing. Then mail is lost, and this
  * must find it; that shows that it can. */
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/heap.h"
 #include "storage/garbage_priv.h"
+#include "storage/lmdb_file_priv.h"
+#include "storage/redo_priv.h"
+#include "tests/crash/disk.h"
 #include "tests/crash/load.h"
 #include "tests/crash/record.h"
 #include "tests/crash/walk.h"
 #include "tests/dice.h"
 #include "tests/folder.h"
 
-enum { SECTOR_OCTETS = 512, PENDING_MAX = 4096, LIE_EVENTS = 120, SHOW_PROBLEMS = 5 };
+enum {
+	LIE_WRITES = 120,
+	SHOW_PROBLEMS = 5,
+	AGAIN_EVERY = 8,
+	AGAIN_STATES = 3,
+	PAGE_OCTETS = 4096,
+	EPOCH_EVENTS = 8,
+	META_EVENTS = 3,
+	RARE_WEIGHT = 25
+};
 
 struct options {
 	unsigned states, jobs, seed;
@@ -42,98 +50,63 @@ struct options {
 struct power {
 	struct options options;
 	char dir[256]; /* the state directory, of the load and then of each state */
-	char data[512], lock[512];
+	char store[512], lock[512];
 	struct load load;
 	struct record record;
-	uint8_t *disk; /* what is on it for certain */
-	size_t disk_len, disk_cap;
-	const struct event *pending[PENDING_MAX]; /* what perhaps is */
-	unsigned pending_count;
+	struct disk disk;
 	unsigned acknowledged;
-	uint8_t *image; /* a state */
-	size_t image_len;
 	uint32_t dice;
-	unsigned tried, bad, written_to;
+	unsigned tried, bad, written_to, tried_again;
 	uint64_t points;
 };
 
-/* ---- the disk ---- */
-
-static void disk_apply(struct power *power, const struct event *event)
+static void state_make(struct power *power, struct disk *disk)
 {
-	memcpy(power->disk + event->at, event->octets, event->len);
-	if (event->at + event->len > power->disk_len)
-		power->disk_len = event->at + event->len;
-}
-
-static void pending_settle(struct power *power, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++)
-		disk_apply(power, power->pending[i]);
-	power->pending_count -= count;
-	memmove(power->pending, power->pending + count,
-		power->pending_count * sizeof(power->pending[0]));
-}
-
-static void image_apply(struct power *power, uint64_t at, const uint8_t *octets, size_t len)
-{
-	memcpy(power->image + at, octets, len);
-	if (at + len > power->image_len)
-		power->image_len = at + len;
-}
-
-/* Each sector of the write for itself. */
-static void image_tear(struct power *power, const struct event *event, uint32_t percent)
-{
-	for (uint64_t at = event->at; at < event->at + event->len;) {
-		uint64_t end = (at / SECTOR_OCTETS + 1) * SECTOR_OCTETS;
-		if (end > event->at + event->len)
-			end = event->at + event->len;
-		if (dice_roll(&power->dice, 100) < percent)
-			image_apply(power, at, event->octets + (at - event->at), end - at);
-		at = end;
-	}
-}
-
-/* `variant` 0: nothing of what was not synced; 1: all of it; then at random. */
-static void image_make(struct power *power, unsigned variant)
-{
-	static const uint8_t percents[] = { 50, 10, 90, 97, 3, 75 };
-	memcpy(power->image, power->disk, power->disk_len);
-	memset(power->image + power->disk_len, 0, power->disk_cap - power->disk_len);
-	power->image_len = power->disk_len;
-	uint32_t percent = percents[dice_roll(&power->dice, sizeof(percents))];
-	bool tears = dice_roll(&power->dice, 2), grows = dice_roll(&power->dice, 2);
-	/* One write alone lost, or alone there, is the likeliest to be overlooked. */
-	unsigned only =
-		variant % 4 < 2 ? dice_roll(&power->dice, power->pending_count + 1) : PENDING_MAX;
-	for (unsigned i = 0; i < power->pending_count && variant != 0; i++) {
-		const struct event *event = power->pending[i];
-		bool keep = variant == 1	 ? true
-			    : only < PENDING_MAX ? (i == only) == (variant % 4 == 0)
-						 : dice_roll(&power->dice, 100) < percent;
-		if (keep && variant > 1 && tears)
-			image_tear(power, event, percent);
-		else if (keep)
-			image_apply(power, event->at, event->octets, event->len);
-		if (variant > 1 && grows && event->at + event->len > power->image_len)
-			power->image_len = event->at + event->len;
-	}
-}
-
-static void image_write(struct power *power)
-{
-	int fd = open(power->data, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	assert(fd >= 0);
-	for (size_t at = 0; at < power->image_len;) {
-		ssize_t written = write(fd, power->image + at, power->image_len - at);
-		assert(written > 0);
-		at += (size_t)written;
-	}
-	close(fd);
+	disk_image(disk, &power->dice, power->store);
 	/* Who held it is gone, and so is the table of readers, or a useless one is left. */
 	if (dice_roll(&power->dice, 4))
 		unlink(power->lock);
+}
+
+/* ---- which moments are looked at ---- */
+
+/* Few writes lie between a new epoch of the redo log and what is next told by it or synced, or between a meta
+ * page that has no record and its sync: they are looked at more often than others. */
+struct weight {
+	bool has_record;      /* since the last meta page */
+	unsigned events_left; /* of such */
+};
+
+static bool is_meta(const struct event *event)
+{
+	return event->file == RECORDED_DATA && event->at < LMDB_META_PAGES * (uint64_t)PAGE_OCTETS;
+}
+
+static unsigned weigh(struct weight *weight, const struct event *event)
+{
+	if (event->kind == EVENT_ACK)
+		return 0;
+	if (event->kind == EVENT_WRITE && is_meta(event)) {
+		if (!weight->has_record)
+			weight->events_left = META_EVENTS;
+		weight->has_record = false;
+	} else if (event->kind == EVENT_WRITE && event->file == RECORDED_LOG) {
+		weight->has_record = event->at >= REDO_HEADER_OCTETS;
+		weight->events_left = weight->has_record ? weight->events_left : EPOCH_EVENTS;
+	}
+	if (weight->events_left == 0)
+		return 1;
+	weight->events_left--;
+	return RARE_WEIGHT;
+}
+
+static uint64_t count_points(const struct record *record)
+{
+	struct weight weight = { 0 };
+	uint64_t points = 0;
+	for (size_t i = 0; i < record->count; i++)
+		points += weigh(&weight, &record->events[i]);
+	return points;
 }
 
 /* ---- what is asked of a state ---- */
@@ -167,35 +140,83 @@ static void use_again(struct power *power, struct store *store, struct buffer *p
 	power->written_to++;
 }
 
-static void check(struct power *power, size_t event, unsigned variant)
+static void state_ask(struct power *power, bool uses_again, struct buffer *problems)
 {
 	struct store *store;
 	struct walk_totals totals;
-	struct buffer problems = { 0 };
 	const char *why;
-	image_write(power);
 	if (store_open(power->dir, STORE_SERVE, &store, &why) != ERR_OK) {
-		buffer_add_format(&problems, "does not open: %s\n", why);
-	} else {
-		store_walk(store, &problems, &totals);
-		load_check(&power->load, store, power->acknowledged, &problems);
-		if (problems.len == 0 && power->tried % 4 == 0)
-			use_again(power, store, &problems);
-		store_close(&store);
+		buffer_add_format(problems, "does not open: %s\n", why);
+		return;
+	}
+	store_walk(store, problems, &totals);
+	load_check(&power->load, store, power->acknowledged, problems);
+	if (problems->len == 0 && uses_again)
+		use_again(power, store, problems);
+	store_close(&store);
+}
+
+static void problems_show(struct power *power, const char *when, size_t event,
+			  const struct disk *disk, struct buffer *problems)
+{
+	if (problems->len > 0 && power->bad++ < SHOW_PROBLEMS)
+		printf("%s event %zu, state %u, %zu writes not synced, %u jobs acknowledged:\n%.*s",
+		       when, event, power->tried, disk->pending_count, power->acknowledged,
+		       (int)problems->len, (char *)problems->data);
+	fflush(stdout);
+	buffer_free(problems);
+}
+
+/* The power fails in what was done to a state, where that was anything. */
+static void replay_again(struct power *power, const struct record *record)
+{
+	struct disk disk;
+	struct weight weight = { 0 };
+	uint64_t points = count_points(record), at[AGAIN_STATES], before = 0;
+	if (points == 0)
+		return;
+	for (int i = 0; i < AGAIN_STATES; i++)
+		at[i] = dice_roll(&power->dice, (uint32_t)points);
+	disk_make(&disk, record);
+	for (size_t event = 0; event < record->count; event++) {
+		unsigned weighs = weigh(&weight, &record->events[event]);
+		disk_take(&disk, &record->events[event]);
+		for (int i = 0; i < AGAIN_STATES; i++) {
+			struct buffer problems = { 0 };
+			if (at[i] < before || at[i] >= before + weighs)
+				continue;
+			state_make(power, &disk);
+			state_ask(power, false, &problems);
+			problems_show(power, "while it recovered, after", event, &disk, &problems);
+			power->tried_again++;
+		}
+		before += weighs;
+	}
+	disk_free(&disk);
+}
+
+static void check(struct power *power, size_t event)
+{
+	bool fails_again = power->tried % AGAIN_EVERY == 1 && !power->options.lie;
+	struct record record;
+	struct buffer problems = { 0 };
+	if (fails_again)
+		record_begin(power->store, false);
+	state_ask(power, power->tried % 4 == 0, &problems);
+	if (fails_again && !record_end(power->store, &record))
+		buffer_add_cstr(&problems,
+				"the record of its recovery does not lead to what is in it\n");
+	problems_show(power, "after", event, &power->disk, &problems);
+	if (fails_again) {
+		replay_again(power, &record);
+		record_free(&record);
 	}
 	power->tried++;
-	if (problems.len > 0 && power->bad++ < SHOW_PROBLEMS)
-		printf("after event %zu, variant %u, %u writes not synced, %u jobs acknowledged:\n"
-		       "%.*s",
-		       event, variant, power->pending_count, power->acknowledged, (int)problems.len,
-		       (char *)problems.data);
-	fflush(stdout);
-	buffer_free(&problems);
 }
 
 /* Where the disk lies a state may be one that no honest disk leaves behind, and LMDB fall over
  * it: each is looked at by a process of its own. */
-static void check_apart(struct power *power, size_t event, unsigned variant)
+static void check_apart(struct power *power, size_t event)
 {
 	int status;
 	pid_t child = fork();
@@ -203,7 +224,7 @@ static void check_apart(struct power *power, size_t event, unsigned variant)
 	if (child == 0) {
 		if (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr))
 			_exit(2);
-		check(power, event, variant);
+		check(power, event);
 		_exit(power->bad > 0);
 	}
 	pid_t ended = waitpid(child, &status, 0);
@@ -216,66 +237,82 @@ static void check_apart(struct power *power, size_t event, unsigned variant)
 
 static void look(struct power *power, size_t event, uint64_t points_in_all)
 {
-	power->points++;
 	/* As many as are due by now: so the last one makes them all. */
 	uint64_t due = power->options.states * power->points / points_in_all;
-	for (unsigned variant = 0; power->tried < due; variant++) {
-		if (power->pending_count == 0 && variant > 0) {
+	for (unsigned i = 0; power->tried < due; i++) {
+		if (power->disk.pending_count == 0 && i > 0 && power->points < points_in_all)
 			break; /* there is only one: later points make up for it */
-		}
-		unsigned kind = variant == 0 ? dice_roll(&power->dice, 40)
-					     : 2 + dice_roll(&power->dice, 1000);
-		image_make(power, kind);
+		state_make(power, &power->disk);
 		if (power->options.lie)
-			check_apart(power, event, kind);
+			check_apart(power, event);
 		else
-			check(power, event, kind);
+			check(power, event);
 	}
-}
-
-static uint64_t count_points(const struct record *record)
-{
-	uint64_t points = 0;
-	for (size_t i = 0; i < record->count; i++)
-		points += record->events[i].kind != EVENT_ACK;
-	return points;
 }
 
 static void replay(struct power *power)
 {
 	const struct record *record = &power->record;
+	struct weight weight = { 0 };
 	uint64_t points = count_points(record);
 	for (size_t i = 0; i < record->count; i++) {
 		const struct event *event = &record->events[i];
-		switch (event->kind) {
-		case EVENT_ACK:
+		power->points += weigh(&weight, event);
+		if (event->kind == EVENT_ACK) {
 			assert(event->number > power->acknowledged);
 			power->acknowledged = event->number;
-			break;
-		case EVENT_WRITE:
-		case EVENT_WRITE_SYNCED:
-			assert(power->pending_count < PENDING_MAX);
-			power->pending[power->pending_count++] = event;
-			look(power, i, points);
-			if (event->kind == EVENT_WRITE_SYNCED) {
-				disk_apply(power, event);
-				power->pending_count--;
-			}
-			break;
-		case EVENT_SYNC:
-			if (!power->options.lie)
-				pending_settle(power, power->pending_count);
-			else if (power->pending_count > LIE_EVENTS)
-				pending_settle(power, power->pending_count - LIE_EVENTS);
-			look(power, i, points);
-			break;
+			continue;
 		}
+		if (event->kind == EVENT_SYNC && power->options.lie)
+			disk_settle(&power->disk, LIE_WRITES);
+		else
+			disk_take(&power->disk, event);
+		look(power, i, points);
 	}
+}
+
+/* ---- how the redo log was used ---- */
+
+struct log_use {
+	unsigned commits, records;
+	unsigned begun, begun_again; /* areas, within one epoch */
+	unsigned epochs;
+};
+
+static struct log_use log_use(const struct record *record)
+{
+	struct log_use use = { 0 };
+	uint64_t last_area = 0;
+	int epoch_areas = 1; /* begun */
+	for (size_t i = 0; i < record->count; i++) {
+		const struct event *event = &record->events[i];
+		if (event->kind != EVENT_WRITE)
+			continue;
+		if (event->file == RECORDED_DATA) {
+			use.commits += is_meta(event);
+			continue;
+		}
+		if (event->at < REDO_HEADER_OCTETS) {
+			use.epochs++;
+			epoch_areas = 1;
+			last_area = 0;
+			continue;
+		}
+		uint64_t area = (event->at - REDO_HEADER_OCTETS) / REDO_AREA_OCTETS;
+		use.records++;
+		if (area != last_area) {
+			use.begun++;
+			use.begun_again += epoch_areas >= REDO_AREAS;
+			epoch_areas++;
+		}
+		last_area = area;
+	}
+	return use;
 }
 
 /* ---- beginning and end ---- */
 
-static void disk_make(struct power *power)
+static void folder_choose(struct power *power)
 {
 	if (!power->options.folder) {
 		folder_make(power->dir, "power");
@@ -287,28 +324,20 @@ static void disk_make(struct power *power)
 			exit(2);
 		}
 	}
-	snprintf(power->data, sizeof(power->data), "%s/store/data.mdb", power->dir);
+	snprintf(power->store, sizeof(power->store), "%s/store", power->dir);
 	snprintf(power->lock, sizeof(power->lock), "%s/store/lock.mdb", power->dir);
 }
 
 static void record_load(struct power *power)
 {
 	load_prepare(power->dir, &power->load);
-	record_begin(power->data);
+	record_begin(power->store, true);
 	load_run(power->dir, &power->load, power->options.jobs, power->options.seed);
-	if (!record_end(power->data, &power->record)) {
-		printf("the record of writes does not lead to what is in the file\n");
+	if (!record_end(power->store, &power->record)) {
+		printf("the record of writes does not lead to what is in the files\n");
 		exit(2);
 	}
-	const struct record *record = &power->record;
-	power->disk_cap = record->base_len;
-	for (size_t i = 0; i < record->count; i++)
-		if (record->events[i].at + record->events[i].len > power->disk_cap)
-			power->disk_cap = record->events[i].at + record->events[i].len;
-	power->disk = heap_alloc(power->disk_cap);
-	power->image = heap_alloc(power->disk_cap);
-	memcpy(power->disk, record->base, record->base_len);
-	power->disk_len = record->base_len;
+	disk_make(&power->disk, &power->record);
 }
 
 static bool options_parse(int argc, char **argv, struct options *options_out)
@@ -337,7 +366,7 @@ static bool options_parse(int argc, char **argv, struct options *options_out)
 
 int main(int argc, char **argv)
 {
-	struct power power = { .disk = NULL };
+	struct power power = { .tried = 0 };
 	if (!options_parse(argc, argv, &power.options)) {
 		fprintf(stderr, "usage: crash-power [--states N] [--jobs N] [--seed N] [--lie] "
 				"[--folder DIR]\n");
@@ -345,17 +374,21 @@ int main(int argc, char **argv)
 	}
 	power.dice = power.options.seed * 7919;
 	log_set_level(LOG_ERROR);
-	disk_make(&power);
+	folder_choose(&power);
 	record_load(&power);
 	replay(&power);
-	printf("%u jobs, %zu events, %zu octets of file; %u states (%u of them written to again), "
-	       "%u bad\n",
-	       power.load.jobs, power.record.count, power.disk_cap, power.tried, power.written_to,
-	       power.bad);
+	struct log_use use = log_use(&power.record);
+	printf("%u commits, %u of them by a record; an area of the log begun %u times, and %u "
+	       "times again; "
+	       "%u epochs\n",
+	       use.commits, use.records, use.begun, use.begun_again, use.epochs);
+	printf("%u jobs, %zu events, %zu octets of file; %u states (%u of them written to again, "
+	       "and %u while they recovered), %u bad\n",
+	       power.load.jobs, power.record.count, power.disk.files[RECORDED_DATA].cap,
+	       power.tried, power.written_to, power.tried_again, power.bad);
 	folder_remove(power.dir);
 	load_free(&power.load);
+	disk_free(&power.disk);
 	record_free(&power.record);
-	free(power.disk);
-	free(power.image);
 	return power.bad > 0;
 }

@@ -1,8 +1,8 @@
 /* tests/crash/shim.c - a disk that fails when a test says so: loaded into the server before its
- * libraries (LD_PRELOAD), it stands between LMDB and the kernel.
+ * libraries (LD_PRELOAD), it stands between the store and the kernel.
  *
  * BODE_SHIM names a file of one page, which is mapped before the process is locked in; the test
- * maps it as well and writes there which file fails, and how. */
+ * maps it as well and writes there which files fail, and how. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 struct control {
-	volatile uint64_t inode;
+	volatile uint64_t inodes[2];		   /* of data.mdb and redo.log; 0: none fails */
 	volatile uint32_t write_error, sync_error; /* errno; 0: none */
 	volatile uint32_t one_in;		   /* so many calls fail at random; 0, 1: each */
 	volatile uint32_t failures;
@@ -50,8 +50,8 @@ static bool fails(int fd, uint32_t error)
 {
 	static _Atomic uint32_t dice = 1;
 	struct stat status;
-	if (error == 0 || control->inode == 0 || fstat(fd, &status) != 0 ||
-	    status.st_ino != control->inode)
+	if (error == 0 || control->inodes[0] == 0 || fstat(fd, &status) != 0 ||
+	    (status.st_ino != control->inodes[0] && status.st_ino != control->inodes[1]))
 		return false;
 	dice = dice * 1664525 + 1013904223;
 	if (control->one_in > 1 && (dice >> 8) % control->one_in != 0)
@@ -61,7 +61,7 @@ static bool fails(int fd, uint32_t error)
 	return true;
 }
 
-ssize_t shim_pwrite(int fd, const void *octets, size_t len, off_t at) __asm__("pwrite");
+ssize_t shim_pwrite(int fd, const void *octets, size_t len, off_t at) __asm__("pwrite64");
 ssize_t shim_pwrite(int fd, const void *octets, size_t len, off_t at)
 {
 	return fails(fd, control->write_error) ? -1 : syscall(SYS_pwrite64, fd, octets, len, at);

@@ -206,14 +206,15 @@ class Shim:
         monkeypatch.setenv("ASAN_OPTIONS", "verify_asan_link_order=0")
         server.start()
         monkeypatch.delenv("LD_PRELOAD")
-        self.inode = os.stat(store_of(server)).st_ino
+        self.inodes = [os.stat(path).st_ino for path in
+                       (store_of(server), store_of(server).with_name("redo.log"))]
         self.set()
 
     def set(self, write_error=0, sync_error=0, one_in=1):
-        self.page[0:20] = struct.pack("<QIII", self.inode, write_error, sync_error, one_in)
+        self.page[0:28] = struct.pack("<QQIII", *self.inodes, write_error, sync_error, one_in)
 
     def failures(self):
-        return struct.unpack("<I", self.page[20:24])[0]
+        return struct.unpack("<I", self.page[28:32])[0]
 
 
 @pytest.mark.parametrize("fault, code, status", [

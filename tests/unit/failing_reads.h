@@ -3,7 +3,6 @@
  * so. */
 #pragma once
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdbool.h>
 
@@ -26,33 +25,33 @@ static inline bool read_fails(int *left)
 	return now;
 }
 
-int mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **txn_out)
+int __real_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **txn_out);
+int __wrap_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **txn_out);
+int __wrap_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **txn_out)
 {
-	int (*true_one)(MDB_env *, MDB_txn *, unsigned, MDB_txn **);
-	*(void **)&true_one = dlsym(RTLD_NEXT, "mdb_txn_begin");
 	return (flags & MDB_RDONLY) && read_fails(&reads_left)
 		       ? EIO
-		       : true_one(env, parent, flags, txn_out);
+		       : __real_mdb_txn_begin(env, parent, flags, txn_out);
 }
 
-int mdb_txn_renew(MDB_txn *txn)
+int __real_mdb_txn_renew(MDB_txn *txn);
+int __wrap_mdb_txn_renew(MDB_txn *txn);
+int __wrap_mdb_txn_renew(MDB_txn *txn)
 {
-	int (*true_one)(MDB_txn *);
-	*(void **)&true_one = dlsym(RTLD_NEXT, "mdb_txn_renew");
-	return read_fails(&reads_left) ? EIO : true_one(txn);
+	return read_fails(&reads_left) ? EIO : __real_mdb_txn_renew(txn);
 }
 
-int mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_op op)
+int __real_mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_op op);
+int __wrap_mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_op op);
+int __wrap_mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_op op)
 {
-	int (*true_one)(MDB_cursor *, MDB_val *, MDB_val *, MDB_cursor_op);
-	*(void **)&true_one = dlsym(RTLD_NEXT, "mdb_cursor_get");
 	steps++;
-	return read_fails(&steps_left) ? EIO : true_one(cursor, key, value, op);
+	return read_fails(&steps_left) ? EIO : __real_mdb_cursor_get(cursor, key, value, op);
 }
 
-int mdb_get(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *value)
+int __real_mdb_get(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *value);
+int __wrap_mdb_get(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *value);
+int __wrap_mdb_get(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *value)
 {
-	int (*true_one)(MDB_txn *, MDB_dbi, MDB_val *, MDB_val *);
-	*(void **)&true_one = dlsym(RTLD_NEXT, "mdb_get");
-	return read_fails(&gets_left) ? EIO : true_one(txn, dbi, key, value);
+	return read_fails(&gets_left) ? EIO : __real_mdb_get(txn, dbi, key, value);
 }

@@ -2,7 +2,6 @@
  * only with a token, and a front that breaks the rules is shown the door. */
 #include "tests/unit/smtpd/back_bed.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 
 #include "auth/token.h"
@@ -24,11 +23,11 @@ static uint64_t credit_octets;
 
 static _Thread_local bool store_fails; /* for this thread */
 
-int mdb_get(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *value)
+int __real_mdb_get(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *value);
+int __wrap_mdb_get(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *value);
+int __wrap_mdb_get(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *value)
 {
-	int (*true_one)(MDB_txn *, MDB_dbi, MDB_val *, MDB_val *);
-	*(void **)&true_one = dlsym(RTLD_NEXT, "mdb_get");
-	return store_fails ? EIO : true_one(txn, dbi, key, value);
+	return store_fails ? EIO : __real_mdb_get(txn, dbi, key, value);
 }
 
 bool channel_send(struct channel *channel, uint16_t type, uint32_t conversation,

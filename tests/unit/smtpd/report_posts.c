@@ -3,7 +3,6 @@
  * program; the servers are report_hosts.py; the clock is the test's. */
 #include "tests/unit/smtpd/back_bed.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -41,12 +40,12 @@ static struct {
 	struct buffer said;
 } hosts;
 
-int mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_op op)
+int __real_mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_op op);
+int __wrap_mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_op op);
+int __wrap_mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_op op)
 {
-	int (*true_one)(MDB_cursor *, MDB_val *, MDB_val *, MDB_cursor_op);
-	*(void **)&true_one = dlsym(RTLD_NEXT, "mdb_cursor_get");
 	failures += store_fails;
-	return store_fails ? EIO : true_one(cursor, key, value, op);
+	return store_fails ? EIO : __real_mdb_cursor_get(cursor, key, value, op);
 }
 
 /* ---- the servers ---- */

@@ -7,7 +7,6 @@
  * mdb_env_set_mapsize(). */
 #include "tests/unit/storage/bed.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -15,14 +14,16 @@
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
 #include "base/clock.h"
 #include "storage/garbage_priv.h"
+#include "storage/redo_priv.h"
 
 enum { NEVER = 1 << 30, META_OCTETS_MAX = 512 };
 
 static struct {
-	ino_t data;	 /* the file */
+	ino_t data, log; /* the files */
 	int writes_left; /* before they fail */
 	int syncs_left;
 	int error;
@@ -30,13 +31,20 @@ static struct {
 	bool once;
 	bool lie;  /* the meta page is written, and fails all the same */
 	bool full; /* from the failure on, the disk says so */
-	unsigned writes, meta_writes, failures;
+	unsigned writes, last_writes, failures; /* last: of the log, or of the meta page */
+	bool log_was_cut;			/* or had no room */
 } fault = { .writes_left = NEVER, .syncs_left = NEVER };
+
+static bool is_log(int fd)
+{
+	struct stat status;
+	return fault.log && fstat(fd, &status) == 0 && status.st_ino == fault.log;
+}
 
 static bool is_data(int fd)
 {
 	struct stat status;
-	return fault.data && fstat(fd, &status) == 0 && status.st_ino == fault.data;
+	return is_log(fd) || (fault.data && fstat(fd, &status) == 0 && status.st_ino == fault.data);
 }
 
 static bool fails(int *left)
@@ -52,14 +60,16 @@ static bool fails(int *left)
 	return false;
 }
 
-/* LMDB calls the one without 64, whatever this program's headers make of the name. */
-ssize_t faulty_pwrite(int fd, const void *octets, size_t len, off_t at) __asm__("pwrite");
-ssize_t faulty_pwrite(int fd, const void *octets, size_t len, off_t at)
+static int mirror = -1; /* gets what is written to data.mdb */
+
+ssize_t pwrite(int fd, const void *octets, size_t len, off_t at)
 {
+	if (mirror >= 0 && is_data(fd) && !is_log(fd))
+		syscall(SYS_pwrite64, mirror, octets, len, at);
 	if (is_data(fd)) {
-		bool is_meta = len < META_OCTETS_MAX;
+		bool is_meta = !is_log(fd) && len < META_OCTETS_MAX;
 		fault.writes++;
-		fault.meta_writes += is_meta;
+		fault.last_writes += is_meta || is_log(fd);
 		if (fault.lie && is_meta) {
 			/* The first comes through; that LMDB then takes it back does not. */
 			if (fault.failures++ == 0)
@@ -68,7 +78,10 @@ ssize_t faulty_pwrite(int fd, const void *octets, size_t len, off_t at)
 			return -1;
 		}
 		if (fails(&fault.writes_left)) {
-			if (fault.cut && len > 4096)
+			bool is_cut = fault.cut && len > 4096;
+			fault.log_was_cut |=
+				is_log(fd) && len > 4096 && (is_cut || fault.error != EIO);
+			if (is_cut)
 				return syscall(SYS_pwrite64, fd, octets, len / 2, at);
 			errno = fault.error;
 			return -1;
@@ -79,6 +92,10 @@ ssize_t faulty_pwrite(int fd, const void *octets, size_t len, off_t at)
 
 ssize_t writev(int fd, const struct iovec *parts, int count)
 {
+	if (mirror >= 0 && is_data(fd) && !is_log(fd)) {
+		lseek(mirror, lseek(fd, 0, SEEK_CUR), SEEK_SET);
+		syscall(SYS_writev, mirror, parts, count);
+	}
 	if (is_data(fd)) {
 		fault.writes++;
 		if (fails(&fault.writes_left)) {
@@ -103,8 +120,16 @@ ssize_t write(int fd, const void *octets, size_t len)
 	return syscall(SYS_write, fd, octets, len);
 }
 
+static volatile int hold; /* 1: the next sync of data.mdb waits for it to be 0 */
+static volatile int held;
+
 int fdatasync(int fd)
 {
+	if (hold && is_data(fd)) {
+		held = 1;
+		while (hold)
+			usleep(1000);
+	}
 	if (is_data(fd) && fails(&fault.syncs_left)) {
 		errno = fault.error;
 		return -1;
@@ -121,11 +146,11 @@ int fstatvfs(int fd, struct statvfs *fs)
 
 static size_t map_octets; /* 0: as the store wants it */
 
-int mdb_env_set_mapsize(MDB_env *env, size_t octets)
+int __real_mdb_env_set_mapsize(MDB_env *env, size_t octets);
+int __wrap_mdb_env_set_mapsize(MDB_env *env, size_t octets);
+int __wrap_mdb_env_set_mapsize(MDB_env *env, size_t octets)
 {
-	int (*true_one)(MDB_env *, size_t);
-	*(void **)&true_one = dlsym(RTLD_NEXT, "mdb_env_set_mapsize");
-	return true_one(env, map_octets ? map_octets : octets);
+	return __real_mdb_env_set_mapsize(env, map_octets ? map_octets : octets);
 }
 
 static void fault_none(void)
@@ -133,7 +158,8 @@ static void fault_none(void)
 	fault.writes_left = fault.syncs_left = NEVER;
 	fault.error = 0;
 	fault.cut = fault.once = fault.lie = fault.full = false;
-	fault.writes = fault.meta_writes = fault.failures = 0;
+	fault.writes = fault.last_writes = fault.failures = 0;
+	fault.log_was_cut = false;
 }
 
 static void begin(struct bed *bed)
@@ -145,11 +171,14 @@ static void begin(struct bed *bed)
 	snprintf(path, sizeof(path), "%s/store/data.mdb", bed->dir);
 	assert_int_equal(stat(path, &status), 0);
 	fault.data = status.st_ino;
+	snprintf(path, sizeof(path), "%s/store/redo.log", bed->dir);
+	assert_int_equal(stat(path, &status), 0);
+	fault.log = status.st_ino;
 }
 
 static void end(struct bed *bed)
 {
-	fault.data = 0;
+	fault.data = fault.log = 0;
 	bed_end(bed);
 }
 
@@ -205,7 +234,7 @@ static void each_write_in_turn(void **state)
 		unsigned seeds[200] = { 0 };
 		size_t count = 0;
 		begin(&bed);
-		bool all = false, met_meta = false;
+		bool all = false, met_last = false, met_log = false;
 		for (unsigned fail_at = 0; !all; fail_at++) {
 			assert_true(fail_at < 50);
 			unsigned generation = bed.store->generation;
@@ -218,20 +247,24 @@ static void each_write_in_turn(void **state)
 			fault.writes_left = (int)fail_at;
 			enum err err = append(&bed, seed);
 			all = fault.failures == 0;
-			assert_int_equal(err, all ? ERR_OK : kinds[k].want);
-			if (all)
+			/* Without room in the log, data.mdb is synced. */
+			bool done = all || fault.log_was_cut;
+			met_log |= fault.log_was_cut;
+			assert_int_equal(err, done ? ERR_OK : kinds[k].want);
+			if (done)
 				seeds[count++] = seed;
 			/* LMDB does not go on after a meta page: it is opened again. */
 			assert_int_equal(bed.store->generation - generation,
-					 fault.meta_writes > 0 && !all);
-			met_meta |= fault.meta_writes > 0 && !all;
+					 fault.last_writes > 0 && !done);
+			met_last |= fault.last_writes > 0 && !done;
 			fault_none();
 			assert_content(&bed, seeds, count);
 			assert_int_equal(append(&bed, seed + 1), ERR_OK);
 			seeds[count++] = seed + 1;
 			assert_content(&bed, seeds, count);
 		}
-		assert_true(met_meta);
+		assert_true(met_last);
+		assert_int_equal(met_log, kinds[k].want == ERR_FULL);
 		store_close(&bed.store);
 		bed_open(&bed, STORE_SERVE);
 		assert_content(&bed, seeds, count);
@@ -239,19 +272,31 @@ static void each_write_in_turn(void **state)
 	}
 }
 
-static void the_sync(void **state)
+/* Behind another process's commit: of data.mdb, of the log's header, of the record; then of the record alone. */
+static void each_sync_in_turn(void **state)
 {
-	struct bed bed;
-	begin(&bed);
-	fault.error = EIO;
-	fault.syncs_left = 0;
-	fault.once = true;
-	assert_int_equal(append(&bed, 1), ERR_DISK);
-	assert_int_equal(fault.failures, 1);
-	assert_content(&bed, NULL, 0);
-	assert_int_equal(append(&bed, 2), ERR_OK);
-	assert_content(&bed, (unsigned[]){ 2 }, 1);
-	end(&bed);
+	for (int syncs = 0; syncs < 4; syncs++) {
+		struct bed bed;
+		unsigned seeds[3] = { 1, 3 };
+		size_t count = syncs == 3;
+		begin(&bed);
+		if (count > 0)
+			assert_int_equal(append(&bed, 1), ERR_OK);
+		else
+			seeds[0] = 3;
+		fault.error = EIO;
+		fault.syncs_left = syncs % 3;
+		fault.once = true;
+		assert_int_equal(append(&bed, 2), ERR_DISK);
+		assert_int_equal(fault.failures, 1);
+		assert_content(&bed, seeds, count);
+		assert_int_equal(append(&bed, 3), ERR_OK);
+		assert_content(&bed, seeds, count + 1);
+		store_close(&bed.store);
+		bed_open(&bed, STORE_SERVE);
+		assert_content(&bed, seeds, count + 1);
+		end(&bed);
+	}
 }
 
 /* A meta page that came through although the disk said no: the message is there, so it must be
@@ -406,15 +451,246 @@ static void a_file_at_its_limit(void **state)
 	end(&bed);
 }
 
-int main(void)
+/* ---- and what was on its way to the disk ---- */
+
+static void copy_store(const struct bed *bed, struct bed *after)
+{
+	char command[512];
+	bed_dir(after);
+	after->inbox_id = bed->inbox_id;
+	after->account_id = bed->account_id;
+	snprintf(command, sizeof(command),
+		 "mkdir %s/store && cp %s/store/data.mdb %s/store/redo.log %s/store", after->dir,
+		 bed->dir, bed->dir, after->dir);
+	assert_int_equal(system(command), 0);
+}
+
+/* Refused for its meta page: killed behind that, it must not come to be. */
+static void what_was_refused_stays_away(void **state)
+{
+	struct bed bed, after;
+	begin(&bed);
+	assert_int_equal(append(&bed, 1), ERR_OK);
+	/* The last write of a commit is its meta page. */
+	fault_none();
+	assert_int_equal(append(&bed, 2), ERR_OK);
+	int writes = (int)fault.writes;
+	for (int at = writes - 2; at <= writes + 2; at++) {
+		fault_none();
+		fault.error = EIO;
+		fault.once = true;
+		fault.writes_left = at;
+		enum err err = append(&bed, 3);
+		unsigned last = fault.last_writes;
+		fault_none();
+		copy_store(&bed, &after); /* SIGKILL, and no other process */
+		bed_open(&after, STORE_SERVE);
+		struct mailbox mailbox;
+		struct read *read = read_begin(after.store);
+		assert_int_equal(mailbox_get(read, bed.inbox_id, &after.arena, &mailbox), ERR_OK);
+		read_end(&read);
+		print_message("fail at write %d: %s, last writes %u, after: %u messages\n", at,
+			      err_word(err), last, mailbox.messages);
+		if (err != ERR_OK)
+			assert_int_equal(mailbox.messages, 2);
+		bed_end(&after);
+		if (err == ERR_OK)
+			break;
+	}
+	end(&bed);
+}
+
+/* LMDB writes the new trees under the old number when it takes a meta page back. The disk got that page, and
+ * not yet the one of the commit before. */
+static void a_meta_page_that_is_taken_back_is_what_it_was(void **state)
+{
+	struct bed bed, after;
+	char kept[128], path[128];
+	static uint8_t before[8192], taken[8192], mixed[8192];
+	begin(&bed);
+	assert_int_equal(append(&bed, 1), ERR_OK);
+	assert_int_equal(append(&bed, 2), ERR_OK);
+	snprintf(path, sizeof(path), "%s/store/data.mdb", bed.dir);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(pread(fd, before, sizeof(before), 0), sizeof(before));
+	assert_int_equal(append(&bed, 3), ERR_OK); /* txn N - 1, on the disk only in the log */
+	fault_none();
+	fault.error = EIO;
+	fault.syncs_left = 0;
+	fault.once = true;
+	assert_int_equal(append(&bed, 4), ERR_DISK); /* txn N: the record's sync fails */
+	fault_none();
+	assert_int_equal(pread(fd, taken, sizeof(taken), 0), sizeof(taken));
+	copy_store(&bed, &after);
+	/* of N - 1 as before, of N as taken back */
+	uint64_t txns[2];
+	memcpy(mixed, taken, sizeof(mixed));
+	for (int i = 0; i < 2; i++) {
+		memcpy(&txns[i], taken + i * 4096 + 16 + 128, 8);
+		print_message("meta %d: txn %llu\n", i, (unsigned long long)txns[i]);
+	}
+	int newer = txns[1] > txns[0];
+	memcpy(mixed + newer * 4096, before + newer * 4096, 4096);
+	snprintf(kept, sizeof(kept), "%s/store/data.mdb", after.dir);
+	int after_fd = open(kept, O_RDWR | O_CLOEXEC);
+	assert_int_equal(pwrite(after_fd, mixed, sizeof(mixed), 0), sizeof(mixed));
+	close(after_fd);
+	close(fd);
+	bed_open(&after, STORE_SERVE);
+	assert_content(&after, (unsigned[]){ 1, 2, 3 }, 3);
+	bed_end(&after);
+	end(&bed);
+}
+
+/* LMDB tries again what was interrupted. */
+static void an_interrupted_call_is_no_commit(void **state)
+{
+	struct bed bed;
+	struct redo_image image;
+	char path[128];
+	begin(&bed);
+	assert_int_equal(append(&bed, 1), ERR_OK);
+	snprintf(path, sizeof(path), "%s/store/redo.log", bed.dir);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(redo_image_read(fd, &image));
+	size_t count = image.count;
+	redo_image_free(&image);
+	fault_none();
+	fault.error = EINTR;
+	fault.syncs_left = 0;
+	fault.once = true;
+	enum err err = append(&bed, 2);
+	fault_none();
+	assert_true(redo_image_read(fd, &image));
+	print_message("outcome %s, records before %zu, after %zu\n", err_word(err), count,
+		      image.count);
+	if (err == ERR_OK)
+		assert_int_equal(image.count, count + 1);
+	redo_image_free(&image);
+	close(fd);
+	end(&bed);
+}
+
+/* The thread's sync fails while a large transaction is under way: what was lost is in the log alone. */
+static void what_was_lost_meanwhile_is_not_voided(void **state)
+{
+	enum { PAGE = 4096, META_LEN = 120, META_AT = 32, PAGES = 220 };
+	static uint8_t octets[PAGES * PAGE];
+	char path[] = "/tmp/bode-redo-XXXXXX", log[] = "/tmp/bode-redo-XXXXXX";
+	int env_fd = mkstemp(path), data_fd = open(path, O_RDWR), log_fd = mkstemp(log);
+	uint8_t meta[META_LEN] = { 0 };
+	struct stat status;
+	struct redo_image image;
+	fault_none();
+	assert_int_equal(fstat(env_fd, &status), 0);
+	fault.data = status.st_ino;
+	fault.log = 0;
+	assert_true(redo_header_write(log_fd, 1, 1));
+	struct redo *redo = redo_new(data_fd, log_fd);
+	redo_set_environment(redo, env_fd, PAGE);
+	redo_start(redo);
+	for (uint64_t txn = 10; txn < 15; txn++) {
+		if (txn == 14) /* an area is full: the thread syncs */
+			hold = 1;
+		redo_begin(redo, txn);
+		/* Every other page: what lies in order is no record. */
+		for (uint64_t page = 0; page < PAGES; page++)
+			assert_int_equal(redo_pwrite(env_fd, octets, PAGE,
+						     (off_t)(2 + (txn * PAGES + page) * 2) * PAGE),
+					 PAGE);
+		assert_int_equal(
+			redo_pwrite(env_fd, meta, META_LEN, (off_t)(txn % 2) * PAGE + META_AT),
+			META_LEN);
+		redo_end(false);
+	}
+	redo_begin(redo, 15);
+	assert_true(redo_pwrite(env_fd, octets, sizeof(octets), (off_t)(2 + 15 * PAGES) * PAGE) >
+		    0);
+	assert_true(redo_pwrite(env_fd, octets, sizeof(octets), (off_t)(2 + 16 * PAGES) * PAGE) >
+		    0);
+	while (!held)
+		usleep(1000);
+	fault.error = EIO;
+	fault.once = true;
+	fault.syncs_left = 0;
+	hold = 0;
+	while (fault.failures == 0)
+		usleep(1000);
+	usleep(20000);
+	ssize_t written = redo_pwrite(env_fd, meta, META_LEN, META_AT + PAGE);
+	redo_end(false);
+	assert_true(redo_image_read(log_fd, &image));
+	print_message("the large one: %zd, records left %zu\n", written, image.count);
+	assert_true(image.count == 5);
+	redo_image_free(&image);
+	redo_free(&redo);
+	fault.data = 0;
+	unlink(path);
+	unlink(log);
+}
+
+static enum err put_large(struct write *write, void *arg)
+{
+	static const uint8_t octets[2 * REDO_RECORD_MAX];
+	return db_put(write, DB_MAIN, SLICE("large"), slice_of(octets, sizeof(octets)), PUT_ANY);
+}
+
+/* One process's sync fails, the kernel drops what it could not write; another process commits, to which
+ * the kernel does not tell that error again. */
+static void what_another_process_lost_is_written_again(void **state)
+{
+	struct bed bed, after;
+	char command[512], path[128];
+	int status;
+	begin(&bed);
+	assert_int_equal(append(&bed, 1), ERR_OK);
+	snprintf(command, sizeof(command), "cp %s/store/data.mdb %s/disk", bed.dir, bed.dir);
+	assert_int_equal(system(command), 0); /* what the disk has */
+	assert_int_equal(append(&bed, 2), ERR_OK);
+	fault.error = EIO;
+	fault.once = true;
+	fault.syncs_left = 0;
+	assert_int_equal(bed_write(&bed, put_large, NULL), ERR_DISK);
+	fault_none();
+	snprintf(path, sizeof(path), "%s/disk", bed.dir);
+	pid_t child = fork();
+	if (child == 0) {
+		struct bed own = bed;
+		const char *why;
+		mirror = open(path, O_RDWR | O_CLOEXEC);
+		bool done = store_open(bed.dir, STORE_ADMIN, &own.store, &why) == ERR_OK &&
+			    append(&own, 3) == ERR_OK;
+		_exit(!done);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	copy_store(&bed, &after);
+	snprintf(command, sizeof(command),
+		 "cp %s/disk %s/store/data.mdb && truncate -s +4M %s/store/data.mdb", bed.dir,
+		 after.dir, after.dir);
+	assert_int_equal(system(command), 0);
+	bed_open(&after, STORE_SERVE);
+	assert_content(&after, (unsigned[]){ 1, 2, 3 }, 3);
+	bed_end(&after);
+	end(&bed);
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_write_in_turn),
-		cmocka_unit_test(the_sync),
+		cmocka_unit_test(each_sync_in_turn),
 		cmocka_unit_test(finds_a_commit_again),
 		cmocka_unit_test(a_full_disk_with_a_reserve),
 		cmocka_unit_test(the_end_of_the_map),
 		cmocka_unit_test(a_file_at_its_limit),
+		cmocka_unit_test(what_was_refused_stays_away),
+		cmocka_unit_test(a_meta_page_that_is_taken_back_is_what_it_was),
+		cmocka_unit_test(an_interrupted_call_is_no_commit),
+		cmocka_unit_test(what_another_process_lost_is_written_again),
+		cmocka_unit_test(what_was_lost_meanwhile_is_not_voided),
 	};
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

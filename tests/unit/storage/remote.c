@@ -1,18 +1,17 @@
 /* tests/unit/storage/remote.c - what is remembered of domains elsewhere, within its limits. */
 #include "tests/unit/storage/bed.h"
 
-#include <dlfcn.h>
 
 #include "storage/remote_priv.h"
 
 /* Pages that a database has beside its true ones. */
 static size_t more_pages;
 
-int mdb_stat(MDB_txn *txn, MDB_dbi dbi, MDB_stat *stat)
+int __real_mdb_stat(MDB_txn *txn, MDB_dbi dbi, MDB_stat *stat);
+int __wrap_mdb_stat(MDB_txn *txn, MDB_dbi dbi, MDB_stat *stat);
+int __wrap_mdb_stat(MDB_txn *txn, MDB_dbi dbi, MDB_stat *stat)
 {
-	int (*true_one)(MDB_txn *, MDB_dbi, MDB_stat *);
-	*(void **)&true_one = dlsym(RTLD_NEXT, "mdb_stat");
-	int code = true_one(txn, dbi, stat);
+	int code = __real_mdb_stat(txn, dbi, stat);
 	stat->ms_overflow_pages += more_pages;
 	return code;
 }
