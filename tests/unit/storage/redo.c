@@ -93,6 +93,15 @@ static size_t records(const struct bed *bed, uint64_t *first_out, uint64_t *last
 	return count;
 }
 
+static void assert_survives(const struct bed *bed, unsigned count, size_t octets)
+{
+	struct bed after;
+	lose_power(bed, &after);
+	bed_open(&after, STORE_SERVE);
+	assert_messages(&after, count, octets);
+	bed_end(&after);
+}
+
 /* ---- tests ---- */
 
 static void what_the_log_alone_holds_comes_back(void **state)
@@ -111,10 +120,7 @@ static void what_the_log_alone_holds_comes_back(void **state)
 	bed_end(&after);
 	/* Where the disk did get all of it, too. */
 	keep_data(&bed);
-	lose_power(&bed, &after);
-	bed_open(&after, STORE_SERVE);
-	assert_messages(&after, MESSAGES, SMALL_OCTETS);
-	bed_end(&after);
+	assert_survives(&bed, MESSAGES, SMALL_OCTETS);
 	bed_end(&bed);
 }
 
@@ -231,7 +237,7 @@ static void what_is_large_is_synced_where_it_belongs(void **state)
 static void the_areas_take_turns(void **state)
 {
 	enum { TEXT_OCTETS = 60000, ROUNDS = 600 };
-	struct bed bed, after;
+	struct bed bed;
 	uint64_t first = 0, last = 0, begun_first = 0;
 	unsigned turns = 0;
 	bed_begin(&bed, STORE_ADMIN);
@@ -248,10 +254,7 @@ static void the_areas_take_turns(void **state)
 	}
 	assert_true(turns >= 3);
 	keep_data(&bed);
-	lose_power(&bed, &after);
-	bed_open(&after, STORE_SERVE);
-	assert_messages(&after, ROUNDS, TEXT_OCTETS);
-	bed_end(&after);
+	assert_survives(&bed, ROUNDS, TEXT_OCTETS);
 	bed_end(&bed);
 }
 
@@ -305,7 +308,7 @@ static void append_elsewhere(struct bed *bed, unsigned seed, bool closes)
 /* Each goes on behind what the other one has written. */
 static void two_processes_write_by_turns(void **state)
 {
-	struct bed bed, after;
+	struct bed bed;
 	unsigned count = 0;
 	bed_begin(&bed, STORE_ADMIN);
 	store_start_writer(bed.store);
@@ -318,10 +321,7 @@ static void two_processes_write_by_turns(void **state)
 		keep_data(&bed);
 		append(&bed, ++count, SMALL_OCTETS);
 		append(&bed, ++count, SMALL_OCTETS);
-		lose_power(&bed, &after);
-		bed_open(&after, STORE_SERVE);
-		assert_messages(&after, count, SMALL_OCTETS);
-		bed_end(&after);
+		assert_survives(&bed, count, SMALL_OCTETS);
 	}
 	bed_end(&bed);
 }
@@ -372,7 +372,7 @@ static void noise_in_the_log(void **state)
 #include "storage/lmdb_file_priv.h"
 #include <sys/file.h>
 
-static void data_shell_truncate(const struct bed *bed, off_t more)
+static void data_lengthen(const struct bed *bed, off_t more)
 {
 	char path[128];
 	struct stat status;
@@ -384,23 +384,20 @@ static void data_shell_truncate(const struct bed *bed, off_t more)
 /* A process that was killed while it flushed (or a full disk in mid-flush) has made data.mdb longer. */
 static void a_file_that_grew_in_vain_opens(void **state)
 {
-	struct bed bed, after;
+	struct bed bed;
 	bed_begin(&bed, STORE_ADMIN);
 	append(&bed, 1, SMALL_OCTETS);
 	keep_data(&bed);
-	data_shell_truncate(&bed, 1 << 20); /* what the flush has left */
+	data_lengthen(&bed, 1 << 20); /* what the flush has left */
 	append(&bed, 2, SMALL_OCTETS);
-	lose_power(&bed, &after);
-	bed_open(&after, STORE_SERVE);
-	assert_messages(&after, 2, SMALL_OCTETS);
-	bed_end(&after);
+	assert_survives(&bed, 2, SMALL_OCTETS);
 	bed_end(&bed);
 }
 
 /* Another process voids the log and is killed before its commit; the epoch here is an old one. */
 static void nobody_goes_on_in_an_epoch_that_another_ended(void **state)
 {
-	struct bed bed, after;
+	struct bed bed;
 	int status;
 	bed_begin(&bed, STORE_ADMIN);
 	append(&bed, 1, SMALL_OCTETS);
@@ -420,10 +417,7 @@ static void nobody_goes_on_in_an_epoch_that_another_ended(void **state)
 	append(&bed, 2, SMALL_OCTETS);
 	append(&bed, 3, SMALL_OCTETS);
 	assert_true(records(&bed, NULL, NULL) > 0);
-	lose_power(&bed, &after);
-	bed_open(&after, STORE_SERVE);
-	assert_messages(&after, 3, SMALL_OCTETS);
-	bed_end(&after);
+	assert_survives(&bed, 3, SMALL_OCTETS);
 	bed_end(&bed);
 }
 
