@@ -31,8 +31,9 @@ static struct {
 	bool once;
 	bool lie;  /* the meta page is written, and fails all the same */
 	bool full; /* from the failure on, the disk says so */
-	unsigned writes, last_writes, failures; /* last: of the log, or of the meta page */
-	bool log_was_cut;			/* or had no room */
+	_Atomic unsigned failures;
+	unsigned writes, last_writes; /* last: of the log, or of the meta page */
+	bool log_was_cut;	      /* or had no room */
 } fault = { .writes_left = NEVER, .syncs_left = NEVER };
 
 static bool is_log(int fd)
@@ -120,13 +121,13 @@ ssize_t write(int fd, const void *octets, size_t len)
 	return syscall(SYS_write, fd, octets, len);
 }
 
-static volatile int hold; /* 1: the next sync of data.mdb waits for it to be 0 */
-static volatile int held;
+static atomic_bool hold; /* the next sync of data.mdb waits until it is let go */
+static atomic_bool held;
 
 int fdatasync(int fd)
 {
 	if (hold && is_data(fd)) {
-		held = 1;
+		held = true;
 		while (hold)
 			usleep(1000);
 	}
@@ -591,7 +592,7 @@ static void what_was_lost_meanwhile_is_not_voided(void **state)
 	redo_start(redo);
 	for (uint64_t txn = 10; txn < 15; txn++) {
 		if (txn == 14) /* an area is full: the thread syncs */
-			hold = 1;
+			hold = true;
 		redo_begin(redo, txn);
 		/* Every other page: what lies in order is no record. */
 		for (uint64_t page = 0; page < PAGES; page++)
@@ -613,7 +614,7 @@ static void what_was_lost_meanwhile_is_not_voided(void **state)
 	fault.error = EIO;
 	fault.once = true;
 	fault.syncs_left = 0;
-	hold = 0;
+	hold = false;
 	while (fault.failures == 0)
 		usleep(1000);
 	usleep(20000);

@@ -461,6 +461,8 @@ static void too_large_by_its_meta_page_alone(void **state)
 	char path[] = "/tmp/bode-redo-XXXXXX", log[] = "/tmp/bode-redo-XXXXXX";
 	int env_fd = mkstemp(path), data_fd = open(path, O_RDWR), log_fd = mkstemp(log);
 	uint8_t meta[META_LEN] = { 0 };
+	unlink(path);
+	unlink(log);
 	assert_int_equal(ftruncate(env_fd, 4 << 20), 0);
 	assert_true(redo_header_write(log_fd, 1, 1));
 	struct redo *redo = redo_new(data_fd, log_fd);
@@ -487,8 +489,6 @@ static void too_large_by_its_meta_page_alone(void **state)
 	assert_int_equal(image.records[image.count - 1]->txn_id, 13);
 	redo_image_free(&image);
 	redo_free(&redo);
-	unlink(path);
-	unlink(log);
 }
 
 /* Made by root, for the server's user. */

@@ -1,7 +1,6 @@
 /* tests/unit/storage/remote.c - what is remembered of domains elsewhere, within its limits. */
 #include "tests/unit/storage/bed.h"
 
-
 #include "storage/remote_priv.h"
 
 /* Pages that a database has beside its true ones. */
