@@ -482,7 +482,6 @@ static void what_was_refused_stays_away(void **state)
 		fault.once = true;
 		fault.writes_left = at;
 		enum err err = append(&bed, 3);
-		unsigned last = fault.last_writes;
 		fault_none();
 		copy_store(&bed, &after); /* SIGKILL, and no other process */
 		bed_open(&after, STORE_SERVE);
@@ -490,8 +489,6 @@ static void what_was_refused_stays_away(void **state)
 		struct read *read = read_begin(after.store);
 		assert_int_equal(mailbox_get(read, bed.inbox_id, &after.arena, &mailbox), ERR_OK);
 		read_end(&read);
-		print_message("fail at write %d: %s, last writes %u, after: %u messages\n", at,
-			      err_word(err), last, mailbox.messages);
 		if (err != ERR_OK)
 			assert_int_equal(mailbox.messages, 2);
 		bed_end(&after);
@@ -528,7 +525,6 @@ static void a_meta_page_that_is_taken_back_is_what_it_was(void **state)
 	memcpy(mixed, taken, sizeof(mixed));
 	for (int i = 0; i < 2; i++) {
 		memcpy(&txns[i], taken + i * 4096 + 16 + 128, 8);
-		print_message("meta %d: txn %llu\n", i, (unsigned long long)txns[i]);
 	}
 	int newer = txns[1] > txns[0];
 	memcpy(mixed + newer * 4096, before + newer * 4096, 4096);
@@ -563,8 +559,6 @@ static void an_interrupted_call_is_no_commit(void **state)
 	enum err err = append(&bed, 2);
 	fault_none();
 	assert_true(redo_image_read(fd, &image));
-	print_message("outcome %s, records before %zu, after %zu\n", err_word(err), count,
-		      image.count);
 	if (err == ERR_OK)
 		assert_int_equal(image.count, count + 1);
 	redo_image_free(&image);
@@ -618,10 +612,9 @@ static void what_was_lost_meanwhile_is_not_voided(void **state)
 	while (fault.failures == 0)
 		usleep(1000);
 	usleep(20000);
-	ssize_t written = redo_pwrite(env_fd, meta, META_LEN, META_AT + PAGE);
+	assert_int_equal(redo_pwrite(env_fd, meta, META_LEN, META_AT + PAGE), -1);
 	redo_end(false);
 	assert_true(redo_image_read(log_fd, &image));
-	print_message("the large one: %zd, records left %zu\n", written, image.count);
 	assert_true(image.count == 5);
 	redo_image_free(&image);
 	redo_free(&redo);

@@ -482,9 +482,6 @@ static void too_large_by_its_meta_page_alone(void **state)
 	}
 	struct redo_image image;
 	assert_true(redo_image_read(log_fd, &image));
-	print_message("records %zu, first %llu last %llu\n", image.count,
-		      image.count ? (unsigned long long)image.records[0]->txn_id : 0,
-		      image.count ? (unsigned long long)image.records[image.count - 1]->txn_id : 0);
 	assert_true(image.count > 0);
 	assert_int_equal(image.records[image.count - 1]->txn_id, 13);
 	redo_image_free(&image);
