@@ -36,7 +36,8 @@ struct loop {
 	unsigned index;
 
 	/* Tasks from other threads. */
-	uv_async_t wake;
+	int wake_fd; /* an eventfd(2) */
+	uv_poll_t wake;
 	pthread_mutex_t lock;
 	struct tasks posted; /* under the lock */
 
