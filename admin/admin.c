@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <grp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -296,6 +297,8 @@ int admin_main(int argc, char **argv)
 	struct admin admin = { .config_path = DEFAULT_CONFIG };
 	int option, words;
 
+	/* A limit for files (ulimit -f) is an error of the write that meets it, in every process of ours: not its end. */
+	signal(SIGXFSZ, SIG_IGN);
 	if (argc > 0 && is_named_sendmail(argv[0])) {
 		admin.command = find_command(1, (char *[]){ (char[]){ "sendmail" } }, &words);
 		return run(&admin, argc, argv);

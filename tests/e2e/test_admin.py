@@ -23,6 +23,17 @@ def test_help_version_and_wrong_usage():
         assert status == 2 and problem and not out, words
 
 
+def test_a_limit_for_files_is_an_error_and_no_end(tmp_path):
+    """Met where the redo log is made, of which all room is taken at once."""
+    (tmp_path / "state").mkdir()
+    config = tmp_path / "bode.conf"
+    config.write_text(f"[server]\nhostname = localhost\nstate_dir = {tmp_path / 'state'}\n")
+    limit = ["prlimit", "--fsize=6000000", BODE, "--config", config]
+    done = subprocess.run([*limit, "domain", "add", "example.org"], capture_output=True, text=True)
+    assert done.returncode == 1 and "the disk is full; make room" in done.stderr
+    assert bare("--config", config, "domain", "add", "example.org")[0] == 0
+
+
 def test_domains_users_and_aliases(new_server):
     server = new_server()
     assert json.loads(server.bode("domain", "list", "--json")) == [
