@@ -24,6 +24,7 @@
 
 enum {
 	LOGIN_COMMAND_MAX_OCTETS = 8 * 1024, /* a password of 1024 octets, in base64, and more */
+	LITERAL_MINUS_OCTETS = 4096,	     /* RFC 7888 section 5 */
 	LOGIN_IDLE_MS = 3 * 60 * 1000,
 	LOGIN_TOTAL_MS = 10 * 60 * 1000, /* the idle time begins anew with every octet */
 	LOGIN_COMMANDS_MAX = 100,	 /* clients need five */
@@ -349,14 +350,22 @@ static void begin_refusal(struct imap_login *l)
 	buffer_add(&l->tag, framing_tag(&l->framing));
 }
 
+/* LITERAL-: who has not signed in asks before he sends much. */
+static bool literal_is_welcome(const struct imap_login *l)
+{
+	const struct literal *literal = &l->framing.literal;
+	return !literal->is_literal8 &&
+	       (literal->client_waits || literal->size_octets <= LITERAL_MINUS_OCTETS) &&
+	       framing_literal_fits(&l->framing, LOGIN_COMMAND_MAX_OCTETS);
+}
+
 static enum step take_command(struct imap_login *l, struct cursor *in)
 {
 	switch (framing_next(&l->framing, in, LOGIN_COMMAND_MAX_OCTETS)) {
 	case FRAMED_NOTHING: return STEP_INPUT;
 	case FRAMED_COMMAND: return dispatch_slowly(l);
 	case FRAMED_LITERAL:
-		if (!l->framing.literal.is_literal8 &&
-		    framing_literal_fits(&l->framing, LOGIN_COMMAND_MAX_OCTETS)) {
+		if (literal_is_welcome(l)) {
 			if (l->framing.literal.client_waits)
 				buffer_add_cstr(&l->session.out, "+ OK\r\n");
 			framing_accept(&l->framing);

@@ -144,7 +144,9 @@ const char *respond_refusal(enum err err)
 	return "[SERVERBUG] Not done";
 }
 
-#define BOTH_REVISIONS "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE LANGUAGE "
+/* RFC 7888 section 5 forbids both of LITERAL's at the same time. */
+#define BOTH_REVISIONS(literal) "IMAP4rev1 IMAP4rev2 " literal " SASL-IR ID ENABLE LANGUAGE "
+#define BEFORE_SIGN_IN BOTH_REVISIONS("LITERAL-")
 #define SIGN_IN "AUTH=PLAIN AUTH=LOGIN"
 /* What IMAP4rev2 has folded in is named too, for clients that know only IMAP4rev1. */
 #define OF_SESSION "IDLE UNSELECT COMPRESS=DEFLATE INPROGRESS "
@@ -162,10 +164,10 @@ const char *respond_refusal(enum err err)
 const char *capability_text(enum capability_situation situation)
 {
 	switch (situation) {
-	case CAPABILITY_LOGIN_DISABLED: return BOTH_REVISIONS "STARTTLS LOGINDISABLED";
-	case CAPABILITY_LOGIN_CLEARTEXT: return BOTH_REVISIONS "STARTTLS " SIGN_IN;
-	case CAPABILITY_LOGIN: return BOTH_REVISIONS SIGN_IN;
+	case CAPABILITY_LOGIN_DISABLED: return BEFORE_SIGN_IN "STARTTLS LOGINDISABLED";
+	case CAPABILITY_LOGIN_CLEARTEXT: return BEFORE_SIGN_IN "STARTTLS " SIGN_IN;
+	case CAPABILITY_LOGIN: return BEFORE_SIGN_IN SIGN_IN;
 	case CAPABILITY_SIGNED_IN: break;
 	}
-	return BOTH_REVISIONS OF_SESSION OF_MAILBOXES OF_MESSAGES;
+	return BOTH_REVISIONS("LITERAL+") OF_SESSION OF_MAILBOXES OF_MESSAGES;
 }
