@@ -13,7 +13,10 @@ struct lmdb_page {
 	uint16_t pad, flags, lower, upper;
 	uint16_t nodes[];
 };
-enum { LMDB_BRANCH = 1 }; /* of flags */
+enum {
+	LMDB_BRANCH = 1,
+	LMDB_LEAF = 2
+}; /* of flags, where no other is set: between `lower` and `upper` is nothing */
 /* A node of a branch: the child's number in three parts, and the lowest key below it. */
 struct lmdb_branch_node {
 	uint16_t number_low, number_middle, number_high, key_len;

@@ -38,7 +38,9 @@ struct redo {
 	bool has_failed_in_place;		 /* the meta page may be there, or a part of it */
 	uint8_t meta_before[LMDB_COMMIT_OCTETS]; /* what it goes over */
 	bool is_direct;				 /* no record is made of it */
-	uint32_t writes;
+	size_t octets;				 /* that LMDB has written of it, */
+	uint32_t runs;				 /* in so many places */
+	uint32_t writes;			 /* of the record */
 	struct buffer record;
 
 	/* What this process wrote last. `last_txn` 0: nothing that it could go on behind. */
@@ -312,7 +314,7 @@ void redo_begin(struct redo *redo, uint64_t txn_id)
 		redo->failure = errno ? errno : EIO;
 	redo->is_sealed = redo->is_direct = false;
 	redo->record_at = 0;
-	redo->writes = 0;
+	redo->octets = redo->runs = redo->writes = 0;
 	redo->record.len = 0;
 	buffer_reserve(&redo->record, sizeof(struct redo_record));
 	redo->record.len = sizeof(struct redo_record);
@@ -328,15 +330,34 @@ void redo_end(bool is_committed)
 	writing = NULL;
 }
 
-/* `octets` are added by the caller. */
-static void collect(struct redo *redo, off_t at, size_t octets)
+/* The room of a tree's page that nothing lies in. */
+static void hole_find(const struct redo *redo, const void *octets, struct redo_write *write)
 {
-	struct redo_write write = { (uint64_t)at, octets };
-	if (redo->record.len + sizeof(write) + octets > REDO_RECORD_MAX)
+	const struct lmdb_page *page = octets;
+	bool has = write->octets == redo->page_octets &&
+		   (page->flags == LMDB_BRANCH || page->flags == LMDB_LEAF) &&
+		   page->lower >= LMDB_PAGE_HEADER_OCTETS && page->lower < page->upper &&
+		   page->upper <= redo->page_octets;
+	write->hole_at = has ? page->lower : 0;
+	write->hole_octets = has ? (uint16_t)(page->upper - page->lower) : 0;
+}
+
+static void collect(struct redo *redo, off_t at, const void *octets, size_t len)
+{
+	struct redo_write write = { .at = (uint64_t)at, .octets = (uint32_t)len };
+	if (len > REDO_RECORD_MAX) {
+		redo->is_direct = true;
+		return;
+	}
+	hole_find(redo, octets, &write);
+	size_t behind = (size_t)write.hole_at + write.hole_octets;
+	if (redo->record.len + sizeof(write) + len - write.hole_octets > REDO_RECORD_MAX)
 		redo->is_direct = true;
 	if (redo->is_direct)
 		return;
 	buffer_add(&redo->record, slice_of(&write, sizeof(write)));
+	buffer_add(&redo->record, slice_of(octets, write.hole_at));
+	buffer_add(&redo->record, slice_of((const uint8_t *)octets + behind, len - behind));
 	redo->writes++;
 }
 
@@ -345,8 +366,7 @@ static void collect(struct redo *redo, off_t at, size_t octets)
 static bool lies_in_order(const struct redo *redo)
 {
 	enum { IN_ORDER_OCTETS = 256 << 10, MEAN_RUN_OCTETS = 16 << 10 };
-	return redo->record.len >= IN_ORDER_OCTETS &&
-	       redo->record.len / redo->writes >= MEAN_RUN_OCTETS;
+	return redo->octets >= IN_ORDER_OCTETS && redo->octets / redo->runs >= MEAN_RUN_OCTETS;
 }
 
 static bool seal(struct redo *redo, const void *meta, off_t at)
@@ -357,11 +377,10 @@ static bool seal(struct redo *redo, const void *meta, off_t at)
 	}
 	if ((redo->last_txn == 0 || redo->last_txn + 1 != redo->txn_id) && !redo_void(redo))
 		return false;
-	collect(redo, at, LMDB_COMMIT_OCTETS);
+	collect(redo, at, meta, LMDB_COMMIT_OCTETS);
 	redo->is_direct = redo->is_direct || lies_in_order(redo);
 	if (redo->is_direct)
 		return redo->has_records ? redo_void(redo) : data_sync(redo);
-	buffer_add(&redo->record, slice_of(meta, LMDB_COMMIT_OCTETS));
 	if (record_finish(redo) && record_write(redo))
 		return true;
 	/* A file system that copies what is written over may find no room for it, or the process may have
@@ -416,13 +435,14 @@ ssize_t redo_pwrite(int fd, const void *octets, size_t len, off_t at)
 		return meta_write(redo, octets, len, at);
 	ssize_t written = pwrite(fd, octets, len, at);
 	if (written == (ssize_t)len) {
-		collect(redo, at, len);
-		if (!redo->is_direct)
-			buffer_add(&redo->record, slice_of(octets, len));
+		collect(redo, at, octets, len);
+		redo->octets += len;
+		redo->runs++;
 	}
 	return written;
 }
 
+/* A page or the pages of one value are one part. LMDB fails where not all of them are written. */
 ssize_t redo_writev(int fd, const struct iovec *parts, int count)
 {
 	struct redo *redo = writing;
@@ -432,13 +452,12 @@ ssize_t redo_writev(int fd, const struct iovec *parts, int count)
 	ssize_t written = at < 0 ? -1 : writev(fd, parts, count);
 	if (written <= 0)
 		return written;
-	collect(redo, at, (size_t)written);
-	size_t left = redo->is_direct ? 0 : (size_t)written;
-	for (int i = 0; i < count && left > 0; i++) {
-		size_t len = parts[i].iov_len < left ? parts[i].iov_len : left;
-		buffer_add(&redo->record, slice_of(parts[i].iov_base, len));
-		left -= len;
+	for (int i = 0; i < count; i++) {
+		collect(redo, at, parts[i].iov_base, parts[i].iov_len);
+		at += (off_t)parts[i].iov_len;
 	}
+	redo->octets += (size_t)written;
+	redo->runs++;
 	return written;
 }
 

@@ -10,7 +10,9 @@
 #include "base/heap.h"
 #include "storage/redo_priv.h"
 
-static const uint8_t magic[8] = { 'B', 'o', 'd', 'e', 'R', 'e', 'd', '1' };
+/* The last octet is the version. */
+static const uint8_t magic[8] = { 'B', 'o', 'd', 'e', 'R', 'e', 'd', '2' };
+static const uint8_t magic_before[8] = { 'B', 'o', 'd', 'e', 'R', 'e', 'd', '1' };
 
 /* ---- the header ---- */
 
@@ -23,7 +25,8 @@ static uint64_t header_checksum(const struct redo_header *header)
 bool redo_header_read(int fd, struct redo_header *header_out)
 {
 	return pread(fd, header_out, sizeof(*header_out), 0) == sizeof(*header_out) &&
-	       memcmp(header_out->magic, magic, sizeof(magic)) == 0 &&
+	       (memcmp(header_out->magic, magic, sizeof(magic)) == 0 ||
+		memcmp(header_out->magic, magic_before, sizeof(magic)) == 0) &&
 	       header_out->checksum == header_checksum(header_out);
 }
 
@@ -78,9 +81,11 @@ static bool record_is_whole(const struct redo_record *record)
 			return false;
 		memcpy(&write, octets + at, sizeof(write));
 		at += sizeof(write);
-		if (write.octets > record->octets - at)
+		if ((size_t)write.hole_at + write.hole_octets > write.octets ||
+		    (write.hole_at > 0 && write.hole_octets == 0) ||
+		    write.octets - write.hole_octets > record->octets - at)
 			return false;
-		at += write.octets;
+		at += write.octets - write.hole_octets;
 	}
 	return at == record->octets;
 }
@@ -209,27 +214,29 @@ void redo_image_free(struct redo_image *image)
 
 /* ---- writing once more ---- */
 
+/* Pages, one write of the log or a part of one. */
 struct piece {
 	uint64_t at;
 	size_t order, len;
-	const uint8_t *octets;
+	const uint8_t *octets; /* without those of the hole */
+	size_t hole_at, hole_octets;
 };
 struct pieces {
 	struct piece *all;
 	size_t count, cap;
 };
 
-static void piece_add(struct pieces *pieces, uint64_t at, const uint8_t *octets, size_t len)
+static void piece_add(struct pieces *pieces, struct piece piece)
 {
 	if (pieces->count == pieces->cap) {
 		pieces->cap = pieces->cap ? 2 * pieces->cap : 1024;
 		pieces->all = heap_resize(pieces->all, pieces->cap * sizeof(struct piece));
 	}
-	pieces->all[pieces->count] = (struct piece){ at, pieces->count, len, octets };
-	pieces->count++;
+	piece.order = pieces->count;
+	pieces->all[pieces->count++] = piece;
 }
 
-/* By pages: one may be written alone, and later together with its neighbours. */
+/* By pages: one may be written alone, and later together with its neighbours. What has a hole is one page. */
 static void record_split(struct pieces *pieces, const struct redo_record *record,
 			 uint32_t page_octets)
 {
@@ -238,12 +245,16 @@ static void record_split(struct pieces *pieces, const struct redo_record *record
 		struct redo_write write;
 		memcpy(&write, octets, sizeof(write));
 		octets += sizeof(write);
-		for (uint64_t done = 0; done < write.octets; done += page_octets) {
-			uint64_t left = write.octets - done;
-			piece_add(pieces, write.at + done, octets + done,
-				  left < page_octets ? left : page_octets);
+		size_t step = write.hole_octets > 0 ? write.octets : page_octets;
+		for (size_t done = 0; done < write.octets; done += step) {
+			size_t left = write.octets - done;
+			piece_add(pieces, (struct piece){ .at = write.at + done,
+							  .len = left < step ? left : step,
+							  .octets = octets + done,
+							  .hole_at = write.hole_at,
+							  .hole_octets = write.hole_octets });
 		}
-		octets += write.octets;
+		octets += write.octets - write.hole_octets;
 	}
 }
 
@@ -255,11 +266,10 @@ static int piece_compare(const void *a, const void *b)
 	return left->order < right->order ? -1 : left->order > right->order;
 }
 
-static bool piece_write(int fd, const struct piece *piece)
+static bool all_written(int fd, const uint8_t *octets, size_t len, uint64_t at)
 {
-	for (size_t done = 0; done < piece->len;) {
-		ssize_t written = pwrite(fd, piece->octets + done, piece->len - done,
-					 (off_t)(piece->at + done));
+	for (size_t done = 0; done < len;) {
+		ssize_t written = pwrite(fd, octets + done, len - done, (off_t)(at + done));
 		if (written < 0 && errno == EINTR)
 			continue;
 		if (written <= 0) {
@@ -269,6 +279,15 @@ static bool piece_write(int fd, const struct piece *piece)
 		done += (size_t)written;
 	}
 	return true;
+}
+
+/* What lies in the hole stays as it is. */
+static bool piece_write(int fd, const struct piece *piece)
+{
+	size_t behind = piece->hole_at + piece->hole_octets;
+	return all_written(fd, piece->octets, piece->hole_at, piece->at) &&
+	       all_written(fd, piece->octets + piece->hole_at, piece->len - behind,
+			   piece->at + behind);
 }
 
 bool redo_image_apply(const struct redo_image *image, int data_fd, uint32_t page_octets)

@@ -9,7 +9,8 @@
  * whichever of them the disk has, become whole again by writing once more what the log holds.
  *
  *   store/redo.log   header (4 KiB): epoch. Then two areas of 4 MiB: records one after the other, each at
- *                    a multiple of 4 KiB, with numbers of transactions that follow each other.
+ *                    a multiple of 4 KiB, with numbers of transactions that follow each other. The room in the
+ *                    middle of a tree's page that nothing lies in is left out.
  *
  * When one area is full the other is begun, and data.mdb synced meanwhile; an area is begun again only when
  * all that its old records tell is on the disk in data.mdb. Records of another epoch are void. Whoever
@@ -63,8 +64,12 @@ struct redo_record {
 	uint32_t
 		writes; /* struct redo_write, each with its octets behind it; the meta page comes last */
 };
+/* Octets for data.mdb: a page, pages that one value has, or what a commit writes into the meta page. Behind it are
+ * all but those of the hole, which nobody reads. (A log of version 1 knows no hole, and has zeros for it.) */
 struct redo_write {
-	uint64_t at, octets;
+	uint64_t at;
+	uint32_t octets;
+	uint16_t hole_at, hole_octets;
 };
 
 /* What can be written once more. */

@@ -16,7 +16,7 @@ def power(*words):
 
 @pytest.mark.seeds(2, 8)
 def test_nothing_acknowledged_is_lost(seed):
-    done = power("--states", STATES, "--jobs", 1200 if LONG else 700, "--seed", seed)
+    done = power("--states", STATES, "--jobs", 1600 if LONG else 1000, "--seed", seed)
     assert done.returncode == 0, done.stdout + done.stderr
     states, again, bad = map(int, re.search(r"(\d+) states \(.*, and (\d+) while .*, (\d+) bad",
                                             done.stdout).groups())

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sys/wait.h>
 
+#include "base/checksum.h"
 #include "runtime/sandbox.h"
 #include "storage/redo_priv.h"
 
@@ -592,6 +593,163 @@ static void a_log_of_a_twin_is_refused(void **state)
 	bed_end(&bed);
 }
 
+/* ---- what is left out of it ---- */
+
+/* For each write of the log's records; returns what it adds up. */
+static size_t writes_walk(const struct redo_image *image,
+			  size_t (*each)(const struct redo_write *write, const uint8_t *octets,
+					 void *arg),
+			  void *arg)
+{
+	size_t sum = 0;
+	for (size_t i = 0; i < image->count; i++) {
+		const uint8_t *octets = (const uint8_t *)(image->records[i] + 1);
+		for (uint32_t j = 0; j < image->records[i]->writes; j++) {
+			struct redo_write write;
+			memcpy(&write, octets, sizeof(write));
+			octets += sizeof(write);
+			sum += each(&write, octets, arg);
+			octets += write.octets - write.hole_octets;
+		}
+	}
+	return sum;
+}
+
+/* A hole is where the page says that there is nothing, and only that. */
+static size_t hole_check(const struct redo_write *write, const uint8_t *octets, void *arg)
+{
+	struct lmdb_page page;
+	if (write->octets < 4096 || write->octets % 4096 != 0)
+		return 0; /* a meta page's */
+	memcpy(&page, octets, sizeof(page));
+	bool is_tree = page.flags == LMDB_BRANCH || page.flags == LMDB_LEAF;
+	assert_int_equal(page.number, write->at / 4096);
+	assert_int_equal(write->hole_octets, is_tree ? page.upper - page.lower : 0);
+	if (write->hole_octets > 0)
+		assert_int_equal(write->hole_at, page.lower);
+	return write->hole_octets;
+}
+
+static size_t noise_put(const struct redo_write *write, const uint8_t *octets, void *arg)
+{
+	uint8_t noise[4096];
+	memset(noise, 0xa5, sizeof(noise));
+	if (write->octets % sizeof(noise) == 0)
+		for (size_t at = 0; at < write->octets; at += sizeof(noise))
+			assert_int_equal(
+				pwrite(*(int *)arg, noise, sizeof(noise), (off_t)(write->at + at)),
+				sizeof(noise));
+	return write->octets;
+}
+
+/* What nobody reads is not written to the log, and after a loss of power what lies there may be anything. */
+static void the_room_in_pages_is_left_out(void **state)
+{
+	struct bed bed, after;
+	struct redo_image image;
+	char kept[128];
+	bed_begin(&bed, STORE_ADMIN);
+	append(&bed, 1, SMALL_OCTETS);
+	store_close(&bed.store);
+	keep_data(&bed);
+	bed_open(&bed, STORE_ADMIN);
+	for (unsigned i = 2; i <= 4; i++)
+		append(&bed, i, SMALL_OCTETS);
+	int fd = log_open(&bed);
+	assert_true(redo_image_read(fd, &image));
+	snprintf(kept, sizeof(kept), "%s/kept", bed.dir);
+	int data_fd = open(kept, O_RDWR | O_CLOEXEC);
+	size_t pages = writes_walk(&image, noise_put, &data_fd);
+	size_t holes = writes_walk(&image, hole_check, NULL);
+	assert_true(holes > pages / 4);
+	size_t logged = 0;
+	for (size_t i = 0; i < image.count; i++)
+		logged += image.records[i]->octets;
+	assert_true(logged < pages - holes + image.count * 4096);
+	redo_image_free(&image);
+	close(data_fd);
+	close(fd);
+	lose_power(&bed, &after);
+	bed_open(&after, STORE_SERVE);
+	assert_messages(&after, 4, SMALL_OCTETS);
+	append(&after, 5, SMALL_OCTETS);
+	bed_end(&after);
+	bed_end(&bed);
+}
+
+static size_t whole_add(const struct redo_write *write, const uint8_t *octets, void *arg)
+{
+	struct buffer *record = arg;
+	static const uint8_t nothing[1 << 16];
+	uint64_t place[] = { write->at, write->octets };
+	buffer_add(record, slice_of(place, sizeof(place)));
+	buffer_add(record, slice_of(octets, write->hole_at));
+	buffer_add(record, slice_of(nothing, write->hole_octets));
+	buffer_add(record, slice_of(octets + write->hole_at,
+				    write->octets - write->hole_octets - write->hole_at));
+	return 0;
+}
+
+/* As the log was before it left anything out: pages whole, their length in 64 bits, and its own number. */
+static void log_make_version_1(const struct bed *bed)
+{
+	struct redo_image image;
+	struct redo_header header;
+	struct buffer record = { 0 };
+	int fd = log_open(bed);
+	off_t at = REDO_HEADER_OCTETS;
+	assert_true(redo_image_read(fd, &image) && redo_header_read(fd, &header));
+	for (size_t i = 0; i < image.count; i++) {
+		const struct redo_image one = { .records = &image.records[i], .count = 1 };
+		struct redo_record head = *image.records[i];
+		buffer_clear(&record);
+		buffer_add(&record, slice_of(&head, sizeof(head)));
+		writes_walk(&one, whole_add, &record);
+		head.octets = (uint32_t)record.len;
+		memcpy(record.data, &head, sizeof(head));
+		head.checksum = checksum_of(slice_of(record.data + sizeof(head.checksum),
+						     record.len - sizeof(head.checksum)));
+		memcpy(record.data, &head, sizeof(head));
+		assert_int_equal(pwrite(fd, record.data, record.len, at), record.len);
+		at += (off_t)((record.len + REDO_ALIGN_OCTETS - 1) / REDO_ALIGN_OCTETS *
+			      REDO_ALIGN_OCTETS);
+	}
+	header.magic[sizeof(header.magic) - 1] = '1';
+	header.checksum =
+		checksum_of(slice_of(&header.magic, offsetof(struct redo_header, is_lost) -
+							    offsetof(struct redo_header, magic)));
+	assert_int_equal(pwrite(fd, &header, sizeof(header), 0), sizeof(header));
+	buffer_free(&record);
+	redo_image_free(&image);
+	close(fd);
+}
+
+/* The older Bode's process was killed, or the power failed, and then came this one. */
+static void a_log_of_version_1_comes_back(void **state)
+{
+	struct bed bed, after;
+	struct redo_header header;
+	bed_begin(&bed, STORE_ADMIN);
+	append(&bed, 1, SMALL_OCTETS);
+	keep_data(&bed);
+	for (unsigned i = 2; i <= 4; i++)
+		append(&bed, i, SMALL_OCTETS);
+	size_t before = records(&bed, NULL, NULL);
+	log_make_version_1(&bed);
+	assert_int_equal(records(&bed, NULL, NULL), before);
+	lose_power(&bed, &after);
+	bed_open(&after, STORE_SERVE);
+	assert_messages(&after, 4, SMALL_OCTETS);
+	append(&after, 5, SMALL_OCTETS);
+	/* An older Bode would take the new records for none: it has to see that it does not know them. */
+	int fd = log_open(&after);
+	assert_true(redo_header_read(fd, &header));
+	assert_int_equal(header.magic[sizeof(header.magic) - 1], '2');
+	close(fd);
+	bed_end(&after);
+	bed_end(&bed);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1)
@@ -614,6 +772,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(made_by_root_it_is_the_servers),
 		cmocka_unit_test(made_in_the_sandbox),
 		cmocka_unit_test(a_log_of_a_twin_is_refused),
+		cmocka_unit_test(the_room_in_pages_is_left_out),
+		cmocka_unit_test(a_log_of_version_1_comes_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
