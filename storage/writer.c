@@ -2,8 +2,8 @@
  *
  * While a commit syncs, jobs gather; the next batch takes them all, so one pair of syncs serves
  * the more of them the more load there is. Behind a batch of several the writer also waits for
- * those whose jobs are just coming, a fraction of what the batch took; a client alone never
- * waits. What one job does wrong costs no other: a job that
+ * those whom it has answered, where they come back in less time than a commit of their own would
+ * take; a client alone never waits. What one job does wrong costs no other: a job that
  * is refused after it has written something is taken out and the others run again; when the
  * store itself fails, the batch is rolled back and its jobs run one by one. Jobs keep their
  * order throughout. Between batches, and when nothing waits, garbage goes in small
@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/heap.h"
+#include "storage/commit_delay_priv.h"
 #include "storage/expunged_priv.h"
 #include "storage/garbage_priv.h"
 #include "storage/journal_index_priv.h"
@@ -25,9 +26,6 @@ enum {
 	BATCH_JOBS_MAX = 512,
 	GARBAGE_EVERY_MS = 100, /* under load; else whenever nothing waits */
 	LOOK_EVERY_MS = 60000,	/* for what other processes left: garbage, dead readers */
-	GATHER_FRACTION = 4,	/* of the time of a batch: what gathering may add to it */
-	GATHER_LOOKS = 4,	/* so often it looks whether more have come */
-	GATHER_MAX_US = 2000,
 };
 
 struct writer {
@@ -36,9 +34,8 @@ struct writer {
 	pthread_mutex_t lock;
 	pthread_cond_t work;
 	struct job *first, **end; /* waiting */
-	size_t waiting;
-	size_t batch_jobs; /* of the last batch, */
-	uint64_t batch_us; /* and what it took: the writer's own */
+	struct commit_delay delay;
+	bool is_delayed;
 	bool stop;
 	uint64_t look_at_ms; /* when to look at the garbage again */
 	struct garbage_walk walk;
@@ -163,6 +160,12 @@ static uint64_t monotonic_us(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
+static struct timespec timespec_of_us(uint64_t monotonic)
+{
+	return (struct timespec){ .tv_sec = (time_t)(monotonic / 1000000),
+				  .tv_nsec = (long)(monotonic % 1000000) * 1000 };
+}
+
 static void batch_serve(struct writer *writer, struct job *first)
 {
 	struct job *jobs[BATCH_JOBS_MAX];
@@ -171,8 +174,10 @@ static void batch_serve(struct writer *writer, struct job *first)
 		jobs[count++] = job;
 	uint64_t begun_us = monotonic_us();
 	jobs_run(writer->store, jobs, count);
-	writer->batch_us = monotonic_us() - begun_us;
-	writer->batch_jobs = count;
+	uint64_t now_us = monotonic_us();
+	pthread_mutex_lock(&writer->lock);
+	commit_delay_answered(&writer->delay, now_us, now_us - begun_us, count);
+	pthread_mutex_unlock(&writer->lock);
 	while (count > 0)
 		count = post_results(jobs, count);
 }
@@ -225,25 +230,16 @@ static void readers_check(struct writer *writer)
 	store_leave(writer->store);
 }
 
-/* Those who were answered together come back together, and many small syncs cost more than few
- * large ones. So the batch waits until as many are there, and for as long as each look finds more
- * than the last. Under the lock. */
+/* Until those are back whom the last batch answered, where that pays. Under the lock. */
 static void batch_gather(struct writer *writer)
 {
-	uint64_t patience_us = writer->batch_us / GATHER_FRACTION;
-	if (patience_us > GATHER_MAX_US)
-		patience_us = GATHER_MAX_US;
-	struct timespec look = { .tv_nsec = (long)(patience_us / GATHER_LOOKS) * 1000 };
-	if (writer->batch_jobs < 2)
-		return;
-	for (int i = 0; i < GATHER_LOOKS && !writer->stop; i++) {
-		size_t before = writer->waiting;
-		pthread_mutex_unlock(&writer->lock);
-		nanosleep(&look, NULL);
-		pthread_mutex_lock(&writer->lock);
-		if (writer->waiting == before && before >= writer->batch_jobs)
-			return;
-	}
+	uint64_t until_us = commit_delay_until_us(&writer->delay);
+	struct timespec until = timespec_of_us(until_us);
+	writer->is_delayed = until_us > 0;
+	while (writer->is_delayed && !writer->stop)
+		if (commit_delay_is_over(&writer->delay) ||
+		    pthread_cond_timedwait(&writer->work, &writer->lock, &until) != 0)
+			writer->is_delayed = false;
 }
 
 /* Takes up to a batch of what waits; waits for it at most until it is time to look around. */
@@ -255,15 +251,8 @@ static struct job *batch_take(struct writer *writer)
 		uint64_t now_ms = clock_monotonic_ms();
 		if (now_ms >= writer->look_at_ms)
 			break;
-		uint64_t wait_ms = writer->look_at_ms - now_ms;
-		struct timespec until;
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_sec += (time_t)(wait_ms / 1000);
-		until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-		if (until.tv_nsec >= 1000000000) {
-			until.tv_sec++;
-			until.tv_nsec -= 1000000000;
-		}
+		struct timespec until =
+			timespec_of_us(monotonic_us() + (writer->look_at_ms - now_ms) * 1000);
 		pthread_cond_timedwait(&writer->work, &writer->lock, &until);
 	}
 	if (writer->first)
@@ -275,7 +264,6 @@ static struct job *batch_take(struct writer *writer)
 		last = job;
 	if (last) {
 		writer->first = last->next;
-		writer->waiting -= count;
 		last->next = NULL;
 		if (!writer->first)
 			writer->end = &writer->first;
@@ -380,8 +368,10 @@ void store_submit(struct store *store, struct job *job)
 	bool was_idle = writer->first == NULL;
 	*writer->end = job;
 	writer->end = &job->next;
-	writer->waiting++;
-	if (was_idle)
-		pthread_cond_signal(&writer->work);
+	bool is_last = commit_delay_arrived(&writer->delay, monotonic_us());
+	bool wakes = was_idle || (is_last && writer->is_delayed);
 	pthread_mutex_unlock(&writer->lock);
+	/* Behind the lock, which it would only wait for. */
+	if (wakes)
+		pthread_cond_signal(&writer->work);
 }
