@@ -1,12 +1,14 @@
 /* tests/bench/limits.c - what this machine can do at best: disk syncs, LMDB, loopback, AES-GCM,
  * memcpy, hashes.
- * limits DIR   (DIR is on the disk that will hold the mail) */
+ * limits DIR              all, each for some seconds (DIR is on the disk that will hold the mail)
+ * limits DIR lmdb SECONDS  LMDB's commits of one record alone */
 #include <arpa/inet.h>
 #include <crypt.h>
 #include <fcntl.h>
 #include <lmdb.h>
 #include <openssl/aead.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +20,7 @@
 
 static const char *dir;
 static char path[512], block[1 << 20];
-#define SECONDS 3.0
+static double seconds = 3;
 
 static double now(void)
 {
@@ -88,7 +90,7 @@ static double sync_rate(int threads, int pre)
 	deadline = s + 1e9;
 	pthread_barrier_wait(b);
 	s = now();
-	deadline = s + SECONDS;
+	deadline = s + seconds;
 	long n = 0;
 	for (int i = 0; i < threads; i++) {
 		pthread_join(t[i], NULL);
@@ -110,7 +112,7 @@ static void maildir_way(void) /* create, write 4 KB, fsync, rename, fsync of the
 	int d = open(in("new"), O_RDONLY | O_DIRECTORY);
 	double s = now();
 	long n = 0;
-	for (; now() < s + SECONDS; n++) {
+	for (; now() < s + seconds; n++) {
 		char a[600], b[600];
 		snprintf(a, sizeof a, "%s/tmp/%ld", dir, n);
 		snprintf(b, sizeof b, "%s/new/%ld", dir, n);
@@ -157,7 +159,7 @@ static void lmdb_rate(int per, int flags, const char *name)
 	mdb_txn_commit(t);
 	double s = now();
 	unsigned long k = 0, n = 0;
-	for (; now() < s + SECONDS; n++) {
+	for (; now() < s + seconds; n++) {
 		mdb_txn_begin(e, NULL, 0, &t);
 		for (int i = 0; i < per; i++, k++) {
 			MDB_val K = { sizeof k, &k }, V = { 4000, block };
@@ -214,7 +216,7 @@ static void loopback(void)
 		double a = now();
 		long n = 0;
 		char b[64];
-		for (; now() < a + SECONDS; n++)
+		for (; now() < a + seconds; n++)
 			if (k)
 				check(write(pair[0], "x", 1) != 1 || read(pair[0], b, 1) != 1,
 				      "ping");
@@ -230,7 +232,7 @@ static void loopback(void)
 	}
 	double a = now();
 	long n = 0;
-	for (; now() < a + SECONDS && n < 20000; n++) {
+	for (; now() < a + seconds && n < 20000; n++) {
 		int c = socket(AF_INET, SOCK_STREAM, 0);
 		check(connect(c, (void *)&sa, sizeof sa), "connect");
 		close(accept(s, NULL, NULL));
@@ -250,7 +252,7 @@ static void aes_gcm(void)
 	check(!c, "EVP_AEAD_CTX_new");
 	double s = now();
 	long n = 0;
-	for (; now() < s + SECONDS; n++) {
+	for (; now() < s + seconds; n++) {
 		size_t len;
 		memcpy(nonce, &n, sizeof n);
 		check(!EVP_AEAD_CTX_seal(c, out, &len, sizeof out, nonce, sizeof nonce,
@@ -292,9 +294,15 @@ static void cpu(void)
 
 int main(int argc, char **argv)
 {
-	check(argc != 2, "usage: phys DIR");
+	bool is_lmdb = argc == 4 && strcmp(argv[2], "lmdb") == 0;
+	check(argc != 2 && !is_lmdb, "usage: limits DIR [lmdb SECONDS]");
 	dir = argv[1];
 	memset(block, 'x', 4096);
+	if (is_lmdb) {
+		seconds = strtod(argv[3], NULL);
+		lmdb_rate(1, 0, "lmdb_sync_1x4K");
+		return 0;
+	}
 	fig("disk_fdatasync_4K_overwrite", sync_rate(1, 1), "op/s");
 	fig("disk_fdatasync_4K_append", sync_rate(1, 0), "op/s");
 	fig("disk_fdatasync_4K_append_8_threads", sync_rate(8, 0), "op/s");
