@@ -1,8 +1,9 @@
-/* storage/redo.c - the redo log while it is written: what LMDB writes is collected, and becomes a record
- * when the meta page comes. In whichever process writes; data.mdb is synced behind by a thread of the
+/* storage/redo.c - the redo log while it is written: what LMDB writes is collected (redo_draft.c), and becomes a
+ * record when the meta page comes. In whichever process writes; data.mdb is synced behind by a thread of the
  * server's back, or by the writer itself where there is none. */
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -11,11 +12,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "base/buffer.h"
-#include "base/checksum.h"
 #include "base/heap.h"
 #include "base/log.h"
 #include "storage/lmdb_file_priv.h"
+#include "storage/redo_draft_priv.h"
 #include "storage/redo_priv.h"
 #include "storage/writer_priv.h"
 
@@ -38,10 +38,8 @@ struct redo {
 	bool has_failed_in_place;		 /* the meta page may be there, or a part of it */
 	uint8_t meta_before[LMDB_COMMIT_OCTETS]; /* what it goes over */
 	bool is_direct;				 /* no record is made of it */
-	size_t octets;				 /* that LMDB has written of it, */
-	uint32_t runs;				 /* in so many places */
-	uint32_t writes;			 /* of the record */
-	struct buffer record;
+	struct redo_draft draft;
+	uint64_t data_octets; /* of data.mdb, as the commit begins; 0: that has not */
 
 	/* What this process wrote last. `last_txn` 0: nothing that it could go on behind. */
 	uint64_t last_txn;
@@ -227,23 +225,18 @@ static bool meta_read(const struct redo *redo, uint64_t txn_id,
 	return got == LMDB_COMMIT_OCTETS;
 }
 
-static bool record_finish(struct redo *redo)
+static bool record_finish(struct redo *redo, struct slice *record_out)
 {
-	struct redo_record record = { .epoch = redo->epoch,
-				      .txn_id = redo->txn_id,
-				      .octets = (uint32_t)redo->record.len,
-				      .writes = redo->writes };
-	const size_t unsummed = sizeof(record.checksum);
 	uint8_t before[LMDB_COMMIT_OCTETS];
 	struct stat status;
 	if (!meta_read(redo, redo->txn_id - 1, before) || fstat(redo->data_fd, &status) != 0)
 		return false;
-	record.before = redo_fingerprint(before, sizeof(before));
-	record.file_octets = (uint64_t)status.st_size;
-	memcpy(redo->record.data, &record, sizeof(record));
-	record.checksum =
-		checksum_of(slice_of(redo->record.data + unsummed, redo->record.len - unsummed));
-	memcpy(redo->record.data, &record, sizeof(record.checksum));
+	*record_out = redo_draft_finish(
+		&redo->draft,
+		(struct redo_record){ .epoch = redo->epoch,
+				      .txn_id = redo->txn_id,
+				      .before = redo_fingerprint(before, sizeof(before)),
+				      .file_octets = (uint64_t)status.st_size });
 	return true;
 }
 
@@ -272,19 +265,30 @@ static void record_spoil(struct redo *redo)
 	errno = why;
 }
 
-static bool record_write(struct redo *redo)
+/* The disk begins; what the kernel says of it may be said to nobody else. */
+static bool record_begin(struct redo *redo, struct slice record)
+{
+	ssize_t written = pwrite(redo->fd, record.ptr, record.len, redo->record_at);
+	if (written >= 0 && (size_t)written != record.len)
+		errno = ENOSPC;
+	return written == (ssize_t)record.len &&
+	       (sync_file_range(redo->fd, redo->record_at, (off_t)record.len,
+				SYNC_FILE_RANGE_WRITE) == 0 ||
+		errno == ENOSYS);
+}
+
+/* While the disk is at work on the record, its pages are copied into data.mdb, half of a commit's work. */
+static bool record_write(struct redo *redo, struct slice record)
 {
 	size_t octets =
-		(redo->record.len + REDO_ALIGN_OCTETS - 1) / REDO_ALIGN_OCTETS * REDO_ALIGN_OCTETS;
+		(record.len + REDO_ALIGN_OCTETS - 1) / REDO_ALIGN_OCTETS * REDO_ALIGN_OCTETS;
 	if (redo->areas[redo->area].tail + octets > REDO_AREA_OCTETS && !area_change(redo))
 		return false;
 	struct area *area = &redo->areas[redo->area];
 	redo->record_at =
 		(off_t)(REDO_HEADER_OCTETS + redo->area * (size_t)REDO_AREA_OCTETS + area->tail);
-	ssize_t written = pwrite(redo->fd, redo->record.data, redo->record.len, redo->record_at);
-	if (written >= 0 && (size_t)written != redo->record.len)
-		errno = ENOSPC;
-	if (written < 0 || (size_t)written != redo->record.len || fdatasync(redo->fd) != 0) {
+	if (!record_begin(redo, record) || !redo_draft_write_pages(&redo->draft, redo->env_fd) ||
+	    fdatasync(redo->fd) != 0) {
 		record_spoil(redo);
 		return false;
 	}
@@ -314,12 +318,17 @@ void redo_begin(struct redo *redo, uint64_t txn_id)
 		redo->failure = errno ? errno : EIO;
 	redo->is_sealed = redo->is_direct = false;
 	redo->record_at = 0;
-	redo->octets = redo->runs = redo->writes = 0;
-	redo->record.len = 0;
-	buffer_reserve(&redo->record, sizeof(struct redo_record));
-	redo->record.len = sizeof(struct redo_record);
+	redo->data_octets = 0;
+	redo_draft_begin(&redo->draft);
 	has_caught_all = false;
 	writing = redo;
+}
+
+void redo_commit(void)
+{
+	struct stat status;
+	if (writing && fstat(writing->data_fd, &status) == 0)
+		writing->data_octets = (uint64_t)status.st_size;
 }
 
 void redo_end(bool is_committed)
@@ -330,45 +339,6 @@ void redo_end(bool is_committed)
 	writing = NULL;
 }
 
-/* The room of a tree's page that nothing lies in. */
-static void hole_find(const struct redo *redo, const void *octets, struct redo_write *write)
-{
-	const struct lmdb_page *page = octets;
-	bool has = write->octets == redo->page_octets &&
-		   (page->flags == LMDB_BRANCH || page->flags == LMDB_LEAF) &&
-		   page->lower >= LMDB_PAGE_HEADER_OCTETS && page->lower < page->upper &&
-		   page->upper <= redo->page_octets;
-	write->hole_at = has ? page->lower : 0;
-	write->hole_octets = has ? (uint16_t)(page->upper - page->lower) : 0;
-}
-
-static void collect(struct redo *redo, off_t at, const void *octets, size_t len)
-{
-	struct redo_write write = { .at = (uint64_t)at, .octets = (uint32_t)len };
-	if (len > REDO_RECORD_MAX) {
-		redo->is_direct = true;
-		return;
-	}
-	hole_find(redo, octets, &write);
-	size_t behind = (size_t)write.hole_at + write.hole_octets;
-	if (redo->record.len + sizeof(write) + len - write.hole_octets > REDO_RECORD_MAX)
-		redo->is_direct = true;
-	if (redo->is_direct)
-		return;
-	buffer_add(&redo->record, slice_of(&write, sizeof(write)));
-	buffer_add(&redo->record, slice_of(octets, write.hole_at));
-	buffer_add(&redo->record, slice_of((const uint8_t *)octets + behind, len - behind));
-	redo->writes++;
-}
-
-/* Of much that lies in order (bodies) a sync is about as quick where it belongs, and it is not written
- * twice. Where small messages or flags are filed, the runs of pages are short. */
-static bool lies_in_order(const struct redo *redo)
-{
-	enum { IN_ORDER_OCTETS = 256 << 10, MEAN_RUN_OCTETS = 16 << 10 };
-	return redo->octets >= IN_ORDER_OCTETS && redo->octets / redo->runs >= MEAN_RUN_OCTETS;
-}
-
 static bool seal(struct redo *redo, const void *meta, off_t at)
 {
 	if (redo->failure != 0) {
@@ -377,16 +347,19 @@ static bool seal(struct redo *redo, const void *meta, off_t at)
 	}
 	if ((redo->last_txn == 0 || redo->last_txn + 1 != redo->txn_id) && !redo_void(redo))
 		return false;
-	collect(redo, at, meta, LMDB_COMMIT_OCTETS);
-	redo->is_direct = redo->is_direct || lies_in_order(redo);
+	redo_draft_add(&redo->draft, at, meta, LMDB_COMMIT_OCTETS, redo->page_octets);
+	redo->is_direct = redo->draft.is_too_large || redo_draft_lies_in_order(&redo->draft);
 	if (redo->is_direct)
-		return redo->has_records ? redo_void(redo) : data_sync(redo);
-	if (record_finish(redo) && record_write(redo))
+		return redo_draft_write_pages(&redo->draft, redo->env_fd) &&
+		       (redo->has_records ? redo_void(redo) : data_sync(redo));
+	struct slice record;
+	if (record_finish(redo, &record) && record_write(redo, record))
 		return true;
 	/* A file system that copies what is written over may find no room for it, or the process may have
 	 * no files of that size. */
 	redo->is_direct = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
-	return redo->is_direct && redo_void(redo);
+	return redo->is_direct && redo_draft_write_pages(&redo->draft, redo->env_fd) &&
+	       redo_void(redo);
 }
 
 /* LMDB would write the new trees with the number of an older transaction, which may be all that the disk
@@ -405,7 +378,7 @@ static ssize_t meta_write(struct redo *redo, const void *octets, size_t len, off
 	if (redo->is_sealed)
 		return meta_take_back(redo, len, at);
 	redo->is_sealed = true;
-	has_caught_all = redo->writes > 0 || redo->is_direct;
+	has_caught_all = redo->draft.writes > 0 || redo->draft.is_too_large;
 	redo->has_failed_in_place = false;
 	bool is_logged = meta_read(redo, redo->txn_id, redo->meta_before) && seal(redo, octets, at);
 	redo->last_txn = 0;
@@ -426,6 +399,19 @@ static ssize_t meta_write(struct redo *redo, const void *octets, size_t len, off
 	return written;
 }
 
+/* In a commit pages wait for the record, but for what makes the file longer: if there is no room for it, LMDB takes
+ * the transaction back, whereas behind the record it gives the environment up. */
+static ssize_t run_write(struct redo *redo, const struct iovec *parts, int count, off_t at)
+{
+	size_t len = 0;
+	for (int i = 0; i < count; i++)
+		len += parts[i].iov_len;
+	bool may_wait = (uint64_t)at + len <= redo->data_octets;
+	return redo_draft_add_run(&redo->draft, at, parts, count, redo->page_octets, may_wait)
+		       ? (ssize_t)len
+		       : pwritev(redo->env_fd, parts, count, at);
+}
+
 ssize_t redo_pwrite(int fd, const void *octets, size_t len, off_t at)
 {
 	struct redo *redo = writing;
@@ -433,32 +419,18 @@ ssize_t redo_pwrite(int fd, const void *octets, size_t len, off_t at)
 		return pwrite(fd, octets, len, at);
 	if (at < (off_t)(LMDB_META_PAGES * redo->page_octets))
 		return meta_write(redo, octets, len, at);
-	ssize_t written = pwrite(fd, octets, len, at);
-	if (written == (ssize_t)len) {
-		collect(redo, at, octets, len);
-		redo->octets += len;
-		redo->runs++;
-	}
-	return written;
+	return run_write(redo, &(struct iovec){ (void *)(uintptr_t)octets, len }, 1, at);
 }
 
-/* A page or the pages of one value are one part. LMDB fails where not all of them are written. */
+/* A page or the pages of one value are one part. LMDB sets the place before each call, and fails where not all of
+ * them are written. */
 ssize_t redo_writev(int fd, const struct iovec *parts, int count)
 {
 	struct redo *redo = writing;
 	if (!redo || fd != redo->env_fd)
 		return writev(fd, parts, count);
 	off_t at = lseek(fd, 0, SEEK_CUR);
-	ssize_t written = at < 0 ? -1 : writev(fd, parts, count);
-	if (written <= 0)
-		return written;
-	for (int i = 0; i < count; i++) {
-		collect(redo, at, parts[i].iov_base, parts[i].iov_len);
-		at += (off_t)parts[i].iov_len;
-	}
-	redo->octets += (size_t)written;
-	redo->runs++;
-	return written;
+	return at < 0 ? -1 : run_write(redo, parts, count, at);
 }
 
 /* ---- from first to last ---- */
@@ -486,7 +458,7 @@ void redo_free(struct redo **redo_at)
 	close(redo->data_fd);
 	if (redo->fd >= 0)
 		close(redo->fd);
-	buffer_free(&redo->record);
+	redo_draft_fini(&redo->draft);
 	pthread_mutex_destroy(&redo->sync_lock);
 	pthread_mutex_destroy(&redo->lock);
 	pthread_cond_destroy(&redo->work);

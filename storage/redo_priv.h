@@ -4,8 +4,8 @@
  * What LMDB writes into data.mdb while a transaction commits is caught (redo_pwrite() and redo_writev() stand
  * in the place of the kernel's calls in the copy of LMDB that the build links) and collected: all pages, and
  * as the last write the meta page, which makes them the state that readers see. Before that one goes out, the
- * record of all of them is written to store/redo.log and synced. data.mdb itself is synced later, behind, by
- * a thread. So a state is seen only when it is durable, and after a loss of power the pages of data.mdb,
+ * record of all of them is written to store/redo.log and synced, and the pages themselves meanwhile into data.mdb.
+ * That is synced later, behind, by a thread. So a state is seen only when it is durable, and after a loss of power the pages of data.mdb,
  * whichever of them the disk has, become whole again by writing once more what the log holds.
  *
  *   store/redo.log   header (4 KiB): epoch. Then two areas of 4 MiB: records one after the other, each at
@@ -129,6 +129,8 @@ void redo_set_environment(struct redo *redo, int env_fd, uint32_t page_octets);
 /* Behind mdb_txn_begin(). Nothing to do where there is no log, or while it rests. What could not be synced
  * before is written again; where that fails, the transaction can be aborted only. */
 void redo_begin(struct redo *redo, uint64_t txn_id);
+/* Before mdb_txn_commit(): of the pages that LMDB writes from now on it reads none before the meta page is there. */
+void redo_commit(void);
 /* Behind the commit, or the abort. */
 void redo_end(bool is_committed);
 /* Inside a transaction: data.mdb is synced, and the log holds no records. False: errno says why. */

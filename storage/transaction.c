@@ -285,6 +285,7 @@ enum err write_commit(struct write *write)
 	db_extent(&write->read, DB_DIGEST, &bodies, &octets);
 	unsigned generation = store->generation;
 	uint64_t since_ms = clock_monotonic_ms();
+	redo_commit();
 	int code = mdb_txn_commit(write->read.txn);
 	redo_end(code == 0);
 	tell_if_slow(store, "disk", since_ms);

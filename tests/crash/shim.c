@@ -67,6 +67,12 @@ ssize_t shim_pwrite(int fd, const void *octets, size_t len, off_t at)
 	return fails(fd, control->write_error) ? -1 : syscall(SYS_pwrite64, fd, octets, len, at);
 }
 
+ssize_t shim_pwritev(int fd, const struct iovec *parts, int count, off_t at) __asm__("pwritev64");
+ssize_t shim_pwritev(int fd, const struct iovec *parts, int count, off_t at)
+{
+	return fails(fd, control->write_error) ? -1 : syscall(SYS_pwritev, fd, parts, count, at, 0);
+}
+
 ssize_t writev(int fd, const struct iovec *parts, int count)
 {
 	return fails(fd, control->write_error) ? -1 : syscall(SYS_writev, fd, parts, count);

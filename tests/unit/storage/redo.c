@@ -525,6 +525,54 @@ static void too_large_by_its_meta_page_alone(void **state)
 	redo_free(&redo);
 }
 
+/* LMDB writes pages before it commits, too, where there are very many, and reads them again. */
+static void only_a_commit_lets_pages_wait(void **state)
+{
+	enum { PAGE = 4096, META_LEN = 120, META_AT = 32 };
+	static uint8_t page[PAGE] = { 1 }, got[PAGE];
+	char path[] = "/tmp/bode-redo-XXXXXX", log[] = "/tmp/bode-redo-XXXXXX";
+	int env_fd = mkstemp(path), data_fd = open(path, O_RDWR), log_fd = mkstemp(log);
+	uint8_t meta[META_LEN] = { 0 };
+	unlink(path);
+	unlink(log);
+	assert_int_equal(ftruncate(env_fd, 4 << 20), 0);
+	assert_true(redo_header_write(log_fd, 1, 1));
+	struct redo *redo = redo_new(data_fd, log_fd);
+	redo_set_environment(redo, env_fd, PAGE);
+	for (uint64_t txn = 10; txn < 13; txn++) {
+		page[0] = (uint8_t)txn;
+		redo_begin(redo, txn);
+		assert_int_equal(redo_pwrite(env_fd, page, PAGE, 2 * PAGE), PAGE);
+		assert_int_equal(pread(env_fd, got, PAGE, 2 * PAGE), PAGE);
+		assert_memory_equal(got, page, PAGE);
+		redo_commit();
+		assert_int_equal(redo_pwrite(env_fd, page, PAGE, 3 * PAGE), PAGE);
+		assert_int_equal(pread(env_fd, got, PAGE, 3 * PAGE), PAGE);
+		assert_int_equal(got[0], txn == 10 ? 0 : txn - 1);
+		assert_int_equal(
+			redo_pwrite(env_fd, meta, META_LEN, (off_t)(txn % 2) * PAGE + META_AT),
+			META_LEN);
+		redo_end(true);
+		assert_int_equal(pread(env_fd, got, PAGE, 3 * PAGE), PAGE);
+		assert_memory_equal(got, page, PAGE);
+	}
+	/* What waits for a commit that does not come is forgotten. */
+	redo_begin(redo, 13);
+	redo_commit();
+	page[0] = 13;
+	for (int i = 5; i >= 3; i--)
+		assert_int_equal(redo_pwrite(env_fd, page, PAGE, i * PAGE), PAGE);
+	redo_end(false);
+	redo_begin(redo, 13);
+	redo_commit();
+	assert_int_equal(redo_pwrite(env_fd, page, PAGE, 4 * PAGE), PAGE);
+	assert_int_equal(redo_pwrite(env_fd, meta, META_LEN, PAGE + META_AT), META_LEN);
+	redo_end(true);
+	assert_int_equal(pread(env_fd, got, PAGE, 3 * PAGE), PAGE);
+	assert_int_equal(got[0], 12);
+	redo_free(&redo);
+}
+
 /* Made by root, for the server's user. */
 static void made_by_root_it_is_the_servers(void **state)
 {
@@ -769,6 +817,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(nobody_goes_on_in_an_epoch_that_another_ended),
 		cmocka_unit_test(who_waits_recovers_when_the_other_dies),
 		cmocka_unit_test(too_large_by_its_meta_page_alone),
+		cmocka_unit_test(only_a_commit_lets_pages_wait),
 		cmocka_unit_test(made_by_root_it_is_the_servers),
 		cmocka_unit_test(made_in_the_sandbox),
 		cmocka_unit_test(a_log_of_a_twin_is_refused),
