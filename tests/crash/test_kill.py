@@ -28,7 +28,8 @@ def check_numbers(before, after):
 
 def kill(server, role, again):
     if role == "supervisor":
-        children = server.children().values()
+        server.process.send_signal(signal.SIGSTOP)  # it starts none while they are counted
+        children = server.child_pids()
         server.process.kill()
         server.process.wait()
         # As whoever starts it again would: when all of it is gone.

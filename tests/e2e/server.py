@@ -164,18 +164,22 @@ class Server:
         for word in ("AddressSanitizer", "runtime error:", "Assertion", "LeakSanitizer"):
             assert word not in self.log(), self.log()[-8000:]
 
+    def child_pids(self):
+        """Those that have not said yet what they are, too."""
+        found = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True)
+        return [int(pid) for pid in found.stdout.split()]
+
     def children(self):
         """{"front": pid, "back": pid} of the processes that run now."""
         found = {}
-        for pid in subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True,
-                                  text=True).stdout.split():
+        for pid in self.child_pids():
             try:
                 words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
             for role in ("front", "back"):
                 if role.encode() in words:
-                    found[role] = int(pid)
+                    found[role] = pid
         return found
 
     # ---- clients: Python's own ----
