@@ -3,7 +3,7 @@
  * store goes on when the disk does.
  *
  * The faults come in between LMDB and the kernel: this program has its own pwrite(), pwritev(), writev(),
- * write(), fdatasync() and fstatvfs(), and between the store and LMDB its own
+ * write(), sync_file_range(), fdatasync() and fstatvfs(), and between the store and LMDB its own
  * mdb_env_set_mapsize(). */
 #include "tests/unit/storage/bed.h"
 
@@ -154,6 +154,17 @@ ssize_t write(int fd, const void *octets, size_t len)
 		}
 	}
 	return syscall(SYS_write, fd, octets, len);
+}
+
+static int begin_error; /* of sync_file_range() */
+
+int sync_file_range(int fd, off_t at, off_t len, unsigned flags)
+{
+	if (begin_error != 0 && is_log(fd)) {
+		errno = begin_error;
+		return -1;
+	}
+	return (int)syscall(SYS_sync_file_range, fd, at, len, flags);
 }
 
 static atomic_bool hold; /* the next sync of data.mdb waits until it is let go */
@@ -372,6 +383,25 @@ static void no_room_for_a_longer_file(void **state)
 	fault_none();
 	assert_content(&bed, seeds, count);
 	assert_int_equal(append(&bed, (unsigned)count), ERR_OK);
+	end(&bed);
+}
+
+/* What the kernel says as it begins to write a record it may say to nobody else. */
+static void a_record_that_does_not_begin(void **state)
+{
+	struct bed bed;
+	begin(&bed);
+	assert_int_equal(append(&bed, 1), ERR_OK);
+	begin_error = EIO;
+	assert_int_equal(append(&bed, 2), ERR_DISK);
+	begin_error = 0;
+	assert_content(&bed, (unsigned[]){ 1 }, 1);
+	assert_int_equal(append(&bed, 3), ERR_OK);
+	/* A kernel, or what stands for one, may not have it. */
+	begin_error = ENOSYS;
+	assert_int_equal(append(&bed, 4), ERR_OK);
+	begin_error = 0;
+	assert_content(&bed, (unsigned[]){ 1, 3, 4 }, 3);
 	end(&bed);
 }
 
@@ -766,6 +796,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(each_sync_in_turn),
 		cmocka_unit_test(no_room_for_a_page_behind_the_record),
 		cmocka_unit_test(no_room_for_a_longer_file),
+		cmocka_unit_test(a_record_that_does_not_begin),
 		cmocka_unit_test(finds_a_commit_again),
 		cmocka_unit_test(a_full_disk_with_a_reserve),
 		cmocka_unit_test(the_end_of_the_map),
