@@ -190,11 +190,10 @@ static void respond_list(struct imap_session *s, const struct list_name *name, b
 	buffer_add_cstr(out, "\r\n");
 }
 
-static void respond_more(struct imap_session *s, struct read *read, const struct list_name *name,
-			 bool meets)
+static void respond_more(struct imap_session *s, struct read *read, const struct list_name *name)
 {
 	struct list_work *work = s->work;
-	if (work->options.tells_rights && meets)
+	if (work->options.tells_rights)
 		respond_myrights(s, name->name, name->rights);
 	if (!work->options.status_items && work->options.metadata.count == 0)
 		return;
@@ -278,8 +277,9 @@ static void consider(struct imap_session *s, struct read *read, const struct lis
 	if (!meets && !below_meets && (selects || !has_children))
 		return;
 	respond_list(s, name, has_children, below_meets);
-	if (name->mailbox_id != 0)
-		respond_more(s, read, name, meets);
+	/* Of what is listed for its inferiors nothing more is told (RFC 5819 section 3, RFC 8440 section 4). */
+	if (name->mailbox_id != 0 && meets)
+		respond_more(s, read, name);
 }
 
 /* Superiors of `name` that have no row of their own, where this is the first row below them. */
@@ -310,20 +310,17 @@ static void consider_superiors(struct imap_session *s, struct read *read, struct
 	}
 }
 
-static bool tells_status(struct imap_session *s, struct read *read, const struct list_name *name)
+static bool tells_status(struct list_work *work, const struct list_name *name)
 {
-	struct list_work *work = s->work;
 	return name->mailbox_id != 0 && (name->rights & RIGHT_READ) &&
-	       matches_any(work, name->name) &&
-	       (name_meets_selection(work, name) ||
-		(work->options.recursive && has_inferior(s, read, name->name, meets_selection)));
+	       matches_any(work, name->name) && name_meets_selection(work, name);
 }
 
 /* What STATUS tells of the mailbox and only its entries know. False: it takes another turn. */
 static bool is_counted(struct imap_session *s, struct read *read, const struct list_name *name)
 {
 	struct list_work *work = s->work;
-	if (!(work->options.status_items & STATUS_DELETED_STORAGE) || !tells_status(s, read, name))
+	if (!(work->options.status_items & STATUS_DELETED_STORAGE) || !tells_status(work, name))
 		return true;
 	struct arena arena = { 0 };
 	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
