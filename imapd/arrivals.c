@@ -48,7 +48,12 @@ static bool collect_items(struct imap_view *view, uint32_t uid, struct arrival *
 	arena_reset(&arrival->arena);
 	arrival->items = items ? *items : (struct fetch_items){ 0 };
 	search_contexts_add_items(view, uid, &arrival->items, &arrival->arena);
-	return arrival->items.count > 0;
+	if (arrival->items.count == 0)
+		return false;
+	/* RFC 7162 section 3.2.4: in each that no FETCH has asked for. */
+	if (imap_has(view->s, IMAP_ENABLED_CONDSTORE))
+		fetch_items_add_modseq(&arrival->items, &arrival->arena);
+	return true;
 }
 
 /* False: it has been expunged. */

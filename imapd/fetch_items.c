@@ -86,6 +86,8 @@ static bool items_hold(const struct fetch_items *items, enum fetch_kind kind)
 	return false;
 }
 
+static const struct fetch_item modseq_item = { FETCH_MODSEQ, .name = "MODSEQ" };
+
 static void items_add(struct fetch_items *items, size_t *cap, struct arena *arena,
 		      const struct fetch_item *item)
 {
@@ -217,8 +219,7 @@ bool take_fetch_items(struct cursor *c, struct arena *arena, bool uid,
 	if (!ok || !take_modifiers(&ahead, uid, &items) || !at_end(&ahead))
 		return false;
 	if (items.has_changed_since)
-		items_add(&items, &cap, arena,
-			  &(struct fetch_item){ FETCH_MODSEQ, .name = "MODSEQ" });
+		items_add(&items, &cap, arena, &modseq_item);
 	*items_out = items;
 	*c = ahead;
 	return true;
@@ -275,4 +276,10 @@ void fetch_items_join(struct fetch_items *items, const struct fetch_items *more,
 			items_add(&joined, &cap, arena, &more->items[i]);
 	}
 	*items = joined;
+}
+
+void fetch_items_add_modseq(struct fetch_items *items, struct arena *arena)
+{
+	struct fetch_item item = modseq_item;
+	fetch_items_join(items, &(struct fetch_items){ .items = &item, .count = 1 }, arena);
 }

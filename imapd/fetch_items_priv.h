@@ -58,3 +58,5 @@ bool take_fetch_list(struct cursor *c, struct arena *arena, struct fetch_items *
 /* Adds those of `more` that are not there yet. Both live on; what is new is in `arena`. */
 void fetch_items_join(struct fetch_items *items, const struct fetch_items *more,
 		      struct arena *arena);
+/* Likewise MODSEQ. */
+void fetch_items_add_modseq(struct fetch_items *items, struct arena *arena);
