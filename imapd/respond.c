@@ -94,6 +94,13 @@ void respond_mailbox(struct buffer *out, struct slice name, bool utf8)
 	buffer_free(&encoded);
 }
 
+void respond_correlators(struct buffer *out, struct slice name, uint32_t uidvalidity, bool utf8)
+{
+	buffer_add(out, SLICE(" MAILBOX "));
+	respond_mailbox(out, name, utf8);
+	buffer_add_format(out, " UIDVALIDITY %u", uidvalidity);
+}
+
 void respond_ranges(struct buffer *out, const struct ranges *set)
 {
 	for (uint32_t i = 0; i < set->count; i++) {

@@ -20,6 +20,8 @@ void respond_astring(struct buffer *out, struct slice text, bool utf8);
 void respond_literal_header(struct buffer *out, uint64_t size_octets);
 /* A mailbox name of the store in the wire's form: an atom where it can be one. */
 void respond_mailbox(struct buffer *out, struct slice name, bool utf8);
+/* Which mailbox an ESEARCH response is about (RFC 7377 section 2.1). */
+void respond_correlators(struct buffer *out, struct slice name, uint32_t uidvalidity, bool utf8);
 /* uid-set or sequence-set: 1:5,7 */
 void respond_ranges(struct buffer *out, const struct ranges *set);
 /* "tag OK text" CRLF, "* OK text" CRLF. `text` is English, and is said in the `language`. */

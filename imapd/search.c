@@ -65,6 +65,7 @@ static void keep_up_to_date(struct search *search)
 		return;
 	struct search_update update = {
 		.tag = s->tag,
+		.mailbox_name = search->mailboxes ? search->mailbox->name : SLICE_NONE,
 		.uid = search_tells_uids(search),
 		.form = search->verb == VERB_SORT ? CHARSET_FIRST : CHARSET_NAMED,
 		.text = search->program_text,

@@ -104,11 +104,9 @@ static void begin_esearch(struct search *search, struct buffer *out)
 
 	buffer_add(out, SLICE("* ESEARCH (TAG "));
 	respond_string(out, search->s->tag, false);
-	if (search->mailboxes) { /* RFC 7377 section 2.1 */
-		buffer_add(out, SLICE(" MAILBOX "));
-		respond_mailbox(out, search->mailbox->name, imap_speaks_utf8(search->s));
-		buffer_add_format(out, " UIDVALIDITY %u", search->mailbox->uidvalidity);
-	}
+	if (search->mailboxes)
+		respond_correlators(out, search->mailbox->name, search->mailbox->uidvalidity,
+				    imap_speaks_utf8(search->s));
 	buffer_add_byte(out, ')');
 	if (search_tells_uids(search))
 		buffer_add(out, SLICE(" UID"));

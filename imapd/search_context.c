@@ -38,7 +38,7 @@ enum {
 struct search_context {
 	struct search_context *next;
 	struct arena arena;
-	struct slice tag;
+	struct slice tag, mailbox_name;
 	bool uid;
 	struct search_program program;
 	bool has_items;
@@ -149,6 +149,8 @@ bool search_context_add(struct imap_view *view, const struct search_update *upda
 		return false;
 	struct search_context *context = heap_alloc(sizeof(*context));
 	context->tag = arena_copy(&context->arena, update->tag);
+	if (update->mailbox_name.ptr)
+		context->mailbox_name = arena_copy(&context->arena, update->mailbox_name);
 	context->uid = update->uid;
 	if (!parse_again(context, view, update) ||
 	    !search_program_bind(&context->program, view, &no_keywords, RUNS_MAX - runs)) {
@@ -194,6 +196,9 @@ static void begin_line(struct imap_view *view, const struct search_context *cont
 	struct buffer *out = &view->s->session.out;
 	buffer_add(out, SLICE("* ESEARCH (TAG "));
 	respond_string(out, context->tag, false);
+	if (context->mailbox_name.ptr)
+		respond_correlators(out, context->mailbox_name, view->uidvalidity,
+				    imap_speaks_utf8(view->s));
 	buffer_add_format(out, ")%s %s (", context->uid ? " UID" : "", what);
 }
 

@@ -12,6 +12,7 @@ struct search_context;
 /* A search that is to go on. */
 struct search_update {
 	struct slice tag;
+	struct slice mailbox_name; /* where ESEARCH names it; ptr NULL: elsewhere */
 	bool uid;
 	enum charset_form form;
 	struct slice text;  /* its program, as the client wrote it */
