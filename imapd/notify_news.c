@@ -104,7 +104,7 @@ void notify_tell_first(struct notify *notify, struct read *read, const struct ma
 static void tell_if_changed(struct notify *notify, struct read *read, const struct mailbox *mailbox)
 {
 	if (mailbox->highest_modseq > notify->seen_modseq)
-		notify_tell_messages(notify, read, mailbox, NOTIFY_ALL_MESSAGE_KINDS);
+		notify_tell_messages(notify, read, mailbox, MESSAGE_KINDS);
 }
 
 /* Goes on behind notify->walked. False: there is more. */

@@ -175,7 +175,10 @@ enum err annotation_set(struct write *write, uint32_t account_id, uint64_t mailb
 			&(struct watch_news){ .kinds = WATCH_ANNOTATION,
 					      .mailbox_id = mailbox_id,
 					      .name = name });
-	err = remove_row(write, account, &key);
+	if (mailbox_id != 0)
+		err = mailbox_raise_modseq(write, mailbox_id);
+	if (err == ERR_OK)
+		err = remove_row(write, account, &key);
 	if (err != ERR_OK || !value.ptr)
 		return err;
 	err = write_may_grow(write);

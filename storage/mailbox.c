@@ -142,6 +142,8 @@ static enum err mailbox_make(struct write *write, struct account_slot *account, 
 	*mailbox_id_out = mailbox_id;
 	write_note_news(write, account_id,
 			&(struct watch_news){ .kinds = WATCH_CREATED, .name = name });
+	/* Under that name there may have been another. */
+	write_note(write, account_id, mailbox_id, WATCH_UIDVALIDITY);
 	err = name_put(write, account, name, &row);
 	return err == ERR_OK ? rights_inherit(write, account, name, mailbox_id, for_other) : err;
 }
@@ -307,7 +309,8 @@ enum err mailbox_set_special_use(struct write *write, uint32_t account_id, struc
 		return err;
 	row.special_use = use;
 	slot->record.mailbox.special_use = use;
-	mailbox_slot_dirty(write, slot);
+	if ((err = mailbox_raise_modseq(write, row.mailbox_id)) != ERR_OK)
+		return err;
 	/* As RFC 6154 section 4 names it. */
 	write_note_news(write, account_id,
 			&(struct watch_news){ .kinds = WATCH_ANNOTATION,
@@ -364,6 +367,20 @@ enum err mailbox_renew_uidvalidity(struct write *write, uint64_t mailbox_id)
 	slot->record.mailbox.uidvalidity = new_uidvalidity(write);
 	mailbox_slot_dirty(write, slot);
 	write_note(write, slot->record.mailbox.account_id, mailbox_id, WATCH_UIDVALIDITY);
+	return ERR_OK;
+}
+
+enum err mailbox_raise_modseq(struct write *write, uint64_t mailbox_id)
+{
+	struct mailbox_slot *slot;
+	struct account_slot *account;
+	enum err err = mailbox_slot_get(write, mailbox_id, &slot);
+	if (err == ERR_OK)
+		err = account_slot_get(write, slot->record.mailbox.account_id, &account);
+	if (err != ERR_OK)
+		return err;
+	slot->record.mailbox.highest_modseq = account_next_modseq(write, account);
+	mailbox_slot_dirty(write, slot);
 	return ERR_OK;
 }
 

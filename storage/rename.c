@@ -161,5 +161,8 @@ enum err mailbox_rename(struct write *write, uint32_t account_id, struct slice f
 	write_note_news(
 		write, account_id,
 		&(struct watch_news){ .kinds = WATCH_RENAMED, .name = to, .old_name = from });
+	/* Under those names there may have been others. */
+	for (size_t i = 0; i < count; i++)
+		write_note(write, account_id, list[i].row.mailbox_id, WATCH_UIDVALIDITY);
 	return err;
 }

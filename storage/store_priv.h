@@ -46,7 +46,7 @@ struct store {
 	int lock_fd;  /* STORE_SERVE: nobody else serves this store */
 	MDB_env *env; /* NULL: could not be opened again after a failure */
 	MDB_dbi dbis[DB_COUNT];
-	struct redo *redo; /* redo_priv.h; NULL: while the file is made */
+	struct redo *redo;	     /* redo_priv.h; NULL: while the file is made */
 	_Atomic unsigned generation; /* of env */
 	ino_t file;		     /* that was open before the last failure; 0: none failed yet */
 	uint32_t page_octets;
@@ -244,7 +244,9 @@ enum err account_load(struct read *read, uint32_t account_id, struct arena *aren
 		      struct account_row *row_out) MUST_USE;
 struct account_slot *account_slot_new(struct write *write, uint32_t account_id);
 
-/* mailbox.c: all of an account, when the account goes. */
+/* mailbox.c: something about the mailbox itself has changed (RFC 7162 section 3.2). */
+enum err mailbox_raise_modseq(struct write *write, uint64_t mailbox_id) MUST_USE;
+/* all of an account, when the account goes. */
 enum err mailbox_remove_all(struct write *write, struct account_slot *account) MUST_USE;
 
 /* keyword.c: the bits of keyword names in a mailbox. With `add`, names without a bit are given

@@ -138,7 +138,10 @@ static void nobody_takes_it_from_others(void **state)
 	assert_true(core_feed(&world, own, SLICE("x CREATE mine\r\n"), &said));
 	buffer_clear(&said);
 	hear_turns(session, 10, &said);
-	assert_slice(buffer_slice(&said), "* LIST (\\HasNoChildren \\Subscribed) \"/\" mine\r\n");
+	static const struct slice made =
+		SLICE("* LIST (\\HasNoChildren \\Subscribed) \"/\" mine\r\n"
+		      "* STATUS mine (UIDVALIDITY ");
+	assert_true(slice_starts_nocase(buffer_slice(&said), made));
 	buffer_clear(&said);
 	/* Of whom nothing is wanted, nothing is looked at. */
 	expect(session, "b NOTIFY SET (subscribed (MessageNew MessageExpunge MailboxName))\r\n",

@@ -195,8 +195,11 @@ static void keeps_what_changed(void **state)
 	struct cursor at = cursor_of(buffer_slice(&news));
 	assert_news(&at, WATCH_ARRIVED | WATCH_FLAGS, bed.inbox_id, "");
 	assert_news(&at, WATCH_CREATED, 0, "Bin");
+	assert_news(&at, WATCH_UIDVALIDITY, bed_mailbox(&bed, "Bin"), "");
 	assert_news(&at, WATCH_CREATED, 0, "Bin/of");
+	assert_news(&at, WATCH_UIDVALIDITY, bed_mailbox(&bed, "Bin/of"), "");
 	assert_news(&at, WATCH_RENAMED, 0, "Bin/of/Alice");
+	assert_news(&at, WATCH_UIDVALIDITY, bed_mailbox(&bed, "Bin/of/Alice"), "");
 	assert_news(&at, WATCH_SUBSCRIPTION, 0, "elsewhere");
 	assert_news(&at, WATCH_ANNOTATION, bed.inbox_id, "/private/comment");
 	assert_true(at_end(&at));
