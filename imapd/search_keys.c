@@ -361,6 +361,8 @@ static bool take_filter(struct cursor *c, struct parsing *p, struct search_key *
 	struct slice name, keys;
 	if (!take_space(c) || !take_atom(c, &name))
 		return false;
+	if (!at_end(c) && !next_is(c, ' ') && !next_is(c, ')'))
+		return false; /* a name goes no further: it is malformed, not unknown */
 	if (!text_charset_is_plain(p->charset))
 		return fail(p, SEARCH_FILTER_CHARSET);
 	char *lower = arena_string(p->arena, name);
