@@ -77,6 +77,7 @@ void downgrade_header(struct slice header, const struct step *step, struct buffe
 	const struct slice encoding = SLICE("Content-Transfer-Encoding");
 	bool is_encoded = step->label == LABEL_QUOTED_PRINTABLE || step->label == LABEL_BASE64;
 	bool lacks_label = step->label != LABEL_AS_IT_IS, lacks_version = true;
+	bool needs_end = is_encoded || step->is_open;
 	struct cursor c = cursor_of(header);
 	struct header_field field;
 	const uint8_t *at = c.at;
@@ -94,13 +95,15 @@ void downgrade_header(struct slice header, const struct step *step, struct buffe
 		if (lacks_label)
 			buffer_add_format(out, "%.*s: %s\r\n", SLICE_ARG(encoding),
 					  labels[step->label].word);
+		else
+			needs_end = true; /* what made lines that are no field a part of the header */
 		lacks_label = false;
 	}
 	struct slice rest = slice_of(at, (size_t)(c.end - at));
 	bool has_empty_line = cut_empty_line(&rest);
 	add_canonical(out, rest);
 	if (out->len > start && out->data[out->len - 1] != '\n' &&
-	    (lacks_label || is_encoded || step->is_open))
+	    (lacks_label || needs_end))
 		buffer_add_cstr(out, "\r\n");
 	/* Without it the label means nothing (RFC 2045 section 4). */
 	if (is_encoded && step->is_message && lacks_version)
@@ -109,7 +112,7 @@ void downgrade_header(struct slice header, const struct step *step, struct buffe
 		buffer_add_format(out, "%.*s: %s\r\n", SLICE_ARG(encoding),
 				  labels[step->label].word);
 	/* What is encoded must not look like more of the header. */
-	if (has_empty_line || is_encoded || step->is_open)
+	if (has_empty_line || needs_end)
 		buffer_add_cstr(out, "\r\n");
 }
 

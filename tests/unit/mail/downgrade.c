@@ -203,6 +203,12 @@ static const struct {
 	  "Content-Type: multipart/mixed; boundary=\"a: b\"\r\n\r\n"
 	  "--a: b\r\n--a:\rb\r\nContent-ID: <c>\r\n\r\nd\r\n--a: b--\r\n",
 	  NULL, DOWNGRADE_HEADER },
+	/* A line that is no field belongs to the header for the field behind it, and does so without. */
+	{ DOWNGRADE_TO_8BIT,
+	  "MIME-Version: 1.0\r\n" CTE "binary\r\nSubject: a\r\nno field\r\n" CTE
+	  "8bit\r\nnor this, but the body \xe4\r\n",
+	  "MIME-Version: 1.0\r\n" CTE "8bit\r\nSubject: a\r\nno field\r\n\r\n"
+	  "nor this, but the body \xe4\r\n" },
 	/* Text with NUL. */
 	{ DOWNGRADE_TO_7BIT, "MIME-Version: 1.0\r\n\r\na long line of text with @ in it\r\n",
 	  "MIME-Version: 1.0\r\n" CTE
