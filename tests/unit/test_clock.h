@@ -5,6 +5,7 @@
 #pragma once
 
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,6 +32,24 @@ int clock_gettime(clockid_t clock, struct timespec *now)
 		now->tv_sec++;
 	}
 	return failed;
+}
+
+/* In place of the C library's, for the kernel waits by its own clock: what is a moment ahead by this one would
+ * be hours. Whoever waits here waits by the monotonic clock. */
+int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
+			   const struct timespec *until)
+{
+	struct timespec true_until = *until;
+	if (!atomic_load(&test_clock_stands)) {
+		int64_t ms = atomic_load(&test_clock_ms);
+		true_until.tv_sec -= ms / 1000;
+		true_until.tv_nsec -= ms % 1000 * 1000000;
+		if (true_until.tv_nsec < 0) {
+			true_until.tv_nsec += 1000000000;
+			true_until.tv_sec--;
+		}
+	}
+	return pthread_cond_clockwait(cond, mutex, CLOCK_MONOTONIC, &true_until);
 }
 
 /* Before anything has looked at it. */

@@ -12,6 +12,7 @@
 #include "storage/account.h"
 #include "storage/store.h"
 #include "tests/folder.h"
+#include "tests/unit/storage/jobs_home.h"
 
 struct core_world {
 	char dir[FOLDER_PATH_OCTETS];
@@ -62,8 +63,7 @@ static inline void core_world_start(struct core_world *world)
 
 static inline void core_world_stop(struct core_world *world)
 {
-	for (unsigned i = 0; i < 5; i++)
-		loop_run_once(world->loop, 0);
+	jobs_home(world->back.store, world->loop);
 	store_close(&world->back.store);
 	loop_free(world->loop);
 	config_free(world->config);

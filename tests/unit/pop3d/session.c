@@ -1,6 +1,7 @@
 /* tests/unit/pop3d/session.c - the core of a POP3 session without a stream: what transcripts
  * cannot see. Back-pressure and memory, the lock, an update that fails, a body that vanishes. */
 #include "tests/unit/storage/bed.h"
+#include "tests/unit/storage/jobs_home.h"
 
 #include "pop3d/session_priv.h"
 
@@ -18,7 +19,7 @@ static int begin(void **state)
 
 static int end(void **state)
 {
-	loop_run_once(back.loop, 0);
+	jobs_home(bed.store, back.loop);
 	bed_end(&bed);
 	loop_free(back.loop);
 	return 0;

@@ -4,6 +4,7 @@
 
 #include "tests/unit/smtpd/settings.h"
 #include "tests/unit/storage/bed.h"
+#include "tests/unit/storage/jobs_home.h"
 
 #include "runtime/loop.h"
 #include "storage/back.h"
@@ -21,9 +22,7 @@ static inline void back_begin(const struct config *config)
 
 static inline void back_end(void)
 {
-	/* What the writer still has comes home. */
-	for (unsigned i = 0; i < 5; i++)
-		loop_run_once(back.loop, 20);
+	jobs_home(bed.store, back.loop);
 	bed_end(&bed);
 	loop_free(back.loop);
 }

@@ -50,7 +50,7 @@ static void end(void)
 		loop_run_once(back.loop, 50);
 	daily_stop(daily);
 	daily_free(&daily);
-	loop_run_once(back.loop, 0);
+	jobs_home(bed.store, back.loop);
 	loop_free(back.loop);
 	config_free(config);
 }
