@@ -2,6 +2,7 @@
  * afterwards. */
 #include "tests/unit/storage/damage.h"
 
+#include "storage/annotation.h"
 #include "storage/expunged.h"
 
 /* ---- what a check tells ---- */
@@ -423,6 +424,28 @@ static void many_damaged_messages(void **state)
 	bed_end(&bed);
 }
 
+static enum err annotate_run(struct write *write, void *arg)
+{
+	struct bed *bed = arg;
+	enum err err = annotation_set(write, bed->account_id, bed->inbox_id,
+				      SLICE("/private/comment"), SLICE("a"));
+	return err == ERR_OK ? annotation_set(write, bed->account_id, 0, SLICE("/private/comment"),
+					      SLICE("b"))
+			     : err;
+}
+
+/* One raises a mailbox's HIGHESTMODSEQ above that of every change in it. */
+static void annotations_are_no_damage(void **state)
+{
+	struct bed bed;
+	bed_live(&bed);
+	uint64_t before = mailbox_of(&bed, "INBOX").highest_modseq;
+	assert_int_equal(bed_write(&bed, annotate_run, &bed), ERR_OK);
+	assert_true(mailbox_of(&bed, "INBOX").highest_modseq > before);
+	assert_clean(&bed);
+	bed_end(&bed);
+}
+
 int main(void)
 {
 	log_set_level(LOG_NOTHING);
@@ -438,6 +461,7 @@ int main(void)
 		cmocka_unit_test(a_deleted_mailbox_is_checked_as_well),
 		cmocka_unit_test(damaged_rows_of_the_expunged),
 		cmocka_unit_test(change_is_no_damage),
+		cmocka_unit_test(annotations_are_no_damage),
 		cmocka_unit_test(many_damaged_messages),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
