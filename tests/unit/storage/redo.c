@@ -490,20 +490,31 @@ static void who_waits_recovers_when_the_other_dies(void **state)
 	bed_end(&bed);
 }
 
-/* A record that is too large by its meta page only. */
-static void too_large_by_its_meta_page_alone(void **state)
+enum { PAGE = 4096, META_LEN = 120, META_AT = 32 };
+
+/* Without LMDB, on files that go with their descriptors. */
+static struct redo *redo_by_itself(int *env_fd_out, int *log_fd_out)
 {
-	enum { PAGE = 4096, META_LEN = 120, META_AT = 32, BASE = 100 };
-	static uint8_t page[2 * PAGE];
 	char path[] = "/tmp/bode-redo-XXXXXX", log[] = "/tmp/bode-redo-XXXXXX";
-	int env_fd = mkstemp(path), data_fd = open(path, O_RDWR), log_fd = mkstemp(log);
-	uint8_t meta[META_LEN] = { 0 };
+	int env_fd = mkstemp(path), data_fd = open(path, O_RDWR | O_CLOEXEC), log_fd = mkstemp(log);
 	unlink(path);
 	unlink(log);
 	assert_int_equal(ftruncate(env_fd, 4 << 20), 0);
 	assert_true(redo_header_write(log_fd, 1, 1));
 	struct redo *redo = redo_new(data_fd, log_fd);
 	redo_set_environment(redo, env_fd, PAGE);
+	*env_fd_out = env_fd;
+	*log_fd_out = log_fd;
+	return redo;
+}
+
+/* A record that is too large by its meta page only. */
+static void too_large_by_its_meta_page_alone(void **state)
+{
+	static uint8_t page[2 * PAGE];
+	uint8_t meta[META_LEN] = { 0 };
+	int env_fd, log_fd;
+	struct redo *redo = redo_by_itself(&env_fd, &log_fd);
 	for (uint64_t txn = 10; txn < 14; txn++) {
 		redo_begin(redo, txn);
 		off_t at = 2 * PAGE;
@@ -523,22 +534,16 @@ static void too_large_by_its_meta_page_alone(void **state)
 	assert_int_equal(image.records[image.count - 1]->txn_id, 13);
 	redo_image_free(&image);
 	redo_free(&redo);
+	close(env_fd);
 }
 
 /* LMDB writes pages before it commits, too, where there are very many, and reads them again. */
 static void only_a_commit_lets_pages_wait(void **state)
 {
-	enum { PAGE = 4096, META_LEN = 120, META_AT = 32 };
 	static uint8_t page[PAGE] = { 1 }, got[PAGE];
-	char path[] = "/tmp/bode-redo-XXXXXX", log[] = "/tmp/bode-redo-XXXXXX";
-	int env_fd = mkstemp(path), data_fd = open(path, O_RDWR), log_fd = mkstemp(log);
 	uint8_t meta[META_LEN] = { 0 };
-	unlink(path);
-	unlink(log);
-	assert_int_equal(ftruncate(env_fd, 4 << 20), 0);
-	assert_true(redo_header_write(log_fd, 1, 1));
-	struct redo *redo = redo_new(data_fd, log_fd);
-	redo_set_environment(redo, env_fd, PAGE);
+	int env_fd, log_fd;
+	struct redo *redo = redo_by_itself(&env_fd, &log_fd);
 	for (uint64_t txn = 10; txn < 13; txn++) {
 		page[0] = (uint8_t)txn;
 		redo_begin(redo, txn);
@@ -571,6 +576,7 @@ static void only_a_commit_lets_pages_wait(void **state)
 	assert_int_equal(pread(env_fd, got, PAGE, 3 * PAGE), PAGE);
 	assert_int_equal(got[0], 12);
 	redo_free(&redo);
+	close(env_fd);
 }
 
 /* Made by root, for the server's user. */
