@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "mail/text.h"
 #include "storage/account.h"
 #include "storage/mailbox.h"
 #include "storage/message.h"
@@ -57,6 +58,7 @@ static bool split(struct slice name, struct arena *arena, bool *is_shared_out,
 	struct slice level = slice_sub(name, top + 1, end - top - 1);
 	if (slice_find_byte(level, 0, '@') == level.len)
 		return false;
+	level = text_compose(level, arena);
 	char *login = arena_string(arena, level);
 	for (char *at = login; *at; at++)
 		if (*at == SEPARATOR_IN_LOGIN)
@@ -122,7 +124,10 @@ enum err access_find(struct read *read, uint32_t account_id, struct slice name, 
 	if (err == ERR_OK) {
 		rights = acl_rights(read, account_id, place.owner_id, mailbox_out->mailbox_id);
 		err = access_judge(rights, needs);
-		mailbox_out->name = name;
+		if (slice_eq(mailbox_out->name, place.name))
+			mailbox_out->name = name;
+		else
+			access_rename(read, account_id, mailbox_out, arena);
 	}
 	if (rights_out)
 		*rights_out = rights;

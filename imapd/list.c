@@ -208,7 +208,15 @@ static void respond_more(struct imap_session *s, struct read *read, const struct
 	arena_fini(&arena);
 }
 
-void list_respond_selected(struct imap_session *s, struct read *read, const struct mailbox *mailbox)
+void list_add_old_name(struct buffer *out, struct slice name, bool utf8)
+{
+	buffer_add_cstr(out, " (\"OLDNAME\" (");
+	respond_mailbox(out, name, utf8);
+	buffer_add_cstr(out, "))");
+}
+
+void list_respond_selected(struct imap_session *s, struct read *read, const struct mailbox *mailbox,
+			   struct slice asked_for)
 {
 	struct buffer *out = &s->session.out;
 	const char *use = special_use_name(mailbox->special_use);
@@ -216,6 +224,8 @@ void list_respond_selected(struct imap_session *s, struct read *read, const stru
 	if (use && mailbox->account_id == s->account_id)
 		list_add_attribute(out, use);
 	add_name(out, mailbox->name, imap_speaks_utf8(s));
+	if (!slice_eq(mailbox->name, asked_for))
+		list_add_old_name(out, asked_for, imap_speaks_utf8(s));
 	buffer_add_cstr(out, "\r\n");
 }
 
@@ -236,9 +246,8 @@ void list_respond_renamed(struct imap_session *s, struct slice from, struct slic
 		if (use)
 			list_add_attribute(out, use);
 		add_name(out, to, imap_speaks_utf8(s));
-		buffer_add_cstr(out, " (\"OLDNAME\" (");
-		respond_mailbox(out, from, imap_speaks_utf8(s));
-		buffer_add_cstr(out, "))\r\n");
+		list_add_old_name(out, from, imap_speaks_utf8(s));
+		buffer_add_cstr(out, "\r\n");
 	}
 	read_end(&read);
 	arena_fini(&arena);

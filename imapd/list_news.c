@@ -82,11 +82,8 @@ void list_respond_news(struct imap_session *s, struct read *read, struct slice n
 		list_add_attribute(out, use);
 	buffer_add_cstr(out, ") \"/\" ");
 	respond_mailbox(out, name, imap_speaks_utf8(s));
-	if (old_name.len > 0) {
-		buffer_add_cstr(out, " (\"OLDNAME\" (");
-		respond_mailbox(out, old_name, imap_speaks_utf8(s));
-		buffer_add_cstr(out, "))");
-	}
+	if (old_name.len > 0)
+		list_add_old_name(out, old_name, imap_speaks_utf8(s));
 	buffer_add_cstr(out, "\r\n");
 	/* Of what cannot be read nothing is known, least of all that it is not there. */
 	bool is_known = is_there || err == ERR_NOT_FOUND || err == ERR_DENIED;

@@ -5,6 +5,7 @@
 
 #include "imapd/grammar_priv.h"
 #include "imapd/list_priv.h"
+#include "mail/text.h"
 
 /* list-select-opts; REMOTE adds nothing where there is no other server */
 bool take_selection_options(struct cursor *at, struct list_options *options)
@@ -69,7 +70,7 @@ void list_options_add_pattern(struct imap_session *s, struct list_options *optio
 	buffer_add(&wire, pattern);
 	if (mailbox_name_from_wire(buffer_slice(&wire), &s->command_arena, imap_speaks_utf8(s),
 				   &name) &&
-	    name.len <= PATTERN_MAX_OCTETS) {
+	    (name = text_compose(name, &s->command_arena)).len <= PATTERN_MAX_OCTETS) {
 		uint8_t *copy = (uint8_t *)arena_string(&s->command_arena, name);
 		size_t len = list_pattern_simplify(copy, name.len);
 		options->patterns[options->pattern_count++] = slice_of(copy, len);

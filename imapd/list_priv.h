@@ -13,12 +13,15 @@ bool list_pattern_matches(struct slice pattern, struct slice name);
 /* Runs of wildcards become one: the same matches for less work. In place. */
 size_t list_pattern_simplify(uint8_t *pattern, size_t len);
 
-/* The LIST line of the mailbox just selected (RFC 9051 section 6.3.2). */
+/* The LIST line of the mailbox just selected (RFC 9051 section 6.3.2); with OLDNAME where it was asked for
+ * by another form of its name. */
 void list_respond_selected(struct imap_session *s, struct read *read,
-			   const struct mailbox *mailbox);
+			   const struct mailbox *mailbox, struct slice asked_for);
 
 /* One more in the parentheses that `out` ends in. */
 void list_add_attribute(struct buffer *out, const char *attribute);
+/* Behind the name: SP "(" OLDNAME ")" (RFC 9051 section 6.3.9.7). */
+void list_add_old_name(struct buffer *out, struct slice name, bool utf8);
 
 /* A mailbox has got another name: LIST with OLDNAME (RFC 9051 section 6.3.9.7). */
 void list_respond_renamed(struct imap_session *s, struct slice from, struct slice to);

@@ -10,6 +10,7 @@
 #include "imapd/notify_priv.h"
 #include "imapd/object_id_priv.h"
 #include "imapd/respond_priv.h"
+#include "mail/text.h"
 
 struct mailboxes_work {
 	uint32_t account_id;
@@ -97,10 +98,29 @@ static enum step after_write(struct imap_session *s, enum err outcome)
 	return outcome == ERR_OK ? imap_ok(s, work->done_text) : imap_refuse(s, outcome);
 }
 
+/* RFC 9051 sections 6.3.4 and 6.3.5: what a name was taken for, where it came in another form. */
+static void tell_kept_name(struct imap_session *s, struct slice name)
+{
+	struct slice kept = text_compose(name, &s->command_arena);
+	if (!imap_is_rev2(s) || slice_eq(kept, name))
+		return;
+	struct read *read = read_begin(s->back->store);
+	list_respond_news(s, read, kept, name, NULL);
+	read_end(&read);
+}
+
+static enum step after_delete(struct imap_session *s, enum err outcome)
+{
+	const struct mailboxes_work *work = s->work;
+	if (outcome == ERR_OK)
+		tell_kept_name(s, work->name);
+	return after_write(s, outcome);
+}
+
 static enum step after_subscribe(struct imap_session *s, enum err outcome)
 {
 	const struct mailboxes_work *work = s->work;
-	notify_subscribed(s, work->name);
+	notify_subscribed(s, text_compose(work->name, &s->command_arena));
 	return after_write(s, outcome);
 }
 
@@ -110,6 +130,7 @@ static enum step after_create(struct imap_session *s, enum err outcome)
 	const struct mailboxes_work *work = s->work;
 	if (outcome != ERR_OK)
 		return imap_refuse(s, outcome);
+	tell_kept_name(s, work->name);
 	struct buffer text = { 0 };
 	buffer_add_cstr(&text, "[MAILBOXID ");
 	respond_object_id_list(&text, 'F', work->mailbox_id);
@@ -124,7 +145,8 @@ static enum step after_rename(struct imap_session *s, enum err outcome)
 {
 	const struct mailboxes_work *work = s->work;
 	if (outcome == ERR_OK && imap_is_rev2(s) && !slice_eq(work->name, SLICE("INBOX")))
-		list_respond_renamed(s, work->name, work->new_name);
+		list_respond_renamed(s, work->name,
+				     text_compose(work->new_name, &s->command_arena));
 	return after_write(s, outcome);
 }
 
@@ -216,7 +238,7 @@ enum step imap_delete(struct imap_session *s, struct cursor *args, bool uid)
 		return imap_bad(s, "A mailbox name, please");
 	if (slice_eq(work->name, SLICE("INBOX")))
 		return imap_no(s, "[CANNOT] INBOX cannot be deleted");
-	return imap_write(s, run_delete, work, after_write);
+	return imap_write(s, run_delete, work, after_delete);
 }
 
 enum step imap_rename(struct imap_session *s, struct cursor *args, bool uid)

@@ -5,6 +5,7 @@
 #include "imapd/search_sources_priv.h"
 
 #include "imapd/grammar_priv.h"
+#include "mail/text.h"
 
 /* Each mailbox is compared with all of them. */
 enum { SOURCES_MAX = 100, NAMES_MAX = 1000 };
@@ -25,8 +26,10 @@ static bool take_names(struct cursor *c, struct arena *arena, bool utf8,
 			source->names = more;
 			cap *= 2;
 		}
-		if (!take_mailbox(c, arena, utf8, &source->names[source->name_count++]))
+		struct slice *name = &source->names[source->name_count++];
+		if (!take_mailbox(c, arena, utf8, name))
 			return false;
+		*name = text_compose(*name, arena);
 	} while (is_list && take_space(c));
 	return !is_list || take_byte(c, ')');
 }

@@ -40,7 +40,8 @@ void view_tell_permanent_flags(struct imap_view *view, const struct mailbox *mai
 	buffer_add_format(out, "] %s\r\n", imap_text(view->s, "Flags that can be kept"));
 }
 
-static void tell_mailbox(struct imap_session *s, struct read *read, const struct mailbox *mailbox)
+static void tell_mailbox(struct imap_session *s, struct read *read, const struct mailbox *mailbox,
+			 struct slice typed_name)
 {
 	struct buffer *out = &s->session.out;
 	buffer_add_cstr(out, "* FLAGS ");
@@ -67,7 +68,7 @@ static void tell_mailbox(struct imap_session *s, struct read *read, const struct
 	buffer_add_format(out, "] %s\r\n", imap_text(s, "Keeps its number under any name"));
 	view_tell_highest_modseq(s->view);
 	if (imap_is_rev2(s)) /* RFC 9051 section 6.3.2: REQUIRED */
-		list_respond_selected(s, read, mailbox);
+		list_respond_selected(s, read, mailbox, typed_name);
 }
 
 /* What a QRESYNC parameter asks for comes last (RFC 7162 section 3.2.5). */
@@ -120,7 +121,7 @@ static enum step open_mailbox(struct imap_session *s)
 			err = qresync_note(s->view, read, &work->parameters, &work->walk);
 	}
 	if (err == ERR_OK)
-		tell_mailbox(s, read, mailbox);
+		tell_mailbox(s, read, mailbox, work->name);
 	read_end(&read);
 	if (err != ERR_OK) {
 		leave_mailbox(s);

@@ -4,6 +4,7 @@
  * charset is taken as US-ASCII with its other octets so replaced. Any thread. */
 #pragma once
 
+#include "base/arena.h"
 #include "base/buffer.h"
 
 /* Appends `octets`, which are in `charset`, as UTF-8. The charsets are those of charset.c's
@@ -24,6 +25,10 @@ bool text_header_is_plain(struct slice value);
 void text_fold(struct slice utf8, struct buffer *folded);
 /* Appends the text as i;unicode-casemap orders it, octet by octet (RFC 5051 section 2). */
 void text_casemap(struct slice utf8, struct buffer *mapped);
+/* Normalisation form C: a letter and its accent are one character where Unicode has one. What is no UTF-8
+ * stays as it is. Points into `utf8` where that is ASCII. */
+struct slice text_compose(struct slice utf8, struct arena *arena);
+bool text_is_composed(struct slice utf8);
 /* How many octets at the start of `s` are below 128. */
 size_t text_ascii_len(struct slice s);
 bool text_is_ascii(struct slice s);

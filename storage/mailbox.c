@@ -20,6 +20,7 @@ enum err mailbox_find(struct read *read, uint32_t account_id, struct slice name,
 {
 	struct name_row row;
 	struct mailbox_record record;
+	name = name_as_kept(read, account_id, name, arena);
 	enum err err = name_get(read, account_id, name, &row);
 	if (err == ERR_OK && row.mailbox_id == 0)
 		err = ERR_NOT_FOUND;
@@ -70,7 +71,11 @@ bool mailbox_next(struct read *read, uint32_t account_id, struct slice after,
 bool mailbox_is_subscribed(struct read *read, uint32_t account_id, struct slice name)
 {
 	struct name_row row;
-	return name_get(read, account_id, name, &row) == ERR_OK && row.subscribed;
+	struct arena arena = { 0 };
+	name = name_as_kept(read, account_id, name, &arena);
+	bool is_subscribed = name_get(read, account_id, name, &row) == ERR_OK && row.subscribed;
+	arena_fini(&arena);
+	return is_subscribed;
 }
 
 uint32_t mailbox_names_count(struct read *read, uint32_t account_id)
@@ -169,6 +174,7 @@ static enum err create(struct write *write, uint32_t account_id, struct slice na
 {
 	struct account_slot *account;
 	enum err err = account_slot_get(write, account_id, &account);
+	name = name_as_kept(write_read(write), account_id, name, &write->arena);
 	if (err == ERR_OK)
 		err = name_may_make(write, account, name, 1);
 	if (err == ERR_OK)
@@ -227,6 +233,7 @@ enum err mailbox_delete(struct write *write, uint32_t account_id, struct slice n
 	if (slice_eq(name, SLICE("INBOX")))
 		return ERR_BAD_INPUT; /* RFC 9051 section 6.3.5 */
 	enum err err = account_slot_get(write, account_id, &account);
+	name = name_as_kept(write_read(write), account_id, name, &write->arena);
 	if (err == ERR_OK)
 		err = name_get(write_read(write), account_id, name, &row);
 	if (err == ERR_OK && row.mailbox_id == 0)
@@ -277,6 +284,7 @@ enum err mailbox_subscribe(struct write *write, uint32_t account_id, struct slic
 	enum err err = account_slot_get(write, account_id, &account);
 	if (err != ERR_OK)
 		return err;
+	name = name_as_kept(write_read(write), account_id, name, &write->arena);
 	err = name_get(write_read(write), account_id, name, &row);
 	bool is_new = err == ERR_NOT_FOUND;
 	if (is_new && !subscribed)
@@ -299,6 +307,7 @@ enum err mailbox_set_special_use(struct write *write, uint32_t account_id, struc
 	struct mailbox_slot *slot;
 	struct name_row row;
 	enum err err = account_slot_get(write, account_id, &account);
+	name = name_as_kept(write_read(write), account_id, name, &write->arena);
 	if (err == ERR_OK)
 		err = name_get(write_read(write), account_id, name, &row);
 	if (err == ERR_OK && row.mailbox_id == 0)

@@ -42,7 +42,10 @@ struct mailbox {
 	size_t keyword_count;		/* one past the last in use */
 };
 
-/* Slices live in `arena`. ERR_NOT_FOUND, ERR_DAMAGED. */
+/* A name may come in any form of Unicode; it is kept, and given back, in normalisation form C (RFC 9051
+ * section 5.1).
+ *
+ * Slices live in `arena`. ERR_NOT_FOUND, ERR_DAMAGED. */
 enum err mailbox_find(struct read *read, uint32_t account_id, struct slice name,
 		      struct arena *arena, struct mailbox *mailbox_out) MUST_USE;
 /* ERR_GONE when it was deleted. */

@@ -40,10 +40,22 @@ static bool is_unicode_control(struct slice utf8)
 enum err name_check_new(struct slice name)
 {
 	enum err err = name_check(name);
+	if (err == ERR_OK && !text_is_composed(name))
+		err = ERR_BAD_INPUT;
 	for (size_t i = 0; i < name.len && err == ERR_OK; i++)
 		if (is_unicode_control(slice_sub(name, i, 3)))
 			err = ERR_BAD_INPUT;
 	return err;
+}
+
+struct slice name_as_kept(struct read *read, uint32_t account_id, struct slice name,
+			  struct arena *arena)
+{
+	struct name_row row;
+	struct slice composed = text_compose(name, arena);
+	return slice_eq(composed, name) || name_get(read, account_id, name, &row) != ERR_NOT_FOUND
+		       ? name
+		       : composed;
 }
 
 bool name_superior(struct slice name, size_t *end)

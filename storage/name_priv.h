@@ -6,8 +6,12 @@
 
 /* ERR_LIMIT: too long; ERR_BAD_INPUT: empty, an empty level, not UTF-8, control characters. */
 enum err name_check(struct slice name) MUST_USE;
-/* Also of a name that is to be made: no controls beyond ASCII's (RFC 6855 section 3). */
+/* Also of a name that is to be made: composed, and no controls beyond ASCII's (RFC 6855 section 3). */
 enum err name_check_new(struct slice name) MUST_USE;
+/* Names are kept in normalisation form C, which is what any other form of one means (RFC 9051 section 5.1);
+ * unless there is a row of just these octets, from before that was so. */
+struct slice name_as_kept(struct read *read, uint32_t account_id, struct slice name,
+			  struct arena *arena);
 /* The next level above: *end, 0 to start, is set behind it. False: there are no more. */
 bool name_superior(struct slice name, size_t *end);
 /* ERR_NOT_FOUND. */

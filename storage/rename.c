@@ -135,6 +135,8 @@ enum err mailbox_rename(struct write *write, uint32_t account_id, struct slice f
 	struct account_slot *account;
 	struct renaming *list;
 	enum err err = account_slot_get(write, account_id, &account);
+	from = name_as_kept(write_read(write), account_id, from, &write->arena);
+	to = name_as_kept(write_read(write), account_id, to, &write->arena);
 	if (err == ERR_OK)
 		err = name_check_new(to);
 	if (err != ERR_OK)

@@ -249,6 +249,20 @@ def test_what_is_broken_is_skipped_and_named(new_server, tmp_path):
     assert table == {"Noise": (1, 0, 0)} and "dovecot-uidlist: not understood" in problems
 
 
+def test_names_of_folders_are_composed(new_server, tmp_path):
+    """As files of some systems are not."""
+    server = new_server()
+    root = Maildir(tmp_path / "Maildir")
+    root.folder(".e&AwE-t&AOk-").add("1420247134.M1P1.host", "S", message(1))
+    imported(server, root.path)
+    imported(server, root.path)
+    server.start()
+    with server.imap(ALICE) as client:
+        names = b" ".join(row for row in client.list()[1])
+        assert b'"/" &AOk-t&AOk-' in names and b"&AwE-" not in names
+        assert client.select("e&AwE-t&AOk-")[1] == [b"1"]
+
+
 def test_mbox_in_all_dialects(new_server, tmp_path):
     server = new_server().start()
     tree = tmp_path / "Mail"

@@ -3,6 +3,7 @@
 #include "tests/unit/storage/bed.h"
 
 #include "base/clock.h"
+#include "storage/name_priv.h"
 
 struct op {
 	struct bed *bed;
@@ -373,6 +374,89 @@ static void has_a_limit(void **state)
 	bed_end(&bed);
 }
 
+#define COMPOSED "\xc3\xa9t\xc3\xa9"
+#define DECOMPOSED "e\xcc\x81te\xcc\x81"
+
+static uint64_t find(struct bed *bed, const char *name)
+{
+	struct mailbox mailbox = { 0 };
+	struct read *read = read_begin(bed->store);
+	(void)!mailbox_find(read, bed->account_id, slice_cstr(name), &bed->arena, &mailbox);
+	read_end(&read);
+	return mailbox.mailbox_id;
+}
+
+static void is_known_by_any_form_of_its_name(void **state)
+{
+	struct bed bed;
+	bed_begin(&bed, STORE_CREATE);
+	assert_int_equal(create(&bed, DECOMPOSED "/x"), ERR_OK);
+	assert_int_equal(create(&bed, DECOMPOSED), ERR_EXISTS);
+	assert_int_equal(create(&bed, COMPOSED), ERR_EXISTS);
+	assert_int_equal(subscribe(&bed, DECOMPOSED, true), ERR_OK);
+	assert_list(&bed, "Archive+, Drafts+, INBOX+, Junk+, Sent+, Trash+, " COMPOSED
+			  "+, " COMPOSED "/x");
+	assert_true(find(&bed, DECOMPOSED) != 0);
+	assert_int_equal(find(&bed, DECOMPOSED), find(&bed, COMPOSED));
+	assert_int_equal(rename_to(&bed, DECOMPOSED, "e\xcc\x81"), ERR_OK);
+	assert_int_equal(subscribe(&bed, DECOMPOSED, false), ERR_OK);
+	assert_list(&bed, "Archive+, Drafts+, INBOX+, Junk+, Sent+, Trash+, \xc3\xa9, \xc3\xa9/x");
+	assert_int_equal(delete (&bed, "e\xcc\x81/x"), ERR_OK);
+	assert_int_equal(delete (&bed, "e\xcc\x81"), ERR_OK);
+	assert_list(&bed, "Archive+, Drafts+, INBOX+, Junk+, Sent+, Trash+");
+	bed_end(&bed);
+}
+
+/* As it was before names were composed. */
+static enum err decompose_run(struct write *write, void *arg)
+{
+	struct bed *bed = arg;
+	const struct name_row nothing = { 0 };
+	struct name_row row;
+	struct account_slot *account;
+	struct mailbox_slot *slot;
+	enum err err = account_slot_get(write, bed->account_id, &account);
+	if (err == ERR_OK)
+		err = name_get(write_read(write), bed->account_id, SLICE(COMPOSED), &row);
+	if (err == ERR_OK)
+		err = name_put(write, account, SLICE(COMPOSED), &nothing);
+	if (err == ERR_OK)
+		err = name_put(write, account, SLICE(DECOMPOSED), &row);
+	if (err == ERR_OK)
+		err = mailbox_slot_get(write, row.mailbox_id, &slot);
+	if (err != ERR_OK)
+		return err;
+	slot->record.mailbox.name = SLICE(DECOMPOSED);
+	mailbox_slot_dirty(write, slot);
+	return ERR_OK;
+}
+
+static void an_old_name_is_found_as_it_is(void **state)
+{
+	struct bed bed;
+	bed_begin(&bed, STORE_CREATE);
+	assert_int_equal(create(&bed, COMPOSED), ERR_OK);
+	uint64_t old_id = find(&bed, COMPOSED);
+	assert_int_equal(bed_write(&bed, decompose_run, &bed), ERR_OK);
+	assert_int_equal(find(&bed, DECOMPOSED), old_id);
+	assert_int_equal(find(&bed, COMPOSED), 0);
+	assert_int_equal(subscribe(&bed, DECOMPOSED, true), ERR_OK);
+	/* Beside another, too. */
+	assert_int_equal(create(&bed, COMPOSED), ERR_OK);
+	assert_int_equal(find(&bed, DECOMPOSED), old_id);
+	assert_list(&bed, "Archive+, Drafts+, INBOX+, Junk+, Sent+, Trash+, " DECOMPOSED
+			  "+, " COMPOSED);
+	assert_int_equal(subscribe(&bed, DECOMPOSED, false), ERR_OK);
+	assert_int_equal(delete (&bed, COMPOSED), ERR_OK);
+	/* What makes it one of today's. */
+	assert_int_equal(rename_to(&bed, DECOMPOSED, COMPOSED), ERR_OK);
+	assert_int_equal(find(&bed, COMPOSED), old_id);
+	assert_int_equal(find(&bed, DECOMPOSED), old_id);
+	assert_int_equal(delete (&bed, DECOMPOSED), ERR_OK);
+	assert_list(&bed, "Archive+, Drafts+, INBOX+, Junk+, Sent+, Trash+");
+	bed_end(&bed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -386,6 +470,8 @@ int main(void)
 		cmocka_unit_test(never_gives_a_uidvalidity_again),
 		cmocka_unit_test(gives_recent_to_one_session),
 		cmocka_unit_test(has_a_limit),
+		cmocka_unit_test(is_known_by_any_form_of_its_name),
+		cmocka_unit_test(an_old_name_is_found_as_it_is),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
