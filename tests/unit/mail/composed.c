@@ -11,14 +11,14 @@ static const struct {
 	{ "ASCII, all of it", "ASCII, all of it" },
 	{ "e\xcc\x81", "\xc3\xa9" },
 	{ "\xc3\xa9", "\xc3\xa9" },
-	{ "x\xcc\x81", "x\xcc\x81" },				   /* nothing to compose it to */
-	{ "a\xcc\x81\xcc\xa3", "\xe1\xba\xa1\xcc\x81" },	   /* the dot below comes first */
+	{ "x\xcc\x81", "x\xcc\x81" },				    /* nothing to compose it to */
+	{ "a\xcc\x81\xcc\xa3", "\xe1\xba\xa1\xcc\x81" },	    /* the dot below comes first */
 	{ "\xe1\x84\x80\xe1\x85\xa1\xe1\x86\xa8", "\xea\xb0\x81" }, /* Hangul */
-	{ "\xe2\x84\xab", "\xc3\x85" },				   /* Angstrom is an A with a ring */
-	{ "\xef\xac\x81", "\xef\xac\x81" },			   /* a ligature stays */
-	{ "\xef\xbc\xa1", "\xef\xbc\xa1" },			   /* and so does full width */
+	{ "\xe2\x84\xab", "\xc3\x85" },	    /* Angstrom is an A with a ring */
+	{ "\xef\xac\x81", "\xef\xac\x81" }, /* a ligature stays */
+	{ "\xef\xbc\xa1", "\xef\xbc\xa1" }, /* and so does full width */
 	{ "\xf0\x9d\x85\x9e", "\xf0\x9d\x85\x97\xf0\x9d\x85\xa5" }, /* never composed again */
-	{ "e\xcc\x81\xff", "e\xcc\x81\xff" },			   /* no UTF-8 */
+	{ "e\xcc\x81\xff", "e\xcc\x81\xff" },			    /* no UTF-8 */
 	{ "\xed\xa0\xbd", "\xed\xa0\xbd" },
 };
 

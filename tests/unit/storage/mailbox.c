@@ -444,8 +444,8 @@ static void an_old_name_is_found_as_it_is(void **state)
 	/* Beside another, too. */
 	assert_int_equal(create(&bed, COMPOSED), ERR_OK);
 	assert_int_equal(find(&bed, DECOMPOSED), old_id);
-	assert_list(&bed, "Archive+, Drafts+, INBOX+, Junk+, Sent+, Trash+, " DECOMPOSED
-			  "+, " COMPOSED);
+	assert_list(&bed,
+		    "Archive+, Drafts+, INBOX+, Junk+, Sent+, Trash+, " DECOMPOSED "+, " COMPOSED);
 	assert_int_equal(subscribe(&bed, DECOMPOSED, false), ERR_OK);
 	assert_int_equal(delete (&bed, COMPOSED), ERR_OK);
 	/* What makes it one of today's. */
