@@ -137,7 +137,8 @@ static void on_waited(uv_timer_t *timer)
 
 void loop_run_once(struct loop *loop, unsigned wait_ms)
 {
-	if (wait_ms == 0) {
+	/* What was put off is ready. */
+	if (wait_ms == 0 || loop->later.first || loop->flushes.first) {
 		uv_run(&loop->uv, UV_RUN_NOWAIT);
 		return;
 	}
