@@ -25,8 +25,9 @@ bool text_header_is_plain(struct slice value);
 void text_fold(struct slice utf8, struct buffer *folded);
 /* Appends the text as i;unicode-casemap orders it, octet by octet (RFC 5051 section 2). */
 void text_casemap(struct slice utf8, struct buffer *mapped);
-/* Normalisation form C: a letter and its accent are one character where Unicode has one. What is no UTF-8
- * stays as it is. Points into `utf8` where that is ASCII. */
+/* Normalisation form C: a letter and its accent are one character where Unicode has one. What is no UTF-8,
+ * or has more than 30 marks on one letter, stays as it is, and counts as not composed. Points into `utf8`
+ * where that is ASCII. */
 struct slice text_compose(struct slice utf8, struct arena *arena);
 bool text_is_composed(struct slice utf8);
 /* How many octets at the start of `s` are below 128. */

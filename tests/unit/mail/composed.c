@@ -30,9 +30,31 @@ static void composes(void **state)
 		struct slice composed = text_compose(utf8, &arena);
 		if (!slice_eq(composed, slice_cstr(cases[i].composed)))
 			fail_msg("%s: got \"%.*s\"", cases[i].utf8, SLICE_ARG(composed));
-		assert_int_equal(text_is_composed(utf8), slice_eq(composed, utf8));
-		assert_true(text_is_composed(composed));
+		bool is_utf8 = text_is_utf8(utf8);
+		assert_int_equal(text_is_composed(utf8), is_utf8 && slice_eq(composed, utf8));
+		assert_int_equal(text_is_composed(composed), is_utf8);
 	}
+	arena_fini(&arena);
+}
+
+/* Whose order takes a time that grows with the square of their number, so there are few of them. */
+static void many_marks_are_left_alone(void **state)
+{
+	struct arena arena = { 0 };
+	struct buffer text = { 0 };
+	for (size_t marks = 0; marks <= 40000; marks = marks < 40 ? marks + 1 : 40000) {
+		buffer_clear(&text);
+		buffer_add_byte(&text, 'e');
+		for (size_t i = 0; i < marks; i++)
+			buffer_add_cstr(&text, i == 0 ? "\xcc\x81" : "\xcc\xa3");
+		buffer_add_cstr(&text, "o\xcc\x88");
+		struct slice utf8 = buffer_slice(&text), composed = text_compose(utf8, &arena);
+		assert_int_equal(slice_eq(composed, utf8), marks > 30);
+		assert_int_equal(text_is_composed(composed), marks <= 30);
+		if (marks == 40000)
+			break;
+	}
+	buffer_free(&text);
 	arena_fini(&arena);
 }
 
@@ -50,6 +72,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(composes),
+		cmocka_unit_test(many_marks_are_left_alone),
 		cmocka_unit_test(ascii_stays_where_it_is),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
