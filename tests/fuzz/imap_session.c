@@ -16,9 +16,20 @@ static struct front front;
 static struct session *cores[CORES];
 static unsigned inputs;
 
+/* Who copies a mailbox onto itself has a million messages twenty commands later. */
+enum { MESSAGES_MAX = 1000 };
+
+static enum err limit_run(struct write *write, struct job *job)
+{
+	return account_set_quota(write, world.account_id, 0, MESSAGES_MAX);
+}
+
 static void start_world(void)
 {
+	struct job limit = { .run = limit_run };
 	core_world_start(&world);
+	enum err err = store_write_now(world.back.store, &limit);
+	assert(err == ERR_OK);
 	front = (struct front){ .loop = world.loop, .config = world.config };
 	front.link = link_new(world.loop); /* the back is away: every question ends so */
 }
