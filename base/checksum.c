@@ -1,6 +1,8 @@
 /* base/checksum.c - XXH64 with seed 0, which libxxhash computes. Front and back. */
 #include "base/checksum.h"
 
+#include <assert.h>
+
 void checksum_begin(struct checksum *sum)
 {
 	XXH64_reset(&sum->state, 0);
@@ -19,5 +21,6 @@ uint64_t checksum_value(const struct checksum *sum)
 
 uint64_t checksum_of(struct slice octets)
 {
+	assert(octets.ptr || octets.len == 0);
 	return XXH64(octets.ptr, octets.len, 0);
 }

@@ -15,8 +15,8 @@ size_t list_pattern_simplify(uint8_t *pattern, size_t len);
 
 /* The LIST line of the mailbox just selected (RFC 9051 section 6.3.2); with OLDNAME where it was asked for
  * by another form of its name. */
-void list_respond_selected(struct imap_session *s, struct read *read,
-			   const struct mailbox *mailbox, struct slice asked_for);
+void list_respond_selected(struct imap_session *s, struct read *read, const struct mailbox *mailbox,
+			   struct slice asked_for);
 
 /* One more in the parentheses that `out` ends in. */
 void list_add_attribute(struct buffer *out, const char *attribute);

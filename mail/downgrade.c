@@ -16,6 +16,7 @@
  * ASCII (RFC 6857 does that for POP3 and IMAP alone), and the length of their lines. */
 #include "mail/downgrade_priv.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/attributes.h"
@@ -117,6 +118,7 @@ static struct step *add_step(struct planner *p, enum step_kind kind, uint64_t en
 		plan->step_cap = plan->step_cap ? plan->step_cap * 2 : 16;
 		plan->steps = heap_resize(plan->steps, plan->step_cap * sizeof(*plan->steps));
 	}
+	assert(plan->steps);
 	struct step *step = &plan->steps[plan->step_count++];
 	*step = (struct step){ .start = p->at, .end = end, .kind = (uint8_t)kind };
 	p->at = end;

@@ -2,6 +2,9 @@
  * delimiter without what stands around it (RFC 2045 sections 4 and 6, RFC 2046 section 5.1.1). Runs in
  * the back. */
 #include "mail/downgrade_priv.h"
+
+#include <assert.h>
+
 #include "mail/header.h"
 
 static const struct {
@@ -56,6 +59,7 @@ static void add_canonical(struct buffer *out, struct slice text)
 static bool cut_empty_line(struct slice *text)
 {
 	size_t at = text->len;
+	assert(text->ptr || text->len == 0);
 	if (at > 0 && text->ptr[at - 1] == '\n')
 		at--;
 	while (at > 0 && text->ptr[at - 1] != '\n')
@@ -96,14 +100,13 @@ void downgrade_header(struct slice header, const struct step *step, struct buffe
 			buffer_add_format(out, "%.*s: %s\r\n", SLICE_ARG(encoding),
 					  labels[step->label].word);
 		else
-			needs_end = true; /* what made lines that are no field a part of the header */
+			needs_end = true; /* it made lines that are no field part of the header */
 		lacks_label = false;
 	}
 	struct slice rest = slice_of(at, (size_t)(c.end - at));
 	bool has_empty_line = cut_empty_line(&rest);
 	add_canonical(out, rest);
-	if (out->len > start && out->data[out->len - 1] != '\n' &&
-	    (lacks_label || needs_end))
+	if (out->len > start && out->data[out->len - 1] != '\n' && (lacks_label || needs_end))
 		buffer_add_cstr(out, "\r\n");
 	/* Without it the label means nothing (RFC 2045 section 4). */
 	if (is_encoded && step->is_message && lacks_version)

@@ -148,8 +148,10 @@ static void read_addresses(struct reading *r, const struct field_row *row, struc
 
 static void note_more(struct reading *r, const struct field_row *row)
 {
-	if (row->more)
-		r->part->envelope->more |= row->more;
+	if (!row->more)
+		return;
+	assert(r->part->envelope);
+	r->part->envelope->more |= row->more;
 }
 
 static void read_field(struct reading *r, const struct field_row *row, struct slice value)

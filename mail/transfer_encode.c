@@ -118,7 +118,8 @@ static void encode_base64(struct transfer_encoder *e, struct slice octets, struc
 {
 	if (e->group_len > 0) {
 		struct slice more = slice_sub(octets, 0, ENCODED_GROUP_OCTETS - e->group_len);
-		memcpy(e->group + e->group_len, more.ptr, more.len);
+		if (more.len > 0)
+			memcpy(e->group + e->group_len, more.ptr, more.len);
 		e->group_len += more.len;
 		octets = slice_sub(octets, more.len, octets.len);
 		if (e->group_len < ENCODED_GROUP_OCTETS)

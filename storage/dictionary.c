@@ -29,7 +29,7 @@ void dictionaries_free(struct dictionaries **dictionaries)
 
 /* ---- rows ---- */
 
-enum database dictionary_db(uint8_t copy)
+enum database dictionary_db(unsigned copy)
 {
 	return copy == 0 ? DB_DICTIONARY : DB_DICTIONARY_COPY;
 }
@@ -61,7 +61,7 @@ bool dictionary_decode(struct slice record, struct dictionary_row *row)
 	       checksum_of(row->octets) == sum;
 }
 
-bool dictionary_copy_is_good(struct read *read, uint16_t number, uint8_t copy,
+bool dictionary_copy_is_good(struct read *read, uint16_t number, unsigned copy,
 			     struct dictionary_row *row_out)
 {
 	struct key key;
@@ -74,7 +74,7 @@ bool dictionary_copy_is_good(struct read *read, uint16_t number, uint8_t copy,
 /* The first good copy. */
 static bool row_find(struct read *read, uint16_t number, struct dictionary_row *row_out)
 {
-	for (uint8_t copy = 0; copy < DICTIONARY_COPIES; copy++)
+	for (unsigned copy = 0; copy < DICTIONARY_COPIES; copy++)
 		if (dictionary_copy_is_good(read, number, copy, row_out))
 			return true;
 	*row_out = (struct dictionary_row){ 0 };
@@ -97,7 +97,7 @@ static uint16_t last_of(struct read *read, enum database db)
 uint16_t dictionary_last(struct read *read, struct dictionary_row *row_out)
 {
 	uint16_t number = NO_DICTIONARY;
-	for (uint8_t copy = 0; copy < DICTIONARY_COPIES; copy++) {
+	for (unsigned copy = 0; copy < DICTIONARY_COPIES; copy++) {
 		uint16_t last = last_of(read, dictionary_db(copy));
 		if (last > number)
 			number = last;
@@ -188,7 +188,7 @@ enum err dictionary_mend(struct write *write, uint16_t number)
 	}
 	dictionary_encode(&row, &record);
 	key_dictionary(&key, number);
-	for (uint8_t copy = 0; copy < DICTIONARY_COPIES && err == ERR_OK; copy++)
+	for (unsigned copy = 0; copy < DICTIONARY_COPIES && err == ERR_OK; copy++)
 		if (!dictionary_copy_is_good(read, number, copy, &bad))
 			err = db_put(write, dictionary_db(copy), key_slice(&key),
 				     buffer_slice(&record), PUT_ANY);
@@ -217,7 +217,7 @@ static uint16_t next_bad(struct store *store, uint16_t from)
 	if (last > DICTIONARIES_MAX)
 		last = DICTIONARIES_MAX;
 	for (uint16_t number = from; number <= last && found == NO_DICTIONARY; number++)
-		for (uint8_t copy = 0; copy < DICTIONARY_COPIES; copy++)
+		for (unsigned copy = 0; copy < DICTIONARY_COPIES; copy++)
 			if (!dictionary_copy_is_good(read, number, copy, &row))
 				found = number;
 	if (read_failure(read) != ERR_OK)

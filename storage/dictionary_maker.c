@@ -150,7 +150,7 @@ static enum err making_run(struct write *write, struct job *job)
 						    .octets = making->octets },
 			  &record);
 	key_dictionary(&key, (uint16_t)(number + 1));
-	for (uint8_t copy = 0; copy < DICTIONARY_COPIES && err == ERR_OK; copy++)
+	for (unsigned copy = 0; copy < DICTIONARY_COPIES && err == ERR_OK; copy++)
 		err = db_put(write, dictionary_db(copy), key_slice(&key), buffer_slice(&record),
 			     PUT_APPEND);
 	making->is_made = err == ERR_OK;

@@ -44,12 +44,12 @@ struct dictionary_row {
 	uint64_t bodies; /* that the store had then */
 	struct slice octets;
 };
-enum database dictionary_db(uint8_t copy);
+enum database dictionary_db(unsigned copy);
 void key_dictionary(struct key *key, uint16_t number);
 void dictionary_encode(const struct dictionary_row *row, struct buffer *out);
 /* False: damaged. */
 bool dictionary_decode(struct slice record, struct dictionary_row *row_out);
-bool dictionary_copy_is_good(struct read *read, uint16_t number, uint8_t copy,
+bool dictionary_copy_is_good(struct read *read, uint16_t number, unsigned copy,
 			     struct dictionary_row *row_out);
 /* The number of the newest in the store and its first good copy; NO_DICTIONARY where there is none.
  * read_failure() tells whether that could be seen. */

@@ -417,7 +417,7 @@ ssize_t redo_pwrite(int fd, const void *octets, size_t len, off_t at)
 	struct redo *redo = writing;
 	if (!redo || fd != redo->env_fd)
 		return pwrite(fd, octets, len, at);
-	if (at < (off_t)(LMDB_META_PAGES * redo->page_octets))
+	if (at < (off_t)LMDB_META_PAGES * redo->page_octets)
 		return meta_write(redo, octets, len, at);
 	return run_write(redo, &(struct iovec){ (void *)(uintptr_t)octets, len }, 1, at);
 }

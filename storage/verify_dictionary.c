@@ -31,7 +31,7 @@ static void check(struct verify *v, uint16_t number)
 	bool good[DICTIONARY_COPIES];
 	struct dictionary_row row;
 	struct verify_place nowhere = { 0 };
-	for (uint8_t copy = 0; copy < DICTIONARY_COPIES; copy++)
+	for (unsigned copy = 0; copy < DICTIONARY_COPIES; copy++)
 		good[copy] = dictionary_copy_is_good(verify_read(v), number, copy, &row);
 	if (good[0] && good[1])
 		return;

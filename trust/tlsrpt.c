@@ -2,6 +2,7 @@
  * are written with %. */
 #include "trust/tlsrpt.h"
 
+#include <assert.h>
 #include <string.h>
 
 static bool take_record(struct slice text, struct slice *uris_out)
@@ -41,6 +42,7 @@ bool tlsrpt_records_uris(const struct slice *texts, size_t count, struct slice *
 static bool is_mailbox(struct slice s)
 {
 	size_t at = slice_find_byte(s, 0, '@');
+	assert(s.ptr || s.len == 0);
 	if (at == 0 || at + 1 >= s.len || s.len > 254)
 		return false;
 	for (size_t i = 0; i < s.len; i++) {
@@ -101,6 +103,7 @@ static bool take_https(struct slice rest, struct tlsrpt_uri *uri_out)
 	size_t end = 0;
 	uint64_t port = 443;
 	rest.len = slice_find_byte(rest, 0, '#');
+	assert(rest.ptr || rest.len == 0);
 	while (end < rest.len && rest.ptr[end] != '/' && rest.ptr[end] != '?')
 		end++;
 	struct slice host = slice_sub(rest, 0, end);

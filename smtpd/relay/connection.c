@@ -2,6 +2,7 @@
  * stream that carries it. Runs in the front.
  *
  * After a message it is kept for a few seconds: more mail for the same place needs no new one. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,6 +143,7 @@ static bool rest(struct connection *connection)
 
 static void leave(struct connection *connection)
 {
+	assert(connection->outgoing);
 	connection->outgoing->connection = NULL;
 	connection->outgoing = NULL;
 	connection_quit(connection);
@@ -218,6 +220,7 @@ static void act(struct connection *connection, enum client_wish wish)
 			break;
 		case CLIENT_HAS_RESULT: {
 			struct outgoing *outgoing = connection->outgoing;
+			assert(outgoing);
 			connection->outgoing = NULL;
 			outgoing->connection = NULL;
 			connection->is_fresh = false;

@@ -2,6 +2,7 @@
  * Runs in the back. */
 #include "smtpd/relay/latest_priv.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/heap.h"
@@ -57,6 +58,7 @@ static void make_newest(struct latest *latest, struct entry *entry)
 static void forget_oldest(struct latest *latest)
 {
 	struct entry *entry = latest->oldest;
+	assert(entry && !entry->older);
 	*place_of(latest, entry->name) = entry->next;
 	unlink_age(latest, entry);
 	latest->count--;

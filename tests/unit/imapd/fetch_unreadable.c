@@ -59,7 +59,7 @@ static struct response response_at(size_t from)
 	struct slice all = slice_sub(buffer_slice(&want), from, want.len);
 	r.item = slice_find(all, 0, SLICE(" BODY[] {"));
 	r.literal = slice_find(all, r.item, SLICE("}\r\n")) + 3;
-	assert_true(r.literal < all.len);
+	assert(all.ptr && r.literal < all.len);
 	r.literal_end = r.literal + strtoul((const char *)all.ptr + r.item + 9, NULL, 10);
 	assert_true(r.literal_end + 3 <= all.len);
 	r.whole = slice_sub(all, 0, r.literal_end + 3);

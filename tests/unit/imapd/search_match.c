@@ -219,6 +219,7 @@ static void add_with_crlf(struct buffer *out, struct slice text)
  * cuts at the last end of line before that. */
 static struct slice random_part(struct slice text, size_t header_octets)
 {
+	assert(text.ptr);
 	size_t at = dice_roll(&seed, (uint32_t)text.len);
 	if (dice_roll(&seed, 3)) {
 		at = BLOB_CHUNK_OCTETS - header_octets;

@@ -289,7 +289,7 @@ static void its_form_is_what_it_is(void **state)
 	long_path[60] = '@';
 	for (size_t i = 61; i < 180; i++)
 		long_path[i] = i % 40 == 39 ? '.' : 'x';
-	strcpy(long_path + 180, ".example");
+	snprintf(long_path + 180, sizeof(long_path) - 180, ".example");
 	assert_int_equal(send_to(0, "root", "", long_path, "", SLICE(MAIL)), ERR_OK);
 	assert_false(newest()->envelope.is_utf8);
 	assert_int_equal(send_to(0, "root", "", "b\xc3\xb6@far.example", "", SLICE(MAIL)), ERR_OK);
@@ -424,7 +424,7 @@ static void who_dribbles_loses_his_place(void **state)
 		say(fd, SLICE("x"));
 		assert_true(is_open(fd));
 	}
-	clock_set_fake_unix_ms(now_ms += 61 * 1000);
+	clock_set_fake_unix_ms(now_ms + 61 * 1000);
 	say(fd, SLICE("x"));
 	assert_false(is_open(fd));
 	close(fd);

@@ -102,7 +102,7 @@ static void numbers_are_not_given_again(void **state)
 {
 	struct scene scene;
 	struct backup_counts counts = { 0 };
-	struct numbers before, after, again = { 0 };
+	struct numbers before = { 0 }, after = { 0 }, again = { 0 };
 	const char *why;
 	char moved[80];
 	scene_begin(&scene);

@@ -303,7 +303,7 @@ static void words_are_cut_out(void **state)
 
 /* ---- damage ---- */
 
-static void spoil(struct bed *bed, uint8_t copy)
+static void spoil(struct bed *bed, unsigned copy)
 {
 	struct raw raw = { .db = dictionary_db(copy), .how = RAW_FLIP, .at = 1000 };
 	key_dictionary(&raw.key, 1);
@@ -341,7 +341,7 @@ static enum err verify(struct bed *bed, bool repair, struct told *told)
 
 static void stands_twice(void **state)
 {
-	for (uint8_t copy = 0; copy < DICTIONARY_COPIES; copy++) {
+	for (unsigned copy = 0; copy < DICTIONARY_COPIES; copy++) {
 		struct bed bed;
 		struct told told;
 		bed_begin(&bed, STORE_ADMIN);
@@ -401,7 +401,7 @@ static void without_its_rows_nothing_is_taken_apart(void **state)
 	file_and_make(&bed);
 	file_letter(&bed, 3);
 	file_letter(&bed, 4);
-	for (uint8_t copy = 0; copy < DICTIONARY_COPIES; copy++) {
+	for (unsigned copy = 0; copy < DICTIONARY_COPIES; copy++) {
 		struct raw raw = { .db = dictionary_db(copy), .how = RAW_DELETE };
 		key_dictionary(&raw.key, 1);
 		raw_write(&bed, &raw);
@@ -469,7 +469,7 @@ static void no_number_is_given_twice(void **state)
 	assert_int_equal(dictionary_make(bed.store), ERR_OK);
 	read = read_begin(bed.store);
 	assert_int_equal(dictionary_last(read, &row), 2);
-	for (uint8_t copy = 0; copy < DICTIONARY_COPIES; copy++)
+	for (unsigned copy = 0; copy < DICTIONARY_COPIES; copy++)
 		assert_true(dictionary_copy_is_good(read, 2, copy, &row));
 	assert_int_equal(dictionary_lost(read), NO_DICTIONARY);
 	read_end(&read);

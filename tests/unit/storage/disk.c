@@ -202,10 +202,12 @@ int __wrap_mdb_env_set_mapsize(MDB_env *env, size_t octets)
 
 static void fault_none(void)
 {
-	fault.writes_left = fault.syncs_left = NEVER;
+	fault.writes_left = NEVER;
+	fault.syncs_left = NEVER;
 	fault.error = 0;
 	fault.cut = fault.once = fault.lie = fault.full = false;
-	fault.writes = fault.last_writes = fault.failures = 0;
+	fault.writes = fault.last_writes = 0;
+	fault.failures = 0;
 	fault.log_was_cut = fault.page_met = fault.page_was_cut = false;
 	fault.no_room_behind = fault.no_room_beyond = false;
 }
