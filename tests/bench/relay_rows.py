@@ -142,7 +142,7 @@ def idle(peer, quick):
     peer.start()
     clock = Clock(int(peer.env["SINK"]))
     waits = []
-    with smtplib.SMTP("127.0.0.1", int(peer.env["SUBMISSION"])) as client:
+    with smtplib.SMTP("127.0.0.1", int(peer.env["SUBMISSION"]), local_hostname="localhost") as client:
         client.ehlo()
         client.login(peer.login("u1"), peer.env["PASS"])
         for _ in range(5 if quick else 100):

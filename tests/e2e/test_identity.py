@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from server import free_ports
+from server import CLIENT_NAME, free_ports
 
 # Two users that every Debian has.
 FRONT, BACK = "nobody", "games"
@@ -54,7 +54,7 @@ def test_ipv6(new_server):
     server.config.write_text(text.replace(f"smtp = 127.0.0.1:{server.ports['smtp']}",
                                           f"smtp = 127.0.0.1:{server.ports['smtp']} [::1]:{port}"))
     server.start()
-    with smtplib.SMTP("::1", port) as client:
+    with smtplib.SMTP("::1", port, local_hostname=CLIENT_NAME) as client:
         assert client.sendmail("a@elsewhere.example", ["alice@example.org"],
                                b"Subject: six\r\n\r\nx\r\n") == {}
     stored = server.imap("alice@example.org").fetch("1", "(BODY.PEEK[HEADER])")[1][0][1]

@@ -4,7 +4,7 @@ import socket
 import stat
 import subprocess
 
-from server import BODE, fetch_all, free_ports
+from server import BODE, CLIENT_NAME, fetch_all, free_ports
 
 MESSAGE = b"From: a@example.net\r\nSubject: by LMTP\r\n\r\n.dot\r\nbody\r\n"
 
@@ -20,7 +20,8 @@ def test_delivery_on_both(new_server, tmp_path):
     server, path, port = listening(new_server, tmp_path)
     server.start()
     assert stat.S_IMODE(path.stat().st_mode) == 0o666
-    for client in (smtplib.LMTP(str(path)), smtplib.LMTP("127.0.0.1", port)):
+    for client in (smtplib.LMTP(str(path), local_hostname=CLIENT_NAME),
+                   smtplib.LMTP("127.0.0.1", port, local_hostname=CLIENT_NAME)):
         with client:
             refused = client.sendmail("a@example.net", ["alice@example.org", "bob@example.org",
                                                         "nobody@example.org"], MESSAGE)
@@ -54,7 +55,7 @@ def test_what_is_at_the_path_already(new_server, tmp_path):
         assert path.exists()
     # Now it is what a killed server leaves behind.
     server.start()
-    with smtplib.LMTP(str(path)) as client:
+    with smtplib.LMTP(str(path), local_hostname=CLIENT_NAME) as client:
         assert client.sendmail("a@example.net", ["alice@example.org"], MESSAGE) == {}
 
 

@@ -6,7 +6,7 @@ import smtplib
 
 import pytest
 
-from server import PASSWORD, CORPORA, fetch_all, retrieve_raw
+from server import CLIENT_NAME, CORPORA, PASSWORD, fetch_all, retrieve_raw
 
 MESSAGE = (b"From: Alice <alice@example.org>\r\nTo: bob@example.org\r\n"
            b"Subject: One real message\r\nDate: Fri, 21 Nov 1997 09:55:06 +0000\r\n"
@@ -31,7 +31,8 @@ def test_from_a_stranger_to_imap_and_pop3(server):
 def test_submission_by_both_ways_of_tls(server):
     with server.submission("alice@example.org") as client:
         assert client.sendmail("alice@example.org", ["bob@example.org"], MESSAGE) == {}
-    with smtplib.SMTP_SSL("localhost", server.ports["submissions"], context=server.tls()) as client:
+    with smtplib.SMTP_SSL("localhost", server.ports["submissions"], local_hostname=CLIENT_NAME,
+                          context=server.tls()) as client:
         client.user, client.password = "alice@example.org", PASSWORD
         client.ehlo()
         client.auth("LOGIN", client.auth_login)
@@ -42,7 +43,7 @@ def test_submission_by_both_ways_of_tls(server):
 
 
 def test_no_password_without_tls(server):
-    client = smtplib.SMTP("localhost", server.ports["submission"])
+    client = smtplib.SMTP("localhost", server.ports["submission"], local_hostname=CLIENT_NAME)
     client.ehlo()
     assert "auth" not in client.esmtp_features
     assert client.docmd("AUTH", "PLAIN AGFsaWNlAHNlY3JldA==")[0] in (504, 530)

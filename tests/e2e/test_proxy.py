@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from server import WAIT_SECONDS, fetch_all
+from server import CLIENT_NAME, WAIT_SECONDS, fetch_all
 
 BALANCER = ("127.0.0.2", 0)
 V2 = b"\r\n\r\n\0\r\nQUIT\n" + b"\x21\x11" + struct.pack("!H", 12)
@@ -90,5 +90,5 @@ def test_no_header_no_service(proxied, opening):
 
 
 def test_nobody_else_may_send_one(proxied):
-    with smtplib.SMTP("127.0.0.1", proxied.ports["smtp"]) as client:
+    with smtplib.SMTP("127.0.0.1", proxied.ports["smtp"], local_hostname=CLIENT_NAME) as client:
         assert client.docmd("PROXY", "TCP4 192.0.2.77 198.51.100.1 4711 25")[0] == 500

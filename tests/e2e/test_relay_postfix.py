@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 
 from certificates import Authority
 from relaying import MESSAGE, RELAY, queue_is_empty, report_text, reports, submit
-from server import WAIT_SECONDS, Server, fetch_all, free_ports, wait_until
+from server import CLIENT_NAME, WAIT_SECONDS, Server, fetch_all, free_ports, wait_until
 from test_relay_downgrade import MESSAGES as EIGHT_BITS
 from test_relay_downgrade import leaves
 
@@ -74,7 +74,8 @@ smtp_tls_security_level = may
 
     def greets(self):
         try:
-            with smtplib.SMTP("127.0.0.1", self.port, timeout=WAIT_SECONDS):
+            with smtplib.SMTP("127.0.0.1", self.port, local_hostname=CLIENT_NAME,
+                              timeout=WAIT_SECONDS):
                 return True
         except OSError:
             return False
@@ -124,7 +125,8 @@ strict_mime_encoding_domain = yes
     postfix.run("reload")
 
     def takes_7_bits():
-        with smtplib.SMTP("127.0.0.1", postfix.port, timeout=WAIT_SECONDS) as client:
+        with smtplib.SMTP("127.0.0.1", postfix.port, local_hostname=CLIENT_NAME,
+                          timeout=WAIT_SECONDS) as client:
             client.ehlo()
             return not client.has_extn("8bitmime")
 
@@ -174,7 +176,8 @@ def test_postfix_tells_of_success_where_it_is_asked_to(pair):
 def test_mail_from_postfix_arrives_and_what_we_refuse_goes_back(pair):
     server, postfix = pair
     before = len(postfix.mail())
-    with smtplib.SMTP("127.0.0.1", postfix.port, timeout=WAIT_SECONDS) as client:
+    with smtplib.SMTP("127.0.0.1", postfix.port, local_hostname=CLIENT_NAME,
+                      timeout=WAIT_SECONDS) as client:
         client.sendmail("bob@far.example", ["alice@example.org", "nobody@example.org"],
                         b"From: bob@far.example\r\nSubject: from postfix\r\n\r\n.dots\r\n")
 
