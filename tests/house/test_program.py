@@ -32,6 +32,21 @@ def test_position_independent_with_full_relro():
     assert "GNU_RELRO" in headers
 
 
+def test_what_is_installed_starts(tmp_path):
+    """meson takes out of what it installs where the libraries of the build are, unless it is told."""
+    build = pathlib.Path(BODE).parent
+    if not os.path.exists(BODE) or not (build / "meson-info").is_dir():
+        pytest.skip("the program is not built")
+    subprocess.run(["meson", "install", "-C", build, "--no-rebuild"], check=True, capture_output=True,
+                   env={**os.environ, "DESTDIR": str(tmp_path)})
+    installed = list(tmp_path.rglob("bin/bode"))
+    assert len(installed) == 1
+    done = subprocess.run([installed[0], "--help"], capture_output=True, text=True)
+    assert done.returncode == 0 and "usage: bode" in done.stdout, done.stderr
+    for file in ("man8/bode.8", "system/bode.service", "sysusers.d/bode.conf", "tmpfiles.d/bode.conf"):
+        assert len(list(tmp_path.rglob(file))) == 1, file
+
+
 def commands_of(*words):
     """What make would run."""
     return subprocess.run(["make", "-n", *words], cwd=ROOT, check=True, capture_output=True,
