@@ -235,6 +235,14 @@ static bool become_back(struct admin *admin)
 			   strerror(errno));
 		return false;
 	}
+	/* Said here, since to root, who typed the command, "permission denied" says nothing. */
+	if (access(admin->config->state_dir, R_OK | W_OK | X_OK) != 0 && errno == EACCES) {
+		admin_fail("user \"%s\", whom [server] user_back names, cannot work in %s: make "
+			   "the folder that user's (chown), and those above it open to all "
+			   "(chmod o+x)",
+			   admin->config->user_back, admin->config->state_dir);
+		return false;
+	}
 	return true;
 }
 

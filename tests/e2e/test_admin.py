@@ -3,7 +3,7 @@ import json
 import os
 import subprocess
 
-from server import BODE, Server
+from server import BODE, Server, open_to_all
 
 
 def bare(*words, typed=b"", folder=None):
@@ -159,6 +159,7 @@ def test_configuration_errors_come_all_at_once(tmp_path):
 
 
 def test_setup_makes_everything(tmp_path):
+    open_to_all(tmp_path)
     config, state = tmp_path / "bode.conf", tmp_path / "state"
     words = ["--config", str(config), "setup", "--hostname", "mail.example.net", "--domain",
              "example.net", "--user", "me@example.net", "--state-dir", str(state),

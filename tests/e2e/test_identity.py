@@ -5,10 +5,11 @@ import pwd
 import shutil
 import smtplib
 import socket
+import subprocess
 
 import pytest
 
-from server import CLIENT_NAME, free_ports
+from server import BODE, CLIENT_NAME, free_ports, open_to_all
 
 # Two users that every Debian has.
 FRONT, BACK = "nobody", "games"
@@ -22,16 +23,18 @@ def owner(pid):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can change users")
 def test_front_and_back_run_as_users_of_their_own(new_server):
     server = new_server(users=())
-    # The folders above must be open to those users, as those of a real installation are.
-    for folder in (server.folder, *server.folder.parents):
-        if folder.stat().st_uid == 0 and str(folder).startswith("/tmp/"):
-            folder.chmod(0o755)
     text = server.config.read_text()
     server.config.write_text(text.replace(
         "[server]\n", f"[server]\nuser_front = {FRONT}\nuser_back = {BACK}\n"))
     for path in (server.state, *server.state.rglob("*")):
         shutil.chown(path, BACK, None)
-    server.add_user("alice@example.org")  # as root: the command becomes the back's user
+    # As root; the command becomes the back's user.
+    server.folder.chmod(0o700)
+    done = subprocess.run([BODE, "--config", server.config, "user", "list"], capture_output=True,
+                          text=True)
+    assert done.returncode == 1 and f'user "{BACK}"' in done.stderr and "chmod o+x" in done.stderr
+    open_to_all(server.folder)
+    server.add_user("alice@example.org")
     server.start()
     children = server.children()
     assert owner(children["front"]) == pwd.getpwnam(FRONT).pw_uid

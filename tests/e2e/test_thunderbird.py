@@ -78,6 +78,10 @@ def thunderbird(server, tmp_path_factory):
 def watch(thunderbird):
     """Has the inbox shown, and waits until Thunderbird listens for what comes."""
     thunderbird.display("INBOX")
+    if not thunderbird.speaks():
+        thunderbird.stop()
+        thunderbird.start()
+        thunderbird.display("INBOX")
     wait_until(lambda: thunderbird.listens_to("INBOX"), "IDLE")
 
 

@@ -20,6 +20,7 @@ import subprocess
 
 from server import WAIT_SECONDS, wait_until
 
+MUTE_SECONDS = 30
 START_SECONDS = 180  # a first start, on a machine that is busy
 PROGRAMS = ("/usr/lib/thunderbird/thunderbird", "/usr/lib/thunderbird/thunderbird-bin")
 NEEDED = ("Xvfb", "certutil", "thunderbird")
@@ -136,7 +137,7 @@ class Thunderbird:
     def __init__(self, folder, address, password, ports, authority):
         """`authority`: the file of whom the servers' certificate is from."""
         self.folder, self.profile = pathlib.Path(folder), pathlib.Path(folder) / "profile"
-        self.password, self.starts = password, 0
+        self.password, self.starts, self.mute = password, 0, set()
         self.program = program()
         self.process = self.marionette = None
         self.screen = None
@@ -302,11 +303,20 @@ class Thunderbird:
                 return True
         return False
 
+    def speaks(self):
+        """Whether its first connection gets as far as the greeting. At its start Thunderbird sometimes
+        tells that connection's thread to die, and waits for it for ever."""
+        try:
+            wait_until(self.dialogs, "Thunderbird to speak", MUTE_SECONDS)
+        except AssertionError:
+            self.mute.add(self.starts)
+        return self.starts not in self.mute
+
     def check_dialogs(self):
         """What no server should have had to say to a command of Thunderbird's."""
         for start in range(1, self.starts + 1):
             dialogs = self.dialogs(start)
-            assert dialogs, "nothing was said"
+            assert dialogs or start in self.mute, "nothing was said"
             for dialog in dialogs.values():
                 for number, line in enumerate(dialog):
                     refused = not line.is_sent and re.match(r"\S+ (BAD|NO)\b", line.text)
