@@ -156,6 +156,7 @@ def imapflow():
 SCRIPT = """
 const { ImapFlow } = require('imapflow');
 const fs = require('fs');
+require('dns').setDefaultResultOrder('ipv4first');  // Node.js 18 tries the first address only
 const [port, user, pass, ca] = process.argv.slice(2);
 async function main() {
   const said = {};
