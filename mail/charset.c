@@ -162,8 +162,10 @@ struct charset_decoder {
 };
 
 /* Feeds the converter until all is read; what it refuses is skipped octet by octet. What it leaves, is
- * cut off. Behind what it refuses of base64, glibc's converter goes on with bits that depend on where
- * the text was cut, so that ends there. */
+ * cut off. Base64 comes octet by octet, or by two where it asks for more: half a surrogate pair alone is
+ * refused by the second of glibc's two steps, and then by the first one's last octet or from the last
+ * good character on, as the text was cut. Behind what is refused of it bits would be left over, so that
+ * ends there. */
 static struct slice convert(const struct charset_decoder *decoder, struct slice octets,
 			    struct buffer *utf8)
 {
@@ -173,23 +175,31 @@ static struct slice convert(const struct charset_decoder *decoder, struct slice 
 		const uint8_t *octets;
 		char *chars;
 	} in = { .octets = octets.ptr };
-	size_t in_left = octets.len;
-	while (in_left) {
+	bool is_base64 = decoder->charset->form == FORM_BASE64;
+	size_t left = octets.len, fed = is_base64 ? 1 : left;
+	while (left) {
 		char *out = (char *)buffer_reserve(utf8, STEP);
-		size_t out_left = STEP;
+		size_t in_left = fed, out_left = STEP;
 		size_t rc = iconv(decoder->converter, &in.chars, &in_left, &out, &out_left);
+		int error = rc == (size_t)-1 ? errno : 0;
 		utf8->len += STEP - out_left;
-		if (rc != (size_t)-1 || errno == E2BIG)
+		left -= fed - in_left;
+		if (error == EINVAL && in_left < left) {
+			fed = in_left + 1;
 			continue;
-		if (errno != EILSEQ)
+		}
+		if (error && error != E2BIG && error != EILSEQ)
 			break;
-		text_add_replacement(utf8);
-		in.chars++;
-		in_left--;
-		if (decoder->charset->form == FORM_BASE64)
-			iconv(decoder->converter, NULL, NULL, NULL, NULL);
+		if (error == EILSEQ) {
+			text_add_replacement(utf8);
+			in.chars++;
+			left--;
+			if (is_base64)
+				iconv(decoder->converter, NULL, NULL, NULL, NULL);
+		}
+		fed = is_base64 && left ? 1 : left;
 	}
-	return slice_of(in.octets, in_left);
+	return slice_of(in.octets, left);
 }
 
 /* RFC 2781 section 4.3: the byte order mark says which; without one it is big-endian. */

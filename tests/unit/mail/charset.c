@@ -128,6 +128,8 @@ static void pieces_are_one_text(void **state)
 		{ "utf-16le", SLICE("\x3d\xd8\x00\xde\x61\x01") },
 		{ "utf-7", SLICE("Hi +ZeVnLNg93gA-. +ZeVnLA") },
 		{ "utf-7", SLICE("+A9A999-&2D3eAA1999-") },
+		{ "utf-7", SLICE("&AA+35e-A+71e-2+35f+AGE-") },
+		{ "utf-7", SLICE("Z=+e31e557Be\nA/+-+") },
 		{ "iso-2022-jp", SLICE("a\x1b$B$3$s\x1b(Bz\x1b$@$3$s\x1b(J!\x1b$B$") },
 		{ "iso-2022-kr", SLICE("\x1b$)C\x0eGQ\x0f a\x0eGQGQ\x0f\n") },
 		{ "utf-32", SLICE("a\0\0\0b\0\0\0") },
