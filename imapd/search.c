@@ -322,10 +322,13 @@ static bool take_program(struct search *search, struct cursor *args, enum charse
 		*refusal_out = search_refuse(s, parsed);
 		return false;
 	}
-	if (search_program_has_seqnums(&search->program) && imap_has(s, IMAP_ENABLED_UIDONLY)) {
+	bool has_seqnums = search_program_has_seqnums(&search->program);
+	if (has_seqnums && imap_has(s, IMAP_ENABLED_UIDONLY)) {
 		*refusal_out = imap_bad(s, IMAP_UID_REQUIRED_TEXT);
 		return false;
 	}
+	/* In the UID form, too: RFC 7162 section 3.2.10.2. */
+	s->reply.keeps_expunges = has_seqnums;
 	if (search->program.has_modseq)
 		imap_enable_condstore(s);
 	return true;

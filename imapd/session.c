@@ -93,7 +93,7 @@ static enum step conclude(struct imap_session *s, struct cursor *in)
 			imap_sync_view(s);
 			s->reply.is_synced = true;
 		}
-		if (!view_tell(s->view, tell == TELL_ALL))
+		if (!view_tell(s->view, tell == TELL_ALL && !s->reply.keeps_expunges))
 			return STEP_WAIT;
 	}
 	const char *text = s->reply.text;

@@ -108,6 +108,7 @@ struct imap_session {
 		const char *text;      /* with its response code; static or in command_arena */
 		bool is_synced;	       /* the view has been brought up to date for it */
 		bool tells_modseq;     /* HIGHESTMODSEQ goes with it, to a QRESYNC client */
+		bool keeps_expunges;   /* set by the handler, whatever the command's row says */
 		bool slows;	       /* many like this cost the client a pause: flood_priv.h */
 	} reply;
 
