@@ -184,11 +184,18 @@ static enum step look_at_others(struct imap_session *s, struct cursor *in)
 	return STEP_AGAIN;
 }
 
-/* As NOOP would, with what was wanted before (section 3.1). */
+/* As NOOP would (section 3.1), and what was kept back comes out. */
 static enum step apply(struct imap_session *s, struct cursor *in)
 {
 	struct notify *next = s->work;
-	if (s->view && !view_tell(s->view, true))
+	struct imap_view *view = s->view;
+	if (view && !view_compare_on(view))
+		return STEP_WAIT;
+	if (view) {
+		view_note_flags(view, &view->withheld);
+		ranges_free(&view->withheld);
+	}
+	if (view && !view_tell(view, true))
 		return STEP_WAIT;
 	enum err err = next->request.other_events != 0 ? start_watching(next) : ERR_OK;
 	if (err != ERR_OK)
@@ -221,11 +228,8 @@ enum step imap_notify(struct imap_session *s, struct cursor *args, bool uid)
 	case NOTIFY_TOO_MUCH:
 		return imap_no(s, "[NOTIFICATIONOVERFLOW] Too many groups or mailboxes");
 	}
-	if (s->view) {
+	if (s->view)
 		imap_sync_view(s);
-		view_note_flags(s->view, &s->view->withheld);
-		ranges_free(&s->view->withheld);
-	}
 	s->running = apply;
 	return STEP_AGAIN;
 }

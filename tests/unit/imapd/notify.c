@@ -123,6 +123,38 @@ static void news_between_turns_lose_no_command(void **state)
 	core_sign_out(&world, session);
 }
 
+/* What was kept back is told by the next NOTIFY (section 3.1), too where the change log no longer says
+ * what it was. */
+static void changes_before_the_log_come_out(void **state)
+{
+	enum { LOGGED = 2300 };
+	struct buffer said = { 0 };
+	struct session *other = signed_in_and_said("x CREATE logged\r\n"
+						   "x APPEND logged {3+}\r\nabc\r\n"
+						   "x APPEND logged {3+}\r\nabc\r\n"
+						   "x SELECT logged\r\n");
+	struct session *session = signed_in_and_said("a SELECT logged\r\n"
+						     "a NOTIFY SET (personal (MailboxName))\r\n");
+	expect(other, "x STORE 1 +FLAGS.SILENT (\\Answered)\r\n", "x OK STORE completed\r\n");
+	for (unsigned i = 0; i < LOGGED; i++)
+		expect(other,
+		       i % 2 == 0 ? "x STORE 2 +FLAGS.SILENT (\\Flagged)\r\n"
+				  : "x STORE 2 -FLAGS.SILENT (\\Flagged)\r\n",
+		       "x OK STORE completed\r\n");
+	expect(session, "b NOOP\r\n", "b OK Completed\r\n");
+	struct cursor in = cursor_of(
+		SLICE("c NOTIFY SET (selected (MessageNew MessageExpunge))\r\nd NOOP\r\n"));
+	while (session_drive(session, &in) == STEP_WAIT)
+		core_drain(session, &said);
+	core_drain(session, &said);
+	assert_slice(buffer_slice(&said), "* 1 FETCH (UID 1 FLAGS (\\Answered))\r\n"
+					  "* 2 FETCH (UID 2 FLAGS ())\r\n"
+					  "c OK NOTIFY completed\r\nd OK Completed\r\n");
+	buffer_free(&said);
+	core_sign_out(&world, session);
+	core_sign_out(&world, other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -131,6 +163,7 @@ int main(void)
 		cmocka_unit_test(changed_mailboxes_are_found),
 		cmocka_unit_test(a_flood_is_cut_off),
 		cmocka_unit_test(news_between_turns_lose_no_command),
+		cmocka_unit_test(changes_before_the_log_come_out),
 	};
 	return cmocka_run_group_tests(tests, world_setup, world_teardown);
 }
