@@ -73,7 +73,7 @@ static bool begin(struct imap_view *view, struct read *read, uint32_t uid)
 	if (arrival->items.has_flags)
 		view_flags_told(view, uid);
 	if (arrival->items.has_modseq)
-		view->has_told_modseqs = true;
+		view_note_shown(view, entry.modseq);
 	arrival->is_answering = true;
 	return true;
 }

@@ -48,7 +48,7 @@ struct fetch {
 	struct message_walk walk;
 	struct arena slice_arena;
 	struct ranges told; /* their flags were news, and have gone out with the rest */
-	bool told_modseqs;
+	uint64_t shown_modseq;
 	enum slice_outcome outcome;
 	bool waited; /* the last slice, for the disk */
 	struct prefetch entries_ahead, digests_ahead;

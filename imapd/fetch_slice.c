@@ -50,8 +50,9 @@ static void begin_answer(struct fetch *f)
 		     view_is_recent(view, uid), flags_are_news, f->slice.out);
 	if (flags_are_news)
 		ranges_add(&f->told, uid, uid);
-	if (f->items.has_modseq || (flags_are_news && f->answer.tells_modseq))
-		f->told_modseqs = true;
+	if ((f->items.has_modseq || (flags_are_news && f->answer.tells_modseq)) &&
+	    f->walk.entry.modseq > f->shown_modseq)
+		f->shown_modseq = f->walk.entry.modseq;
 	f->answering = true;
 }
 
@@ -115,6 +116,5 @@ void fetch_slice_note_told(struct fetch *f)
 		ranges_drop(&view->touched, &f->told);
 		ranges_clear(&f->told);
 	}
-	if (f->told_modseqs)
-		view->has_told_modseqs = true;
+	view_note_shown(view, f->shown_modseq);
 }

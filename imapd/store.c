@@ -7,6 +7,7 @@
  * to one who knows CONDSTORE. */
 #include "imapd/access_priv.h"
 #include "imapd/grammar_priv.h"
+#include "imapd/notify_priv.h"
 #include "imapd/respond_priv.h"
 #include "imapd/view_priv.h"
 #include "imapd/walk_priv.h"
@@ -42,14 +43,14 @@ static enum err run_store(struct write *write, struct job *job)
 			     &work->modseq);
 }
 
-/* Moves the view past our own change, if any. Where the log was cut it stays, and the next sync tells
- * our change like any other. */
+/* Moves the view past our own change, if any. Where the log was cut, or NOTIFY wants nothing of what
+ * others do, it stays, and the next sync tells our change like any other. */
 static void move_view(struct imap_view *view, const struct store_work *work)
 {
-	if (!work->knows_others)
+	view_note_unsearched(view, &work->changed);
+	if (!work->knows_others || !notify_tells_messages(view->s))
 		return;
 	view_note(view, &work->others_changed, &work->others_vanished);
-	view_note_unsearched(view, &work->changed);
 	if (work->modseq > view->modseq)
 		view->modseq = work->modseq;
 }
@@ -113,12 +114,15 @@ static const char *modified_text(struct imap_session *s, const struct store_comm
 static enum step after_store(struct imap_session *s, enum err outcome)
 {
 	struct store_command *command = s->work;
-	struct ranges missing = { 0 };
+	struct ranges gone = { 0 }, missing = { 0 };
 	if (outcome != ERR_OK)
 		return imap_refuse(s, outcome);
 	move_view(s->view, command->store);
 	note_stored(s->view, command);
-	ranges_intersect(&command->store->uids, &s->view->vanished, &missing);
+	ranges_copy(&command->store->others_vanished, &gone);
+	ranges_join(&gone, &s->view->vanished);
+	ranges_intersect(&command->store->uids, &gone, &missing);
+	ranges_free(&gone);
 	bool all_there = missing.count == 0, is_modified = command->store->modified.count > 0;
 	ranges_free(&missing);
 	/* RFC 2180 section 4.2: the client may not know yet that it named what is no more. */

@@ -39,7 +39,7 @@ struct imap_view {
 	struct ranges own;	/* UIDs that this session is putting here itself */
 	struct ranges fresh;	/* members of uids that are to be told by FETCH, as new */
 	uint64_t told_modseq;	/* everything up to here has been told, expunges too */
-	bool has_told_modseqs;	/* MODSEQ items went out since view_tell() ended last */
+	uint64_t shown_modseq;	/* the highest MODSEQ item that went out since view_tell() ended last */
 	bool tell_exists;
 	/* EXISTS or EXPUNGE went out with the answer to a command that did not ask for news. */
 	bool told_in_passing;
@@ -106,6 +106,12 @@ void view_note_flags(struct imap_view *view, const struct ranges *uids);
 void view_note_unsearched(struct imap_view *view, const struct ranges *uids);
 /* To a CONDSTORE client their MODSEQ is to be told, flags only where they are news. */
 void view_note_modseqs(struct imap_view *view, const struct ranges *uids);
+/* A MODSEQ item of a FETCH response goes out. */
+static inline void view_note_shown(struct imap_view *view, uint64_t modseq)
+{
+	if (modseq > view->shown_modseq)
+		view->shown_modseq = modseq;
+}
 /* "* OK [HIGHESTMODSEQ n]": up to which the client has been told everything. */
 void view_tell_highest_modseq(struct imap_view *view);
 uint32_t view_recent_count(const struct imap_view *view);

@@ -128,7 +128,7 @@ static void tell_change(struct imap_view *view, const struct mailbox *mailbox, u
 	}
 	if (imap_has(view->s, IMAP_ENABLED_CONDSTORE)) {
 		buffer_add_format(out, " MODSEQ (%llu)", (unsigned long long)entry->modseq);
-		view->has_told_modseqs = true;
+		view_note_shown(view, entry->modseq);
 	}
 	buffer_add_cstr(out, ")\r\n");
 }
@@ -178,25 +178,31 @@ static bool tell_changes(struct imap_view *view, struct read *read, const struct
 	return true;
 }
 
+/* Whether the client has yet to be told of something up to view->modseq. */
+static bool has_untold(const struct imap_view *view)
+{
+	return view->vanished.count > 0 || view->withheld.count > 0 || view->changed.count > 0 ||
+	       view->touched.count > 0 || view->comparison.next_uid != 0;
+}
+
 void view_tell_highest_modseq(struct imap_view *view)
 {
 	buffer_add_format(
 		&view->s->session.out, "* OK [HIGHESTMODSEQ %llu] %s\r\n",
-		(unsigned long long)(view->vanished.count ? view->told_modseq : view->modseq),
+		(unsigned long long)(has_untold(view) ? view->told_modseq : view->modseq),
 		imap_text(view->s, "Highest"));
 }
 
-/* All has been told that may be. A client that saw MODSEQs of what came after an expunge which
- * it has not been told must not think itself further than that (RFC 7162 section 3.2). */
+/* All has been told that may be. A client that saw the MODSEQ of what came after something that it has not
+ * been told, be it an expunge or what NOTIFY keeps back, must not think itself further than that (RFC 7162
+ * section 3.2). Where NOTIFY wants no messages the view has not looked further than its modseq. */
 static void end_telling(struct imap_view *view)
 {
-	if (view->withheld.count > 0 || view->changed.count > 0 || view->touched.count > 0)
-		;
-	else if (view->vanished.count == 0)
+	if (!has_untold(view))
 		view->told_modseq = view->modseq;
-	else if (view->has_told_modseqs && imap_has(view->s, IMAP_ENABLED_QRESYNC))
+	if (view->shown_modseq > view->told_modseq)
 		view_tell_highest_modseq(view);
-	view->has_told_modseqs = false;
+	view->shown_modseq = 0;
 }
 
 bool view_tell_earlier(struct imap_view *view)
