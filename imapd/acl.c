@@ -9,6 +9,7 @@
 #include "imapd/grammar_priv.h"
 #include "imapd/respond_priv.h"
 #include "mail/login.h"
+#include "mail/text.h"
 #include "storage/account.h"
 
 /* Once more in a text for people, which the catalogue knows as a whole (imapd/texts.c). */
@@ -129,12 +130,25 @@ static enum step after_change(struct imap_session *s, enum err outcome)
 	return imap_refuse(s, outcome);
 }
 
+/* Section 3: one that comes out of its preparation empty, or does not come out, is BAD; what stays and is
+ * nobody's is only that. */
+static bool identifier_is_good(struct slice text)
+{
+	if (text.len > 0 && text.ptr[0] == '-')
+		text = slice_sub(text, 1, text.len);
+	for (size_t i = 0; i < text.len; i++)
+		if (text.ptr[i] < ' ' || text.ptr[i] == 0x7f)
+			return false;
+	return text.len > 0 && text_is_utf8(text);
+}
+
 /* mailbox SP identifier; NULL where it is something else. */
 static struct acl_work *take_mailbox_and_identifier(struct imap_session *s, struct cursor *args)
 {
 	struct acl_work *work = arena_alloc(&s->command_arena, sizeof(*work));
 	if (!take_mailbox(args, &s->command_arena, imap_speaks_utf8(s), &work->name) ||
-	    !take_space(args) || !take_astring(args, &s->command_arena, &work->identifier))
+	    !take_space(args) || !take_astring(args, &s->command_arena, &work->identifier) ||
+	    !identifier_is_good(work->identifier))
 		return NULL;
 	work->account_id = s->account_id;
 	s->work = work;
