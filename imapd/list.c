@@ -236,11 +236,15 @@ void list_respond_renamed(struct imap_session *s, struct slice from, struct slic
 	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
 	struct read *read = read_begin(s->back->store);
 	/* Somebody may have been faster with a second change; then there is nothing to tell. */
-	if (access_find(read, s->account_id, to, RIGHT_LOOKUP, &arena, mailbox, NULL) == ERR_OK) {
+	unsigned rights;
+	if (access_find(read, s->account_id, to, RIGHT_LOOKUP, &arena, mailbox, &rights) ==
+	    ERR_OK) {
 		const char *use = mailbox->account_id == s->account_id
 					  ? special_use_name(mailbox->special_use)
 					  : NULL;
 		buffer_add_cstr(out, "* LIST (");
+		if (!(rights & RIGHT_READ))
+			list_add_attribute(out, "\\Noselect");
 		if (mailbox_is_subscribed(read, s->account_id, to))
 			list_add_attribute(out, "\\Subscribed");
 		if (use)
@@ -452,6 +456,8 @@ enum step imap_list(struct imap_session *s, struct cursor *args, bool uid)
 	}
 	if (!at_end(args))
 		return imap_bad(s, "Too many arguments");
+	if (work->options.metadata.is_cut)
+		return imap_refuse(s, ERR_LIMIT);
 	if (work->options.status_items & STATUS_HIGHESTMODSEQ)
 		imap_enable_condstore(s);
 	if (is_empty && !work->options.is_extended) { /* asks for the separator */

@@ -7,23 +7,30 @@
 #include "imapd/list_priv.h"
 #include "mail/text.h"
 
-/* list-select-opts; REMOTE adds nothing where there is no other server */
+/* list-select-opt; REMOTE adds nothing where there is no other server */
+static bool take_selection_option(struct cursor *c, struct list_options *options)
+{
+	if (take_keyword(c, "SUBSCRIBED"))
+		options->only_subscribed = options->tells_subscribed = true;
+	else if (take_keyword(c, "SPECIAL-USE"))
+		options->only_special_use = true;
+	else if (take_keyword(c, "RECURSIVEMATCH"))
+		options->recursive = true;
+	else
+		return take_keyword(c, "REMOTE");
+	return true;
+}
+
 bool take_selection_options(struct cursor *at, struct list_options *options)
 {
 	struct cursor c = *at;
 	if (!take_byte(&c, '('))
 		return false;
-	while (!next_is(&c, ')')) {
-		if (take_keyword(&c, "SUBSCRIBED"))
-			options->only_subscribed = options->tells_subscribed = true;
-		else if (take_keyword(&c, "SPECIAL-USE"))
-			options->only_special_use = true;
-		else if (take_keyword(&c, "RECURSIVEMATCH"))
-			options->recursive = true;
-		else if (!take_keyword(&c, "REMOTE"))
-			return false;
-		if (!take_space(&c))
-			break;
+	if (!next_is(&c, ')')) {
+		do {
+			if (!take_selection_option(&c, options))
+				return false;
+		} while (take_space(&c));
 	}
 	if (!take_byte(&c, ')'))
 		return false;
@@ -31,26 +38,32 @@ bool take_selection_options(struct cursor *at, struct list_options *options)
 	return !options->recursive || options->only_subscribed || options->only_special_use;
 }
 
+/* CHILDREN and SPECIAL-USE are told in any case. */
+static bool take_return_option(struct cursor *c, struct arena *arena, struct list_options *options)
+{
+	if (take_keyword(c, "STATUS"))
+		return take_space(c) && take_status_items(c, &options->status_items);
+	if (take_keyword(c, "METADATA"))
+		return take_space(c) && take_entry_list(c, arena, &options->metadata);
+	if (take_keyword(c, "SUBSCRIBED"))
+		options->tells_subscribed = true;
+	else if (take_keyword(c, "MYRIGHTS"))
+		options->tells_rights = true;
+	else
+		return take_keyword(c, "CHILDREN") || take_keyword(c, "SPECIAL-USE");
+	return true;
+}
+
 bool take_return_options(struct cursor *at, struct arena *arena, struct list_options *options)
 {
 	struct cursor c = *at;
 	if (!take_keyword(&c, "RETURN") || !take_space(&c) || !take_byte(&c, '('))
 		return false;
-	while (!next_is(&c, ')')) {
-		if (take_keyword(&c, "SUBSCRIBED"))
-			options->tells_subscribed = true;
-		else if (take_keyword(&c, "MYRIGHTS"))
-			options->tells_rights = true;
-		else if (take_keyword(&c, "STATUS")) {
-			if (!take_space(&c) || !take_status_items(&c, &options->status_items))
+	if (!next_is(&c, ')')) {
+		do {
+			if (!take_return_option(&c, arena, options))
 				return false;
-		} else if (take_keyword(&c, "METADATA")) {
-			if (!take_space(&c) || !take_entry_list(&c, arena, &options->metadata))
-				return false;
-		} else if (!take_keyword(&c, "CHILDREN") && !take_keyword(&c, "SPECIAL-USE"))
-			return false; /* the last two are told in any case */
-		if (!take_space(&c))
-			break;
+		} while (take_space(&c));
 	}
 	if (!take_byte(&c, ')'))
 		return false;

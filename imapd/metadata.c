@@ -15,6 +15,7 @@ static const struct slice special_use_entry = SLICE("/private/specialuse");
 
 enum { DEPTH_ALL = INT32_MAX };
 
+static const char too_many[] = "[METADATA TOOMANY] There is no room for more annotations";
 static const char too_large[] = "[METADATA MAXSIZE 16384] A value is too large";
 _Static_assert(ANNOTATION_VALUE_MAX_OCTETS == 16384, "as too_large says");
 
@@ -63,6 +64,7 @@ static bool take_entry_names(struct cursor *c, struct arena *arena, struct entry
 	struct slice name;
 	list_out->names = arena_alloc_array(arena, ANNOTATIONS_MAX, sizeof(*list_out->names));
 	list_out->count = 0;
+	list_out->is_cut = false;
 	do {
 		size_t i = 0;
 		if (!take_entry(c, arena, true, &name))
@@ -70,8 +72,8 @@ static bool take_entry_names(struct cursor *c, struct arena *arena, struct entry
 		while (i < list_out->count && !slice_eq(list_out->names[i], name))
 			i++;
 		if (i == ANNOTATIONS_MAX)
-			return false;
-		if (i == list_out->count)
+			list_out->is_cut = true;
+		else if (i == list_out->count)
 			list_out->names[list_out->count++] = name;
 	} while (take_space(c));
 	return true;
@@ -337,6 +339,8 @@ enum step imap_getmetadata(struct imap_session *s, struct cursor *args, bool uid
 		return imap_bad(s, "Names of entries, please");
 	if (!take_entries(args, &s->command_arena, &list) || !at_end(args))
 		return imap_bad(s, "Names of entries, please: /private/... or /shared/...");
+	if (list.is_cut)
+		return imap_refuse(s, ERR_LIMIT);
 	return get(s, owner, &options, &list);
 }
 
@@ -380,11 +384,16 @@ static bool take_entry_values(struct cursor *c, struct arena *arena, struct set_
 	work->list.names = arena_alloc_array(arena, ANNOTATIONS_MAX, sizeof(*work->list.names));
 	work->values = arena_alloc_array(arena, ANNOTATIONS_MAX, sizeof(*work->values));
 	do {
-		size_t i = work->list.count;
-		if (i == ANNOTATIONS_MAX || !take_entry(c, arena, false, &work->list.names[i]) ||
-		    !take_space(c) || !take_value(c, arena, &work->values[i]))
+		struct slice name, value;
+		if (!take_entry(c, arena, false, &name) || !take_space(c) ||
+		    !take_value(c, arena, &value))
 			return false;
-		work->list.count++;
+		if (work->list.count == ANNOTATIONS_MAX) {
+			work->list.is_cut = true;
+			continue;
+		}
+		work->list.names[work->list.count] = name;
+		work->values[work->list.count++] = value;
 	} while (take_space(c));
 	return take_byte(c, ')');
 }
@@ -392,6 +401,8 @@ static bool take_entry_values(struct cursor *c, struct arena *arena, struct set_
 /* NULL: it can be set. */
 static const char *why_not_set(const struct set_work *work)
 {
+	if (work->list.is_cut)
+		return too_many;
 	for (size_t i = 0; i < work->list.count; i++) {
 		struct slice name = work->list.names[i], value = work->values[i];
 		if (value.len > ANNOTATION_VALUE_MAX_OCTETS)
@@ -434,7 +445,7 @@ static enum step after_set(struct imap_session *s, enum err outcome)
 	if (outcome == ERR_BAD_INPUT && work->lacks_private)
 		return imap_no(s, "[METADATA NOPRIVATE] Here only /shared/ entries can be set");
 	if (outcome == ERR_LIMIT)
-		return imap_no(s, "[METADATA TOOMANY] There is no room for more annotations");
+		return imap_no(s, too_many);
 	return outcome == ERR_OK ? imap_ok(s, "SETMETADATA completed") : imap_refuse(s, outcome);
 }
 

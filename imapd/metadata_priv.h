@@ -13,6 +13,7 @@ enum { METADATA_RIGHTS = RIGHT_READ | RIGHT_SEEN | RIGHT_WRITE | RIGHT_INSERT | 
 struct entry_list {
 	struct slice *names;
 	size_t count;
+	bool is_cut; /* there were more */
 };
 /* "(" entry *(SP entry) ")" */
 bool take_entry_list(struct cursor *c, struct arena *arena, struct entry_list *list_out);
