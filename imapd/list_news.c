@@ -58,7 +58,9 @@ void list_respond_news(struct imap_session *s, struct read *read, struct slice n
 	struct buffer line = { 0 }, *out = &line;
 	struct arena arena = { 0 };
 	struct mailbox *mailbox = arena_alloc(&arena, sizeof(*mailbox));
-	enum err err = access_find(read, s->account_id, name, RIGHT_LOOKUP, &arena, mailbox, NULL);
+	unsigned rights;
+	enum err err =
+		access_find(read, s->account_id, name, RIGHT_LOOKUP, &arena, mailbox, &rights);
 	bool is_there = err == ERR_OK;
 	bool is_own = !is_there || mailbox->account_id == s->account_id;
 	const char *use = is_there && is_own ? special_use_name(mailbox->special_use) : NULL;
@@ -66,9 +68,8 @@ void list_respond_news(struct imap_session *s, struct read *read, struct slice n
 	if (!is_there)
 		list_add_attribute(out, "\\NonExistent");
 	/* Gone, or no longer for this client: it is not told which (RFC 5465 sections 5.4 and 5.9). */
-	const struct access_row *row = others ? access_list_find(others, name) : NULL;
-	if (others && !(row && (row->rights & RIGHT_READ)))
-		list_add_attribute(out, "\\NoAccess");
+	if (is_there ? !(rights & RIGHT_READ) : others != NULL)
+		list_add_attribute(out, others ? "\\NoAccess" : "\\Noselect");
 	if (others)
 		list_add_attribute(out, others_have_children(others, name) ? "\\HasChildren"
 									   : "\\HasNoChildren");

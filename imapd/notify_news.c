@@ -172,7 +172,8 @@ static void tell_subscription(struct notify *notify, struct read *read, struct s
 	enum err err = access_place_of(read, account_id, name, &arena, &place);
 	bool is_others = err != ERR_OK || place.owner_id != account_id;
 	if (notify_events_of(&notify->request, name, true, is_others) & NOTIFY_SUBSCRIPTION_CHANGE)
-		list_respond_news(notify->s, read, name, SLICE_NONE, NULL);
+		list_respond_news(notify->s, read, name, SLICE_NONE,
+				  is_others ? notify_others_rows(notify) : NULL);
 	arena_fini(&arena);
 }
 

@@ -40,6 +40,11 @@ static void give_up(struct notify *notify)
 	notify_others_end(notify);
 }
 
+const struct access_list *notify_others_rows(const struct notify *notify)
+{
+	return notify->others ? &notify->others->known.rows : NULL;
+}
+
 void notify_others_stale(struct notify *notify)
 {
 	if (notify->others)

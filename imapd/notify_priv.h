@@ -169,6 +169,9 @@ bool notify_others_tell(struct notify *notify);
 /* What NOTIFY SET begins with: \NoAccess (section 3.1), and STATUS, where that is wanted. Fails where the
  * store does. */
 enum err notify_others_tell_first(struct notify *notify, bool *is_done_out) MUST_USE;
+/* Those that the client has been told of. NULL: nothing is wanted of any. */
+struct access_list;
+const struct access_list *notify_others_rows(const struct notify *notify);
 /* The account's rights on some of them have changed. */
 void notify_others_stale(struct notify *notify);
 /* So has its subscription to a mailbox of that name. */

@@ -187,10 +187,9 @@ static bool has_untold(const struct imap_view *view)
 
 void view_tell_highest_modseq(struct imap_view *view)
 {
-	buffer_add_format(
-		&view->s->session.out, "* OK [HIGHESTMODSEQ %llu] %s\r\n",
-		(unsigned long long)(has_untold(view) ? view->told_modseq : view->modseq),
-		imap_text(view->s, "Highest"));
+	buffer_add_format(&view->s->session.out, "* OK [HIGHESTMODSEQ %llu] %s\r\n",
+			  (unsigned long long)(has_untold(view) ? view->told_modseq : view->modseq),
+			  imap_text(view->s, "Highest"));
 }
 
 /* All has been told that may be. A client that saw the MODSEQ of what came after something that it has not
