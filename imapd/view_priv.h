@@ -39,8 +39,7 @@ struct imap_view {
 	struct ranges own;	/* UIDs that this session is putting here itself */
 	struct ranges fresh;	/* members of uids that are to be told by FETCH, as new */
 	uint64_t told_modseq;	/* everything up to here has been told, expunges too */
-	uint64_t
-		shown_modseq; /* the highest MODSEQ item that went out since view_tell() ended last */
+	uint64_t shown_modseq;	/* the highest in a MODSEQ item since view_tell() ended last */
 	bool tell_exists;
 	/* EXISTS or EXPUNGE went out with the answer to a command that did not ask for news. */
 	bool told_in_passing;
