@@ -138,6 +138,7 @@ static enum err check_before_write(struct write *write, struct append *append)
 		unsigned rights = acl_rights(write_read(write), append->account_id,
 					     append->owner_id, append->mailbox_id);
 		append->withheld = access_withheld(rights);
+		append->may_read = rights & RIGHT_READ;
 		err = access_judge(rights, RIGHT_INSERT);
 	}
 	if (err == ERR_OK)
@@ -194,6 +195,20 @@ static enum err run_append(struct write *write, struct job *job)
 	return err;
 }
 
+/* "[APPENDUID 7 1:3] text", in the command's arena. Filed by one job, so the UIDs are neighbours, in the order
+ * of the command. They tell how many came before, so not to who may not read there (RFC 4315 section 5). */
+static const char *append_text(struct imap_session *s, const char *text)
+{
+	const struct append *append = s->work;
+	if (!append->may_read)
+		return text;
+	if (append->count == 1)
+		return arena_format(&s->command_arena, "[APPENDUID %u %u] %s", append->uidvalidity,
+				    append->first->uid, text);
+	return arena_format(&s->command_arena, "[APPENDUID %u %u:%u] %s", append->uidvalidity,
+			    append->first->uid, append->last->uid, text);
+}
+
 static enum step after_append(struct imap_session *s, enum err outcome)
 {
 	const struct append *append = s->work;
@@ -205,17 +220,11 @@ static enum step after_append(struct imap_session *s, enum err outcome)
 		return imap_refuse(s, outcome);
 	if (s->view && s->view->mailbox_id == append->mailbox_id)
 		view_note_own(s->view, append->first->uid, append->last->uid);
-	/* Filed by one job, so their UIDs are neighbours, in the order of the command. */
-	char *code = append->count == 1 ? arena_format(&s->command_arena, "[APPENDUID %u %u]",
-						       append->uidvalidity, append->first->uid)
-					: arena_format(&s->command_arena, "[APPENDUID %u %u:%u]",
-						       append->uidvalidity, append->first->uid,
-						       append->last->uid);
 	if (!append->is_replace)
-		return imap_ok(s, arena_format(&s->command_arena, "%s APPEND completed", code));
+		return imap_ok(s, append_text(s, "APPEND completed"));
 	/* Before the EXPUNGE, so that it is known what came in its place (section 4.3). */
-	buffer_add_format(&s->session.out, "* OK %s %s\r\n", code,
-			  imap_text(s, "The replacement is there"));
+	respond_line(&s->session.out, s->language, SLICE("*"), "OK",
+		     append_text(s, "The replacement is there"));
 	return imap_ok_expunged(s, "REPLACE completed");
 }
 

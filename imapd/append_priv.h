@@ -53,6 +53,7 @@ struct append {
 	uint32_t owner_id;   /* whose mailbox, and quota */
 	uint64_t mailbox_id;
 	struct flags_withheld withheld;
+	bool may_read; /* that mailbox (result) */
 	uint32_t uidvalidity;
 	struct append_message *first, *last; /* the last one is on its way */
 	size_t count;

@@ -15,6 +15,7 @@ struct copy {
 	uint32_t account_id, to_owner_id;
 	uint32_t to_uidvalidity;
 	bool moves, uid;
+	bool may_read; /* the mailbox that they go to (result) */
 	struct ranges uids;
 	struct ranges from, to; /* results: they pair up by rank */
 };
@@ -34,15 +35,19 @@ static enum err run_copy(struct write *write, struct job *job)
 	ranges_clear(&copy->to);
 	unsigned rights = acl_rights(write_read(write), copy->account_id, copy->to_owner_id,
 				     copy->to_mailbox_id);
+	copy->may_read = rights & RIGHT_READ;
 	if (!(rights & RIGHT_INSERT))
 		return access_judge(rights, RIGHT_INSERT);
 	return message_copy_without(write, copy->from_mailbox_id, &copy->uids, copy->to_mailbox_id,
 				    copy->moves, access_withheld(rights), &copy->from, &copy->to);
 }
 
-/* "[COPYUID uidvalidity from to] text", in the command's arena */
+/* "[COPYUID uidvalidity from to] text", in the command's arena. The UIDs tell how many came before, so not
+ * to who may not read there (RFC 4315 section 5). */
 static const char *copyuid_text(struct imap_session *s, const struct copy *copy, const char *text)
 {
+	if (!copy->may_read)
+		return text;
 	struct buffer code = { 0 };
 	buffer_add_format(&code, "[COPYUID %u ", copy->to_uidvalidity);
 	respond_ranges(&code, &copy->from);
