@@ -16,7 +16,7 @@
 /* '/' separates levels, so it stands in no account's name here; ':' is in few. */
 enum { SEPARATOR_IN_LOGIN = ':' };
 
-static const struct slice others = SLICE(ACCESS_OTHERS), shared = SLICE(ACCESS_SHARED);
+static const struct slice others = SLICE(NAMESPACE_OTHERS), shared = SLICE(NAMESPACE_SHARED);
 static const struct slice inbox = SLICE("INBOX");
 
 /* ---- names ---- */
@@ -42,23 +42,16 @@ static struct slice name_below(struct slice prefix, struct slice name, struct ar
 	return slice_cstr(arena_format(arena, "%.*s/%.*s", SLICE_ARG(prefix), SLICE_ARG(name)));
 }
 
-/* "Other Users/" login ["/" name], or "Shared/"; there is an "@" in every login, so a folder of
- * one's own may well be called "Shared". */
+/* "Other Users/" login ["/" name], or "Shared/". */
 static bool split(struct slice name, struct arena *arena, bool *is_shared_out,
 		  struct slice *login_out, struct slice *rest_out)
 {
+	if (!mailbox_name_is_others(name))
+		return false;
 	size_t top = slice_find_byte(name, 0, MAILBOX_SEPARATOR);
-	if (top == name.len)
-		return false;
-	struct slice first = slice_sub(name, 0, top);
-	*is_shared_out = slice_eq(first, shared);
-	if (!*is_shared_out && !slice_eq(first, others))
-		return false;
+	*is_shared_out = slice_eq(slice_sub(name, 0, top), shared);
 	size_t end = slice_find_byte(name, top + 1, MAILBOX_SEPARATOR);
-	struct slice level = slice_sub(name, top + 1, end - top - 1);
-	if (slice_find_byte(level, 0, '@') == level.len)
-		return false;
-	level = text_compose(level, arena);
+	struct slice level = text_compose(slice_sub(name, top + 1, end - top - 1), arena);
 	char *login = arena_string(arena, level);
 	for (char *at = login; *at; at++)
 		if (*at == SEPARATOR_IN_LOGIN)

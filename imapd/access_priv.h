@@ -13,9 +13,6 @@
 #include "storage/acl.h"
 #include "storage/message.h"
 
-#define ACCESS_OTHERS "Other Users"
-#define ACCESS_SHARED "Shared"
-
 /* Where a client's name leads, whether or not there is such a mailbox. */
 struct access_place {
 	uint32_t owner_id;

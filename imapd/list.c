@@ -425,8 +425,8 @@ static enum step list_start(struct imap_session *s)
 	struct list_work *work = s->work;
 	bool may_match = false;
 	for (size_t i = 0; i < work->options.pattern_count; i++)
-		may_match |= may_match_below(work->options.patterns[i], SLICE(ACCESS_OTHERS)) ||
-			     may_match_below(work->options.patterns[i], SLICE(ACCESS_SHARED));
+		may_match |= may_match_below(work->options.patterns[i], SLICE(NAMESPACE_OTHERS)) ||
+			     may_match_below(work->options.patterns[i], SLICE(NAMESPACE_SHARED));
 	work->gathering = (struct access_gathering){
 		.account_id = s->account_id,
 		.rights = RIGHTS_TO_KNOW,

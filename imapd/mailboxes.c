@@ -67,7 +67,21 @@ static enum err run_delete(struct write *write, struct job *job)
 	return err;
 }
 
-/* From one account to another a mailbox cannot go by another name: COPY takes its messages there. */
+/* From one account to another a mailbox cannot go by another name: COPY takes its messages there. ERR_DENIED
+ * whether or not there is such an account. */
+static enum err find_to_rename_to(struct read *read, const struct mailboxes_work *work,
+				  uint32_t owner_id, struct arena *arena,
+				  struct access_place *place_out)
+{
+	enum err err = access_place_of(read, work->account_id, work->new_name, arena, place_out);
+	if (err == ERR_NOT_FOUND)
+		return ERR_DENIED;
+	if (err == ERR_OK && (place_out->owner_id != owner_id ||
+			      !access_may_create(read, work->account_id, place_out)))
+		return ERR_DENIED;
+	return err;
+}
+
 static enum err run_rename(struct write *write, struct job *job)
 {
 	const struct mailboxes_work *work = imap_session_of_job(job)->job_data;
@@ -76,12 +90,11 @@ static enum err run_rename(struct write *write, struct job *job)
 	struct access_place from, to;
 	enum err err = find_to_remove(read, work, &arena, &from);
 	if (err == ERR_OK)
-		err = access_place_of(read, work->account_id, work->new_name, &arena, &to);
-	if (err == ERR_OK &&
-	    (from.owner_id != to.owner_id || !access_may_create(read, work->account_id, &to)))
-		err = ERR_DENIED;
+		err = find_to_rename_to(read, work, from.owner_id, &arena, &to);
 	if (err == ERR_OK)
-		err = mailbox_rename(write, from.owner_id, from.name, to.name);
+		err = from.owner_id == work->account_id
+			      ? mailbox_rename(write, from.owner_id, from.name, to.name)
+			      : mailbox_rename_for_other(write, from.owner_id, from.name, to.name);
 	arena_fini(&arena);
 	return err;
 }

@@ -33,8 +33,8 @@ static void respond_namespace(struct imap_session *s)
 	struct buffer *out = &s->session.out;
 	const struct translations *translation = &translations[s->language];
 	buffer_add_cstr(out, "* NAMESPACE ((\"\" \"/\"))");
-	respond_prefix(out, ACCESS_OTHERS "/", translation->others);
-	respond_prefix(out, ACCESS_SHARED "/", translation->shared);
+	respond_prefix(out, NAMESPACE_OTHERS "/", translation->others);
+	respond_prefix(out, NAMESPACE_SHARED "/", translation->shared);
 	buffer_add_cstr(out, "\r\n");
 }
 

@@ -53,8 +53,8 @@ void notify_others_stale(struct notify *notify)
 
 static bool is_name_of_others(struct slice name)
 {
-	return slice_starts_nocase(name, SLICE(ACCESS_OTHERS)) ||
-	       slice_starts_nocase(name, SLICE(ACCESS_SHARED));
+	return slice_starts_nocase(name, SLICE(NAMESPACE_OTHERS)) ||
+	       slice_starts_nocase(name, SLICE(NAMESPACE_SHARED));
 }
 
 void notify_others_subscribed(struct notify *notify, struct slice name)

@@ -217,8 +217,11 @@ static enum err target_find(struct write *write, uint32_t account_id, uint64_t m
 	if (name.len == 0)
 		name = SLICE("INBOX"); /* always there */
 	err = mailbox_find(write_read(write), account_id, name, &write->arena, &mailbox);
-	if (err == ERR_NOT_FOUND)
+	if (err == ERR_NOT_FOUND && !mailbox_name_is_others(name))
 		return mailbox_create(write, account_id, name, USE_NONE, target_out);
+	if (err == ERR_NOT_FOUND) /* it may not be made again */
+		err = mailbox_find(write_read(write), account_id, SLICE("INBOX"), &write->arena,
+				   &mailbox);
 	*target_out = mailbox.mailbox_id;
 	return err;
 }

@@ -69,7 +69,15 @@ bool mailbox_is_subscribed(struct read *read, uint32_t account_id, struct slice 
 /* As ACCOUNT_MAILBOXES_MAX counts them. */
 uint32_t mailbox_names_count(struct read *read, uint32_t account_id);
 
-/* ERR_EXISTS; ERR_LIMIT (too many, or too long); ERR_BAD_INPUT (empty level, bad name). Makes
+/* The namespaces in which an account finds the mailboxes of others (RFC 2342): "Other Users/bob@example.org"
+ * is bob's INBOX. There is an "@" in every login, so a folder of one's own may well be called "Shared". */
+#define NAMESPACE_OTHERS "Other Users"
+#define NAMESPACE_SHARED "Shared"
+/* True of a name in there. None of an account's own is made by such a name, for it would stand before
+ * another's mailbox. */
+bool mailbox_name_is_others(struct slice name);
+
+/* ERR_EXISTS; ERR_LIMIT (too many, or too long); ERR_BAD_INPUT (empty level, bad name, one of others'). Makes
  * superiors that are missing (RFC 9051 section 6.3.4). */
 enum err mailbox_create(struct write *write, uint32_t account_id, struct slice name,
 			enum special_use use, uint64_t *mailbox_id_out) MUST_USE;
@@ -84,6 +92,10 @@ enum err mailbox_delete(struct write *write, uint32_t account_id, struct slice n
  * and its inferiors (RFC 9051 section 6.3.6). ERR_NOT_FOUND, ERR_EXISTS, ERR_LIMIT, ERR_BAD_INPUT. */
 enum err mailbox_rename(struct write *write, uint32_t account_id, struct slice from,
 			struct slice to) MUST_USE;
+/* The same by another account than its owner: superiors that are missing are made as
+ * mailbox_create_for_other() makes them. */
+enum err mailbox_rename_for_other(struct write *write, uint32_t account_id, struct slice from,
+				  struct slice to) MUST_USE;
 enum err mailbox_subscribe(struct write *write, uint32_t account_id, struct slice name,
 			   bool subscribed) MUST_USE;
 /* ERR_NOT_FOUND. */

@@ -48,6 +48,17 @@ enum err name_check_new(struct slice name)
 	return err;
 }
 
+bool mailbox_name_is_others(struct slice name)
+{
+	size_t top = slice_find_byte(name, 0, MAILBOX_SEPARATOR);
+	struct slice first = slice_sub(name, 0, top);
+	if (top == name.len || (!slice_eq(first, SLICE(NAMESPACE_OTHERS)) &&
+				!slice_eq(first, SLICE(NAMESPACE_SHARED))))
+		return false;
+	size_t end = slice_find_byte(name, top + 1, MAILBOX_SEPARATOR);
+	return slice_find_byte(slice_sub(name, 0, end), top + 1, '@') < end;
+}
+
 struct slice name_as_kept(struct read *read, uint32_t account_id, struct slice name,
 			  struct arena *arena)
 {
@@ -137,7 +148,7 @@ enum err name_may_make(struct write *write, struct account_slot *account, struct
 {
 	struct name_row row;
 	uint32_t account_id = account->row.account.account_id;
-	enum err err = name_check_new(name);
+	enum err err = mailbox_name_is_others(name) ? ERR_BAD_INPUT : name_check_new(name);
 	if (err != ERR_OK)
 		return err;
 	err = name_get(write_read(write), account_id, name, &row);

@@ -61,6 +61,8 @@ static enum err renaming_check(struct write *write, uint32_t account_id,
 	for (size_t i = 0; i < count; i++) {
 		if (list[i].to.len > MAILBOX_NAME_MAX_OCTETS)
 			return ERR_LIMIT;
+		if (mailbox_name_is_others(list[i].to))
+			return ERR_BAD_INPUT;
 		enum err err = name_get(write_read(write), account_id, list[i].to, &row);
 		if (err == ERR_OK && row.mailbox_id != 0)
 			return ERR_EXISTS;
@@ -129,8 +131,8 @@ static enum err rename_inbox(struct write *write, uint32_t account_id, struct sl
 	return err;
 }
 
-enum err mailbox_rename(struct write *write, uint32_t account_id, struct slice from,
-			struct slice to)
+static enum err rename_mailbox(struct write *write, uint32_t account_id, struct slice from,
+			       struct slice to, bool for_other)
 {
 	struct account_slot *account;
 	struct renaming *list;
@@ -155,7 +157,7 @@ enum err mailbox_rename(struct write *write, uint32_t account_id, struct slice f
 		err = name_may_make(write, account, to,
 				    names_added(write, account_id, list, count));
 	if (err == ERR_OK)
-		err = superiors_make(write, account, to, false);
+		err = superiors_make(write, account, to, for_other);
 	for (size_t i = 0; i < count && err == ERR_OK; i++)
 		err = rename_one(write, account, &list[i]);
 	if (err == ERR_OK)
@@ -167,4 +169,16 @@ enum err mailbox_rename(struct write *write, uint32_t account_id, struct slice f
 	for (size_t i = 0; i < count; i++)
 		write_note(write, account_id, list[i].row.mailbox_id, WATCH_UIDVALIDITY);
 	return err;
+}
+
+enum err mailbox_rename(struct write *write, uint32_t account_id, struct slice from,
+			struct slice to)
+{
+	return rename_mailbox(write, account_id, from, to, false);
+}
+
+enum err mailbox_rename_for_other(struct write *write, uint32_t account_id, struct slice from,
+				  struct slice to)
+{
+	return rename_mailbox(write, account_id, from, to, true);
 }

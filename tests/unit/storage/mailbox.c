@@ -142,6 +142,30 @@ static void takes_good_names_only(void **state)
 	bed_end(&bed);
 }
 
+/* None stands before another's mailbox; to subscribe to one of others is what names are for. */
+static void takes_no_name_of_others(void **state)
+{
+	struct bed bed;
+	bed_begin(&bed, STORE_CREATE);
+	static const char *const theirs[] = { "Other Users/bob@example.org", "Shared/a@b",
+					      "Other Users/bob@example.org/Work/x", "Shared/@/y" };
+	for (size_t i = 0; i < ARRAY_LEN(theirs); i++) {
+		assert_int_equal(create(&bed, theirs[i]), ERR_BAD_INPUT);
+		assert_int_equal(rename_to(&bed, "Sent", theirs[i]), ERR_BAD_INPUT);
+		assert_int_equal(rename_to(&bed, "INBOX", theirs[i]), ERR_BAD_INPUT);
+		assert_int_equal(subscribe(&bed, theirs[i], true), ERR_OK);
+		assert_int_equal(subscribe(&bed, theirs[i], false), ERR_OK);
+	}
+	assert_int_equal(create(&bed, "P/bob@example.org/Work"), ERR_OK);
+	assert_int_equal(rename_to(&bed, "P", "Shared"), ERR_BAD_INPUT);
+	assert_list(&bed, "Archive+, Drafts+, INBOX+, Junk+, P, P/bob@example.org, "
+			  "P/bob@example.org/Work, Sent+, Trash+");
+	assert_int_equal(create(&bed, "Shared/Pictures/a@b"), ERR_OK);
+	assert_int_equal(create(&bed, "Others/a@b"), ERR_OK);
+	assert_int_equal(create(&bed, "a@b/Shared/a@b"), ERR_OK);
+	bed_end(&bed);
+}
+
 static void makes_superiors_too(void **state)
 {
 	struct bed bed;
@@ -462,6 +486,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(begins_with_the_usual_ones),
 		cmocka_unit_test(takes_good_names_only),
+		cmocka_unit_test(takes_no_name_of_others),
 		cmocka_unit_test(makes_superiors_too),
 		cmocka_unit_test(renames_with_inferiors),
 		cmocka_unit_test(renames_inbox),
