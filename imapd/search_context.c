@@ -4,8 +4,9 @@
  * items: arrivals.c tells them). The view says which messages have changed; those alone are looked
  * at again, so a context costs nothing while nothing happens. The positions of a SEARCH are 0: its
  * results are in mailbox order; a SORT keeps its results in theirs (sorted_results.c). Sequence
- * numbers in the program mean what they meant when it came. Refused are programs that read
- * messages themselves. */
+ * numbers in the program mean what they meant when it came, UIDs and RECENT are about what comes, too.
+ * Refused are programs that read messages themselves, that go by the time, and by which message is the
+ * last. */
 #include "imapd/search_context_priv.h"
 
 #include <stdlib.h>
@@ -134,6 +135,7 @@ static bool parse_again(struct search_context *context, const struct imap_view *
 	if (take_search_program(&c, update->form, &own.filters, arena, &context->program) !=
 	    SEARCH_PARSED)
 		return false;
+	context->program.is_kept = true;
 	c = cursor_of(arena_copy(arena, update->items));
 	return !context->has_items || take_fetch_list(&c, arena, &context->items);
 }
@@ -144,6 +146,8 @@ bool search_context_add(struct imap_view *view, const struct search_update *upda
 	enum search_cost cost = update->program->root->cost;
 	uint64_t runs = search_contexts_runs(view) + update->found->count;
 	if (count_contexts(view) >= CONTEXTS_MAX || runs > RUNS_MAX || cost == COST_BODY ||
+	    update->program->has_age ||
+	    search_program_follows_last(update->program, ranges_last(&view->uids)) ||
 	    (cost == COST_DIGEST && view_count(view) > ENVELOPES_MAX) ||
 	    (update->sorted && update->sorted->count > SORTED_MAX))
 		return false;

@@ -214,11 +214,13 @@ static bool take_modseq_argument(struct cursor *c, struct parsing *p, struct sea
 }
 
 /* nz-number, in seconds before now */
-static bool take_interval(struct cursor *c, struct search_key *key, bool is_younger)
+static bool take_interval(struct cursor *c, struct parsing *p, struct search_key *key,
+			  bool is_younger)
 {
 	uint32_t seconds;
 	if (!take_nz_number(c, &seconds))
 		return false;
+	p->program->has_age = true;
 	key->age.is_younger = is_younger;
 	key->age.unix_seconds = clock_unix() - seconds;
 	return true;
@@ -265,7 +267,7 @@ static bool take_key_argument(struct cursor *c, struct parsing *p, const struct 
 		key->numbers.uid = true;
 		return take_sequence_set(c, p->arena, &key->numbers.set);
 	case MODSEQ: return take_modseq_argument(c, p, key);
-	case INTERVAL: return take_interval(c, key, row->value);
+	case INTERVAL: return take_interval(c, p, key, row->value);
 	case OBJECT_ID: return take_object_id(c, key, row->value);
 	case NOTHING: break;
 	}

@@ -122,6 +122,8 @@ struct search_program {
 	struct search_key *numbers;
 	struct search_key *unbound;    /* of those: the first that is still to be bound */
 	bool has_modseq;	       /* the result is to bear MODSEQ */
+	bool has_age;		       /* what matches changes with the time */
+	bool is_kept;		       /* UIDs and RECENT are about messages to come, too */
 	struct slice undefined_filter; /* after SEARCH_NO_FILTER */
 };
 
@@ -155,6 +157,8 @@ enum search_parsed take_search_program(struct cursor *c, enum charset_form form,
 
 /* Whether it names messages by sequence numbers. */
 bool search_program_has_seqnums(const struct search_program *program);
+/* Whether a set of UIDs names the last message, whichever that is ("*", or "n:*" above `last_uid`). */
+bool search_program_follows_last(const struct search_program *program, uint32_t last_uid);
 /* Binds the tree to the mailbox, a part at a time, since a thousand sets of a mailbox with many gaps
  * take a while; `mailbox` gives its keywords. The view stays as it is meanwhile. Sequence numbers
  * beyond its end match nothing. */

@@ -14,9 +14,23 @@ bool search_program_has_seqnums(const struct search_program *program)
 	return false;
 }
 
+bool search_program_follows_last(const struct search_program *program, uint32_t last_uid)
+{
+	for (const struct search_key *key = program->numbers; key; key = key->next_numbers)
+		for (size_t i = 0; key->numbers.uid && i < key->numbers.set.count; i++) {
+			const struct range *item = &key->numbers.set.items[i];
+			uint32_t other = item->first ? item->first : item->last;
+			if ((item->first == 0 || item->last == 0) &&
+			    (other == 0 || other > last_uid))
+				return true;
+		}
+	return false;
+}
+
 /* A sequence number beyond the mailbox is the client's mistake in FETCH; here it matches nothing,
  * so that SEARCH 1:* works in an empty mailbox too. */
-static void bind_numbers(struct search_key *key, const struct imap_view *view)
+static void bind_numbers(const struct search_program *program, struct search_key *key,
+			 const struct imap_view *view)
 {
 	struct ranges named = { 0 }, *uids = &key->numbers.uids;
 	uint32_t count = view_count(view);
@@ -25,7 +39,12 @@ static void bind_numbers(struct search_key *key, const struct imap_view *view)
 	if (key->numbers.is_recent) {
 		if (view->recent_from_uid != UINT32_MAX)
 			ranges_add(&named, view->recent_from_uid, UINT32_MAX);
-		ranges_intersect(&view->uids, &named, uids);
+		if (program->is_kept)
+			ranges_copy(&named, uids);
+		else
+			ranges_intersect(&view->uids, &named, uids);
+	} else if (program->is_kept && key->numbers.uid) {
+		sequence_set_numbers(&key->numbers.set, UINT32_MAX, uids);
 	} else if (key->numbers.uid || key->numbers.set.is_saved_result) {
 		if (!view_resolve(view, &key->numbers.set, true, uids))
 			ranges_clear(uids);
@@ -63,7 +82,7 @@ enum search_binding search_program_bind_more(struct search_program *program,
 			return BINDING_TOO_LARGE;
 		if (looked_at >= SEARCH_BIND_RUNS)
 			return BINDING_MORE;
-		bind_numbers(key, view);
+		bind_numbers(program, key, view);
 		runs += key->numbers.uids.count;
 		looked_at += view->uids.count + key->numbers.set.count;
 		program->unbound = key->next_numbers;
