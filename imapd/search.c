@@ -24,7 +24,7 @@ static void forget_mailbox(struct search *search)
 	arena_reset(&search->mailbox_arena);
 	search->is_finished = search->has_told_one = false;
 	search->next_run = search->next_number = 0;
-	search->first_modseq = search->last_modseq = search->highest_modseq = 0;
+	search->highest_modseq = 0;
 }
 
 static void search_fini(struct imap_session *s)
@@ -276,6 +276,7 @@ static enum step search_mailboxes(struct imap_session *s, struct cursor *in)
 		err = read_failure(read);
 	read_end(&read);
 	if (err == ERR_GONE || err == ERR_NOT_FOUND) {
+		empty_saved(search); /* it was the selected one, then: nothing is found */
 		s->running = search_mailboxes;
 		return STEP_AGAIN;
 	}

@@ -35,30 +35,39 @@ static void add_places(struct search *search, uint64_t first, uint64_t last, str
 	ranges_free(&members);
 }
 
-/* RFC 9051 section 6.4.4.1, table 4; RFC 9394 section 3.2, table 1. */
+/* RFC 9051 section 6.4.4.1, table 4; RFC 9394 section 3.2, table 1: whether all that was found is meant by
+ * what is returned; else add_returned() says what. */
+static bool returns_all(unsigned returns)
+{
+	return (returns & (RETURN_ALL | RETURN_COUNT)) ||
+	       !(returns & (RETURN_MIN | RETURN_MAX | RETURN_PARTIAL));
+}
+
+static void add_returned(struct search *search, struct ranges *uids)
+{
+	unsigned returns = search->options.returns;
+	uint64_t total = result_count(search), first, last;
+	if (total == 0)
+		return;
+	if (returns & RETURN_MIN)
+		add_places(search, 1, 1, uids);
+	if (returns & RETURN_MAX)
+		add_places(search, total, total, uids);
+	if ((returns & RETURN_PARTIAL) &&
+	    partial_range_clip(&search->options.partial, total, &first, &last))
+		add_places(search, first, last, uids);
+}
+
 void search_save(struct search *search)
 {
 	struct ranges *saved = &search->view->saved_result;
-	unsigned returns = search->options.returns;
-	uint64_t total = result_count(search), first, last;
-
-	if (!(returns & RETURN_SAVE))
+	if (!(search->options.returns & RETURN_SAVE))
 		return;
 	ranges_clear(saved);
-	if (total == 0)
-		return;
-	if ((returns & (RETURN_ALL | RETURN_COUNT)) ||
-	    !(returns & (RETURN_MIN | RETURN_MAX | RETURN_PARTIAL))) {
+	if (returns_all(search->options.returns))
 		ranges_copy(&search->found, saved);
-		return;
-	}
-	if (returns & RETURN_MIN)
-		add_places(search, 1, 1, saved);
-	if (returns & RETURN_MAX)
-		add_places(search, total, total, saved);
-	if ((returns & RETURN_PARTIAL) &&
-	    partial_range_clip(&search->options.partial, total, &first, &last))
-		add_places(search, first, last, saved);
+	else
+		add_returned(search, saved);
 }
 
 /* ---- the response ---- */
@@ -229,17 +238,35 @@ static bool put_threads(struct search *search)
 	return true;
 }
 
-/* The highest MODSEQ of what is told (RFC 7162 section 3.1.6, RFC 4731 section 3.2). */
-static uint64_t result_modseq(const struct search *search)
+/* Of what is returned alone. What was changed since it was found is told as news. */
+static uint64_t highest_modseq_of(const struct search *search, const struct ranges *uids)
 {
-	unsigned returns = search->options.returns;
-	bool min = returns & RETURN_MIN, max = returns & RETURN_MAX;
-	bool is_min_max = !(returns & (RETURN_ALL | RETURN_COUNT | RETURN_PARTIAL)) && (min || max);
-	if (!is_min_max || search->verb == VERB_SORT)
+	uint64_t highest = 0;
+	struct message_entry entry;
+	struct read *read = read_begin(search->s->back->store);
+	for (uint32_t i = 0; i < uids->count; i++) {
+		struct message_cursor *cursor =
+			message_cursor_open(read, search->view->mailbox_id, uids->runs[i].first);
+		while (message_cursor_next(cursor, &entry) && entry.uid <= uids->runs[i].last)
+			if (entry.modseq > highest)
+				highest = entry.modseq;
+		message_cursor_close(&cursor);
+	}
+	read_end(&read);
+	return highest < search->highest_modseq ? highest : search->highest_modseq;
+}
+
+/* The highest MODSEQ of what is told (RFC 7162 sections 3.1.6 and 3.1.10, RFC 4731 section 3.2); 0: nothing
+ * is. */
+static uint64_t result_modseq(struct search *search)
+{
+	struct ranges uids = { 0 };
+	if (!search->uses_esearch || returns_all(search->options.returns))
 		return search->highest_modseq;
-	if (!max || (min && search->first_modseq > search->last_modseq))
-		return search->first_modseq;
-	return search->last_modseq;
+	add_returned(search, &uids);
+	uint64_t modseq = highest_modseq_of(search, &uids);
+	ranges_free(&uids);
+	return modseq;
 }
 
 bool search_answer_go_on(struct search *search)
@@ -252,9 +279,11 @@ bool search_answer_go_on(struct search *search)
 		return false;
 	if (search->options.returns & RETURN_PARTIAL)
 		buffer_add_byte(out, ')');
-	if (search->program.has_modseq && search->found.count > 0 && search->verb != VERB_THREAD)
+	bool has_modseq = search->program.has_modseq && search->verb != VERB_THREAD;
+	uint64_t modseq = has_modseq && search->found.count > 0 ? result_modseq(search) : 0;
+	if (modseq > 0)
 		buffer_add_format(out, search->uses_esearch ? " MODSEQ %llu" : " (MODSEQ %llu)",
-				  (unsigned long long)result_modseq(search));
+				  (unsigned long long)modseq);
 	buffer_add(out, SLICE("\r\n"));
 	return true;
 }

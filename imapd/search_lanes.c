@@ -124,13 +124,6 @@ bool search_lanes_are_over(struct search *search)
 
 static void join_found(struct search *search, const struct search_scan *scan)
 {
-	const struct ranges *found = &search->found;
-	if (scan->found.count == 0)
-		return;
-	if (found->count == 0 || scan->found.runs[0].first < found->runs[0].first)
-		search->first_modseq = scan->first_modseq;
-	if (ranges_last(&scan->found) > ranges_last(found))
-		search->last_modseq = scan->last_modseq;
 	if (scan->highest_modseq > search->highest_modseq)
 		search->highest_modseq = scan->highest_modseq;
 	ranges_join(&search->found, &scan->found);

@@ -54,7 +54,7 @@ struct search {
 
 	/* What was found. */
 	struct ranges found; /* UIDs */
-	uint64_t first_modseq, last_modseq, highest_modseq;
+	uint64_t highest_modseq;
 	struct buffer threads; /* THREAD's response */
 
 	/* What is still to be told. */

@@ -119,9 +119,6 @@ static void scan_one(struct search_scan *scan)
 		scan->failure = err;
 	if (err == ERR_OK && matches) {
 		ranges_add(&scan->found, entry.uid, entry.uid);
-		if (scan->first_modseq == 0)
-			scan->first_modseq = entry.modseq;
-		scan->last_modseq = entry.modseq;
 		if (entry.modseq > scan->highest_modseq)
 			scan->highest_modseq = entry.modseq;
 		scan->is_over = scan->first_only;

@@ -15,9 +15,8 @@ struct search_scan {
 	bool first_only;	       /* stop at the first match: RETURN (MIN) */
 	struct collection *collection; /* SORT, THREAD: gets what is found; NULL: nobody asks */
 
-	struct ranges found; /* UIDs, so far */
-	/* MODSEQs of the first and the last of them, and the highest. */
-	uint64_t first_modseq, last_modseq, highest_modseq;
+	struct ranges found;	 /* UIDs, so far */
+	uint64_t highest_modseq; /* of them */
 	uint32_t next_uid;
 	bool is_over; /* the stretch has been looked at; true at the start */
 	/* Of the store, or ERR_LIMIT: the search is over, and what it found is not all. */
