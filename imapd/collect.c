@@ -147,8 +147,15 @@ static struct slice first_display(struct collection *to, const struct header_add
 
 static int64_t sent_date(const struct mime_envelope *e, const struct message_entry *entry)
 {
+	enum { DAY_SECONDS = 24 * 60 * 60 };
 	int64_t sent_unix;
-	return e->date.ptr && date_parse(e->date, &sent_unix) ? sent_unix : entry->internal_unix;
+	int32_t day;
+	if (e->date.ptr && date_parse(e->date, &sent_unix))
+		return sent_unix;
+	/* Without a good time it is the day's beginning (RFC 5256 section 2.2). */
+	if (e->date.ptr && date_parse_day(e->date, &day))
+		return (int64_t)day * DAY_SECONDS;
+	return entry->internal_unix;
 }
 
 static bool needs_envelope(const struct collection *c)

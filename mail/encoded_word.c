@@ -132,6 +132,18 @@ static void add_plain(struct slice text, struct buffer *utf8, struct buffer *scr
 	text_add_utf8(buffer_slice(scratch), utf8);
 }
 
+/* Where the charset says nothing of octets beyond ASCII, UTF-8 is what they are if they can be, as in bodies
+ * (RFC 5255 section 4.6). */
+static void decode_charset(struct slice charset, struct slice octets, struct buffer *utf8)
+{
+	bool says_nothing =
+		slice_eq_nocase(charset, SLICE("us-ascii")) || !text_charset_is_known(charset);
+	if (says_nothing && text_is_utf8(octets))
+		buffer_add(utf8, octets);
+	else
+		text_decode_charset(charset, octets, utf8);
+}
+
 /* `word`, which ends at `*at`, and those that only white space parts from it (section 6.2). The
  * octets of words in one charset are decoded together. */
 static void add_words(struct encoded_word word, struct slice value, size_t *at, bool *no_more,
@@ -146,7 +158,7 @@ static void add_words(struct encoded_word word, struct slice value, size_t *at, 
 			behind++;
 		bool more = take_encoded_word(value, &behind, no_more, &next);
 		if (!more || !slice_eq_nocase(next.charset, word.charset)) {
-			text_decode_charset(word.charset, buffer_slice(scratch), utf8);
+			decode_charset(word.charset, buffer_slice(scratch), utf8);
 			scratch->len = 0;
 		}
 		if (!more)

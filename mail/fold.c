@@ -64,6 +64,9 @@ static void map(struct slice s, bool to_title, struct buffer *out)
 			 * names, does not. */
 			if (to_title && character != 0xdf)
 				character = utf8proc_totitle(character);
+			/* No case folding makes "i" of the one without a dot, its title case does. */
+			if (!to_title && character == 0x131)
+				character = 'i';
 			add_character(character, options, out);
 			len += (size_t)octets;
 		}
