@@ -98,10 +98,24 @@ static void shorten(struct buffer *text)
 	buffer_add(text, slice_of(whole, sizeof(whole)));
 }
 
+/* Whether its charset could not be undone: then there are octets that are no UTF-8, or what stands for them. */
+static bool is_broken(struct slice utf8)
+{
+	const struct slice replacement = SLICE("\xef\xbf\xbd");
+	return !text_is_ascii(utf8) &&
+	       (!text_is_utf8(utf8) || slice_find(utf8, 0, replacement) < utf8.len);
+}
+
+/* What is broken comes behind all else, in order of octets (RFC 5255 section 4.6): 0xff is in no UTF-8. */
 static struct slice in_order(struct collection *to, struct slice utf8)
 {
 	struct buffer mapped = { 0 };
-	comparator_order(to->comparator, utf8, &mapped);
+	if (is_broken(utf8)) {
+		buffer_add_byte(&mapped, 0xff);
+		buffer_add(&mapped, utf8);
+	} else {
+		comparator_order(to->comparator, utf8, &mapped);
+	}
 	shorten(&mapped);
 	to->kept_octets += mapped.len;
 	struct slice kept = arena_copy(&to->arena, buffer_slice(&mapped));
