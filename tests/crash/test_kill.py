@@ -1,5 +1,6 @@
 """kill -9 of each process, at any moment, while many people work."""
 import os
+import pathlib
 import random
 import signal
 import time
@@ -26,6 +27,16 @@ def check_numbers(before, after):
         assert key in before or numbers["uidvalidity"] not in of_old, (key, numbers)
 
 
+def has_ended(pid):
+    """With all its threads: what is on its way out has no program any more, but still its sockets."""
+    try:
+        states = [task.joinpath("stat").read_text().rpartition(")")[2].split()[0]
+                  for task in pathlib.Path(f"/proc/{pid}/task").iterdir()]
+    except OSError:
+        return not os.path.exists(f"/proc/{pid}")
+    return all(state in "ZX" for state in states)
+
+
 def kill(server, role, again):
     if role == "supervisor":
         server.process.send_signal(signal.SIGSTOP)  # it starts none while they are counted
@@ -33,8 +44,7 @@ def kill(server, role, again):
         server.process.kill()
         server.process.wait()
         # As whoever starts it again would: when all of it is gone.
-        wait_until(lambda: not any(os.path.exists(f"/proc/{pid}/exe") for pid in children),
-                   "the end of the children")
+        wait_until(lambda: all(map(has_ended, children)), "the end of the children")
         server.start()
         return
     ready = server.log().count(f"event=child-ready role={role}")
