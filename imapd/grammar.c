@@ -247,27 +247,23 @@ static size_t count_bytes(struct slice s, uint8_t byte)
 
 static bool is_sequence_char(uint8_t c)
 {
-	return ascii_is_digit(c) || c == '*' || c == ':' || c == ',';
+	return ascii_is_digit(c) || c == '*' || c == ':' || c == ',' || c == '$';
 }
 
 bool take_sequence_set(struct cursor *at, struct arena *arena, struct sequence_set *set_out)
 {
 	struct cursor c = *at;
 	struct sequence_set set = { 0 };
-	if (take_byte(&c, '$')) {
-		set.is_saved_result = true;
-	} else {
-		struct cursor ahead = c;
-		struct slice text;
-		if (!take_while(&ahead, is_sequence_char, &text))
+	struct cursor ahead = c;
+	struct slice text;
+	if (!take_while(&ahead, is_sequence_char, &text))
+		return false;
+	set.items = arena_alloc_array(arena, count_bytes(text, ',') + 1, sizeof(*set.items));
+	do { /* nothing stands behind "$": sequence-set =/ seq-last-command */
+		set.has_saved_result = take_byte(&c, '$');
+		if (!set.has_saved_result && !take_sequence_item(&c, &set.items[set.count++]))
 			return false;
-		set.items =
-			arena_alloc_array(arena, count_bytes(text, ',') + 1, sizeof(*set.items));
-		do {
-			if (!take_sequence_item(&c, &set.items[set.count++]))
-				return false;
-		} while (take_byte(&c, ','));
-	}
+	} while (!set.has_saved_result && take_byte(&c, ','));
 	*set_out = set;
 	*at = c;
 	return true;

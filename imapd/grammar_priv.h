@@ -39,12 +39,12 @@ bool take_number64(struct cursor *c, uint64_t *number_out);  /* number64: up to 
 
 /* sequence-set, not resolved yet: 0 stands for "*". In the order of the command. */
 struct sequence_set {
-	bool is_saved_result; /* "$" (RFC 9051 section 6.4.4.1); no items then */
-	struct range *items;  /* first may be larger than last */
+	bool has_saved_result; /* "$", alone or last (RFC 9051 sections 6.4.4.1 and 9) */
+	struct range *items;   /* first may be larger than last */
 	size_t count;
 };
 bool take_sequence_set(struct cursor *c, struct arena *arena, struct sequence_set *set_out);
-/* The numbers of the set; `star` is what "*" stands for. */
+/* The numbers of the set, without "$"; `star` is what "*" stands for. */
 void sequence_set_numbers(const struct sequence_set *set, uint32_t star,
 			  struct ranges *numbers_out);
 

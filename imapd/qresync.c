@@ -8,7 +8,7 @@
 
 static bool is_known_set(const struct sequence_set *set)
 {
-	if (set->is_saved_result)
+	if (set->has_saved_result)
 		return false;
 	for (size_t i = 0; i < set->count; i++)
 		if (set->items[i].first == 0 || set->items[i].last == 0)
@@ -16,7 +16,7 @@ static bool is_known_set(const struct sequence_set *set)
 	return true;
 }
 
-/* known-sequence-set, known-uid-set, known-uids: a sequence-set without "*" */
+/* known-sequence-set, known-uid-set, known-uids: a sequence-set without "*" and "$" */
 static bool take_known_set(struct cursor *at, struct arena *arena, struct sequence_set *set_out)
 {
 	struct cursor c = *at;

@@ -8,8 +8,7 @@
 bool search_program_has_seqnums(const struct search_program *program)
 {
 	for (const struct search_key *key = program->numbers; key; key = key->next_numbers)
-		if (!key->numbers.uid && !key->numbers.is_recent &&
-		    !key->numbers.set.is_saved_result)
+		if (!key->numbers.uid && !key->numbers.is_recent && key->numbers.set.count > 0)
 			return true;
 	return false;
 }
@@ -32,6 +31,7 @@ bool search_program_follows_last(const struct search_program *program, uint32_t 
 static void bind_numbers(const struct search_program *program, struct search_key *key,
 			 const struct imap_view *view)
 {
+	const struct sequence_set *set = &key->numbers.set;
 	struct ranges named = { 0 }, *uids = &key->numbers.uids;
 	uint32_t count = view_count(view);
 
@@ -43,15 +43,16 @@ static void bind_numbers(const struct search_program *program, struct search_key
 			ranges_copy(&named, uids);
 		else
 			ranges_intersect(&view->uids, &named, uids);
-	} else if (program->is_kept && key->numbers.uid) {
-		sequence_set_numbers(&key->numbers.set, UINT32_MAX, uids);
-	} else if (key->numbers.uid || key->numbers.set.is_saved_result) {
-		if (!view_resolve(view, &key->numbers.set, true, uids))
-			ranges_clear(uids);
+	} else if (key->numbers.uid && program->is_kept) {
+		sequence_set_numbers(set, UINT32_MAX, uids);
+	} else if (key->numbers.uid) {
+		sequence_set_numbers(set, ranges_last(&view->uids), &named);
+		ranges_intersect(&named, &view->uids, uids);
 	} else if (count > 0) {
-		sequence_set_numbers(&key->numbers.set, count, &named);
+		sequence_set_numbers(set, count, &named);
 		ranks_to_members(&view->uids, &named, uids);
 	}
+	view_join_saved(view, set, uids);
 	ranges_free(&named);
 }
 

@@ -164,25 +164,33 @@ static void uids_of_ranks(const struct ranges *uids, const struct ranges *ranks,
 	}
 }
 
+void view_join_saved(const struct imap_view *view, const struct sequence_set *set,
+		     struct ranges *uids)
+{
+	struct ranges saved = { 0 };
+	if (!set->has_saved_result)
+		return;
+	ranges_intersect(&view->saved_result, &view->uids, &saved);
+	ranges_join(uids, &saved);
+	ranges_free(&saved);
+}
+
 bool view_resolve(const struct imap_view *view, const struct sequence_set *set, bool uid,
 		  struct ranges *uids_out)
 {
-	if (set->is_saved_result) {
-		ranges_intersect(&view->saved_result, &view->uids, uids_out);
-		return true;
-	}
 	uint32_t count = view_count(view);
 	struct ranges numbers = { 0 };
 	bool is_good = true;
 	if (uid) {
 		sequence_set_numbers(set, ranges_last(&view->uids), &numbers);
 		ranges_intersect(&numbers, &view->uids, uids_out);
-	} else {
+	} else if (set->count > 0) {
 		sequence_set_numbers(set, count, &numbers);
 		is_good = count > 0 && ranges_last(&numbers) <= count;
 		if (is_good)
 			uids_of_ranks(&view->uids, &numbers, uids_out);
 	}
+	view_join_saved(view, set, uids_out);
 	ranges_free(&numbers);
 	return is_good;
 }

@@ -68,6 +68,9 @@ static inline bool view_is_recent(const struct imap_view *view, uint32_t uid)
  * mailbox: BAD. "$" gives what is left of the saved result. `uids_out` starts empty. */
 bool view_resolve(const struct imap_view *view, const struct sequence_set *set, bool uid,
 		  struct ranges *uids_out);
+/* Adds what "$" stands for, where the set has it. */
+void view_join_saved(const struct imap_view *view, const struct sequence_set *set,
+		     struct ranges *uids);
 
 /* A new view of what the store holds now, watching it. `mailbox` is of the same read. */
 struct imap_view *view_new(struct imap_session *s, struct read *read, const struct mailbox *mailbox,

@@ -132,7 +132,15 @@ static void reads_sequence_sets(void **state)
 	set_is("", 9, NULL);
 	struct cursor c = on("$");
 	struct sequence_set set;
-	assert_true(take_sequence_set(&c, &arena, &set) && set.is_saved_result);
+	assert_true(take_sequence_set(&c, &arena, &set) && at_end(&c));
+	assert_true(set.has_saved_result && set.count == 0);
+	c = on("1,3:*,$");
+	assert_true(take_sequence_set(&c, &arena, &set) && at_end(&c));
+	assert_true(set.has_saved_result && set.count == 2);
+	set_is("$,1", 9, NULL);
+	set_is("1,$,$", 9, NULL);
+	set_is("1,$:3", 9, NULL);
+	set_is("$$", 9, NULL);
 }
 
 static void flags_are(const char *text, int want_flags, size_t want_keywords)
