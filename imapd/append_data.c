@@ -242,10 +242,13 @@ static const char *begin_message(struct append *append, struct append_message *m
 	return NULL;
 }
 
-/* url-resp-text: what is no TEXT-CHAR, or ends the code, as it would be in a URL. */
+/* url-resp-text: what is no TEXT-CHAR, or ends the code, as it would be in a URL. It has at least
+ * one octet (RFC 4469 section 5), which an empty URL has not. */
 static const char *bad_url(struct imap_session *s, struct slice url)
 {
 	struct buffer text = { 0 };
+	if (url.len == 0)
+		return "There is no such message or part";
 	buffer_add_cstr(&text, "[BADURL ");
 	for (size_t i = 0; i < url.len; i++)
 		if (url.ptr[i] <= ' ' || url.ptr[i] > '~' || url.ptr[i] == ']' ||
