@@ -6,7 +6,7 @@
  * results are in mailbox order; a SORT keeps its results in theirs (sorted_results.c). Sequence
  * numbers in the program mean what they meant when it came, UIDs and RECENT are about what comes, too.
  * Refused are programs that read messages themselves, that go by the time, and by which message is the
- * last. */
+ * last; given up is what comes to go by that. */
 #include "imapd/search_context_priv.h"
 
 #include <stdlib.h>
@@ -42,13 +42,15 @@ struct search_context {
 	struct slice tag, mailbox_name;
 	bool uid;
 	struct search_program program;
+	uint32_t open_from; /* search_program_open_from() */
 	bool has_items;
 	struct fetch_items items;
 	struct ranges results; /* UIDs, as the client knows them */
 	bool is_sorted;
 	struct sorted_results sorted;
 
-	/* It can be kept up to date no longer: what it would have to hold has grown too large. */
+	/* It can be kept up to date no longer: what it would have to hold has grown too large, or
+	 * which message is the last has come to matter. */
 	bool is_lost;
 
 	/* What has been looked at and is to be told. */
@@ -140,14 +142,21 @@ static bool parse_again(struct search_context *context, const struct imap_view *
 	return !context->has_items || take_fetch_list(&c, arena, &context->items);
 }
 
+/* Whether a set "n:*" is the last message now, or will be when one has come. */
+static bool follows_last(const struct imap_view *view, uint32_t open_from)
+{
+	uint32_t last = ranges_last(&view->uids);
+	return open_from > view->uidnext || (last > 0 && open_from > last);
+}
+
 bool search_context_add(struct imap_view *view, const struct search_update *update)
 {
+	uint32_t open_from = search_program_open_from(update->program);
 	static const struct mailbox no_keywords;
 	enum search_cost cost = update->program->root->cost;
 	uint64_t runs = search_contexts_runs(view) + update->found->count;
 	if (count_contexts(view) >= CONTEXTS_MAX || runs > RUNS_MAX || cost == COST_BODY ||
-	    update->program->has_age ||
-	    search_program_follows_last(update->program, ranges_last(&view->uids)) ||
+	    update->program->has_age || follows_last(view, open_from) ||
 	    (cost == COST_DIGEST && view_count(view) > ENVELOPES_MAX) ||
 	    (update->sorted && update->sorted->count > SORTED_MAX))
 		return false;
@@ -156,6 +165,7 @@ bool search_context_add(struct imap_view *view, const struct search_update *upda
 	if (update->mailbox_name.ptr)
 		context->mailbox_name = arena_copy(&context->arena, update->mailbox_name);
 	context->uid = update->uid;
+	context->open_from = open_from;
 	if (!parse_again(context, view, update) ||
 	    !search_program_bind(&context->program, view, &no_keywords, RUNS_MAX - runs)) {
 		context_free(context);
@@ -411,7 +421,7 @@ static void give_up_lost(struct imap_view *view)
 	struct search_context **at = &view->contexts;
 	while (*at) {
 		struct search_context *context = *at;
-		if (!context->is_lost) {
+		if (!context->is_lost && !follows_last(view, context->open_from)) {
 			at = &context->next;
 			continue;
 		}

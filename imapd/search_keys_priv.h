@@ -157,8 +157,9 @@ enum search_parsed take_search_program(struct cursor *c, enum charset_form form,
 
 /* Whether it names messages by sequence numbers. */
 bool search_program_has_seqnums(const struct search_program *program);
-/* Whether a set of UIDs names the last message, whichever that is ("*", or "n:*" above `last_uid`). */
-bool search_program_follows_last(const struct search_program *program, uint32_t last_uid);
+/* The highest n of its sets of UIDs "n:*"; UINT32_MAX for "*" alone, 0 where there is none. While
+ * all messages are below n, such a set is the last of them, whichever that is. */
+uint32_t search_program_open_from(const struct search_program *program);
 /* Binds the tree to the mailbox, a part at a time, since a thousand sets of a mailbox with many gaps
  * take a while; `mailbox` gives its keywords. The view stays as it is meanwhile. Sequence numbers
  * beyond its end match nothing. */

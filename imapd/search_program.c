@@ -13,17 +13,21 @@ bool search_program_has_seqnums(const struct search_program *program)
 	return false;
 }
 
-bool search_program_follows_last(const struct search_program *program, uint32_t last_uid)
+uint32_t search_program_open_from(const struct search_program *program)
 {
+	uint32_t highest = 0;
 	for (const struct search_key *key = program->numbers; key; key = key->next_numbers)
 		for (size_t i = 0; key->numbers.uid && i < key->numbers.set.count; i++) {
 			const struct range *item = &key->numbers.set.items[i];
-			uint32_t other = item->first ? item->first : item->last;
-			if ((item->first == 0 || item->last == 0) &&
-			    (other == 0 || other > last_uid))
-				return true;
+			uint32_t from = item->first ? item->first : item->last;
+			if (item->first != 0 && item->last != 0)
+				continue;
+			if (from == 0)
+				return UINT32_MAX;
+			if (from > highest)
+				highest = from;
 		}
-	return false;
+	return highest;
 }
 
 /* A sequence number beyond the mailbox is the client's mistake in FETCH; here it matches nothing,
