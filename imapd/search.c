@@ -20,11 +20,12 @@ static void forget_mailbox(struct search *search)
 	search_lanes_fini(search);
 	ranges_free(&search->found);
 	ranges_free(&search->numbers);
+	ranges_free(&search->returned);
 	ranges_free(&search->other.uids);
 	arena_reset(&search->mailbox_arena);
 	search->is_finished = search->has_told_one = false;
-	search->next_run = search->next_number = 0;
-	search->highest_modseq = 0;
+	search->next_run = search->next_number = search->next_returned = 0;
+	search->highest_modseq = search->told_modseq = 0;
 }
 
 static void search_fini(struct imap_session *s)

@@ -3,8 +3,15 @@
  * RFC 9051 section 7.3.4, RFC 3501 section 7.2.5, RFC 4731, RFC 5256 section 4, RFC 5267 section
  * 3 (ESORT), RFC 7377 (ESEARCH of several mailboxes), RFC 7162 section 3.1.6 (MODSEQ), RFC 9394
  * (PARTIAL), RFC 5182 (SAVE). Lists are made piece by piece, as the output takes them. */
+#include <stdlib.h>
+
+#include "base/heap.h"
+#include "imapd/grammar_priv.h"
 #include "imapd/respond_priv.h"
 #include "imapd/search_priv.h"
+#include "imapd/walk_priv.h"
+
+enum { MODSEQ_MESSAGES = 10 * 1000 /* looked at at a time: about a millisecond */ };
 
 static struct collection *sorted(struct search *search)
 {
@@ -22,10 +29,14 @@ static uint64_t result_count(struct search *search)
 static void add_places(struct search *search, uint64_t first, uint64_t last, struct ranges *uids)
 {
 	if (search->verb == VERB_SORT) {
-		for (uint64_t i = first; i <= last; i++) {
-			uint32_t uid = sorted(search)->items[i - 1].uid;
-			ranges_add(uids, uid, uid);
+		struct sequence_set set = { .count = (size_t)(last - first + 1) };
+		set.items = heap_alloc_array(set.count, sizeof(*set.items));
+		for (size_t i = 0; i < set.count; i++) {
+			uint32_t uid = sorted(search)->items[first - 1 + i].uid;
+			set.items[i] = (struct range){ uid, uid };
 		}
+		sequence_set_numbers(&set, 0, uids);
+		free(set.items);
 		return;
 	}
 	struct range run = { (uint32_t)first, (uint32_t)last };
@@ -141,10 +152,23 @@ static void begin_esearch(struct search *search, struct buffer *out)
 		nothing_to_list(search);
 }
 
+/* The highest MODSEQ of what is told (RFC 7162 sections 3.1.6 and 3.1.10, RFC 4731 section 3.2), if that was
+ * asked for. */
+static void begin_modseq(struct search *search)
+{
+	if (!search->program.has_modseq || search->verb == VERB_THREAD)
+		return;
+	if (search->uses_esearch && !returns_all(search->options.returns))
+		add_returned(search, &search->returned);
+	else
+		search->told_modseq = search->highest_modseq;
+}
+
 void search_answer_begin(struct search *search)
 {
 	struct buffer *out = &search->s->session.out;
 
+	begin_modseq(search);
 	search->end_item = sorted(search)->count;
 	if (search->verb == VERB_SEARCH && search_tells_uids(search))
 		ranges_copy(&search->found, &search->numbers);
@@ -238,40 +262,37 @@ static bool put_threads(struct search *search)
 	return true;
 }
 
-/* Of what is returned alone. What was changed since it was found is told as news. */
-static uint64_t highest_modseq_of(const struct search *search, const struct ranges *uids)
+/* The highest MODSEQ of what is returned alone, a part at a time; what was changed since it was found is told
+ * as news. False: there is more. */
+static bool find_modseq(struct search *search)
 {
-	uint64_t highest = 0;
-	struct message_entry entry;
+	bool missing = false, has_more = true;
 	struct read *read = read_begin(search->s->back->store);
-	for (uint32_t i = 0; i < uids->count; i++) {
-		struct message_cursor *cursor =
-			message_cursor_open(read, search->view->mailbox_id, uids->runs[i].first);
-		while (message_cursor_next(cursor, &entry) && entry.uid <= uids->runs[i].last)
-			if (entry.modseq > highest)
-				highest = entry.modseq;
-		message_cursor_close(&cursor);
+	struct message_walk walk = walk_begin(read, search->view->mailbox_id);
+	for (unsigned i = 0; i < MODSEQ_MESSAGES && has_more; i++) {
+		has_more = walk_next(&walk, &search->returned, search->next_returned, &missing);
+		if (!has_more)
+			break;
+		if (walk.entry.modseq > search->told_modseq)
+			search->told_modseq = walk.entry.modseq;
+		search->next_returned = walk.entry.uid + 1;
+		has_more = search->next_returned != 0; /* no UID is higher */
 	}
+	walk_end(&walk);
 	read_end(&read);
-	return highest < search->highest_modseq ? highest : search->highest_modseq;
-}
-
-/* The highest MODSEQ of what is told (RFC 7162 sections 3.1.6 and 3.1.10, RFC 4731 section 3.2); 0: nothing
- * is. */
-static uint64_t result_modseq(struct search *search)
-{
-	struct ranges uids = { 0 };
-	if (!search->uses_esearch || returns_all(search->options.returns))
-		return search->highest_modseq;
-	add_returned(search, &uids);
-	uint64_t modseq = highest_modseq_of(search, &uids);
-	ranges_free(&uids);
-	return modseq;
+	if (has_more)
+		return false;
+	ranges_free(&search->returned);
+	if (search->told_modseq > search->highest_modseq)
+		search->told_modseq = search->highest_modseq;
+	return true;
 }
 
 bool search_answer_go_on(struct search *search)
 {
 	struct buffer *out = &search->s->session.out;
+	if (search->returned.count > 0 && !find_modseq(search))
+		return false;
 	bool is_done = search->verb == VERB_SEARCH ? put_set(search)
 		       : search->verb == VERB_SORT ? put_sorted(search)
 						   : put_threads(search);
@@ -279,11 +300,9 @@ bool search_answer_go_on(struct search *search)
 		return false;
 	if (search->options.returns & RETURN_PARTIAL)
 		buffer_add_byte(out, ')');
-	bool has_modseq = search->program.has_modseq && search->verb != VERB_THREAD;
-	uint64_t modseq = has_modseq && search->found.count > 0 ? result_modseq(search) : 0;
-	if (modseq > 0)
+	if (search->told_modseq > 0)
 		buffer_add_format(out, search->uses_esearch ? " MODSEQ %llu" : " (MODSEQ %llu)",
-				  (unsigned long long)modseq);
+				  (unsigned long long)search->told_modseq);
 	buffer_add(out, SLICE("\r\n"));
 	return true;
 }

@@ -62,6 +62,9 @@ struct search {
 	uint32_t next_run, next_number; /* of numbers */
 	size_t next_item, end_item;	/* of VERB_SORT: of the first lane's collection */
 	size_t next_octet;		/* of VERB_THREAD */
+	struct ranges returned;		/* UIDs whose MODSEQs are still to be looked at; */
+	uint32_t next_returned;		/* from here on */
+	uint64_t told_modseq;		/* the highest of them, 0: none is told */
 	bool has_told_one;
 };
 

@@ -37,25 +37,20 @@ static void bind_numbers(const struct search_program *program, struct search_key
 {
 	const struct sequence_set *set = &key->numbers.set;
 	struct ranges named = { 0 }, *uids = &key->numbers.uids;
-	uint32_t count = view_count(view);
+	bool are_ranks = !key->numbers.uid && !key->numbers.is_recent;
+	uint32_t last_uid = program->is_kept ? UINT32_MAX : ranges_last(&view->uids);
 
 	ranges_clear(uids);
-	if (key->numbers.is_recent) {
-		if (view->recent_from_uid != UINT32_MAX)
-			ranges_add(&named, view->recent_from_uid, UINT32_MAX);
-		if (program->is_kept)
-			ranges_copy(&named, uids);
-		else
-			ranges_intersect(&view->uids, &named, uids);
-	} else if (key->numbers.uid && program->is_kept) {
-		sequence_set_numbers(set, UINT32_MAX, uids);
-	} else if (key->numbers.uid) {
-		sequence_set_numbers(set, ranges_last(&view->uids), &named);
-		ranges_intersect(&named, &view->uids, uids);
-	} else if (count > 0) {
-		sequence_set_numbers(set, count, &named);
+	if (!key->numbers.is_recent)
+		sequence_set_numbers(set, are_ranks ? view_count(view) : last_uid, &named);
+	else if (view->recent_from_uid != UINT32_MAX)
+		ranges_add(&named, view->recent_from_uid, UINT32_MAX);
+	if (are_ranks)
 		ranks_to_members(&view->uids, &named, uids);
-	}
+	else if (program->is_kept)
+		ranges_copy(&named, uids);
+	else
+		ranges_intersect(&view->uids, &named, uids);
 	view_join_saved(view, set, uids);
 	ranges_free(&named);
 }

@@ -368,6 +368,29 @@ static void what_is_found_stays_in_order(void **state)
 	buffer_free(&want);
 }
 
+/* MODSEQ of what is returned alone (RFC 4731 section 3.2), which may be much: others have turns between. */
+static void the_modseq_of_a_part_is_found_in_turns(void **state)
+{
+	struct buffer said = { 0 };
+	char want[60];
+	uint64_t modseq;
+	run(session, "s SELECT many", "s OK");
+	run(session, "t STORE 30000 +FLAGS.SILENT (\\Answered)", "t OK");
+	run_in_turns(session, "f FETCH 30000 (MODSEQ)", &said);
+	size_t at = slice_find(buffer_slice(&said), 0, SLICE("MODSEQ ("));
+	struct cursor c = cursor_of(slice_sub(buffer_slice(&said), at + 8, said.len));
+	assert_true(take_number(&c, UINT64_MAX, &modseq));
+	run(session, "t STORE 40900 +FLAGS.SILENT (\\Answered)", "t OK");
+	snprintf(want, sizeof(want), ") MODSEQ %llu\r\n", (unsigned long long)modseq);
+	unsigned few =
+		run_timeless(session, "f SEARCH RETURN (PARTIAL 30000:30001) MODSEQ 1", want);
+	unsigned many = run_timeless(session, "f SEARCH RETURN (PARTIAL 1:40000) MODSEQ 1", want);
+	assert_in_range(many, few + 3, few + 10);
+	run(session, "f SORT RETURN (PARTIAL 961:40960) (REVERSE SUBJECT) UTF-8 MODSEQ 1 NOT 40900",
+	    want);
+	buffer_free(&said);
+}
+
 static int setup(void **state)
 {
 	int failed = many_setup(state);
@@ -385,6 +408,7 @@ int main(void)
 		cmocka_unit_test(a_lane_that_fails_ends_the_search),
 		cmocka_unit_test(one_lane_may_keep_nearly_all),
 		cmocka_unit_test(what_is_found_stays_in_order),
+		cmocka_unit_test(the_modseq_of_a_part_is_found_in_turns),
 	};
 	pool_set_threads(SEARCH_LANES);
 	return cmocka_run_group_tests(tests, setup, many_teardown);
